@@ -1,0 +1,72 @@
+//! A value from the plant with its quality and age.
+//!
+//! Responsible for saying how far a number can be trusted. It does not know where the number came from, nor what time
+//! it is: ages are computed by whoever owns a clock and passed in.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a measurement can be trusted. Missing data is not one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quality {
+    /// Read in time, finite, within its declared range.
+    Good,
+    /// Nobody has to measure this here (the point is not configured); a neutral value stands in.
+    NotRequired,
+    /// Stands for a value that could not be read (forecast, default, neighbour).
+    Substituted,
+    /// Read once, but longer ago than its maximum age.
+    Stale,
+    /// Read, but outside the declared range, not a number, or a sentinel for "not implemented".
+    OutOfRange,
+    /// The device or broker does not answer; the value is the last one before.
+    CommLost,
+    /// Never read since the start.
+    NeverRead,
+}
+
+impl Quality {
+    /// Whether control may rely on the value.
+    #[must_use]
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Good | Self::NotRequired | Self::Substituted)
+    }
+}
+
+/// A value from the plant, its quality, and its age in milliseconds at the instant when the cycle froze it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Measurement<T> {
+    /// The last value, whatever its quality; `None` if there never was one.
+    pub value: Option<T>,
+    /// How far it can be trusted.
+    pub quality: Quality,
+    /// Age, ms.
+    pub age_ms: u64,
+}
+
+impl<T: Copy> Measurement<T> {
+    /// A good value of age zero.
+    #[must_use]
+    pub const fn good(value: T) -> Self {
+        Self { value: Some(value), quality: Quality::Good, age_ms: 0 }
+    }
+    /// Never read.
+    #[must_use]
+    pub const fn never() -> Self {
+        Self { value: None, quality: Quality::NeverRead, age_ms: 0 }
+    }
+    /// A neutral value for a point that is not configured.
+    #[must_use]
+    pub const fn not_required(value: T) -> Self {
+        Self { value: Some(value), quality: Quality::NotRequired, age_ms: 0 }
+    }
+    /// The value if control may rely on it.
+    #[must_use]
+    pub fn usable(&self) -> Option<T> {
+        if self.quality.is_usable() { self.value } else { None }
+    }
+    /// The same measurement with a transformed value.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Measurement<U> {
+        Measurement { value: self.value.map(f), quality: self.quality, age_ms: self.age_ms }
+    }
+}

@@ -1,0 +1,3 @@
+//! Energy management gateway for multi-energy microgrids: learned policies behind a safety filter.
+
+pub mod plant_io;

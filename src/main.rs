@@ -1,0 +1,3 @@
+//! The `gateway` binary: see `gateway --help`.
+
+fn main() {}

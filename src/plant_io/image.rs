@@ -1,0 +1,104 @@
+//! The process image: the newest value of every point, written by drivers, read once per cycle.
+//!
+//! One lock, held for a block copy and never over an `.await`. Quality is decided here from age, so that a driver that
+//! dies leaves values that go stale by themselves.
+
+use memg_core::measurement::{Measurement, Quality};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Index of a point in the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PointId(pub usize);
+
+/// What a driver found out about a point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Update {
+    /// Read, decoded, within range.
+    Value(f64),
+    /// Read, but not usable: out of range, NaN, sentinel. The last good value and its time stay.
+    OutOfRange,
+    /// The device does not answer. The last good value and its time stay.
+    CommLost,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    value: Option<f64>,
+    read_at: Option<Instant>,
+    fault: Option<Quality>,
+    age_max: Duration,
+}
+
+/// Shared process image.
+#[derive(Debug, Clone)]
+pub struct ProcessImage {
+    slots: Arc<Mutex<Vec<Slot>>>,
+}
+
+impl ProcessImage {
+    /// An image for points with these maximum ages, in the order of their [`PointId`]s.
+    #[must_use]
+    pub fn new(ages_max: impl IntoIterator<Item = Duration>) -> Self {
+        let slot = |age_max| Slot { value: None, read_at: None, fault: None, age_max };
+        Self { slots: Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect())) }
+    }
+
+    /// Records a block of updates that were read at `at`.
+    pub fn publish(&self, at: Instant, updates: &[(PointId, Update)]) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, update) in updates {
+            let Some(slot) = slots.get_mut(id.0) else { continue };
+            match update {
+                Update::Value(value) => {
+                    (slot.value, slot.read_at, slot.fault) = (Some(*value), Some(at), None);
+                }
+                Update::OutOfRange => slot.fault = Some(Quality::OutOfRange),
+                Update::CommLost => slot.fault = Some(Quality::CommLost),
+            }
+        }
+    }
+
+    /// The measurements of these points as of `now`, in one instant.
+    #[must_use]
+    pub fn freeze(&self, now: Instant, ids: &[PointId]) -> Vec<Measurement<f64>> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.iter().map(|id| slots.get(id.0).map_or(Measurement::never(), |slot| slot.measure(now))).collect()
+    }
+}
+
+impl Slot {
+    fn measure(&self, now: Instant) -> Measurement<f64> {
+        let Some((value, read_at)) = self.value.zip(self.read_at) else {
+            return Measurement { quality: self.fault.unwrap_or(Quality::NeverRead), ..Measurement::never() };
+        };
+        let age = now.saturating_duration_since(read_at);
+        let quality = match self.fault {
+            Some(fault) => fault,
+            None if age > self.age_max => Quality::Stale,
+            None => Quality::Good,
+        };
+        Measurement { value: Some(value), quality, age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_goes_stale_by_itself_and_a_failed_read_is_never_zero() {
+        let image = ProcessImage::new([Duration::from_secs(15)]);
+        let id = PointId(0);
+        assert_eq!(image.freeze(Instant::now(), &[id])[0].quality, Quality::NeverRead);
+        image.publish(Instant::now(), &[(id, Update::Value(42.0))]);
+        image.publish(Instant::now(), &[(id, Update::CommLost)]);
+        let lost = image.freeze(Instant::now(), &[id])[0];
+        assert_eq!((lost.value, lost.quality), (Some(42.0), Quality::CommLost));
+        image.publish(Instant::now(), &[(id, Update::Value(43.0))]);
+        tokio::time::advance(Duration::from_secs(16)).await;
+        let stale = image.freeze(Instant::now(), &[id])[0];
+        assert_eq!((stale.value, stale.quality, stale.age_ms), (Some(43.0), Quality::Stale, 16_000));
+    }
+}

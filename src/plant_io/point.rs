@@ -1,0 +1,1 @@
+//! Points: what a device file says about one value at a device. (Filled by the driver work.)
