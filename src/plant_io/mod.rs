@@ -4,6 +4,7 @@
 //! thing it will write are [`memg_core::setpoints::SafeSetpoints`] wrapped in a [`WriteOrder`].
 
 pub mod image;
+pub mod mqtt;
 pub mod point;
 
 use memg_core::setpoints::SafeSetpoints;

@@ -1,0 +1,174 @@
+//! Checks of `[[mqtt.inputs]]`.
+
+use super::raw::RawInput;
+use super::units;
+use super::validate::Problems;
+use super::{Input, Source, Target, TimeSource};
+use memg_core::plant_state::Signal;
+use std::collections::BTreeSet;
+
+/// More inputs than any site has; bounds memory and the subscription.
+const INPUTS_MAX: usize = 1000;
+
+/// Checks every input; `None` after any problem.
+pub(super) fn validate_inputs(raw: Vec<RawInput>, prefix: Option<&str>, problems: &mut Problems) -> Option<Vec<Input>> {
+    if raw.len() > INPUTS_MAX {
+        problems.add("mqtt.inputs", format!("are {} in number; at most {INPUTS_MAX} are possible", raw.len()));
+        return None;
+    }
+    let typed: Vec<_> = raw
+        .into_iter()
+        .enumerate()
+        .map(|(n, input)| Check { key: format!("mqtt.inputs[{n}]"), problems }.input(input))
+        .collect();
+    let inputs: Vec<Input> = typed.into_iter().collect::<Option<_>>()?;
+    let mut seen = BTreeSet::new();
+    for (n, input) in inputs.iter().enumerate() {
+        if !seen.insert(&input.target) {
+            problems.add(format!("mqtt.inputs[{n}]"), format!("feeds {} a second time", input.target.name()));
+        }
+        if prefix.is_some_and(|prefix| is_below(&input.topic, prefix)) {
+            problems.add(format!("mqtt.inputs[{n}].topic"), "is below the gateway's own prefix");
+        }
+    }
+    Some(inputs)
+}
+
+fn is_below(topic: &str, prefix: &str) -> bool {
+    topic.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Checks one input, reporting below its key.
+struct Check<'a> {
+    key: String,
+    problems: &'a mut Problems,
+}
+
+impl Check<'_> {
+    fn at(&self, field: &str) -> String {
+        format!("{}.{field}", self.key)
+    }
+
+    fn input(&mut self, raw: RawInput) -> Option<Input> {
+        let topic = self.problems.require(&self.at("topic"), raw.topic.clone());
+        let topic = topic.and_then(|topic| self.problems.topic(&self.at("topic"), topic));
+        let target = self.target(&raw);
+        let source = self.source(&raw);
+        let time = self.time(&raw);
+        let factor = self.factor(&raw, target.as_ref());
+        let offset = self.finite("offset", raw.offset.unwrap_or(0.0));
+        let range = self.range(raw.range);
+        let age_max = self.problems.seconds(&self.at("age_max_s"), raw.age_max_s.unwrap_or(15.0), (0.1, 86_400.0));
+        if raw.words.values().any(|number| !number.is_finite()) {
+            self.problems.add(self.at("words"), "must be finite numbers");
+        }
+        Some(Input {
+            topic: topic?,
+            target: target?,
+            source: source?,
+            time: time?,
+            words: raw.words,
+            factor: factor?,
+            offset: offset?,
+            range: range?,
+            age_max: age_max?,
+        })
+    }
+
+    fn target(&mut self, raw: &RawInput) -> Option<Target> {
+        match (&raw.signal, &raw.name) {
+            (Some(name), None) => {
+                let signal = Signal::from_name(name);
+                if signal.is_none() {
+                    let known: Vec<_> = Signal::ALL.into_iter().map(Signal::name).collect();
+                    self.problems.add(self.at("signal"), format!("{name:?} is none of {}", known.join(", ")));
+                }
+                signal.map(Target::Signal)
+            }
+            (None, Some(name)) => Some(Target::Named(name.clone())),
+            (Some(_), Some(_)) | (None, None) => {
+                self.problems.add(&self.key, "needs exactly one of signal and name");
+                None
+            }
+        }
+    }
+
+    fn source(&mut self, raw: &RawInput) -> Option<Source> {
+        match (&raw.pointer, raw.raw.unwrap_or(false)) {
+            (Some(pointer), false) => self.pointer("pointer", pointer).map(Source::Pointer),
+            (None, true) => Some(Source::Raw),
+            (Some(_), true) | (None, false) => {
+                self.problems.add(&self.key, "needs exactly one of pointer and raw = true");
+                None
+            }
+        }
+    }
+
+    fn pointer(&mut self, field: &str, pointer: &str) -> Option<String> {
+        let ok = |text: &String| text.is_empty() || text.starts_with('/');
+        self.problems.check(
+            &self.at(field),
+            pointer.to_owned(),
+            ok,
+            "must be a JSON pointer: empty or starting with a slash",
+        )
+    }
+
+    #[expect(
+        clippy::option_option,
+        reason = "the outer None says 'problem already reported', the inner one 'no time stamp'"
+    )]
+    /// The outer `None` follows a problem; the inner one is an input without time stamp.
+    fn time(&mut self, raw: &RawInput) -> Option<Option<TimeSource>> {
+        match (&raw.time_pointer, raw.time_format) {
+            (None, None) => Some(None),
+            (Some(_), Some(_)) if raw.raw == Some(true) => {
+                self.problems.add(self.at("time_pointer"), "needs a JSON payload, not raw = true");
+                None
+            }
+            (Some(pointer), Some(format)) => {
+                self.pointer("time_pointer", pointer).map(|pointer| Some(TimeSource { pointer, format }))
+            }
+            (Some(_), None) => {
+                self.problems.add(self.at("time_format"), "is missing: unix_s, unix_ms or rfc3339");
+                None
+            }
+            (None, Some(_)) => {
+                self.problems.add(self.at("time_pointer"), "is missing, although there is a time_format");
+                None
+            }
+        }
+    }
+
+    /// Unit, scale and sign in one number.
+    fn factor(&mut self, raw: &RawInput, target: Option<&Target>) -> Option<f64> {
+        let unit = match target {
+            Some(Target::Signal(signal)) => self.unit(*signal, raw.unit.as_deref()),
+            Some(Target::Named(_)) | None => Some(1.0),
+        };
+        let scale = self.finite("scale", raw.scale.unwrap_or(1.0));
+        let scale =
+            scale.and_then(|s| self.problems.check(&self.at("scale"), s, |s| *s > 0.0, "must be above 0; use sign"));
+        let sign = raw.sign.unwrap_or(1.0);
+        let sign = self.problems.check(&self.at("sign"), sign, |s| s.abs() == 1.0, "must be 1 or -1");
+        Some(unit? * scale? * sign?)
+    }
+
+    fn unit(&mut self, signal: Signal, unit: Option<&str>) -> Option<f64> {
+        if unit.is_none() && units::unit_of(signal) == "0/1" {
+            return Some(1.0);
+        }
+        let unit = self.problems.require(&self.at("unit"), unit)?;
+        units::factor(signal, unit).map_err(|message| self.problems.add(self.at("unit"), message)).ok()
+    }
+
+    fn finite(&mut self, field: &str, number: f64) -> Option<f64> {
+        self.problems.check(&self.at(field), number, |number| number.is_finite(), "must be a finite number")
+    }
+
+    fn range(&mut self, range: Option<[f64; 2]>) -> Option<(f64, f64)> {
+        let [low, high] = self.problems.require(&self.at("range"), range)?;
+        let ok = |(low, high): &(f64, f64)| low.is_finite() && high.is_finite() && low <= high;
+        self.problems.check(&self.at("range"), (low, high), ok, "must be two finite numbers, the lower one first")
+    }
+}

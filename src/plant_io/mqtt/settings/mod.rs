@@ -1,0 +1,147 @@
+//! Settings of the MQTT side: the `[mqtt]` table of the site file, checked and typed.
+//!
+//! [`RawMqtt`] is what TOML says, [`MqttSettings`] is what the rest of the module works with; [`validate`] leads from
+//! one to the other and reports every problem with its key path. Nothing here opens a port.
+
+mod inputs;
+mod raw;
+mod units;
+mod validate;
+
+pub use raw::{RawCommands, RawInput, RawMqtt, RawOutputs};
+pub use validate::{Problem, validate};
+
+use super::secret::Secret;
+use super::timestamp::TimeFormat;
+use memg_core::plant_state::Signal;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything the MQTT side needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MqttSettings {
+    /// How the broker is reached.
+    pub broker: Broker,
+    /// Topics of the gateway's own messages start with this and a slash.
+    pub prefix: String,
+    /// What is believed of messages from outside.
+    pub trust: Trust,
+    /// Values taken from messages, in the order of the file.
+    pub inputs: Vec<Input>,
+    /// Commands; `None` = none are listened to.
+    pub commands: Option<Commands>,
+    /// The gateway's own messages.
+    pub outputs: Outputs,
+}
+
+/// How the broker is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker {
+    /// Host name or address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Client identifier, unique at the broker.
+    pub client_id: String,
+    /// User name and password.
+    pub login: Option<(String, Secret)>,
+    /// Idle time after which a ping is sent; whole seconds.
+    pub keep_alive: Duration,
+}
+
+/// Bounds on what comes from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Trust {
+    /// Larger payloads are cut off on the wire, before they take memory.
+    pub payload_bytes_max: usize,
+    /// How far ahead of this machine's clock a time stamp may be.
+    pub future_max: Duration,
+}
+
+/// One value taken from messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    /// Exact topic.
+    pub topic: String,
+    /// What the value means.
+    pub target: Target,
+    /// Where in the payload it is.
+    pub source: Source,
+    /// Where its time stamp is; without one, age counts from arrival and retained messages are ignored.
+    pub time: Option<TimeSource>,
+    /// Words that stand for numbers, such as `"ON"` = 1.
+    pub words: BTreeMap<String, f64>,
+    /// `value = number * factor + offset`, in the unit of the target.
+    pub factor: f64,
+    /// See `factor`.
+    pub offset: f64,
+    /// Valid range after conversion, ends included.
+    pub range: (f64, f64),
+    /// The value may be used for this long.
+    pub age_max: Duration,
+}
+
+/// What a value means.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A signal that control knows.
+    Signal(Signal),
+    /// Only shown and recorded, under this name.
+    Named(String),
+}
+
+impl Target {
+    /// The name in messages and journals.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Signal(signal) => signal.name(),
+            Self::Named(name) => name,
+        }
+    }
+}
+
+/// Where in the payload a value is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The whole payload is the number, as text.
+    Raw,
+    /// The payload is JSON; the value is at this pointer (RFC 6901).
+    Pointer(String),
+}
+
+/// Where in the payload the time stamp is, and how it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimeSource {
+    /// JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// Notation.
+    pub format: TimeFormat,
+}
+
+/// Commands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commands {
+    /// Longest time to live a command may ask for.
+    pub ttl_max: Duration,
+    /// Shared secret that arms Auto; `None` = Auto cannot be armed over MQTT.
+    pub arm_secret: Option<Secret>,
+}
+
+/// The gateway's own messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outputs {
+    /// Least time between two state messages.
+    pub state_interval: Duration,
+    /// Also one topic per value, for receivers that cannot take JSON apart.
+    pub per_value: PerValue,
+}
+
+/// Whether every value gets a topic of its own besides the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerValue {
+    /// `<prefix>/state/<name>` for every value.
+    Enabled,
+    /// The batch `<prefix>/state` alone.
+    Disabled,
+}

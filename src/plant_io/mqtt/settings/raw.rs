@@ -1,0 +1,99 @@
+//! The `[mqtt]` table as TOML says it. The field comments are the manual.
+
+use super::super::timestamp::TimeFormat;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// `[mqtt]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMqtt {
+    /// Broker's host name or address. Required.
+    pub host: Option<String>,
+    /// TCP port. Default 1883.
+    pub port: Option<u16>,
+    /// Client identifier, unique at the broker: a second client of that name throws the first one out. Required.
+    pub client_id: Option<String>,
+    /// User name; needs a password.
+    pub username: Option<String>,
+    /// File with the password; one trailing line break is not part of it.
+    pub password_file: Option<PathBuf>,
+    /// Environment variable with the password.
+    pub password_env: Option<String>,
+    /// Connections are not encrypted. Beyond this machine that must be accepted explicitly. Default false.
+    pub allow_plaintext: Option<bool>,
+    /// The gateway's own topics start with this and a slash, such as `memg/harbour`. Required.
+    pub prefix: Option<String>,
+    /// A connection that is silent for twice this long is given up, s. Default 5.
+    pub keep_alive_s: Option<u16>,
+    /// Larger payloads are dropped and alarmed, bytes. Default 65536.
+    pub payload_bytes_max: Option<usize>,
+    /// Time stamps further ahead of this machine's clock are rejected, s. Default 2.
+    pub future_max_s: Option<f64>,
+    /// Values taken from messages.
+    #[serde(default)]
+    pub inputs: Vec<RawInput>,
+    /// Commands; without this table none are listened to.
+    pub commands: Option<RawCommands>,
+    /// The gateway's own messages.
+    #[serde(default)]
+    pub outputs: RawOutputs,
+}
+
+/// `[[mqtt.inputs]]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawInput {
+    /// Exact topic, no wildcards. Several inputs may share one. Required.
+    pub topic: Option<String>,
+    /// What the value means to control, such as `pv_kw`. Either this or `name`.
+    pub signal: Option<String>,
+    /// A name for a value that is only shown and recorded. Either this or `signal`.
+    pub name: Option<String>,
+    /// JSON pointer to the value, such as `/power/value`. Either this or `raw = true`.
+    pub pointer: Option<String>,
+    /// The payload is the number itself, as text.
+    pub raw: Option<bool>,
+    /// JSON pointer to the time stamp. Without it, age counts from arrival and retained messages are ignored.
+    pub time_pointer: Option<String>,
+    /// `unix_s`, `unix_ms` or `rfc3339`. Required with `time_pointer`.
+    pub time_format: Option<TimeFormat>,
+    /// Unit in the message; converted to the unit in the signal's name. Required with a signal that has one.
+    pub unit: Option<String>,
+    /// Factor besides the unit's. Default 1.
+    pub scale: Option<f64>,
+    /// 1 or -1; -1 for senders that count the other way round (battery: ours is + = charging, grid: + = importing).
+    pub sign: Option<f64>,
+    /// Added after scaling, in the unit of the signal. Default 0.
+    pub offset: Option<f64>,
+    /// Words that stand for numbers before scaling, such as `{ ON = 1, OFF = 0 }`.
+    #[serde(default)]
+    pub words: BTreeMap<String, f64>,
+    /// Lowest and highest believable value after conversion. Required.
+    pub range: Option<[f64; 2]>,
+    /// The value may be used for this long, s. Default 15.
+    pub age_max_s: Option<f64>,
+}
+
+/// `[mqtt.commands]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawCommands {
+    /// Longest time to live a command may ask for, s. Default 60.
+    pub ttl_max_s: Option<f64>,
+    /// File with the shared secret that arms Auto, at least 16 characters.
+    pub arm_secret_file: Option<PathBuf>,
+    /// Environment variable with that secret.
+    pub arm_secret_env: Option<String>,
+}
+
+/// `[mqtt.outputs]`
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOutputs {
+    /// Least time between two state messages, s. Default 1.
+    pub state_interval_s: Option<f64>,
+    /// Also one topic per value: `<prefix>/state/<name>`. Default false.
+    pub per_value_topics: Option<bool>,
+}

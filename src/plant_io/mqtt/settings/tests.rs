@@ -1,0 +1,125 @@
+use super::super::{Source, Target};
+use super::*;
+use memg_core::plant_state::Signal;
+
+const GOOD: &str = r#"
+    host = "127.0.0.1"
+    client_id = "memg-harbour"
+    prefix = "memg/harbour"
+    username = "gateway"
+    password_env = "PASSWORD"
+
+    [[inputs]]
+    topic = "plant/battery"
+    signal = "battery_kw"
+    pointer = "/power"
+    time_pointer = "/t"
+    time_format = "unix_s"
+    unit = "W"
+    sign = -1
+    range = [-55, 55]
+
+    [[inputs]]
+    topic = "plant/chp/on"
+    signal = "chp_on"
+    raw = true
+    words = { ON = 1, OFF = 0 }
+    range = [0, 1]
+    age_max_s = 60
+
+    [commands]
+    arm_secret_env = "ARM"
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "PASSWORD" => Some("swordfish".into()),
+        "ARM" => Some("0123456789abcdef".into()),
+        "SHORT" => Some("short".into()),
+        _ => None,
+    }
+}
+
+fn problems_of(text: &str) -> Vec<String> {
+    let problems = validate(toml::from_str(text).unwrap(), &environment).unwrap_err();
+    problems.into_iter().map(|problem| format!("{} {}", problem.key, problem.message)).collect()
+}
+
+#[test]
+fn a_good_table_becomes_typed_settings() {
+    let settings = validate(toml::from_str(GOOD).unwrap(), &environment).unwrap();
+    let [battery, chp] = &settings.inputs[..] else { panic!("two inputs") };
+    assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw), -1e-3));
+    assert_eq!((&chp.source, chp.age_max), (&Source::Raw, Duration::from_secs(60)));
+    assert_eq!(settings.broker.keep_alive, Duration::from_secs(5));
+    let shown = format!("{settings:?}");
+    assert!(!shown.contains("swordfish") && !shown.contains("0123456789abcdef"), "{shown}");
+}
+
+#[test]
+fn all_problems_are_reported_together_with_their_keys() {
+    let problems = problems_of(
+        r#"
+        host = "10.0.0.5"
+        prefix = "memg/harbour/"
+        username = "gateway"
+        payload_bytes_max = 10
+        [[inputs]]
+        topic = "plant/+/power"
+        signal = "pv_kwh"
+        time_pointer = "t"
+        sign = 2
+        range = [10, 0]
+        [[inputs]]
+        topic = "memg/harbour/state"
+        name = "x"
+        pointer = ""
+        [commands]
+        arm_secret_env = "SHORT"
+        ttl_max_s = 0
+        "#,
+    );
+    let keys = [
+        "mqtt.prefix must not end",
+        "mqtt.inputs[0].topic must be an exact topic",
+        "mqtt.inputs[0].signal \"pv_kwh\" is none of pv_kw,",
+        "mqtt.inputs[0] needs exactly one of pointer and raw",
+        "mqtt.inputs[0].time_format is missing",
+        "mqtt.inputs[0].sign must be 1 or -1",
+        "mqtt.inputs[0].range must be two",
+        "mqtt.inputs[1].range is missing",
+        "mqtt.commands.ttl_max_s must be between",
+        "mqtt.commands.arm_secret must have at least 16",
+        "mqtt.payload_bytes_max must be between",
+        "mqtt.host is another machine",
+        "mqtt.client_id is missing",
+        "mqtt.username needs password_file",
+    ];
+    for key in keys {
+        assert!(problems.iter().any(|problem| problem.starts_with(key)), "{key} not in {problems:#?}");
+    }
+    assert_eq!(problems.len(), keys.len(), "{problems:#?}");
+}
+
+#[test]
+fn a_signal_fed_twice_and_an_input_below_the_own_prefix_are_problems() {
+    let again = format!(
+        "{GOOD}
+        [[inputs]]
+        topic = \"memg/harbour/state\"
+        signal = \"chp_on\"
+        raw = true
+        range = [0, 1]"
+    );
+    assert_eq!(
+        problems_of(&again),
+        ["mqtt.inputs[2] feeds chp_on a second time", "mqtt.inputs[2].topic is below the gateway's own prefix"]
+    );
+}
+
+#[test]
+fn unknown_keys_are_errors_and_a_missing_variable_is_named_without_its_content() {
+    assert!(toml::from_str::<RawMqtt>("hots = \"x\"").unwrap_err().message().contains("hots"));
+    let problems = problems_of(&GOOD.replace("\"PASSWORD\"", "\"NONE\""));
+    assert_eq!(problems, ["mqtt.password_env names a variable that is not set"]);
+}
