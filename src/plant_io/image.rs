@@ -31,6 +31,32 @@ struct Slot {
     age_max: Duration,
 }
 
+/// Hands out places in an image before it exists: devices and topics take theirs while the configuration is read.
+#[derive(Debug, Clone, Default)]
+pub struct ImageBuilder {
+    ages_max: Vec<Duration>,
+}
+
+impl ImageBuilder {
+    /// A place for a point that is stale after `age_max`.
+    pub fn add(&mut self, age_max: Duration) -> PointId {
+        self.add_all([age_max])
+    }
+
+    /// Places for several points, next to each other; the first of them.
+    pub fn add_all(&mut self, ages_max: impl IntoIterator<Item = Duration>) -> PointId {
+        let first = PointId(self.ages_max.len());
+        self.ages_max.extend(ages_max);
+        first
+    }
+
+    /// The image with all places handed out.
+    #[must_use]
+    pub fn build(self) -> ProcessImage {
+        ProcessImage::new(self.ages_max)
+    }
+}
+
 /// Shared process image.
 #[derive(Debug, Clone)]
 pub struct ProcessImage {

@@ -3,9 +3,14 @@
 //! Responsible for: the process image, the points, the drivers. It knows no policy and takes no decision; the only
 //! thing it will write are [`memg_core::setpoints::SafeSetpoints`] wrapped in a [`WriteOrder`].
 
+pub mod device;
+pub mod event;
 pub mod image;
+pub mod modbus;
 pub mod mqtt;
 pub mod point;
+pub mod problem;
+pub mod quantity;
 
 use memg_core::setpoints::SafeSetpoints;
 use serde::{Deserialize, Serialize};
