@@ -495,7 +495,7 @@ impl Plant {
     pub fn soc_after(&self, soc: Soc, battery: Watts, duration: Hours) -> Soc {
         let wh = battery.as_f64() * duration.get();
         let per_wh = if wh > 0.0 { self.soc_per_wh_charged() } else { self.soc_per_wh_discharged() };
-        Soc::new(wh.mul_add(per_wh, soc.get()))
+        Soc::new(soc.get() + wh * per_wh)
     }
     /// Marginal cost of CHP electricity with its heat used: `c_gas/eta_e - h c_gas/eta_b`, EUR/kWh.
     #[must_use]

@@ -1,0 +1,147 @@
+//! Battery: SoC band with braking distance, and set-point ramp.
+
+use super::{Constraint, Context, Limits, Priority, Rule};
+use crate::equipment::Plant;
+use crate::units::{Kilowatts, Soc, Watts};
+
+/// Inner margin of the SoC band. It absorbs the rounding of repeated f64 sums (1e-15 a step), so that the band itself
+/// is kept exactly.
+const MARGIN: f64 = 1e-9;
+/// Braking that was admissible when it began stays admissible although the SoC is now another float.
+const MARGIN_BRAKING: f64 = 5e-10;
+
+/// Keeps the SoC inside its band, now and at every later step.
+///
+/// With a ramp of `r` a step, charging at `P` for the rest of this step `d` and braking thereafter in steps of `h` is
+/// admissible iff `soc + k (d P + h ((P-r)⁺ + (P-2r)⁺ + …)) <= soc_max` with `k = eta_ch / E`; discharging likewise
+/// with `k = 1 / (eta_dch E)`. Outside the band only recovery is allowed.
+pub(super) struct SocBand;
+
+impl Constraint for SocBand {
+    fn priority(&self) -> Priority {
+        Priority::Hard
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (plant, situation, anchor) = (context.plant, context.situation, context.anchor);
+        let hold = hold_h(context);
+        let braking = anchor.battery - plant.battery_ramp();
+        let high = charge_max_for_soc(plant, situation.soc_high, hold, braking);
+        let braking = -anchor.battery - plant.battery_ramp();
+        let low = -discharge_max_for_soc(plant, situation.soc_low, hold, braking);
+        limits.battery.narrow(low, high, Rule::SocBand);
+    }
+}
+
+fn hold_h(context: &Context<'_>) -> f64 {
+    crate::units::to_float(context.anchor.hold_ms.max(0)) / 3_600_000.0
+}
+
+/// Largest charging power that the SoC allows for `hold_h` hours followed by braking; >= 0. `braking` is the power that
+/// the ramp reaches at once: there a smaller margin counts, see [`MARGIN_BRAKING`].
+#[must_use]
+pub fn charge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
+    let room = plant.soc_band().1.get() - soc.get();
+    power_max(plant, room, plant.soc_per_wh_charged(), hold_h, braking).min(plant.charge_max())
+}
+
+/// Largest discharging power (>= 0) that the SoC allows for `hold_h` hours followed by braking.
+#[must_use]
+pub fn discharge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
+    let room = soc.get() - plant.soc_band().0.get();
+    power_max(plant, room, plant.soc_per_wh_discharged(), hold_h, braking).min(plant.discharge_max())
+}
+
+fn power_max(plant: &Plant, room: f64, per_wh: f64, hold_h: f64, braking: Watts) -> Watts {
+    let brake = Brake { hold_h, step_h: plant.step_h(), ramp: plant.battery_ramp().as_f64() };
+    let tight = brake.power_for((room - MARGIN) / per_wh);
+    let admitted =
+        braking > tight && braking.get() > 0 && { brake.energy(braking.as_f64()) * per_wh <= room - MARGIN_BRAKING };
+    if admitted { braking } else { tight }
+}
+
+/// Energy of a power that holds for a while and is then reduced by a ramp each step.
+struct Brake {
+    hold_h: f64,
+    step_h: f64,
+    ramp: f64,
+}
+
+impl Brake {
+    /// `d P + h ((P-r)⁺ + (P-2r)⁺ + …)` in Wh, closed form: with `n = floor(P/r)` the sum is `n P - r n(n+1)/2`.
+    fn energy(&self, power: f64) -> f64 {
+        let n = (power / self.ramp).floor();
+        self.hold_h * power + self.step_h * (n * power - 0.5 * self.ramp * n * (n + 1.0))
+    }
+
+    /// Largest whole-watt power whose braking energy is at most `budget` Wh; 0 if the budget is negative.
+    fn power_for(&self, budget: f64) -> Watts {
+        // NaN and negative budgets both end here.
+        if !(budget > 0.0) {
+            return Watts::ZERO;
+        }
+        let n = self.full_ramps(budget);
+        let power =
+            (budget + 0.5 * self.step_h * self.ramp * n * (n + 1.0)) / (self.hold_h + n * self.step_h).max(1e-9);
+        let mut watts = Watts::floor(Kilowatts::new(power / 1000.0));
+        // The closed form may be off by one after rounding: check with the definition.
+        for _ in 0..2 {
+            if self.energy(watts.as_f64()) > budget && watts.get() > 0 {
+                watts = watts - Watts::new(1);
+            }
+        }
+        watts
+    }
+
+    /// Number of whole ramps `n` with `energy(n r) <= budget`: `n d r + h r n(n-1)/2 <= budget`.
+    fn full_ramps(&self, budget: f64) -> f64 {
+        let (a, b) = (0.5 * self.step_h * self.ramp, self.hold_h * self.ramp);
+        let linear = b - a;
+        let root = (linear * linear + 4.0 * a * budget).sqrt();
+        ((root - linear) / (2.0 * a)).floor().max(0.0)
+    }
+}
+
+/// Change of the set-point from one step to the next.
+pub(super) struct Ramp;
+
+impl Constraint for Ramp {
+    fn priority(&self) -> Priority {
+        Priority::BatteryRamp
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (ramp, before) = (context.plant.battery_ramp(), context.anchor.battery);
+        if !limits.battery.narrow(before - ramp, before + ramp, Rule::BatteryRamp) {
+            limits.collapsed = Some(Rule::BatteryRamp);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn full_charge_needs_the_braking_distance_of_the_closed_form() {
+        let plant = Plant::reference();
+        // 50+40+30+20+10 = 150 kW·steps: 0.9 - 150*0.25*0.95/100 = 0.54375
+        for (soc, expected_w) in [(0.5437, 50_000), (0.545, 49_893), (0.9, 0), (0.95, 0), (0.899, 421)] {
+            let max = charge_max_for_soc(&plant, Soc::new(soc), 0.25, Watts::ZERO).get();
+            assert!((max - expected_w).abs() <= 1, "soc {soc}: {max} W, expected {expected_w} W");
+        }
+    }
+
+    #[test]
+    fn the_largest_admissible_power_is_admissible_and_one_watt_more_is_not() {
+        let plant = Plant::reference();
+        let brake = Brake { hold_h: 0.25, step_h: 0.25, ramp: 10_000.0 };
+        for i in 1..2000 {
+            let budget = f64::from(i) * 17.3;
+            let watts = brake.power_for(budget);
+            assert!(brake.energy(watts.as_f64()) <= budget, "{budget}");
+            assert!(brake.energy(watts.as_f64() + 1.0) > budget, "{budget}");
+        }
+        assert!(brake.power_for(f64::NAN) == Watts::ZERO && plant.battery_ramp().get() == 10_000);
+    }
+}

@@ -1,0 +1,63 @@
+//! CHP: minimum times, start and stop at minimum power, ramp. `u in {0, 1}`, `u p_min <= p <= u p_max`.
+
+use super::{Constraint, Context, Limits, Priority, Rule};
+use crate::units::Watts;
+
+/// On and off for their minimum times.
+pub(super) struct MinimumTime;
+
+impl Constraint for MinimumTime {
+    fn priority(&self) -> Priority {
+        Priority::ChpTimes
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (plant, anchor) = (context.plant, context.anchor);
+        if anchor.chp_on && anchor.chp_in_state_ms < plant.min_up_ms() {
+            limits.may_rest = Err(Rule::ChpMinimumTime);
+        }
+        if !anchor.chp_on && anchor.chp_in_state_ms < plant.min_down_ms() {
+            limits.may_run = Err(Rule::ChpMinimumTime);
+        }
+    }
+}
+
+/// A start lands exactly at minimum power; until the next step it stays there. This is physics of the unit, not a
+/// preference, so it never yields.
+pub(super) struct StartStop;
+
+impl Constraint for StartStop {
+    fn priority(&self) -> Priority {
+        Priority::Hard
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (plant, anchor) = (context.plant, context.anchor);
+        if !anchor.chp_on || anchor.chp == Watts::ZERO {
+            limits.chp.narrow(plant.chp_min(), plant.chp_min(), Rule::ChpStartStop);
+        }
+    }
+}
+
+/// Change of power per step while on. A stop leaves from minimum power; yielding means fast unload.
+pub(super) struct Ramp;
+
+impl Constraint for Ramp {
+    fn priority(&self) -> Priority {
+        Priority::ChpRamp
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (plant, anchor) = (context.plant, context.anchor);
+        if !anchor.chp_on || anchor.chp == Watts::ZERO {
+            return;
+        }
+        let ramp = plant.chp_ramp();
+        if !limits.chp.narrow(anchor.chp - ramp, anchor.chp + ramp, Rule::ChpRamp) {
+            limits.collapsed = Some(Rule::ChpRamp);
+        }
+        if anchor.chp > plant.chp_min() && limits.may_rest.is_ok() {
+            limits.may_rest = Err(Rule::ChpStartStop);
+        }
+    }
+}

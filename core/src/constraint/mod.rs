@@ -1,0 +1,244 @@
+//! The rules about what is allowed, one file each, in order of priority.
+//!
+//! A [`Constraint`] narrows the [`Limits`] of a step. Limits with a higher priority are applied first; a later rule can
+//! never widen or empty them, it collapses to the nearest admissible edge instead. What each rule contributed stays
+//! attached to the bound ([`Bound::rule`]), so that an intervention can name its cause.
+//!
+//! A new limit is one file here and one line in [`RULES`].
+
+mod battery;
+mod chp;
+mod frequency;
+mod grid;
+
+pub use battery::{charge_max_for_soc, discharge_max_for_soc};
+pub use frequency::droop_power;
+
+use crate::equipment::Plant;
+use crate::situation::Situation;
+use crate::units::Watts;
+use serde::{Deserialize, Serialize};
+
+/// Names a rule, in journals and messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// Rated battery power.
+    BatteryRating,
+    /// SoC band with braking distance.
+    SocBand,
+    /// Largest import.
+    GridImport,
+    /// Largest export.
+    GridExport,
+    /// Voltage band at the connection.
+    Voltage,
+    /// CHP between minimum and rated power.
+    ChpRating,
+    /// Minimum time on or off.
+    ChpMinimumTime,
+    /// A start lands at minimum power, a stop leaves from there.
+    ChpStartStop,
+    /// Change of the CHP per step.
+    ChpRamp,
+    /// Change of the battery set-point per step.
+    BatteryRamp,
+    /// Outside the frequency band only corrective moves.
+    FrequencyBand,
+    /// Droop response of the battery.
+    FrequencyDroop,
+    /// The three requested powers do not balance; the nearest point that does was taken.
+    Balance,
+    /// Renewables curtailed to keep a limit.
+    Curtailment,
+    /// Renewables curtailed because feeding in would cost money.
+    NegativePrice,
+    /// The request was not a number, or beyond any rating.
+    NotANumber,
+    /// Load that cannot be served.
+    Shedding,
+    /// Measurements unknown or outside the declared bounds.
+    SafeStop,
+}
+
+impl Rule {
+    /// The rule in words, for `gateway explain`.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::BatteryRating => "rated battery power",
+            Self::SocBand => "state-of-charge band (with the distance needed to brake)",
+            Self::GridImport => "largest allowed import",
+            Self::GridExport => "largest allowed export",
+            Self::Voltage => "voltage band at the connection",
+            Self::ChpRating => "CHP minimum and rated power",
+            Self::ChpMinimumTime => "CHP minimum time on or off",
+            Self::ChpStartStop => "CHP starts and stops at minimum power",
+            Self::ChpRamp => "CHP ramp",
+            Self::BatteryRamp => "battery ramp",
+            Self::FrequencyBand => "frequency outside its band: only corrective moves",
+            Self::FrequencyDroop => "droop response to the frequency",
+            Self::Balance => "the requested powers do not balance",
+            Self::Curtailment => "renewables curtailed to keep a limit",
+            Self::NegativePrice => "renewables curtailed because the export price is negative",
+            Self::NotANumber => "the request was not a finite number within ratings",
+            Self::Shedding => "load that cannot be served",
+            Self::SafeStop => "measurements unknown or outside the declared bounds",
+        }
+    }
+}
+
+/// One end of a [`Span`] and the rule that put it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// Whole watts.
+    pub value: Watts,
+    /// Who set it.
+    pub rule: Rule,
+}
+
+/// A non-empty interval of whole watts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Lower end.
+    pub low: Bound,
+    /// Upper end.
+    pub high: Bound,
+}
+
+impl Span {
+    /// An interval; `low` wins if the ends are crossed.
+    #[must_use]
+    pub fn new(low: Watts, high: Watts, rule: Rule) -> Self {
+        Self { low: Bound { value: low, rule }, high: Bound { value: high.max(low), rule } }
+    }
+
+    /// Intersects with `[low, high]`. If nothing would remain, collapses to the edge nearest to it and returns false.
+    pub fn narrow(&mut self, low: Watts, high: Watts, rule: Rule) -> bool {
+        if low > self.high.value {
+            self.low = self.high;
+            return false;
+        }
+        if high < self.low.value {
+            self.high = self.low;
+            return false;
+        }
+        if low > self.low.value {
+            self.low = Bound { value: low, rule };
+        }
+        if high < self.high.value {
+            self.high = Bound { value: high, rule };
+        }
+        true
+    }
+
+    /// Whether a value lies inside.
+    #[must_use]
+    pub fn contains(&self, value: Watts) -> bool {
+        value >= self.low.value && value <= self.high.value
+    }
+}
+
+/// What is still allowed. Narrowed rule by rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Battery power, + = charging.
+    pub battery: Span,
+    /// CHP power while on.
+    pub chp: Span,
+    /// The CHP may be on at the end of this decision, or why not.
+    pub may_run: Result<(), Rule>,
+    /// The CHP may be off at the end of this decision, or why not.
+    pub may_rest: Result<(), Rule>,
+    /// Power at the connection, + = importing.
+    pub grid: Span,
+    /// A rule could not be kept because a stronger one left nothing inside it.
+    pub collapsed: Option<Rule>,
+}
+
+impl Limits {
+    /// No limit but the range of the numbers themselves.
+    fn open(plant: &Plant) -> Self {
+        Self {
+            battery: Span::new(-plant.discharge_max(), plant.charge_max(), Rule::BatteryRating),
+            chp: Span::new(plant.chp_min(), plant.chp_max(), Rule::ChpRating),
+            may_run: Ok(()),
+            may_rest: Ok(()),
+            grid: Span {
+                low: Bound { value: -plant.export_max(), rule: Rule::GridExport },
+                high: Bound { value: plant.import_max(), rule: Rule::GridImport },
+            },
+            collapsed: None,
+        }
+    }
+}
+
+/// What the last step left behind and how long the next set-points will hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Battery set-point at the end of the last step: ramps count from here.
+    pub battery: Watts,
+    /// CHP set-point at the end of the last step; 0 if it was off.
+    pub chp: Watts,
+    /// The CHP is on now.
+    pub chp_on: bool,
+    /// Time since it was last switched, ms.
+    pub chp_in_state_ms: i64,
+    /// Time until the next step, ms: how long a set-point holds before the ramps may move it on.
+    pub hold_ms: i64,
+}
+
+/// Everything that a rule may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Ratings and limits.
+    pub plant: &'a Plant,
+    /// Measurements.
+    pub situation: &'a Situation,
+    /// Past of the set-points.
+    pub anchor: &'a Anchor,
+}
+
+/// How long a rule is kept when not all can be: the first variant yields first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Ramps of the battery and frequency support.
+    BatteryRamp,
+    /// Ramp of the CHP (fast unload).
+    ChpRamp,
+    /// Minimum times of the CHP.
+    ChpTimes,
+    /// SoC, ratings, grid and voltage: never given up.
+    Hard,
+}
+
+/// A rule about what is allowed.
+pub trait Constraint: Sync {
+    /// When it yields.
+    fn priority(&self) -> Priority;
+    /// Narrows what is allowed. Pure, bounded, without allocation.
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits);
+}
+
+/// All rules, strongest first. A new one is registered here, among its equals.
+static RULES: [&dyn Constraint; 7] = [
+    &battery::SocBand,
+    &grid::Voltage,
+    &chp::MinimumTime,
+    &chp::StartStop,
+    &chp::Ramp,
+    &battery::Ramp,
+    &frequency::Band,
+];
+
+/// The limits after applying every rule that is at least as strong as `weakest`.
+#[must_use]
+pub fn limits(context: &Context<'_>, weakest: Priority) -> Limits {
+    let mut limits = Limits::open(context.plant);
+    for rule in RULES {
+        if rule.priority() >= weakest {
+            rule.narrow(context, &mut limits);
+        }
+    }
+    limits
+}

@@ -1,0 +1,164 @@
+//! Solved flows of a step: electricity and heat balance exactly, cost follows.
+//!
+//! Electricity: `pv + wind - curtailed + p_chp + p_grid + unserved = load + p_bat`.
+//! Heat: `h p_chp + q_boiler + unserved_heat - dumped = heat`, `0 <= q_boiler <= q_max`; dumping is allowed and free.
+
+use crate::equipment::Plant;
+use crate::setpoints::SafeSetpoints;
+use crate::situation::Situation;
+use crate::units::{
+    BatteryPower, Eur, EurPerKwh, GridPower, Hours, Kilowatts, KilowattsGas, KilowattsThermal, PerUnit, Watts,
+};
+
+/// Power and heat flows of a step. Signs: battery + = charging, grid + = importing, everything else >= 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Dispatch {
+    /// PV and wind that were available.
+    pub renewables: Kilowatts,
+    /// Renewables not produced.
+    pub curtailed: Kilowatts,
+    /// Electric load.
+    pub load: Kilowatts,
+    /// Load not served.
+    pub unserved: Kilowatts,
+    /// Battery power.
+    pub battery: BatteryPower,
+    /// CHP power.
+    pub chp: Kilowatts,
+    /// Exchange with the grid.
+    pub grid: GridPower,
+    /// Heat demand.
+    pub heat_load: KilowattsThermal,
+    /// Boiler heat.
+    pub boiler: KilowattsThermal,
+    /// CHP heat that nobody needs.
+    pub heat_dumped: KilowattsThermal,
+    /// Heat demand not met.
+    pub heat_unserved: KilowattsThermal,
+    /// Voltage at the connection.
+    pub voltage: PerUnit,
+}
+
+impl Dispatch {
+    /// Solves both balances for set-points that are applied exactly. Load is shed only beyond the import limit.
+    #[must_use]
+    pub fn solve(plant: &Plant, situation: &Situation, safe: &SafeSetpoints) -> Self {
+        let (battery, chp) = (safe.battery().kilowatts(), safe.chp().kilowatts());
+        let renewables = situation.renewables();
+        let curtailed = safe
+            .renewable_limit()
+            .map_or(Kilowatts::ZERO, |limit| (renewables - limit.kilowatts()).max(Kilowatts::ZERO));
+        let demand = situation.net_load() + curtailed + battery - chp;
+        let unserved = unserved(plant, demand, situation.electric_load);
+        let grid = demand - unserved;
+        let h = plant.parameters().chp.heat_per_power;
+        let chp_heat = KilowattsThermal::new(h * chp.get());
+        let missing = situation.heat_load - chp_heat;
+        let boiler = missing.max(KilowattsThermal::ZERO).min(plant.boiler_max());
+        Self {
+            renewables,
+            curtailed,
+            load: situation.electric_load,
+            unserved,
+            battery: BatteryPower::from_signed(battery),
+            chp,
+            grid: GridPower::from_signed(grid),
+            heat_load: situation.heat_load,
+            boiler,
+            heat_dumped: (-missing).max(KilowattsThermal::ZERO),
+            heat_unserved: (missing - boiler).max(KilowattsThermal::ZERO),
+            voltage: plant.voltage(situation.source_voltage, grid, situation.reactive),
+        }
+    }
+
+    /// Fuel of CHP and boiler: `p_chp/eta_e + q_boiler/eta_b`.
+    #[must_use]
+    pub fn gas(&self, plant: &Plant) -> KilowattsGas {
+        let p = plant.parameters();
+        KilowattsGas::new(self.chp.get() / p.chp.efficiency_electric + self.boiler.get() / p.boiler.efficiency)
+    }
+
+    /// Left minus right side of the electricity balance; 0 up to rounding.
+    #[must_use]
+    pub fn electricity_residual(&self) -> Kilowatts {
+        self.renewables - self.curtailed + self.chp + self.grid.signed() + self.unserved
+            - self.load
+            - self.battery.signed()
+    }
+
+    /// Left minus right side of the heat balance; 0 up to rounding.
+    #[must_use]
+    pub fn heat_residual(&self, plant: &Plant) -> KilowattsThermal {
+        let chp_heat = KilowattsThermal::new(plant.parameters().chp.heat_per_power * self.chp.get());
+        chp_heat + self.boiler + self.heat_unserved - self.heat_dumped - self.heat_load
+    }
+
+    /// Cost of the step, EUR:
+    /// `dt (import pi - export pe + gas c_gas + wear |p_bat| + 10 unserved + 1 unserved_heat) + start_cost start`.
+    #[must_use]
+    pub fn cost(&self, plant: &Plant, prices: Prices, started: bool, duration: Hours) -> Eur {
+        let p = plant.parameters();
+        let trade = self.grid.import() * duration * prices.import - self.grid.export() * duration * prices.export;
+        let gas = self.gas(plant) * duration * plant.gas_price();
+        let wear = self.battery.signed().abs() * duration * EurPerKwh::new(p.battery.wear_eur_per_kwh);
+        let unserved = self.unserved * duration * EurPerKwh::new(p.costs.unserved_eur_per_kwh);
+        let unserved_heat = Eur::new(self.heat_unserved.get() * duration.get() * p.costs.unserved_heat_eur_per_kwh);
+        let start = if started { Eur::new(p.chp.start_cost_eur) } else { Eur::ZERO };
+        trade + gas + wear + unserved + unserved_heat + start
+    }
+}
+
+/// Prices of a step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prices {
+    /// Paid per kWh imported.
+    pub import: EurPerKwh,
+    /// Earned per kWh exported.
+    pub export: EurPerKwh,
+}
+
+fn unserved(plant: &Plant, demand: Kilowatts, load: Kilowatts) -> Kilowatts {
+    let excess = demand - plant.import_max().kilowatts();
+    // The filter works in whole watts: less than that is rounding, not shedding.
+    if excess.get() * 1000.0 < 1e-3 { Kilowatts::ZERO } else { excess.min(load) }
+}
+
+/// Curtailment planned by set-points for what is available, W.
+#[must_use]
+pub fn curtailed(safe: &SafeSetpoints, renewables: Kilowatts) -> Watts {
+    safe.renewable_limit().map_or(Watts::ZERO, |limit| (Watts::ceil(renewables) - limit).max(Watts::ZERO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ProfileRow;
+    use crate::units::Soc;
+
+    fn situation(load: f64, pv: f64, heat: f64) -> Situation {
+        let row = ProfileRow { electric_load_kw: load, pv_kw: pv, heat_load_kw: heat, ..ProfileRow::default() };
+        row.situation(Soc::new(0.5))
+    }
+
+    #[test]
+    fn flows_and_cost_follow_the_equations() {
+        let plant = Plant::reference();
+        let prices = Prices { import: EurPerKwh::new(0.2), export: EurPerKwh::new(0.1) };
+        // load, pv, heat, battery, chp -> grid, boiler, dumped, unserved, cost
+        let cases = [
+            (40.0, 10.0, 60.0, 0.0, 0.0, 30.0, 60.0, 0.0, 0.0, 0.25 * (30.0 * 0.2 + 60.0 / 0.9 * 0.05)),
+            (40.0, 0.0, 12.0, 10.0, 20.0, 30.0, 0.0, 12.0, 0.0, 0.25 * (6.0 + 20.0 / 0.33 * 0.05 + 0.08)),
+            (20.0, 60.0, 0.0, 0.0, 0.0, -40.0, 0.0, 0.0, 0.0, 0.25 * -4.0),
+            (100.0, 0.0, 0.0, 50.0, 0.0, 100.0, 0.0, 0.0, 50.0, 0.25 * (20.0 + 0.4 + 500.0)),
+        ];
+        for (load, pv, heat, battery, chp, grid, boiler, dumped, unserved, cost) in cases {
+            let watts = |kw| Watts::nearest(Kilowatts::new(kw));
+            let safe = SafeSetpoints::new(watts(battery), watts(chp), chp > 0.0, None);
+            let d = Dispatch::solve(&plant, &situation(load, pv, heat), &safe);
+            let found = [d.grid.signed().get(), d.boiler.get(), d.heat_dumped.get(), d.unserved.get()];
+            assert_eq!(found, [grid, boiler, dumped, unserved]);
+            assert!((d.cost(&plant, prices, false, plant.step()).get() - cost).abs() < 1e-12);
+            assert!(d.electricity_residual().get().abs() < 1e-9 && d.heat_residual(&plant).get().abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The microgrid as an environment: `reset`, `step`, with `terminated` and `truncated` apart (Gymnasium's meaning).
+//!
+//! The safety filter is part of the environment: what is trained is what runs. There is no terminal state (a microgrid
+//! does not end), so `terminated` is always false and the end of an episode is a truncation.
+
+use crate::action::Action;
+use crate::decide;
+use crate::dispatch::Dispatch;
+use crate::equipment::Plant;
+use crate::extended::Outlook;
+use crate::memory::ControlMemory;
+use crate::observation::{Observation, Schema};
+use crate::policy::{Policy, PolicyError, PolicyInput, Request};
+use crate::profile::{Profile, ProfileRow};
+use crate::reward::{RewardWeights, RunningRisk, requested_violations};
+use crate::safety::{SafetyFilter, Verdict};
+use crate::setpoints::{SafeSetpoints, Setpoints};
+use crate::situation::Situation;
+use crate::units::{Eur, Soc};
+use core::ops::Range;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use std::sync::Arc;
+
+/// Where an episode starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// Rows that may be used; the outlook looks no further.
+    pub block: Range<usize>,
+    /// First row.
+    pub first: usize,
+    /// Steps until truncation (the block's end truncates as well).
+    pub steps: usize,
+    /// State of charge.
+    pub soc: Soc,
+    /// Set-points and timers.
+    pub memory: ControlMemory,
+}
+
+impl Start {
+    /// A whole block from SoC 0.5, CHP off and free to start, battery at 0.
+    #[must_use]
+    pub const fn block(block: Range<usize>) -> Self {
+        let (first, steps) = (block.start, block.end - block.start);
+        Self { block, first, steps, soc: Soc::new(0.5), memory: ControlMemory::at_rest() }
+    }
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The row that was lived through.
+    pub row: ProfileRow,
+    /// What was asked for.
+    pub request: Request,
+    /// What the filter allowed.
+    pub verdict: Verdict,
+    /// What flowed.
+    pub dispatch: Dispatch,
+    /// State of charge before.
+    pub soc_before: Soc,
+    /// State of charge after.
+    pub soc_after: Soc,
+    /// The CHP was started.
+    pub started: bool,
+    /// Cost of the step.
+    pub cost: Eur,
+    /// Rules that the request broke.
+    pub violations_requested: u32,
+    /// Reward, EUR.
+    pub reward: f64,
+    /// A terminal state was reached (never here).
+    pub terminated: bool,
+    /// The episode's time is over.
+    pub truncated: bool,
+}
+
+/// The environment over a profile.
+#[derive(Debug, Clone)]
+pub struct MemgEnv {
+    filter: SafetyFilter,
+    profile: Arc<Profile>,
+    blocks: Arc<[Range<usize>]>,
+    weights: RewardWeights,
+    risk: RunningRisk,
+    start: Start,
+    index: usize,
+    soc: Soc,
+    memory: ControlMemory,
+}
+
+impl MemgEnv {
+    /// An environment at the start of the profile's first block. An empty profile gives an environment whose episodes
+    /// are over at once.
+    #[must_use]
+    pub fn new(plant: Plant, profile: Arc<Profile>, weights: RewardWeights) -> Self {
+        let blocks: Arc<[Range<usize>]> = profile.blocks(None).into();
+        let start = Start::block(blocks.first().cloned().unwrap_or(0..0));
+        Self {
+            filter: SafetyFilter::new(plant),
+            profile,
+            weights,
+            risk: RunningRisk::new(weights.alpha, 0.01),
+            index: start.first,
+            soc: start.soc,
+            memory: start.memory,
+            start,
+            blocks,
+        }
+    }
+
+    /// Starts an episode.
+    pub fn reset(&mut self, start: Start) {
+        (self.index, self.soc, self.memory) = (start.first, start.soc, start.memory);
+        self.start = start;
+    }
+
+    /// Starts a random episode of `steps` steps: any row, SoC uniform in its band, battery at 0, CHP off or, in half of
+    /// the cases, on at a random power. The same seed gives the same episode.
+    pub fn reset_seeded(&mut self, seed: u64, steps: usize) {
+        let mut rng = Pcg64Mcg::seed_from_u64(seed);
+        let start = self.random_start(&mut rng, steps);
+        self.reset(start);
+    }
+
+    /// A random start, see [`MemgEnv::reset_seeded`].
+    pub fn random_start(&self, rng: &mut Pcg64Mcg, steps: usize) -> Start {
+        let plant = self.filter.plant();
+        let which = rng.random_range(0..self.blocks.len().max(1));
+        let block = self.blocks.get(which).cloned().unwrap_or(0..0);
+        let last = block.end.saturating_sub(steps).max(block.start);
+        let first = rng.random_range(block.start..=last);
+        let (low, high) = plant.soc_band();
+        let soc = Soc::new(rng.random_range(low.get()..=high.get()));
+        let mut memory = ControlMemory::at_rest();
+        if rng.random_bool(0.5) {
+            let power = rng.random_range(plant.chp_min().get()..=plant.chp_max().get());
+            let power = crate::units::Watts::new(power);
+            let free = memory.chp_in_state_ms;
+            memory = ControlMemory::from_measured(crate::units::Watts::ZERO, power, true, free);
+        }
+        Start { block, first, steps, soc, memory }
+    }
+
+    /// The filter inside.
+    #[must_use]
+    pub const fn filter(&self) -> &SafetyFilter {
+        &self.filter
+    }
+    /// Set-points and timers.
+    #[must_use]
+    pub const fn memory(&self) -> &ControlMemory {
+        &self.memory
+    }
+    /// State of charge.
+    #[must_use]
+    pub const fn soc(&self) -> Soc {
+        self.soc
+    }
+    /// Index of the present row in the profile.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+    /// The present row, `None` past the end.
+    #[must_use]
+    pub fn row(&self) -> Option<&ProfileRow> {
+        self.profile.rows().get(self.index)
+    }
+    /// No further step is possible.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.index >= self.start.block.end || self.index >= self.start.first.saturating_add(self.start.steps)
+    }
+
+    /// The situation of the present row.
+    #[must_use]
+    pub fn situation(&self) -> Situation {
+        self.row().copied().unwrap_or_default().situation(self.soc)
+    }
+
+    /// What is known about the hours ahead.
+    #[must_use]
+    pub fn outlook(&self) -> Outlook {
+        let per_hour = 3_600_000 / self.filter.plant().step_ms().max(1);
+        self.profile.outlook(&self.start.block, self.index, usize::try_from(per_hour).unwrap_or(1).max(1))
+    }
+
+    /// The observation at the start of the present step.
+    #[must_use]
+    pub fn observe(&self, schema: Schema) -> Observation {
+        let situation = self.situation();
+        // The outlook is costly and the small schema does not use it.
+        let outlook = if schema == Schema::TenD { Outlook::default() } else { self.outlook() };
+        let input =
+            PolicyInput { plant: self.filter.plant(), situation: &situation, memory: &self.memory, outlook: &outlook };
+        input.observe(schema)
+    }
+
+    /// One step with a network's action. `None` if the episode is over.
+    pub fn step(&mut self, action: Action) -> Option<Step> {
+        let setpoints = action.setpoints(self.filter.plant(), self.memory.chp_on);
+        self.step_request(Request { observation: None, action: Some(action), setpoints })
+    }
+
+    /// One step with a policy. `Ok(None)` if the episode is over.
+    ///
+    /// # Errors
+    /// The policy's own; the environment is unchanged.
+    pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<Step>, PolicyError> {
+        let (situation, outlook) = (self.situation(), self.outlook());
+        let request = decide::request(&self.filter, &situation, &self.memory, &outlook, policy)?;
+        Ok(self.step_request(request))
+    }
+
+    /// One step with a request.
+    pub fn step_request(&mut self, request: Request) -> Option<Step> {
+        if self.is_over() {
+            return None;
+        }
+        let row = *self.row()?;
+        let plant = *self.filter.plant();
+        let situation = row.situation(self.soc);
+        self.memory.begin_step();
+        let anchor = self.memory.anchor(plant.step_ms());
+        let violations_requested = requested_violations(&plant, &situation, &anchor, &request.setpoints);
+        let verdict = decide::filtered(&self.filter, &situation, &mut self.memory, &request.setpoints, plant.step_ms());
+        let (dispatch, started, cost) = self.live_through(&row, &situation, &verdict.safe, anchor.chp_on);
+        let soc_before = self.soc;
+        self.soc = plant.soc_after(self.soc, verdict.safe.battery(), plant.step());
+        self.memory.elapse(plant.step_ms());
+        self.index += 1;
+        let reward = self.reward(cost.get(), violations_requested);
+        Some(Step {
+            row,
+            request,
+            verdict,
+            dispatch,
+            soc_before,
+            soc_after: self.soc,
+            started,
+            cost,
+            violations_requested,
+            reward,
+            terminated: false,
+            truncated: self.is_over(),
+        })
+    }
+
+    fn live_through(
+        &self,
+        row: &ProfileRow,
+        situation: &Situation,
+        safe: &SafeSetpoints,
+        was_on: bool,
+    ) -> (Dispatch, bool, Eur) {
+        let plant = self.filter.plant();
+        let dispatch = Dispatch::solve(plant, situation, safe);
+        let started = safe.chp_on() && !was_on;
+        (dispatch, started, dispatch.cost(plant, row.prices(), started, plant.step()))
+    }
+
+    fn reward(&mut self, cost: f64, violations: u32) -> f64 {
+        let charge = if self.weights.risk > 0.0 { self.risk.charge(cost) } else { 0.0 };
+        self.risk.learn(cost);
+        -cost - self.weights.constraint * f64::from(violations) - self.weights.risk * charge
+    }
+
+    /// What the present step would cost with battery and CHP at rest (a baseline for learning).
+    #[must_use]
+    pub fn idle_cost(&self) -> Eur {
+        let plant = self.filter.plant();
+        let situation = self.situation();
+        let anchor = ControlMemory::at_rest().anchor(plant.step_ms());
+        let verdict = self.filter.filter(&situation, &anchor, &Setpoints::IDLE);
+        let prices = self.row().copied().unwrap_or_default().prices();
+        Dispatch::solve(plant, &situation, &verdict.safe).cost(plant, prices, false, plant.step())
+    }
+}

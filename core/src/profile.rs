@@ -1,0 +1,341 @@
+//! Profiles: what the plant cannot choose, step by step. From CSV rows or from synthetic generators
+//! ([`crate::synthetic`]).
+
+use crate::calendar::LocalTime;
+use crate::dispatch::Prices;
+use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H};
+use crate::situation::Situation;
+use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
+
+/// Means over one step. Powers >= 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProfileRow {
+    /// Start of the step.
+    pub time: LocalTime,
+    /// Available PV power, kW.
+    pub pv_kw: f64,
+    /// Available wind power, kW.
+    pub wind_kw: f64,
+    /// Electric load, kW.
+    pub electric_load_kw: f64,
+    /// Heat demand, kW thermal.
+    pub heat_load_kw: f64,
+    /// Import price, EUR/kWh.
+    pub import_price: f64,
+    /// Export price, EUR/kWh.
+    pub export_price: f64,
+    /// Voltage of the stiff grid, pu.
+    pub grid_voltage_pu: f64,
+    /// Grid frequency, Hz.
+    pub frequency_hz: f64,
+}
+
+impl Default for ProfileRow {
+    fn default() -> Self {
+        Self {
+            time: LocalTime::default(),
+            pv_kw: 0.0,
+            wind_kw: 0.0,
+            electric_load_kw: 0.0,
+            heat_load_kw: 0.0,
+            import_price: 0.15,
+            export_price: 0.08,
+            grid_voltage_pu: 1.0,
+            frequency_hz: 50.0,
+        }
+    }
+}
+
+impl ProfileRow {
+    /// The situation of this row for a known state of charge.
+    #[must_use]
+    pub fn situation(&self, soc: Soc) -> Situation {
+        Situation {
+            pv: Kilowatts::new(self.pv_kw),
+            wind: Kilowatts::new(self.wind_kw),
+            electric_load: Kilowatts::new(self.electric_load_kw),
+            heat_load: KilowattsThermal::new(self.heat_load_kw),
+            soc,
+            soc_low: soc,
+            soc_high: soc,
+            source_voltage: PerUnit::new(self.grid_voltage_pu),
+            reactive: Kilowatts::ZERO,
+            frequency: Hertz::new(self.frequency_hz),
+            import_price: EurPerKwh::new(self.import_price),
+            export_price: EurPerKwh::new(self.export_price),
+            local_hour: self.time.hour(),
+        }
+    }
+
+    /// Prices of this row.
+    #[must_use]
+    pub const fn prices(&self) -> Prices {
+        Prices { import: EurPerKwh::new(self.import_price), export: EurPerKwh::new(self.export_price) }
+    }
+
+    fn values(&self) -> [f64; 8] {
+        [
+            self.pv_kw,
+            self.wind_kw,
+            self.electric_load_kw,
+            self.heat_load_kw,
+            self.import_price,
+            self.export_price,
+            self.grid_voltage_pu,
+            self.frequency_hz,
+        ]
+    }
+}
+
+/// Names of the CSV columns: `time` and one per field of [`ProfileRow`].
+pub const COLUMNS: [&str; 9] = [
+    "time",
+    "pv_kw",
+    "wind_kw",
+    "electric_load_kw",
+    "heat_load_kw",
+    "import_price_eur_per_kwh",
+    "export_price_eur_per_kwh",
+    "grid_voltage_pu",
+    "frequency_hz",
+];
+
+/// Plausible range of each numeric column; a value outside is an error, not data.
+const RANGES: [(f64, f64); 8] =
+    [(0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (-10.0, 10.0), (-10.0, 10.0), (0.5, 1.5), (40.0, 70.0)];
+
+/// What is wrong with a profile, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, {column}: {expected}")]
+pub struct ProfileError {
+    /// Line in the file, the header is 1.
+    pub line: usize,
+    /// Column name.
+    pub column: String,
+    /// What was expected and what was found.
+    pub expected: String,
+}
+
+fn error(line: usize, column: &str, expected: impl Into<String>) -> ProfileError {
+    ProfileError { line, column: column.to_owned(), expected: expected.into() }
+}
+
+/// Rows in time order, in whole days; days may be missing between blocks.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Profile {
+    rows: Vec<ProfileRow>,
+}
+
+impl Profile {
+    /// Rows that are already known to be complete days (from a generator).
+    #[must_use]
+    pub const fn from_rows(rows: Vec<ProfileRow>) -> Self {
+        Self { rows }
+    }
+
+    /// Parses CSV text with a header. Columns may come in any order; additional ones are ignored.
+    ///
+    /// # Errors
+    /// The first line that is incomplete, not a number, out of range, out of order, or a hole within a day.
+    pub fn parse_csv(text: &str, step_h: f64) -> Result<Self, ProfileError> {
+        let mut lines = text.lines().enumerate();
+        let (_, header) = lines.next().ok_or_else(|| error(1, "header", "the file is empty"))?;
+        let columns = locate_columns(header)?;
+        let step_min = crate::units::to_integer((step_h * 60.0).round());
+        let mut rows: Vec<ProfileRow> = Vec::new();
+        for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let row = parse_row(index + 1, line, &columns)?;
+            check_order(index + 1, rows.last(), &row, step_min)?;
+            rows.push(row);
+        }
+        let last = rows.last().ok_or_else(|| error(2, "time", "no rows below the header"))?;
+        if last.time.day_and_minute().1 + step_min != 1440 {
+            return Err(error(text.lines().count(), "time", "the last day is not complete"));
+        }
+        Ok(Self { rows })
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn rows(&self) -> &[ProfileRow] {
+        &self.rows
+    }
+
+    /// Row indices of each block: consecutive days, at most `block_days` of them if given.
+    #[must_use]
+    pub fn blocks(&self, block_days: Option<usize>) -> Vec<core::ops::Range<usize>> {
+        let mut blocks: Vec<core::ops::Range<usize>> = Vec::new();
+        let mut days = 0;
+        for (index, row) in self.rows.iter().enumerate() {
+            let starts_day = row.time.day_and_minute().1 == 0;
+            let previous = index.checked_sub(1).and_then(|i| self.rows.get(i));
+            let gap =
+                previous.is_none_or(|p| starts_day && row.time.day_and_minute().0 != p.time.day_and_minute().0 + 1);
+            days += usize::from(starts_day);
+            if gap || (starts_day && block_days.is_some_and(|n| days > n)) {
+                blocks.push(index..index);
+                days = 1;
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.end = index + 1;
+            }
+        }
+        blocks
+    }
+
+    /// What a gateway knows of the hours ahead at row `index` of a block: its day-ahead prices, and yesterday's values
+    /// as forecasts. Nothing outside the block is used.
+    #[must_use]
+    pub fn outlook(&self, block: &core::ops::Range<usize>, index: usize, steps_per_hour: usize) -> Outlook {
+        let rows = self.rows.get(block.clone()).unwrap_or(&[]);
+        let now = index.saturating_sub(block.start);
+        let mut outlook = Outlook::default();
+        for (hour, slot) in outlook.import_price.iter_mut().enumerate() {
+            *slot = mean_price(rows, now + hour * steps_per_hour, steps_per_hour);
+        }
+        let day = 24 * steps_per_hour;
+        let yesterday = |hours: usize| (now + hours * steps_per_hour).checked_sub(day).and_then(|i| rows.get(i));
+        for (slot, hours) in outlook.pv_kw.iter_mut().zip(POWER_OFFSETS_H) {
+            *slot = yesterday(hours).map(|row| row.pv_kw);
+        }
+        for (slot, hours) in outlook.net_load_kw.iter_mut().zip(POWER_OFFSETS_H) {
+            *slot = yesterday(hours).map(|row| row.electric_load_kw - row.pv_kw - row.wind_kw);
+        }
+        for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
+            *slot = yesterday(hours).map(|row| row.heat_load_kw);
+        }
+        outlook
+    }
+}
+
+fn mean_price(rows: &[ProfileRow], first: usize, count: usize) -> Option<f64> {
+    let hour = rows.get(first..first + count)?;
+    let sum: f64 = hour.iter().map(|row| row.import_price).sum();
+    Some(sum / f64::from(u32::try_from(count).ok()?))
+}
+
+fn locate_columns(header: &str) -> Result<[usize; 9], ProfileError> {
+    let names: Vec<&str> = header.trim_start_matches('\u{feff}').split(',').map(str::trim).collect();
+    let mut columns = [0; 9];
+    for (slot, wanted) in columns.iter_mut().zip(COLUMNS) {
+        *slot = names
+            .iter()
+            .position(|name| *name == wanted)
+            .ok_or_else(|| error(1, wanted, format!("expected a column {wanted:?}, found {header:?}")))?;
+    }
+    Ok(columns)
+}
+
+fn parse_row(line: usize, text: &str, columns: &[usize; 9]) -> Result<ProfileRow, ProfileError> {
+    let cells: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut values = [0.0; 8];
+    let mut time = LocalTime::default();
+    for (index, (column, name)) in columns.iter().zip(COLUMNS).enumerate() {
+        let cell = cells.get(*column).ok_or_else(|| error(line, name, "the line has too few cells"))?;
+        if index == 0 {
+            let bad = || error(line, name, format!("expected a time like 2016-01-01T00:15:00+01:00, found {cell:?}"));
+            time = LocalTime::parse(cell).ok_or_else(bad)?;
+        } else if let Some((slot, range)) = values.get_mut(index - 1).zip(RANGES.get(index - 1)) {
+            *slot = parse_number(line, name, cell, *range)?;
+        }
+    }
+    Ok(row_from(time, values))
+}
+
+fn parse_number(line: usize, name: &str, cell: &str, (low, high): (f64, f64)) -> Result<f64, ProfileError> {
+    let wanted = || error(line, name, format!("expected a number from {low} to {high}, found {cell:?}"));
+    let value: f64 = cell.parse().map_err(|_| wanted())?;
+    if value >= low && value <= high { Ok(value) } else { Err(wanted()) }
+}
+
+const fn row_from(time: LocalTime, values: [f64; 8]) -> ProfileRow {
+    let [pv_kw, wind_kw, electric_load_kw, heat_load_kw, import_price, export_price, grid_voltage_pu, frequency_hz] =
+        values;
+    ProfileRow {
+        time,
+        pv_kw,
+        wind_kw,
+        electric_load_kw,
+        heat_load_kw,
+        import_price,
+        export_price,
+        grid_voltage_pu,
+        frequency_hz,
+    }
+}
+
+fn check_order(
+    line: usize,
+    previous: Option<&ProfileRow>,
+    row: &ProfileRow,
+    step_min: i64,
+) -> Result<(), ProfileError> {
+    let (_, minute) = row.time.day_and_minute();
+    let Some(previous) = previous else {
+        return if minute == 0 { Ok(()) } else { Err(error(line, "time", "the first row must be at 00:00")) };
+    };
+    let expected = previous.time.plus_minutes(step_min);
+    let next_day = minute == 0 && expected.day_and_minute().1 == 0 && row.time.minute >= expected.minute;
+    if row.time.minute == expected.minute || next_day {
+        return Ok(());
+    }
+    let what = if row.time.minute < expected.minute { "out of order" } else { "a hole in the day" };
+    Err(error(line, "time", format!("{what}: expected {expected} (or 00:00 of a later day), found {}", row.time)))
+}
+
+impl ProfileRow {
+    /// The row as a CSV line in the order of [`COLUMNS`].
+    #[must_use]
+    pub fn to_csv(&self) -> String {
+        let mut line = self.time.to_string();
+        for value in self.values() {
+            line.push(',');
+            line.push_str(&value.to_string());
+        }
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(rows: usize) -> String {
+        let mut text = COLUMNS.join(",");
+        let start = LocalTime::parse("2016-01-01T00:00:00+01:00").unwrap_or_default();
+        for i in 0..rows {
+            let time = start.plus_minutes(15 * i64::try_from(i).unwrap_or(0));
+            text.push_str(&format!("\n{time},1.5,2,30,40,0.1,0.05,1.01,50"));
+        }
+        text
+    }
+
+    #[test]
+    fn whole_days_are_read_and_gaps_between_days_start_a_block() {
+        let mut text = csv(96);
+        text.push_str(
+            &csv(96).split_once('\n').map_or("", |x| x.1).replace("2016-01-01", "\n2016-01-03").replace("\n\n", "\n"),
+        );
+        let profile = Profile::parse_csv(&text, 0.25);
+        assert_eq!(profile.map(|p| p.blocks(None)), Ok(vec![0..96, 96..192]));
+        let three = Profile::parse_csv(&csv(3 * 96), 0.25).map(|p| p.blocks(Some(2)));
+        assert_eq!(three, Ok(vec![0..192, 192..288]));
+    }
+
+    #[test]
+    fn bad_rows_are_named_by_line_and_column() {
+        let good = csv(96);
+        let cases = [
+            (good.replace("T03:00:00+01:00,1.5", "T03:00:00+01:00,NaN"), 14, "pv_kw"),
+            (good.replace("T03:00:00+01:00,1.5", "T03:00:00+01:00,lots"), 14, "pv_kw"),
+            (good.replace("2016-01-01T03:00:00+01:00", "2016-01-01T03:15:00+01:00"), 14, "time"),
+            (good.replace("\n2016-01-01T03:00:00+01:00,1.5,2,30,40,0.1,0.05,1.01,50", ""), 14, "time"),
+            (good.replace("heat_load_kw", "heat"), 1, "heat_load_kw"),
+            (csv(95), 96, "time"),
+        ];
+        for (text, line, column) in cases {
+            let found = Profile::parse_csv(&text, 0.25).map_err(|e| (e.line, e.column));
+            assert_eq!(found.map(|_| ()), Err((line, column.to_owned())));
+        }
+    }
+}

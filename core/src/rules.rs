@@ -1,0 +1,122 @@
+//! Dispatch by rules: the baselines, and the gateway's fallback.
+
+use crate::action::ON_FROM;
+use crate::constraint::{Context, Priority, limits};
+use crate::equipment::Plant;
+use crate::policy::{Policy, PolicyError, PolicyInput, Request};
+use crate::setpoints::Setpoints;
+use crate::units::{Kilowatts, Watts};
+
+/// Battery at zero, CHP off, grid and boiler take the rest.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Idle;
+
+impl Policy for Idle {
+    fn name(&self) -> &'static str {
+        "idle"
+    }
+    fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        Ok(request(Kilowatts::ZERO, Kilowatts::ZERO))
+    }
+}
+
+/// The prototype's rule, done right. Deficit: renewables, then battery as far as its box allows, then the CHP if the rest
+/// is at least its minimum power, then the grid. Surplus: battery, then export.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SeedRule;
+
+impl Policy for SeedRule {
+    fn name(&self) -> &'static str {
+        "seed"
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        let net = Watts::nearest(input.situation.net_load());
+        let battery = within_battery_box(input, -net);
+        let rest = net + battery;
+        let chp = if rest >= input.plant.chp_min() { rest.min(input.plant.chp_max()) } else { Watts::ZERO };
+        Ok(request(battery.kilowatts(), chp.kilowatts()))
+    }
+}
+
+/// CHP by spark spread, battery for self-consumption.
+///
+/// With the CHP's marginal cost `mc` (heat used): export price above `mc`: CHP at heat/h. Otherwise import price above
+/// `mc`: CHP at min(heat/h, net load), at least at minimum power while it is on. Otherwise off, but a running CHP stays
+/// at minimum power (a start costs money). The battery takes what then remains of the net load.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GoodRule;
+
+impl Policy for GoodRule {
+    fn name(&self) -> &'static str {
+        "rule"
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        let chp = wanted_chp(input);
+        let p_chp = chp_after_ramp(input, chp);
+        let battery = p_chp - Watts::nearest(input.situation.net_load());
+        Ok(request(battery.kilowatts(), chp.kilowatts()))
+    }
+}
+
+fn wanted_chp(input: &PolicyInput<'_>) -> Watts {
+    let (situation, plant, on) = (input.situation, input.plant, input.memory.chp_on);
+    let marginal = plant.chp_marginal_cost();
+    let heat_led = Kilowatts::new(situation.heat_load.get() / plant.parameters().chp.heat_per_power.max(1e-9));
+    let minimum = plant.parameters().chp.p_kw_min;
+    let wanted = if situation.export_price > marginal {
+        heat_led
+    } else if situation.import_price > marginal {
+        let wanted = heat_led.min(situation.net_load());
+        if on { wanted.max(Kilowatts::new(minimum)) } else { wanted }
+    } else {
+        Kilowatts::new(if on { minimum } else { 0.0 })
+    };
+    let counts_as_on = wanted.get() >= ON_FROM * minimum;
+    let wanted = if counts_as_on { wanted.max(Kilowatts::new(minimum)) } else { Kilowatts::ZERO };
+    Watts::nearest(wanted).within(Watts::ZERO, plant.chp_max())
+}
+
+/// Where the CHP will be after ramps and minimum times if asked for `wanted`.
+fn chp_after_ramp(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
+    let anchor = input.memory.anchor(input.plant.step_ms());
+    let context = Context { plant: input.plant, situation: input.situation, anchor: &anchor };
+    let limits = limits(&context, Priority::BatteryRamp);
+    let stays = anchor.chp_on && limits.may_rest.is_err();
+    let starts = !anchor.chp_on && limits.may_run.is_ok();
+    if (wanted > Watts::ZERO && (anchor.chp_on || starts)) || stays {
+        wanted.within(limits.chp.low.value, limits.chp.high.value)
+    } else {
+        Watts::ZERO
+    }
+}
+
+fn within_battery_box(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
+    let anchor = input.memory.anchor(input.plant.step_ms());
+    let context = Context { plant: input.plant, situation: input.situation, anchor: &anchor };
+    let battery = limits(&context, Priority::BatteryRamp).battery;
+    wanted.within(battery.low.value, battery.high.value)
+}
+
+const fn request(battery: Kilowatts, chp: Kilowatts) -> Request {
+    Request { observation: None, action: None, setpoints: Setpoints { battery, chp, grid: None } }
+}
+
+/// The rule of that name.
+#[must_use]
+pub fn by_name(name: &str) -> Option<Box<dyn Policy>> {
+    match name {
+        "idle" => Some(Box::new(Idle)),
+        "seed" => Some(Box::new(SeedRule)),
+        "rule" => Some(Box::new(GoodRule)),
+        _ => None,
+    }
+}
+
+/// Names for [`by_name`].
+pub const NAMES: [&str; 3] = ["idle", "seed", "rule"];
+
+/// The plant's marginal cost is used by the good rule; exposed for reports.
+#[must_use]
+pub fn spark_spread_threshold(plant: &Plant) -> f64 {
+    plant.chp_marginal_cost().get()
+}

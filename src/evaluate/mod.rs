@@ -1,0 +1,200 @@
+//! Judging a policy on a profile: cost a day, risk, violations, relaxations.
+//!
+//! Every block of consecutive days starts at SoC 0.5 with the battery at zero and the CHP off and free to start, and is
+//! corrected for the energy left in the battery at its end: a deficit is bought at the block's mean import price over
+//! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency.
+
+pub mod trace;
+
+use memg_core::env::{MemgEnv, Start, Step};
+use memg_core::equipment::Plant;
+use memg_core::policy::{Policy, PolicyError};
+use memg_core::profile::{Profile, ProfileRow};
+use memg_core::reward::{RewardWeights, value_at_risk};
+use memg_core::safety::Relaxation;
+use memg_core::units::Soc;
+use serde::Serialize;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What a policy did on a profile.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The policy's name.
+    pub policy: String,
+    /// Days evaluated.
+    pub days: usize,
+    /// Blocks of consecutive days.
+    pub blocks: usize,
+    /// Mean cost of a day, EUR, corrected for stored energy.
+    pub cost_eur_per_day: f64,
+    /// Mean of the worst 5 % of daily costs, EUR.
+    pub cvar95_cost: f64,
+    /// Hard limits violated by what was written (checked after the fact, not by the filter).
+    pub violations: u64,
+    /// Rules that requests broke before the filter.
+    pub violations_requested: u64,
+    /// Steps at each relaxation stage but "none".
+    pub relaxations: Relaxations,
+    /// CHP starts.
+    pub starts: u64,
+    /// Energy not produced, kWh.
+    pub curtailed_kwh: f64,
+    /// Load not served, kWh.
+    pub unserved_kwh: f64,
+    /// Cost of each day in order, EUR; a block's correction is booked on its last day.
+    pub daily_cost_eur: Vec<f64>,
+}
+
+/// Steps at each stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Relaxations {
+    /// Renewables curtailed to keep a limit.
+    pub curtailment: u64,
+    /// Battery ramp exceeded.
+    pub battery_ramp: u64,
+    /// CHP ramp exceeded.
+    pub chp_ramp: u64,
+    /// CHP minimum time cut short.
+    pub chp_times: u64,
+    /// Limits out of reach.
+    pub shedding: u64,
+    /// Safe-stop set-points.
+    pub safe_stop: u64,
+}
+
+impl Relaxations {
+    /// Counts one.
+    pub const fn count(&mut self, relaxation: Relaxation) {
+        match relaxation {
+            Relaxation::None => {}
+            Relaxation::Curtailment => self.curtailment += 1,
+            Relaxation::BatteryRamp => self.battery_ramp += 1,
+            Relaxation::ChpRamp => self.chp_ramp += 1,
+            Relaxation::ChpTimes => self.chp_times += 1,
+            Relaxation::Shedding => self.shedding += 1,
+            Relaxation::SafeStop => self.safe_stop += 1,
+        }
+    }
+}
+
+/// Steps the environment over all blocks of a profile. `each` sees every step (for traces).
+///
+/// # Errors
+/// The policy's own.
+pub fn evaluate(
+    plant: Plant,
+    profile: &Arc<Profile>,
+    block_days: Option<usize>,
+    policy: &mut dyn Policy,
+    mut each: impl FnMut(&Step),
+) -> Result<Evaluation, PolicyError> {
+    let blocks = profile.blocks(block_days);
+    let mut env = MemgEnv::new(plant, Arc::clone(profile), RewardWeights::default());
+    let mut total = Totals::default();
+    for block in &blocks {
+        total.run_block(&mut env, block, policy, &mut each)?;
+    }
+    Ok(total.finish(policy.name(), blocks.len()))
+}
+
+#[derive(Default)]
+struct Totals {
+    daily: Vec<f64>,
+    violations: u64,
+    violations_requested: u64,
+    relaxations: Relaxations,
+    starts: u64,
+    curtailed_kwh: f64,
+    unserved_kwh: f64,
+}
+
+impl Totals {
+    fn run_block(
+        &mut self,
+        env: &mut MemgEnv,
+        block: &Range<usize>,
+        policy: &mut dyn Policy,
+        each: &mut impl FnMut(&Step),
+    ) -> Result<(), PolicyError> {
+        let start = Start::block(block.clone());
+        let soc_start = start.soc;
+        env.reset(start);
+        let mut rows = Vec::with_capacity(block.len());
+        while let Some(step) = env.step_policy(policy)? {
+            each(&step);
+            self.add(env.filter().plant(), &step);
+            rows.push(step.row);
+        }
+        if let Some(last) = self.daily.last_mut() {
+            *last += stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, plant: &Plant, step: &Step) {
+        let hours = plant.step().get();
+        if step.row.time.day_and_minute().1 == 0 || self.daily.is_empty() {
+            self.daily.push(0.0);
+        }
+        if let Some(day) = self.daily.last_mut() {
+            *day += step.cost.get();
+        }
+        self.violations += u64::from(hard_violations(plant, step));
+        self.violations_requested += u64::from(step.violations_requested);
+        self.relaxations.count(step.verdict.relaxation);
+        self.starts += u64::from(step.started);
+        self.curtailed_kwh += step.dispatch.curtailed.get() * hours;
+        self.unserved_kwh += step.dispatch.unserved.get() * hours;
+    }
+
+    fn finish(self, policy: &str, blocks: usize) -> Evaluation {
+        let days = self.daily.len();
+        let mean = self.daily.iter().sum::<f64>() / days.max(1) as f64;
+        Evaluation {
+            policy: policy.to_owned(),
+            days,
+            blocks,
+            cost_eur_per_day: mean,
+            cvar95_cost: value_at_risk(&self.daily, 0.95).map_or(f64::NAN, |(_, cvar)| cvar),
+            violations: self.violations,
+            violations_requested: self.violations_requested,
+            relaxations: self.relaxations,
+            starts: self.starts,
+            curtailed_kwh: self.curtailed_kwh,
+            unserved_kwh: self.unserved_kwh,
+            daily_cost_eur: self.daily,
+        }
+    }
+}
+
+/// Value of the energy that a block took from or left in the battery, EUR (positive = cost).
+#[must_use]
+pub fn stored_energy_correction(plant: &Plant, rows: &[ProfileRow], start: Soc, end: Soc) -> f64 {
+    let battery = &plant.parameters().battery;
+    let count = rows.len().max(1) as f64;
+    let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
+    let missing_kwh = (start - end).get() * battery.capacity_kwh;
+    if missing_kwh > 0.0 {
+        missing_kwh * mean(|row| row.import_price) / battery.efficiency_store
+    } else {
+        missing_kwh * mean(|row| row.export_price) * battery.efficiency_dispatch
+    }
+}
+
+/// Hard limits broken by a lived-through step, checked on the flows: SoC band, ratings, import, export, voltage.
+#[must_use]
+pub fn hard_violations(plant: &Plant, step: &Step) -> u32 {
+    let (p, d) = (plant.parameters(), &step.dispatch);
+    let (low, high) = plant.soc_band();
+    let recovering = step.soc_before < low || step.soc_before > high;
+    let limit = 1e-9;
+    let wrong = [
+        !recovering && (step.soc_after.get() < low.get() - limit || step.soc_after.get() > high.get() + limit),
+        d.battery.charge().get() > p.battery.charge_kw_max || d.battery.discharge().get() > p.battery.discharge_kw_max,
+        d.chp.get() > p.chp.p_kw_max || (step.verdict.safe.chp_on() && d.chp.get() < p.chp.p_kw_min),
+        d.grid.import().get() > p.grid.import_kw_max + limit || d.grid.export().get() > p.grid.export_kw_max + limit,
+        d.voltage.get() < p.grid.voltage_pu_min - limit || d.voltage.get() > p.grid.voltage_pu_max + limit,
+    ];
+    wrong.into_iter().map(u32::from).sum()
+}
