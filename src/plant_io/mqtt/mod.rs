@@ -1,6 +1,131 @@
 //! MQTT: values in, commands in, state and events out.
+//!
+//! [`spawn`] starts one task that owns the connection to the broker and gives back a [`MqttHandle`]:
+//!
+//! - Values go straight into the process image (see [`settings::Input`]); the caller assigns the points.
+//! - `commands` receives what operators want, checked and in time; each [`CommandRequest`] is answered through its
+//!   `answer`. Nothing here decides about modes or limits.
+//! - `publisher` takes what the gateway has to say and never waits ([`Publisher::set`], [`Publisher::event`]).
+//! - `alarms` receives what went wrong here; `link` says whether the broker is there; `counters` are for metrics.
+//!
+//! ```toml
+//! [mqtt]
+//! host = "127.0.0.1"
+//! client_id = "memg-harbour"
+//! prefix = "memg/harbour"
+//! [[mqtt.inputs]]
+//! topic = "plant/battery"
+//! signal = "battery_kw"
+//! pointer = "/power"
+//! unit = "W"
+//! sign = -1              # the sender counts discharging as positive
+//! time_pointer = "/time"
+//! time_format = "rfc3339"
+//! range = [-55, 55]
+//! [mqtt.commands]
+//! arm_secret_file = "/run/secrets/arm"
+//! ```
+//!
+//! What a fault leads to:
+//!
+//! | fault | reaction | recovers |
+//! |---|---|---|
+//! | broker down, flapping, restarted, half-open | `LinkDown` alarm, back-off 0.5 s to 10 s with jitter; values go stale by age, then `CommLost`; 5 losses in 5 min: `ReconnectStorm` | by itself: new client, subscriptions, birth, all values |
+//! | payload above the limit, also retained | cut off on the wire, alarm with its topic, connection stays ([`trim`]) | by itself |
+//! | binary, nested, wrong type, NaN, out of range | point `OutOfRange`, last value kept, alarm | next good message |
+//! | duplicated, reordered, replayed value | ignored by time stamp | - |
+//! | time stamp in the future | ignored, alarm; the value goes stale | when the clocks agree |
+//! | retained value without time stamp | ignored, alarm | next live message |
+//! | retained, expired, early, repeated command | nothing is done, answered, alarmed (not the repeated one) | - |
+//! | slow broker | newest values replace waiting ones; 512 events wait, then the oldest is dropped and counted | by itself |
 
+pub mod alarm;
+mod answer;
+pub mod arming;
+mod backoff;
 pub mod clock;
+pub mod command;
+pub mod gate;
+mod inbound;
+mod inputs;
+mod link;
+mod outbox;
+pub mod payload;
+pub mod report;
 pub mod secret;
+mod session;
 pub mod settings;
+mod task;
 pub mod timestamp;
+mod trim;
+
+pub use answer::{Answer, CommandRequest};
+pub use outbox::Publisher;
+pub use session::LinkState;
+
+use crate::plant_io::image::{PointId, ProcessImage};
+use alarm::{Alarm, Alarms, Counters};
+use arming::Arming;
+use clock::Clock;
+use gate::CommandGate;
+use inbound::Inbound;
+use inputs::Inputs;
+use settings::MqttSettings;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Commands waiting for control; more are refused.
+const COMMANDS: usize = 16;
+
+/// What the daemon holds of the MQTT side.
+#[derive(Debug)]
+pub struct MqttHandle {
+    /// Takes what is to be published. Clone it freely.
+    pub publisher: Publisher,
+    /// Commands for control.
+    pub commands: mpsc::Receiver<CommandRequest>,
+    /// Alarms of the MQTT side; logged and counted already.
+    pub alarms: mpsc::Receiver<Alarm>,
+    /// Whether the broker is there.
+    pub link: watch::Receiver<LinkState>,
+    /// Totals for metrics.
+    pub counters: Arc<Counters>,
+    /// Ends after good-bye, at most 4 s after the stop; a panic shows here.
+    pub task: JoinHandle<()>,
+}
+
+/// Starts the MQTT side.
+///
+/// `points` are the points of the image that the inputs feed, in the order of `settings.inputs`; inputs beyond its
+/// length feed nothing. The task stops when `stop` becomes true or its sender is dropped. Needs a tokio runtime.
+#[must_use]
+pub fn spawn(
+    settings: MqttSettings,
+    image: ProcessImage,
+    points: &[PointId],
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) -> MqttHandle {
+    let counters: Arc<Counters> = Arc::default();
+    let (alarms_in, alarms) = mpsc::channel(alarm::QUEUE);
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    let (link_in, link) = watch::channel(LinkState::Down);
+    let publisher = Publisher { outbox: Arc::default(), counters: Arc::clone(&counters) };
+    let gate = settings.commands.as_ref().map(|commands| {
+        let arming = Arming::new(commands.arm_secret.clone(), arming::system_random);
+        CommandGate::new(commands.ttl_max, settings.trust.future_max, clock.now(), arming)
+    });
+    let inbound = Inbound {
+        prefix: settings.prefix.clone(),
+        inputs: Inputs::new(settings.trust, settings.inputs.iter().cloned().zip(points.iter().copied())),
+        gate,
+        image,
+        commands: commands_in,
+        publisher: publisher.clone(),
+        alarms: Alarms::new(alarms_in, Arc::clone(&counters)),
+        clock,
+    };
+    let task = tokio::spawn(task::Task { settings, inbound, link: link_in, stop }.run());
+    MqttHandle { publisher, commands, alarms, link, counters, task }
+}

@@ -1,0 +1,171 @@
+//! The gateway's own messages: JSON with unit-bearing names, time and quality.
+//!
+//! | topic below the prefix | content | kind |
+//! |---|---|---|
+//! | `status` | birth, last will, good-bye | retained |
+//! | `state` | every value with quality and age, one batch | retained |
+//! | `state/<name>` | one value, if `per_value_topics` is on | retained |
+//! | `setpoints` | what was written last | retained |
+//! | `alarms`, `interventions` | one message each | event |
+//! | `ack/<kind>` | answer to a command | event |
+
+use super::alarm::{Alarm, AlarmKind, AlarmState};
+use super::clock::Now;
+use super::outbox::Publisher;
+use super::settings::{Outputs, PerValue};
+use crate::plant_io::{Output, WriteOrder};
+use memg_core::measurement::{Measurement, Quality};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// A value in a message; its unit is in its name.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+struct ReportedValue {
+    value: Option<f64>,
+    quality: Quality,
+    age_s: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct StateReport<'a> {
+    time_unix_ms: u64,
+    values: &'a BTreeMap<&'a str, ReportedValue>,
+}
+
+#[derive(Debug, Serialize)]
+struct ValueReport {
+    time_unix_ms: u64,
+    #[serde(flatten)]
+    value: ReportedValue,
+}
+
+/// Publishes state no more often than the settings say.
+#[derive(Debug)]
+pub struct StateReporter {
+    outputs: Outputs,
+    last: Option<Instant>,
+}
+
+impl StateReporter {
+    /// Nothing published so far.
+    #[must_use]
+    pub const fn new(outputs: Outputs) -> Self {
+        Self { outputs, last: None }
+    }
+
+    /// Publishes the measurements of a cycle as `state`, unless the last time was too recent. Names carry the unit.
+    pub fn report<'a>(
+        &mut self,
+        publisher: &Publisher,
+        now: Now,
+        values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
+    ) {
+        let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
+        if !self.last.is_none_or(due) {
+            return;
+        }
+        self.last = Some(now.mono);
+        let values: BTreeMap<_, _> = values.into_iter().map(|(name, m)| (name, reported(m))).collect();
+        publisher.set("state", &StateReport { time_unix_ms: now.unix_ms, values: &values });
+        if self.outputs.per_value == PerValue::Enabled {
+            for (name, value) in values {
+                let report = ValueReport { time_unix_ms: now.unix_ms, value };
+                publisher.set(&format!("state/{name}"), &report);
+            }
+        }
+    }
+}
+
+fn reported(measurement: Measurement<f64>) -> ReportedValue {
+    // JSON has no NaN; what is not finite is not a value.
+    let value = measurement.value.filter(|value| value.is_finite());
+    ReportedValue { value, quality: measurement.quality, age_s: measurement.age_ms as f64 / 1000.0 }
+}
+
+#[derive(Debug, Serialize)]
+struct SetpointReport<'a> {
+    time_unix_ms: u64,
+    cycle: u64,
+    mode: &'a str,
+    battery_kw: f64,
+    chp_kw: f64,
+    chp_on: bool,
+    pv_limit_kw: f64,
+    wind_limit_kw: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct AlarmReport<'a> {
+    time_unix_ms: u64,
+    kind: AlarmKind,
+    state: AlarmState,
+    subject: &'a str,
+    detail: &'a str,
+    count: u64,
+}
+
+impl Publisher {
+    /// Publishes the safe set-points of a cycle as `setpoints`. Battery + = charging.
+    pub fn setpoints(&self, now: Now, mode: &str, order: &WriteOrder) {
+        let report = SetpointReport {
+            time_unix_ms: now.unix_ms,
+            cycle: order.cycle,
+            mode,
+            battery_kw: Output::BatterySetpointKw.value(order),
+            chp_kw: Output::ChpSetpointKw.value(order),
+            chp_on: order.setpoints.chp_on(),
+            pv_limit_kw: order.pv_limit_kw,
+            wind_limit_kw: order.wind_limit_kw,
+        };
+        self.set("setpoints", &report);
+    }
+
+    /// Publishes an alarm of the MQTT side as an event on `alarms`.
+    pub fn alarm(&self, now: Now, alarm: &Alarm) {
+        let Alarm { kind, state, subject, detail, count } = alarm;
+        let report =
+            AlarmReport { time_unix_ms: now.unix_ms, kind: *kind, state: *state, subject, detail, count: *count };
+        self.event("alarms", &report);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::clock::Clock;
+    use super::super::outbox::Outbox;
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    async fn sent(outbox: &Outbox) -> Vec<String> {
+        let mut messages = Vec::new();
+        while !outbox.is_empty() {
+            let next = outbox.next_value().await;
+            messages.push(format!("{} {}", next.topic, next.payload));
+        }
+        messages
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn state_carries_time_quality_and_age_and_keeps_its_interval() {
+        let publisher = Publisher { outbox: Arc::default(), counters: Arc::default() };
+        let clock = Clock::starting_at(1_700_000_000_000);
+        let outputs = Outputs { state_interval: Duration::from_secs(5), per_value: PerValue::Enabled };
+        let mut reporter = StateReporter::new(outputs);
+        let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
+        reporter.report(&publisher, clock.now(), [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
+        let expected = [
+            r#"state {"time_unix_ms":1700000000000,"values":{"pv_kw":{"value":null,"quality":"good","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
+            r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"good","age_s":0.0}"#,
+            r#"state/soc {"time_unix_ms":1700000000000,"value":0.5,"quality":"stale","age_s":16.5}"#,
+        ];
+        assert_eq!(sent(&publisher.outbox).await, expected);
+        tokio::time::advance(Duration::from_secs(4)).await;
+        reporter.report(&publisher, clock.now(), [("soc", soc)]);
+        assert!(publisher.outbox.is_empty(), "too soon");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        reporter.report(&publisher, clock.now(), [("soc", soc)]);
+        assert_eq!(sent(&publisher.outbox).await.len(), 2);
+    }
+}

@@ -1,0 +1,60 @@
+//! The task that owns the connection: connects, serves, waits, connects again, until the gateway stops.
+
+use super::alarm::AlarmKind;
+use super::arming::system_random;
+use super::backoff::{Backoff, Ended};
+use super::inbound::Inbound;
+use super::session::{self, End, LinkState};
+use super::settings::MqttSettings;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// What the task owns.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) settings: MqttSettings,
+    pub(super) inbound: Inbound,
+    pub(super) link: watch::Sender<LinkState>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+impl Task {
+    /// Ends when the gateway stops.
+    pub(super) async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            match session::run(&self.settings, &mut self.inbound, &self.link, &mut self.stop).await {
+                End::Stopped => return,
+                End::Failed(ended, cause) => {
+                    let wait = self.after_failure(&mut backoff, ended, &cause);
+                    tokio::select! {
+                        () = sleep(wait) => self.inbound.lost(),
+                        () = session::stopped(&mut self.stop) => return,
+                    }
+                }
+            }
+        }
+    }
+
+    /// Alarms what happened and says how long to wait.
+    fn after_failure(&self, backoff: &mut Backoff, ended: Ended, cause: &str) -> std::time::Duration {
+        let now = self.inbound.clock.now().mono;
+        let wait = backoff.wait(ended, now, random());
+        let alarms = &self.inbound.alarms;
+        let broker = &self.settings.broker;
+        let detail = format!("No connection to the broker at {}:{}: {cause}.", broker.host, broker.port);
+        alarms.raised(AlarmKind::LinkDown, "broker", &detail);
+        if backoff.is_storm(now) {
+            let detail = format!("The connection to the broker keeps breaking: {cause}. Is the client_id used twice?");
+            alarms.raised(AlarmKind::ReconnectStorm, "broker", &detail);
+        }
+        wait
+    }
+}
+
+/// A random number in [0, 1); without randomness 0, which only means no jitter.
+fn random() -> f64 {
+    let mut bytes = [0; 4];
+    let _ = system_random(&mut bytes);
+    f64::from(u32::from_le_bytes(bytes)) / (f64::from(u32::MAX) + 1.0)
+}
