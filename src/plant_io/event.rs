@@ -55,8 +55,14 @@ pub enum EventKind {
     LocalControl,
     /// The device is back under remote control.
     RemoteControl,
-    /// A message could not be used (MQTT): malformed, retained, expired, repeated.
+    /// A message could not be used (MQTT): malformed, too large, out of range, from the future, replayed.
     BadMessage,
+    /// A command was ignored or refused before control saw it (MQTT): retained, expired, malformed, wrong proof.
+    CommandRefused,
+    /// The connection keeps breaking; said once until [`EventKind::ConnectionStable`].
+    ReconnectStorm,
+    /// A connection that kept breaking has lasted.
+    ConnectionStable,
 }
 
 impl EventKind {
@@ -64,7 +70,12 @@ impl EventKind {
     #[must_use]
     pub const fn is_alarm(self) -> bool {
         match self {
-            Self::Connected | Self::UnitBack | Self::Applied | Self::Reconciled | Self::RemoteControl => false,
+            Self::Connected
+            | Self::UnitBack
+            | Self::Applied
+            | Self::Reconciled
+            | Self::RemoteControl
+            | Self::ConnectionStable => false,
             Self::Disconnected
             | Self::UnitSilent
             | Self::ForeignAnswer
@@ -76,7 +87,9 @@ impl EventKind {
             | Self::WriteRefused
             | Self::WriteRejected
             | Self::LocalControl
-            | Self::BadMessage => true,
+            | Self::BadMessage
+            | Self::CommandRefused
+            | Self::ReconnectStorm => true,
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Every message from the broker ends here: as a measurement, as a command, or as an alarm.
 
-use super::alarm::{AlarmKind, Alarms, Counters};
+use super::alarm::{Alarms, Counters};
 use super::answer::{Answer, CommandRequest, Return};
 use super::clock::{Clock, Now};
 use super::command::CommandKind;
 use super::gate::{Admission, CommandGate, Refusal};
 use super::inputs::{Delivery, Inputs, Timed};
 use super::outbox::Publisher;
+use crate::plant_io::event::EventKind;
 use crate::plant_io::image::ProcessImage;
 use tokio::sync::mpsc;
 
@@ -52,7 +53,7 @@ impl Inbound {
         publish(&self.image, &received.updates);
         if let Some(rejection) = received.rejection {
             Counters::add(&self.alarms.counters.rejected);
-            self.alarms.occurred(now, AlarmKind::MessageRejected, topic, &rejection.to_string());
+            self.alarms.occurred(now, EventKind::BadMessage, topic, &rejection.to_string());
         }
     }
 
@@ -94,7 +95,7 @@ impl Inbound {
         Counters::add(&self.alarms.counters.commands_refused);
         // A repeated id is what delivery "at least once" looks like; it is answered, not alarmed.
         if *refusal != Refusal::Repeated {
-            self.alarms.occurred(now, AlarmKind::CommandRefused, kind.name(), &refusal.to_string());
+            self.alarms.occurred(now, EventKind::CommandRefused, kind.name(), &format!("{refusal}."));
         }
     }
 }

@@ -6,7 +6,8 @@
 //! - `commands` receives what operators want, checked and in time; each [`CommandRequest`] is answered through its
 //!   `answer`. Nothing here decides about modes or limits.
 //! - `publisher` takes what the gateway has to say and never waits ([`Publisher::set`], [`Publisher::event`]).
-//! - `alarms` receives what went wrong here; `link` says whether the broker is there; `counters` are for metrics.
+//! - What an operator should hear goes to the same [`DriverEvent`]s as from every driver, under the device name `mqtt`.
+//! - `link` says whether the broker is there; `counters` are for metrics.
 //!
 //! ```toml
 //! [mqtt]
@@ -30,7 +31,7 @@
 //!
 //! | fault | reaction | recovers |
 //! |---|---|---|
-//! | broker down, flapping, restarted, half-open | `LinkDown` alarm, back-off 0.5 s to 10 s with jitter; values go stale by age, then `CommLost`; 5 losses in 5 min: `ReconnectStorm` | by itself: new client, subscriptions, birth, all values |
+//! | broker down, flapping, restarted, half-open | `Disconnected`, back-off 0.5 s to 10 s with jitter; values go stale by age, then `CommLost`; 5 losses in 5 min: `ReconnectStorm` | by itself: new client, subscriptions, birth, all values |
 //! | payload above the limit, also retained | cut off on the wire, alarm with its topic, connection stays ([`trim`]) | by itself |
 //! | binary, nested, wrong type, NaN, out of range | point `OutOfRange`, last value kept, alarm | next good message |
 //! | duplicated, reordered, replayed value | ignored by time stamp | - |
@@ -63,8 +64,9 @@ pub use answer::{Answer, CommandRequest};
 pub use outbox::Publisher;
 pub use session::LinkState;
 
+use crate::plant_io::event::{DriverEvent, EventSink};
 use crate::plant_io::image::{PointId, ProcessImage};
-use alarm::{Alarm, Alarms, Counters};
+use alarm::{Alarms, Counters};
 use arming::Arming;
 use clock::Clock;
 use gate::CommandGate;
@@ -85,8 +87,6 @@ pub struct MqttHandle {
     pub publisher: Publisher,
     /// Commands for control.
     pub commands: mpsc::Receiver<CommandRequest>,
-    /// Alarms of the MQTT side; logged and counted already.
-    pub alarms: mpsc::Receiver<Alarm>,
     /// Whether the broker is there.
     pub link: watch::Receiver<LinkState>,
     /// Totals for metrics.
@@ -104,11 +104,11 @@ pub fn spawn(
     settings: MqttSettings,
     image: ProcessImage,
     points: &[PointId],
+    events: mpsc::Sender<DriverEvent>,
     clock: Clock,
     stop: watch::Receiver<bool>,
 ) -> MqttHandle {
     let counters: Arc<Counters> = Arc::default();
-    let (alarms_in, alarms) = mpsc::channel(alarm::QUEUE);
     let (commands_in, commands) = mpsc::channel(COMMANDS);
     let (link_in, link) = watch::channel(LinkState::Down);
     let publisher = Publisher { outbox: Arc::default(), counters: Arc::clone(&counters) };
@@ -123,9 +123,9 @@ pub fn spawn(
         image,
         commands: commands_in,
         publisher: publisher.clone(),
-        alarms: Alarms::new(alarms_in, Arc::clone(&counters)),
+        alarms: Alarms::new(EventSink::new("mqtt", events), Arc::clone(&counters)),
         clock,
     };
     let task = tokio::spawn(task::Task { settings, inbound, link: link_in, stop }.run());
-    MqttHandle { publisher, commands, alarms, link, counters, task }
+    MqttHandle { publisher, commands, link, counters, task }
 }

@@ -9,10 +9,10 @@
 //! | `alarms`, `interventions` | one message each | event |
 //! | `ack/<kind>` | answer to a command | event |
 
-use super::alarm::{Alarm, AlarmKind, AlarmState};
 use super::clock::Now;
 use super::outbox::Publisher;
 use super::settings::{Outputs, PerValue};
+use crate::plant_io::event::DriverEvent;
 use crate::plant_io::{Output, WriteOrder};
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
@@ -96,13 +96,11 @@ struct SetpointReport<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct AlarmReport<'a> {
+struct EventReport<'a> {
     time_unix_ms: u64,
-    kind: AlarmKind,
-    state: AlarmState,
-    subject: &'a str,
-    detail: &'a str,
-    count: u64,
+    alarm: bool,
+    #[serde(flatten)]
+    event: &'a DriverEvent,
 }
 
 impl Publisher {
@@ -121,12 +119,9 @@ impl Publisher {
         self.set("setpoints", &report);
     }
 
-    /// Publishes an alarm of the MQTT side as an event on `alarms`.
-    pub fn alarm(&self, now: Now, alarm: &Alarm) {
-        let Alarm { kind, state, subject, detail, count } = alarm;
-        let report =
-            AlarmReport { time_unix_ms: now.unix_ms, kind: *kind, state: *state, subject, detail, count: *count };
-        self.event("alarms", &report);
+    /// Publishes what a driver told as an event on `alarms`; `alarm` says whether an operator has to look.
+    pub fn driver_event(&self, now: Now, event: &DriverEvent) {
+        self.event("alarms", &EventReport { time_unix_ms: now.unix_ms, alarm: event.kind.is_alarm(), event });
     }
 }
 

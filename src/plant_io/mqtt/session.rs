@@ -4,7 +4,7 @@
 //! that fails ends the connection. Reading never waits for the others, so acknowledgements and pings keep flowing; only
 //! sending waits when the broker is slow, and then newer values replace the waiting ones.
 
-use super::alarm::{AlarmKind, Alarms, Counters};
+use super::alarm::{Alarms, Counters};
 use super::backoff::{Ended, GOOD_AFTER};
 use super::clock::Clock;
 use super::inbound::Inbound;
@@ -12,6 +12,7 @@ use super::inputs::Delivery;
 use super::link::{self, CONNECT_TIMEOUT};
 use super::outbox::Outbox;
 use super::settings::MqttSettings;
+use crate::plant_io::event::EventKind;
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode};
 use serde_json::json;
 use std::future::pending;
@@ -162,10 +163,14 @@ impl<'a> Subscriber<'a> {
                 return cause;
             }
         }
-        self.alarms.cleared(AlarmKind::LinkDown, "broker", "The broker is back.");
+        self.alarms.over(EventKind::Disconnected, EventKind::Connected, "The broker is there; topics are subscribed.");
         self.link.send_replace(LinkState::Up);
         sleep(GOOD_AFTER).await;
-        self.alarms.cleared(AlarmKind::ReconnectStorm, "broker", "The connection to the broker is stable again.");
+        self.alarms.over(
+            EventKind::ReconnectStorm,
+            EventKind::ConnectionStable,
+            "The connection to the broker is stable.",
+        );
         pending().await
     }
 
@@ -178,8 +183,8 @@ impl<'a> Subscriber<'a> {
         let answer = answer.ok_or("the connection ended before a subscription was confirmed")?;
         for ((topic, _), code) in topics.iter().zip(&answer.return_codes) {
             if *code == SubscribeReasonCode::Failure {
-                let detail = "The broker refuses this subscription; its access list decides that.";
-                self.alarms.occurred(self.clock.now(), AlarmKind::SubscriptionRefused, topic, detail);
+                let detail = "the broker refuses this subscription; look at its access list.";
+                self.alarms.occurred(self.clock.now(), EventKind::ConfigurationFault, topic, detail);
             }
         }
         Ok(())

@@ -1,11 +1,11 @@
 //! The task that owns the connection: connects, serves, waits, connects again, until the gateway stops.
 
-use super::alarm::AlarmKind;
 use super::arming::system_random;
 use super::backoff::{Backoff, Ended};
 use super::inbound::Inbound;
 use super::session::{self, End, LinkState};
 use super::settings::MqttSettings;
+use crate::plant_io::event::EventKind;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -43,10 +43,10 @@ impl Task {
         let alarms = &self.inbound.alarms;
         let broker = &self.settings.broker;
         let detail = format!("No connection to the broker at {}:{}: {cause}.", broker.host, broker.port);
-        alarms.raised(AlarmKind::LinkDown, "broker", &detail);
+        alarms.begun(EventKind::Disconnected, detail);
         if backoff.is_storm(now) {
             let detail = format!("The connection to the broker keeps breaking: {cause}. Is the client_id used twice?");
-            alarms.raised(AlarmKind::ReconnectStorm, "broker", &detail);
+            alarms.begun(EventKind::ReconnectStorm, detail);
         }
         wait
     }

@@ -1,9 +1,9 @@
 //! Checks of `[[mqtt.inputs]]`.
 
 use super::raw::RawInput;
-use super::units;
 use super::validate::Problems;
 use super::{Input, Source, Target, TimeSource};
+use crate::plant_io::quantity;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeSet;
 
@@ -11,16 +11,21 @@ use std::collections::BTreeSet;
 const INPUTS_MAX: usize = 1000;
 
 /// Checks every input; `None` after any problem.
-pub(super) fn validate_inputs(raw: Vec<RawInput>, prefix: Option<&str>, problems: &mut Problems) -> Option<Vec<Input>> {
-    if raw.len() > INPUTS_MAX {
-        problems.add("mqtt.inputs", format!("are {} in number; at most {INPUTS_MAX} are possible", raw.len()));
+pub(super) fn validate_inputs(
+    tables: Vec<toml::Value>,
+    prefix: Option<&str>,
+    problems: &mut Problems,
+) -> Option<Vec<Input>> {
+    if tables.len() > INPUTS_MAX {
+        problems.add("mqtt.inputs", format!("are {} in number; at most {INPUTS_MAX} are possible", tables.len()));
         return None;
     }
-    let typed: Vec<_> = raw
-        .into_iter()
-        .enumerate()
-        .map(|(n, input)| Check { key: format!("mqtt.inputs[{n}]"), problems }.input(input))
-        .collect();
+    let mut one = |(n, table)| {
+        let key = format!("mqtt.inputs[{n}]");
+        let raw = problems.read(&key, table)?;
+        Check { key, problems }.input(raw)
+    };
+    let typed: Vec<_> = tables.into_iter().enumerate().map(&mut one).collect();
     let inputs: Vec<Input> = typed.into_iter().collect::<Option<_>>()?;
     let mut seen = BTreeSet::new();
     for (n, input) in inputs.iter().enumerate() {
@@ -32,6 +37,14 @@ pub(super) fn validate_inputs(raw: Vec<RawInput>, prefix: Option<&str>, problems
         }
     }
     Some(inputs)
+}
+
+/// Yes-or-no signals need no unit.
+const fn is_flag(signal: Signal) -> bool {
+    matches!(
+        signal,
+        Signal::ChpOn | Signal::BatteryRemote | Signal::ChpRemote | Signal::ChpFault | Signal::BatteryFault
+    )
 }
 
 fn is_below(topic: &str, prefix: &str) -> bool {
@@ -142,24 +155,32 @@ impl Check<'_> {
 
     /// Unit, scale and sign in one number.
     fn factor(&mut self, raw: &RawInput, target: Option<&Target>) -> Option<f64> {
-        let unit = match target {
-            Some(Target::Signal(signal)) => self.unit(*signal, raw.unit.as_deref()),
-            Some(Target::Named(_)) | None => Some(1.0),
-        };
+        let unit = self.unit(target, raw.unit.as_deref());
         let scale = self.finite("scale", raw.scale.unwrap_or(1.0));
+        let positive = |s: &f64| *s > 0.0;
         let scale =
-            scale.and_then(|s| self.problems.check(&self.at("scale"), s, |s| *s > 0.0, "must be above 0; use sign"));
+            scale.and_then(|s| self.problems.check(&self.at("scale"), s, positive, "must be above 0; use sign"));
         let sign = raw.sign.unwrap_or(1.0);
         let sign = self.problems.check(&self.at("sign"), sign, |s| s.abs() == 1.0, "must be 1 or -1");
         Some(unit? * scale? * sign?)
     }
 
-    fn unit(&mut self, signal: Signal, unit: Option<&str>) -> Option<f64> {
-        if unit.is_none() && units::unit_of(signal) == "0/1" {
-            return Some(1.0);
-        }
+    /// Factor from the unit in the message to the project's.
+    fn unit(&mut self, target: Option<&Target>, unit: Option<&str>) -> Option<f64> {
+        let own = match target {
+            Some(Target::Signal(signal)) if is_flag(*signal) && unit.is_none() => return Some(1.0),
+            Some(Target::Signal(signal)) => Some(quantity::signal_dimension(*signal)),
+            Some(Target::Named(_)) | None if unit.is_none() => return Some(1.0),
+            Some(Target::Named(_)) | None => None,
+        };
         let unit = self.problems.require(&self.at("unit"), unit)?;
-        units::factor(signal, unit).map_err(|message| self.problems.add(self.at("unit"), message)).ok()
+        let Some((dimension, factor)) = quantity::unit(unit) else {
+            self.problems.add(self.at("unit"), format!("{unit:?} is none of {}", quantity::unit_names()));
+            return None;
+        };
+        let fits = |factor: &f64| factor.is_finite() && own.is_none_or(|own| own == dimension);
+        let wanted = own.map_or("", quantity::Dimension::unit_name);
+        self.problems.check(&self.at("unit"), factor, fits, &format!("{unit:?} does not convert to {wanted}"))
     }
 
     fn finite(&mut self, field: &str, number: f64) -> Option<f64> {

@@ -5,11 +5,10 @@
 
 mod inputs;
 mod raw;
-mod units;
 mod validate;
 
 pub use raw::{RawCommands, RawInput, RawMqtt, RawOutputs};
-pub use validate::{Problem, validate};
+pub use validate::validate;
 
 use super::secret::Secret;
 use super::timestamp::TimeFormat;

@@ -1,4 +1,6 @@
 //! The `[mqtt]` table as TOML says it. The field comments are the manual.
+//!
+//! Tables below it are kept as TOML values at first, so that each can report its unknown keys under its own key path.
 
 use super::super::timestamp::TimeFormat;
 use serde::Deserialize;
@@ -31,14 +33,13 @@ pub struct RawMqtt {
     pub payload_bytes_max: Option<usize>,
     /// Time stamps further ahead of this machine's clock are rejected, s. Default 2.
     pub future_max_s: Option<f64>,
-    /// Values taken from messages.
+    /// Values taken from messages: see [`RawInput`].
     #[serde(default)]
-    pub inputs: Vec<RawInput>,
-    /// Commands; without this table none are listened to.
-    pub commands: Option<RawCommands>,
-    /// The gateway's own messages.
-    #[serde(default)]
-    pub outputs: RawOutputs,
+    pub inputs: Vec<toml::Value>,
+    /// Commands; without this table none are listened to. See [`RawCommands`].
+    pub commands: Option<toml::Value>,
+    /// The gateway's own messages: see [`RawOutputs`].
+    pub outputs: Option<toml::Value>,
 }
 
 /// `[[mqtt.inputs]]`

@@ -70,6 +70,7 @@ fn all_problems_are_reported_together_with_their_keys() {
         time_pointer = "t"
         sign = 2
         range = [10, 0]
+        rnage = 1
         [[inputs]]
         topic = "memg/harbour/state"
         name = "x"
@@ -77,10 +78,12 @@ fn all_problems_are_reported_together_with_their_keys() {
         [commands]
         arm_secret_env = "SHORT"
         ttl_max_s = 0
+        ttl = 1
         "#,
     );
     let keys = [
         "mqtt.prefix must not end",
+        "mqtt.inputs[0].rnage unknown field",
         "mqtt.inputs[0].topic must be an exact topic",
         "mqtt.inputs[0].signal \"pv_kwh\" is none of pv_kw,",
         "mqtt.inputs[0] needs exactly one of pointer and raw",
@@ -88,6 +91,7 @@ fn all_problems_are_reported_together_with_their_keys() {
         "mqtt.inputs[0].sign must be 1 or -1",
         "mqtt.inputs[0].range must be two",
         "mqtt.inputs[1].range is missing",
+        "mqtt.commands.ttl unknown field",
         "mqtt.commands.ttl_max_s must be between",
         "mqtt.commands.arm_secret must have at least 16",
         "mqtt.payload_bytes_max must be between",
@@ -118,8 +122,17 @@ fn a_signal_fed_twice_and_an_input_below_the_own_prefix_are_problems() {
 }
 
 #[test]
-fn unknown_keys_are_errors_and_a_missing_variable_is_named_without_its_content() {
-    assert!(toml::from_str::<RawMqtt>("hots = \"x\"").unwrap_err().message().contains("hots"));
+fn units_must_fit_the_signal_and_the_list() {
+    for (unit, expected) in [("kWh", "does not convert to kW"), ("furlong", "\"furlong\" is none of W, kW")] {
+        let problems = problems_of(&GOOD.replace("unit = \"W\"", &format!("unit = {unit:?}")));
+        assert!(problems[0].starts_with("mqtt.inputs[0].unit") && problems[0].contains(expected), "{problems:?}");
+    }
+    let problems = problems_of(&GOOD.replace("unit = \"W\"", ""));
+    assert_eq!(problems, ["mqtt.inputs[0].unit is missing"]);
+}
+
+#[test]
+fn a_missing_variable_is_named_without_its_content() {
     let problems = problems_of(&GOOD.replace("\"PASSWORD\"", "\"NONE\""));
     assert_eq!(problems, ["mqtt.password_env names a variable that is not set"]);
 }

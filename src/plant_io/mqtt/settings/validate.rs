@@ -4,6 +4,8 @@ use super::super::secret::{self, Environment, Secret};
 use super::inputs::validate_inputs;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
 use super::{Broker, Commands, MqttSettings, Outputs, PerValue, Trust};
+use crate::plant_io::problem::{self, Problem};
+use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,22 +14,18 @@ const ARM_SECRET_CHARS_MIN: usize = 16;
 /// Longest topic, bytes; MQTT would allow 65535.
 const TOPIC_BYTES_MAX: usize = 256;
 
-/// One thing that is wrong in the site file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// Path of the key, such as `mqtt.inputs[2].range`.
-    pub key: String,
-    /// What is wrong with it, a sentence without its subject: "is missing".
-    pub message: String,
-}
-
-/// Collects problems below a key.
+/// Collects problems.
 #[derive(Debug, Default)]
 pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
     pub(super) fn add(&mut self, key: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { key: key.into(), message: message.into() });
+        self.0.push(Problem::new(key, message));
+    }
+
+    /// A table below `key`, its unknown keys reported.
+    pub(super) fn read<T: DeserializeOwned>(&mut self, key: &str, value: toml::Value) -> Option<T> {
+        problem::read(key, value, &mut self.0)
     }
 
     /// The value, or a problem if there is none.
@@ -70,16 +68,17 @@ impl Problems {
     }
 }
 
-/// Checks the table and reads the secrets it names.
+/// Checks the `[mqtt]` table of a site file and reads the secrets it names.
 ///
 /// # Errors
-/// Every problem, with its key path.
-pub fn validate(raw: RawMqtt, environment: Environment<'_>) -> Result<MqttSettings, Vec<Problem>> {
+/// Every problem, with its key path from `mqtt` on; the caller knows file and line.
+pub fn validate(table: toml::Value, environment: Environment<'_>) -> Result<MqttSettings, Vec<Problem>> {
     let mut problems = Problems::default();
-    let settings = typed(raw, environment, &mut problems);
+    let raw: Option<RawMqtt> = problems.read("mqtt", table);
+    let settings = raw.and_then(|raw| typed(raw, environment, &mut problems));
     match settings {
         Some(settings) if problems.0.is_empty() => Ok(settings),
-        _ => Err(problems.0),
+        Some(_) | None => Err(problems.0),
     }
 }
 
@@ -92,7 +91,7 @@ fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems
     }
     let inputs = validate_inputs(std::mem::take(&mut raw.inputs), prefix.as_deref(), problems);
     let commands = raw.commands.take().map(|commands| typed_commands(commands, environment, problems));
-    let outputs = typed_outputs(&raw.outputs, problems);
+    let outputs = typed_outputs(raw.outputs.take(), problems);
     let trust = typed_trust(&raw, problems);
     let broker = typed_broker(raw, environment, problems);
     Some(MqttSettings {
@@ -191,7 +190,8 @@ fn secret(
     read.map(Some).map_err(|message| problems.add(key, message)).ok()
 }
 
-fn typed_commands(raw: RawCommands, environment: Environment<'_>, problems: &mut Problems) -> Option<Commands> {
+fn typed_commands(table: toml::Value, environment: Environment<'_>, problems: &mut Problems) -> Option<Commands> {
+    let raw: RawCommands = problems.read("mqtt.commands", table)?;
     let ttl_max = problems.seconds("mqtt.commands.ttl_max_s", raw.ttl_max_s.unwrap_or(60.0), (1.0, 600.0));
     let key = "mqtt.commands.arm_secret";
     let arm_secret = secret(key, (raw.arm_secret_file, raw.arm_secret_env), environment, problems)?;
@@ -201,7 +201,11 @@ fn typed_commands(raw: RawCommands, environment: Environment<'_>, problems: &mut
     Some(Commands { ttl_max: ttl_max?, arm_secret })
 }
 
-fn typed_outputs(raw: &RawOutputs, problems: &mut Problems) -> Option<Outputs> {
+fn typed_outputs(table: Option<toml::Value>, problems: &mut Problems) -> Option<Outputs> {
+    let raw: RawOutputs = match table {
+        Some(table) => problems.read("mqtt.outputs", table)?,
+        None => RawOutputs::default(),
+    };
     let interval = raw.state_interval_s.unwrap_or(1.0);
     let per_value = match raw.per_value_topics {
         Some(true) => PerValue::Enabled,
