@@ -1,4 +1,4 @@
 //! Energy management gateway for multi-energy microgrids: learned policies behind a safety filter.
 
+pub mod control;
 pub mod evaluate;
-pub mod plant_io;

@@ -1,0 +1,136 @@
+//! The account of a run: energies, money, counts. Printed at the end as the run's summary.
+
+use super::cycle::{CycleDecision, CycleInput};
+use super::mode::Mode;
+use crate::evaluate::Relaxations;
+use memg_core::equipment::Plant;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Energy by flow, kWh.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+pub struct Energy {
+    /// PV available.
+    pub pv_kwh: f64,
+    /// Wind available.
+    pub wind_kwh: f64,
+    /// Electric load.
+    pub load_kwh: f64,
+    /// Heat load, thermal.
+    pub heat_kwh: f64,
+    /// CHP electricity.
+    pub chp_kwh: f64,
+    /// Into the battery.
+    pub battery_charge_kwh: f64,
+    /// Out of the battery.
+    pub battery_discharge_kwh: f64,
+    /// From the grid.
+    pub grid_import_kwh: f64,
+    /// To the grid.
+    pub grid_export_kwh: f64,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Summary {
+    /// Plant time that passed, hours.
+    pub plant_hours: f64,
+    /// Supervision cycles.
+    pub cycles: u64,
+    /// Policy steps.
+    pub policy_steps: u64,
+    /// Values written to devices.
+    pub writes: u64,
+    /// Interventions by rule.
+    pub interventions: BTreeMap<String, u64>,
+    /// Cycles at each relaxation stage.
+    pub relaxations: Relaxations,
+    /// Transitions.
+    pub mode_changes: u64,
+    /// The mode at the end.
+    pub mode: Option<Mode>,
+    /// Cost from measured powers and prices: trade, gas, wear and starts, EUR.
+    pub cost_eur: f64,
+    /// CHP starts.
+    pub chp_starts: u64,
+    /// Energy by flow.
+    pub energy: Energy,
+    /// Cycles that began later than half a period.
+    pub slips: u64,
+    /// Worst age of a required input in any cycle, s.
+    pub worst_input_age_s: f64,
+    /// Alarms by kind.
+    pub alarms: BTreeMap<String, u64>,
+}
+
+/// Adds up cycles.
+#[derive(Debug, Clone)]
+pub struct Account {
+    plant: Plant,
+    /// So far.
+    pub summary: Summary,
+    last: Option<(i64, bool)>,
+}
+
+impl Account {
+    /// An empty account.
+    #[must_use]
+    pub fn new(plant: Plant) -> Self {
+        Self { plant, summary: Summary::default(), last: None }
+    }
+
+    /// Adds a cycle: its measured powers count for the plant time since the cycle before.
+    pub fn add(&mut self, input: &CycleInput, decision: &CycleDecision) {
+        let s = &mut self.summary;
+        s.cycles += 1;
+        s.policy_steps += u64::from(decision.policy_step);
+        s.mode_changes += u64::from(decision.change.is_some());
+        s.mode = Some(decision.mode);
+        s.relaxations.count(decision.relaxation);
+        for intervention in &decision.interventions {
+            let rule = serde_json::to_value(intervention.rule).ok();
+            let name = rule.as_ref().and_then(|rule| rule.as_str()).unwrap_or("unknown").to_owned();
+            *s.interventions.entry(name).or_default() += 1;
+        }
+        let state = &input.state;
+        let ages =
+            [state.pv.age_ms, state.wind.age_ms, state.electric_load.age_ms, state.heat_load.age_ms, state.soc.age_ms];
+        let oldest = ages.into_iter().max().unwrap_or(0) as f64 / 1000.0;
+        s.worst_input_age_s = s.worst_input_age_s.max(oldest);
+        self.add_flows(input);
+    }
+
+    fn add_flows(&mut self, input: &CycleInput) {
+        let state = &input.state;
+        let on = state.chp_on.usable().unwrap_or(false);
+        let Some((before, was_on)) = self.last.replace((input.plant_ms, on)) else { return };
+        let hours = (input.plant_ms - before).max(0) as f64 / 3_600_000.0;
+        let kw = |m: Option<f64>| m.unwrap_or(0.0) * hours;
+        let battery = kw(state.battery.usable().map(|v| v.get()));
+        let grid = kw(state.grid.usable().map(|v| v.get()));
+        let chp = kw(state.chp.usable().map(|v| v.get()));
+        let heat = kw(state.heat_load.usable().map(|v| v.get()));
+        let s = &mut self.summary;
+        s.plant_hours += hours;
+        s.energy.pv_kwh += kw(state.pv.usable().map(|v| v.get()));
+        s.energy.wind_kwh += kw(state.wind.usable().map(|v| v.get()));
+        s.energy.load_kwh += kw(state.electric_load.usable().map(|v| v.get()));
+        s.energy.heat_kwh += heat;
+        s.energy.chp_kwh += chp;
+        s.energy.battery_charge_kwh += battery.max(0.0);
+        s.energy.battery_discharge_kwh += (-battery).max(0.0);
+        s.energy.grid_import_kwh += grid.max(0.0);
+        s.energy.grid_export_kwh += (-grid).max(0.0);
+        let p = self.plant.parameters();
+        let boiler = (heat - p.chp.heat_per_power * chp).max(0.0);
+        let gas = chp / p.chp.efficiency_electric + boiler / p.boiler.efficiency;
+        let price = |m: Option<f64>| m.unwrap_or(0.0);
+        let started = on && !was_on;
+        s.chp_starts += u64::from(started);
+        s.cost_eur += grid.max(0.0) * price(state.import_price.usable().map(|v| v.get()))
+            - (-grid).max(0.0) * price(state.export_price.usable().map(|v| v.get()))
+            + gas * p.costs.gas_eur_per_kwh
+            + battery.abs() * p.battery.wear_eur_per_kwh
+            + if started { p.chp.start_cost_eur } else { 0.0 };
+    }
+}

@@ -1,0 +1,159 @@
+//! Says in plain words why a set-point was sent.
+
+use super::journal::{Entry, Header, JournalError, ReadRecord, Reader};
+use memg_core::calendar::LocalTime;
+use memg_core::constraint::Rule;
+use memg_core::measurement::Measurement;
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// The explanation of a cycle (the last run that has it), or `None` if the journal has no such cycle.
+///
+/// # Errors
+/// The journal cannot be read up to there.
+pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> {
+    let mut header = None;
+    let mut found = None;
+    for entry in Reader::open(path)? {
+        match entry {
+            Ok(Entry::Header(next)) => header = Some(next),
+            Ok(Entry::Cycle(record, _)) if record.input.cycle == cycle => {
+                found = header.as_deref().map(|header| describe(header, &record));
+            }
+            Ok(Entry::Cycle(..)) => {}
+            Err(error) if found.is_none() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(found)
+}
+
+fn describe(header: &Header, record: &ReadRecord) -> String {
+    let mut text = String::new();
+    let d = &record.decision;
+    let time = LocalTime { minute: record.input.plant_ms.div_euclid(60_000), offset_min: 0 }.to_string();
+    let time = time.get(..16).unwrap_or(&time).replace('T', " ");
+    let mode = string(d, "mode");
+    let _ = writeln!(text, "Cycle {} at {}, plant time {time}, mode {mode}.", record.input.cycle, header.site);
+    situation(&mut text, record);
+    if let Some(change) = d.get("change") {
+        let _ = writeln!(
+            text,
+            "The mode changed from {} to {}: {}.",
+            string(change, "from"),
+            string(change, "to"),
+            string(change, "cause")
+        );
+    }
+    if let Some(fault) = d.get("fault") {
+        let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
+    }
+    request(&mut text, header, d);
+    interventions(&mut text, d);
+    outcome(&mut text, d);
+    text
+}
+
+fn situation(text: &mut String, record: &ReadRecord) {
+    let s = &record.input.state;
+    let show = |name: &str, m: Measurement<f64>, unit: &str| match (m.value, m.quality.is_usable()) {
+        (Some(value), true) => format!("{name} {value:.2}{unit}"),
+        (Some(value), false) => format!("{name} {value:.2}{unit} ({:?}, {} s old)", m.quality, m.age_ms / 1000),
+        (None, _) => format!("{name} unknown"),
+    };
+    let parts = [
+        show("PV", s.pv.map(|v| v.get()), " kW"),
+        show("wind", s.wind.map(|v| v.get()), " kW"),
+        show("load", s.electric_load.map(|v| v.get()), " kW"),
+        show("heat", s.heat_load.map(|v| v.get()), " kW"),
+        show("SoC", s.soc.map(|v| v.get() * 100.0), " %"),
+        show("battery", s.battery.map(|v| v.get()), " kW"),
+        show("CHP", s.chp.map(|v| v.get()), " kW"),
+        show("grid", s.grid.map(|v| v.get()), " kW"),
+        show("voltage", s.grid_voltage.map(|v| v.get()), " pu"),
+        show("frequency", s.frequency.map(|v| v.get()), " Hz"),
+        show("import price", s.import_price.map(|v| v.get()), " EUR/kWh"),
+        show("export price", s.export_price.map(|v| v.get()), " EUR/kWh"),
+    ];
+    let _ = writeln!(text, "Measured: {}.", parts.join(", "));
+}
+
+fn request(text: &mut String, header: &Header, d: &Value) {
+    let Some(request) = d.get("request") else {
+        let _ = writeln!(text, "Nothing was requested.");
+        return;
+    };
+    let by = string(d, "decided_by");
+    let fresh = if d.get("policy_step") == Some(&Value::Bool(true)) {
+        "asked in this cycle"
+    } else {
+        "asked at the last policy step"
+    };
+    let grid =
+        request.get("grid").and_then(Value::as_f64).map_or("left to the balance".into(), |kw| format!("{kw:+.2} kW"));
+    let _ = writeln!(
+        text,
+        "Requested by {by} (model {}, {fresh}): battery {:+.2} kW, CHP {:.2} kW, grid {grid}.",
+        header.model.get(..12).unwrap_or(&header.model),
+        number(request, "battery"),
+        number(request, "chp"),
+    );
+    if let Some(action) = d.get("action") {
+        let _ = writeln!(
+            text,
+            "The network's output was {action} for the observation {}.",
+            d.get("observation").unwrap_or(&Value::Null)
+        );
+    }
+}
+
+fn interventions(text: &mut String, d: &Value) {
+    let Some(list) = d.get("interventions").and_then(Value::as_array) else {
+        let _ = writeln!(text, "The safety filter changed nothing.");
+        return;
+    };
+    for i in list {
+        let rule: Option<Rule> = i.get("rule").and_then(|rule| serde_json::from_value(rule.clone()).ok());
+        let _ = writeln!(
+            text,
+            "The safety filter moved {} from {:.3} to {:.3} kW: {} (distance to that limit {:.3} kW).",
+            string(i, "quantity"),
+            number(i, "before_w") / 1000.0,
+            number(i, "after_w") / 1000.0,
+            rule.map_or("unknown rule", Rule::describe),
+            number(i, "margin_w") / 1000.0,
+        );
+    }
+    let relaxation = string(d, "relaxation");
+    if relaxation != "none" {
+        let _ = writeln!(text, "Not every rule could be kept; the strongest that yielded: {relaxation}.");
+    }
+}
+
+fn outcome(text: &mut String, d: &Value) {
+    let Some(safe) = d.get("safe") else {
+        let _ = writeln!(text, "No set-point was computed in this mode.");
+        return;
+    };
+    let verb =
+        if d.get("written") == Some(&Value::Bool(true)) { "Sent" } else { "Not sent (this mode does not write)" };
+    let chp = if safe.get("chp_on") == Some(&Value::Bool(true)) {
+        format!("{:.3} kW", number(safe, "chp") / 1000.0)
+    } else {
+        "off".into()
+    };
+    let cap = safe
+        .get("renewable_limit")
+        .and_then(Value::as_f64)
+        .map_or("no cap".into(), |w| format!("capped at {:.3} kW", w / 1000.0));
+    let _ = writeln!(text, "{verb}: battery {:+.3} kW, CHP {chp}, renewables {cap}.", number(safe, "battery") / 1000.0);
+}
+
+fn string(value: &Value, key: &str) -> String {
+    value.get(key).and_then(Value::as_str).unwrap_or("?").to_owned()
+}
+
+fn number(value: &Value, key: &str) -> f64 {
+    value.get(key).and_then(Value::as_f64).unwrap_or(f64::NAN)
+}

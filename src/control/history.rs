@@ -1,0 +1,71 @@
+//! What the gateway remembers of the last day, for the extended observation: quarter-hour means of PV, net load and heat.
+//!
+//! Day-ahead prices come as values of their own (see [`CycleInput::price_ahead`](super::cycle::CycleInput)).
+
+use memg_core::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS};
+use memg_core::situation::Situation;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Means of one finished step, kW.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Past {
+    pv_kw: f64,
+    net_load_kw: f64,
+    heat_kw: f64,
+}
+
+/// Ring of the last day's steps.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct History {
+    steps: VecDeque<Past>,
+    sum: [f64; 3],
+    count: u32,
+}
+
+impl History {
+    /// Adds a cycle's situation to the running step.
+    pub fn observe(&mut self, situation: &Situation) {
+        let now = [situation.pv.get(), situation.net_load().get(), situation.heat_load.get()];
+        for (sum, value) in self.sum.iter_mut().zip(now) {
+            *sum += value;
+        }
+        self.count += 1;
+    }
+
+    /// Closes the running step. A step without any cycle forgets the past: nothing is carried across a gap.
+    pub fn close_step(&mut self, steps_per_day: usize) {
+        if self.count == 0 {
+            self.steps.clear();
+            return;
+        }
+        let [pv_kw, net_load_kw, heat_kw] = self.sum.map(|sum| sum / f64::from(self.count));
+        self.steps.push_back(Past { pv_kw, net_load_kw, heat_kw });
+        while self.steps.len() > steps_per_day {
+            self.steps.pop_front();
+        }
+        (self.sum, self.count) = ([0.0; 3], 0);
+    }
+
+    /// Yesterday's values as forecasts, the day-ahead prices as given.
+    #[must_use]
+    pub fn outlook(&self, price_ahead: &[Option<f64>], steps_per_hour: usize) -> Outlook {
+        let mut outlook = Outlook::default();
+        for (slot, price) in outlook.import_price.iter_mut().zip(price_ahead.iter().take(PRICE_HOURS)) {
+            *slot = *price;
+        }
+        // The last entry is one step old; yesterday at this time plus `hours` is a day less `hours` old.
+        let at = |hours: usize| {
+            let back = (24 - hours) * steps_per_hour;
+            self.steps.len().checked_sub(back).and_then(|index| self.steps.get(index))
+        };
+        for (index, hours) in POWER_OFFSETS_H.into_iter().enumerate() {
+            outlook.pv_kw[index] = at(hours).map(|past| past.pv_kw);
+            outlook.net_load_kw[index] = at(hours).map(|past| past.net_load_kw);
+        }
+        for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
+            *slot = at(hours).map(|past| past.heat_kw);
+        }
+        outlook
+    }
+}

@@ -1,0 +1,322 @@
+//! The journal: one line per cycle, written before its set-points leave.
+//!
+//! Format: JSON Lines, each line `crc32 json` with the checksum of the JSON text as eight hex digits. The first line of a
+//! run is a header with everything replay needs besides the model's own files: plant, times, model, and the control
+//! state that the run began with. A line torn by a power cut or kill -9 fails its checksum and ends the journal; what is
+//! before it is intact. Runs follow each other in one file.
+
+use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
+use super::mode::ModeTimes;
+use memg_core::equipment::PlantParameters;
+use memg_core::memory::ControlMemory;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Version of the format; other versions are refused.
+pub const FORMAT: u32 = 1;
+
+/// First line of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// See [`FORMAT`].
+    pub memg_journal: u32,
+    /// Name of the site.
+    pub site: String,
+    /// The plant.
+    pub plant: PlantParameters,
+    /// Times of the modes.
+    pub times: ModeTimes,
+    /// Auto needs no arming.
+    pub simulated: bool,
+    /// Length of a cycle in plant time, ms.
+    pub cycle_ms: i64,
+    /// Model folder, or the name of a rule.
+    pub policy: String,
+    /// Runtime of the actor.
+    pub runtime: String,
+    /// Hash of the model, or the rule's name.
+    pub model: String,
+    /// Control state at the start of the run.
+    pub state: ControlState,
+}
+
+impl Header {
+    /// The header of a run.
+    #[must_use]
+    pub fn new(site: &str, config: &ControlConfig, policy: [&str; 3], state: &ControlState) -> Self {
+        let [policy, runtime, model] = policy.map(str::to_owned);
+        Self {
+            memg_journal: FORMAT,
+            site: site.to_owned(),
+            plant: *config.filter.plant().parameters(),
+            times: config.times,
+            simulated: config.simulated,
+            cycle_ms: config.cycle_ms,
+            policy,
+            runtime,
+            model,
+            state: state.clone(),
+        }
+    }
+}
+
+/// A cycle as it is written.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// What came from outside.
+    pub input: &'a CycleInput,
+    /// What was decided.
+    pub decision: &'a CycleDecision,
+    /// Set-points and CHP timers afterwards: what a restart needs.
+    pub memory: &'a ControlMemory,
+}
+
+/// The parts of a record that are read back.
+#[derive(Debug, Clone, Deserialize)]
+pub struct ReadRecord {
+    /// What came from outside.
+    pub input: CycleInput,
+    /// Set-points and CHP timers afterwards.
+    pub memory: ControlMemory,
+    /// What was decided, as it stands there.
+    pub decision: serde_json::Value,
+}
+
+/// What a line of a journal is.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A run begins.
+    Header(Box<Header>),
+    /// A cycle: the record and its text.
+    Cycle(Box<ReadRecord>, String),
+}
+
+/// Why a journal cannot be read on.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Io {
+        /// Its name.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A line is damaged; everything before it is good.
+    #[error("{path}:{line}: {message}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What was expected.
+        message: String,
+    },
+}
+
+/// Appends to a journal file.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    line: Vec<u8>,
+    bytes: u64,
+    bytes_max: u64,
+}
+
+impl Journal {
+    /// Opens or creates a journal. A torn last line of an earlier run is cut off, so that the next run starts on a line
+    /// of its own. Beyond `bytes_max` the file is renamed to `<name>.1` by [`Journal::rotate`].
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn open(path: &Path, bytes_max: u64) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let whole = end_of_last_line(&mut file)?;
+        file.set_len(whole)?;
+        Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max })
+    }
+
+    /// Begins a run.
+    ///
+    /// # Errors
+    /// The file system's own; nothing but a torn line can be left behind.
+    pub fn begin(&mut self, header: &Header) -> io::Result<()> {
+        self.append(header)
+    }
+
+    /// Writes one cycle with a single `write`, so that a killed process leaves whole lines.
+    ///
+    /// # Errors
+    /// The file system's own (a full disk, for instance). A partly written line is taken back.
+    pub fn write(&mut self, record: &Record<'_>) -> io::Result<()> {
+        self.append(record)
+    }
+
+    /// The file has grown beyond its limit.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.bytes >= self.bytes_max
+    }
+
+    /// Keeps the present file as `<name>.1` (replacing an older one) and begins a new one.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn rotate(&mut self, header: &Header) -> io::Result<()> {
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
+        std::fs::rename(&self.path, old)?;
+        *self = Self::open(&self.path, self.bytes_max)?;
+        self.begin(header)
+    }
+
+    fn append(&mut self, value: &impl Serialize) -> io::Result<()> {
+        self.line.clear();
+        self.line.extend_from_slice(b"00000000 ");
+        serde_json::to_writer(&mut self.line, value)?;
+        let sum = crc32fast::hash(&self.line[9..]);
+        self.line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
+        self.line.push(b'\n');
+        if let Err(error) = self.file.write_all(&self.line) {
+            // Best effort: a torn line would be recognised by its checksum anyway.
+            let _ = self.file.set_len(self.bytes);
+            return Err(error);
+        }
+        self.bytes += self.line.len() as u64;
+        Ok(())
+    }
+}
+
+fn end_of_last_line(file: &mut File) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut byte = [0; 1];
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut byte)?;
+        if byte[0] == b'\n' {
+            break;
+        }
+        end -= 1;
+    }
+    file.seek(SeekFrom::End(0))?;
+    Ok(end)
+}
+
+/// Reads a journal line by line.
+#[derive(Debug)]
+pub struct Reader {
+    lines: BufReader<File>,
+    path: PathBuf,
+    line: usize,
+}
+
+impl Reader {
+    /// Opens a journal.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        let file = File::open(path).map_err(|source| JournalError::Io { path: path.to_owned(), source })?;
+        Ok(Self { lines: BufReader::new(file), path: path.to_owned(), line: 0 })
+    }
+
+    /// Number of the line read last.
+    #[must_use]
+    pub const fn line(&self) -> usize {
+        self.line
+    }
+
+    fn damaged(&self, message: impl Into<String>) -> JournalError {
+        JournalError::Damaged { path: self.path.clone(), line: self.line, message: message.into() }
+    }
+
+    fn parse(&self, text: &str) -> Result<Entry, JournalError> {
+        let (sum, json) = text.split_once(' ').ok_or_else(|| self.damaged("expected a checksum and JSON"))?;
+        if u32::from_str_radix(sum, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
+            return Err(self.damaged("the checksum does not fit: torn or changed"));
+        }
+        if json.starts_with("{\"memg_journal\"") {
+            let header: Header = serde_json::from_str(json).map_err(|e| self.damaged(e.to_string()))?;
+            if header.memg_journal != FORMAT {
+                let found = header.memg_journal;
+                return Err(self.damaged(format!("expected journal format {FORMAT}, found {found}")));
+            }
+            return Ok(Entry::Header(Box::new(header)));
+        }
+        let record = serde_json::from_str(json).map_err(|e| self.damaged(e.to_string()))?;
+        Ok(Entry::Cycle(Box::new(record), json.to_owned()))
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<Entry, JournalError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut text = Vec::new();
+        self.line += 1;
+        match self.lines.read_until(b'\n', &mut text) {
+            Ok(0) => None,
+            Ok(_) if !text.ends_with(b"\n") => Some(Err(self.damaged("the last line is torn"))),
+            Ok(_) => Some(match str::from_utf8(&text) {
+                Ok(text) => self.parse(text.trim_end()),
+                Err(_) => Err(self.damaged("not text")),
+            }),
+            Err(source) => Some(Err(JournalError::Io { path: self.path.clone(), source })),
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::*;
+    use memg_core::equipment::Plant;
+    use memg_core::safety::SafetyFilter;
+
+    fn header() -> Header {
+        let filter = SafetyFilter::new(Plant::reference());
+        let config = ControlConfig { filter, times: ModeTimes::default(), simulated: true, cycle_ms: 1000 };
+        Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
+    }
+
+    #[test]
+    fn a_torn_line_loses_only_itself_and_the_next_run_starts_clean() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        Journal::open(&path, u64::MAX).unwrap().begin(&header()).unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"deadbeef {\"inp").unwrap();
+        let entries: Vec<_> = Reader::open(&path).unwrap().collect();
+        assert!(matches!(entries[0], Ok(Entry::Header(_))) && entries[1].is_err());
+        Journal::open(&path, u64::MAX).unwrap().begin(&header()).unwrap();
+        let entries: Vec<_> = Reader::open(&path).unwrap().collect();
+        assert!(entries.len() == 2 && entries.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn a_changed_byte_is_found_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        Journal::open(&path, u64::MAX).unwrap().begin(&header()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap().replace("\"capacity_kwh\":100.0", "\"capacity_kwh\":200.0");
+        std::fs::write(&path, text).unwrap();
+        let error = Reader::open(&path).unwrap().next().unwrap().unwrap_err();
+        assert!(error.to_string().contains(":1: the checksum"), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_keeps_what_was_written() {
+        // /dev/full accepts opening and refuses every byte
+        let mut journal = Journal {
+            file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
+            path: "/dev/full".into(),
+            line: Vec::new(),
+            bytes: 0,
+            bytes_max: u64::MAX,
+        };
+        assert!(journal.begin(&header()).is_err());
+    }
+}

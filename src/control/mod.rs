@@ -1,0 +1,14 @@
+//! The supervision cycle: from frozen measurements to set-points, the mode that allows them to be written, the journal
+//! of every cycle, its replay and its explanation.
+//!
+//! [`cycle::decide`] is a pure function of configuration, state, input and policy; time is an argument. It knows no
+//! protocol: [`crate::daemon`] wires it to drivers.
+
+pub mod account;
+pub mod cycle;
+pub mod explain;
+pub mod history;
+pub mod journal;
+pub mod mode;
+pub mod replay;
+pub mod restore;
