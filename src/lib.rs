@@ -2,3 +2,4 @@
 
 pub mod evaluate;
 pub mod plant_io;
+pub mod train;
