@@ -2,7 +2,9 @@
 //!
 //! `cargo bench --bench td3_update` prints, for one thread and for all, the medians over the rounds.
 
-use memg_gateway::train::fused::{ExpertField, Isa, Replay, Td3Config, Td3Kernel, Threads, Transition, flop_per_update};
+use memg_gateway::train::fused::{
+    ExpertField, Isa, Replay, Td3Config, Td3Kernel, Threads, Transition, flop_per_update,
+};
 use std::time::Instant;
 
 const OBS_DIM: usize = 10;
