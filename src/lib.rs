@@ -1,5 +1,6 @@
 //! Energy management gateway for multi-energy microgrids: learned policies behind a safety filter.
 
 pub mod evaluate;
+pub mod optimum;
 pub mod plant_io;
 pub mod train;
