@@ -2,3 +2,5 @@
 
 pub mod control;
 pub mod evaluate;
+pub mod plant_io;
+pub mod train;

@@ -278,6 +278,9 @@ impl PlantParameters {
         between(list, "chp.p_kw_min", c.p_kw_min, 0.001, 1e6);
         between(list, "chp.p_kw_max", c.p_kw_max, 0.001, 1e6);
         ordered(list, "chp.p_kw_max", c.p_kw_min, c.p_kw_max, "chp.p_kw_min");
+        if c.p_kw_min < c.p_kw_max && ceil(c.p_kw_min) > floor(c.p_kw_max) {
+            list.push(Problem { key: "chp.p_kw_max", expected: "a whole watt between chp.p_kw_min and it".to_owned() });
+        }
         between(list, "chp.ramp_kw_per_step", c.ramp_kw_per_step, 0.001, 1e6);
         between(list, "chp.efficiency_electric", c.efficiency_electric, 0.05, 1.0);
         between(list, "chp.heat_per_power", c.heat_per_power, 0.0, 10.0);
@@ -330,7 +333,8 @@ impl PlantParameters {
     /// every load within bounds, otherwise there are states from which no set-point is safe.
     fn check_safe_stop(&self, list: &mut Vec<Problem>) {
         let (x, g) = (&self.exogenous, &self.grid);
-        if x.electric_load_kw_max > g.import_kw_max {
+        // In whole watts, rounded inward, as the filter counts.
+        if ceil(x.electric_load_kw_max) > floor(g.import_kw_max) {
             list.push(Problem {
                 key: "grid.import_kw_max",
                 expected: format!(
@@ -339,12 +343,13 @@ impl PlantParameters {
                 ),
             });
         }
-        let surplus = self.chp.p_kw_max - x.electric_load_kw_min;
-        if surplus > g.export_kw_max {
+        let surplus = floor(self.chp.p_kw_max) - floor(x.electric_load_kw_min);
+        if surplus > floor(g.export_kw_max) {
             list.push(Problem {
                 key: "grid.export_kw_max",
                 expected: format!(
-                    "at least {surplus} kW (chp.p_kw_max - exogenous.electric_load_kw_min), so that the CHP can be held during a safe stop"
+                    "at least {} (chp.p_kw_max - exogenous.electric_load_kw_min), so that the CHP can be held during a safe stop",
+                    surplus.kilowatts()
                 ),
             });
         }
@@ -358,6 +363,14 @@ impl PlantParameters {
         let problems = self.problems();
         if problems.is_empty() { Ok(Plant::new(*self)) } else { Err(problems) }
     }
+}
+
+fn floor(kw: f64) -> Watts {
+    Watts::floor(Kilowatts::new(kw))
+}
+
+fn ceil(kw: f64) -> Watts {
+    Watts::ceil(Kilowatts::new(kw))
 }
 
 fn between(list: &mut Vec<Problem>, key: &'static str, value: f64, low: f64, high: f64) {
@@ -460,10 +473,10 @@ impl Plant {
     pub const fn step_ms(&self) -> i64 {
         self.step_ms
     }
-    /// Length of a step.
+    /// Length of a step, in whole milliseconds as all timers count.
     #[must_use]
-    pub const fn step(&self) -> Hours {
-        Hours::new(self.parameters.step_h)
+    pub fn step(&self) -> Hours {
+        Hours::new(self.step_h())
     }
     /// Time that the CHP stays on at least, ms.
     #[must_use]
@@ -535,7 +548,7 @@ impl Plant {
     pub const fn frequency_band(&self) -> (Hertz, Hertz) {
         (Hertz::new(self.parameters.frequency.hz_min), Hertz::new(self.parameters.frequency.hz_max))
     }
-    /// Energy of one watt held for a step, Wh.
+    /// Energy of one watt held for a step, Wh: the step in hours.
     #[must_use]
     pub fn step_h(&self) -> f64 {
         to_float(self.step_ms) / 3_600_000.0

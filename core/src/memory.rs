@@ -69,6 +69,8 @@ impl ControlMemory {
     pub fn record(&mut self, verdict: &Verdict) {
         if verdict.safe.chp_on() != self.chp_on {
             self.chp_in_state_ms = 0;
+            // A unit that has just been switched has no power to ramp from: it stays at minimum power until the next step.
+            self.anchor_chp = Watts::ZERO;
             self.chp_on = verdict.safe.chp_on();
         }
         self.battery = verdict.battery_base;

@@ -94,9 +94,9 @@ pub fn requested_violations(plant: &Plant, situation: &Situation, anchor: &Ancho
     let exchange = situation.net_load() + request.battery - request.chp;
     let wish = request.grid.map_or(0.0, |grid| (grid - exchange).abs().get());
     let wrong = [
-        !hard.battery.contains(battery),
+        request.battery.get().is_nan() || !hard.battery.contains(battery),
         hard.battery.contains(battery) && !full.battery.contains(battery),
-        state_refused || (!off && !full.chp.contains(chp)),
+        request.chp.get().is_nan() || state_refused || (!off && !full.chp.contains(chp)),
         !full.grid.contains(Watts::nearest(exchange)) || !wish.is_finite(),
     ];
     wrong.into_iter().map(u32::from).sum()

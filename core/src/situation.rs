@@ -50,6 +50,9 @@ pub struct Unusable {
     pub quality: Quality,
 }
 
+/// Sums of floats may leave a bound by this much (kW, pu, Hz); it is what rounding to whole watts forgives.
+const TOLERANCE: f64 = 1e-9;
+
 impl Situation {
     /// PV plus wind.
     #[must_use]
@@ -67,7 +70,7 @@ impl Situation {
     #[must_use]
     pub fn is_within_bounds(&self, plant: &Plant) -> bool {
         let x = &plant.parameters().exogenous;
-        let inside = |value: f64, low: f64, high: f64| value >= low - 1e-6 && value <= high + 1e-6;
+        let inside = |value: f64, low: f64, high: f64| value >= low - TOLERANCE && value <= high + TOLERANCE;
         inside(self.pv.get(), 0.0, x.pv_kw_nom)
             && inside(self.wind.get(), 0.0, x.wind_kw_nom)
             && inside(self.electric_load.get(), x.electric_load_kw_min, x.electric_load_kw_max)

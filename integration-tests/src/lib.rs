@@ -1,1 +1,20 @@
-//! stub
+//! What the integration tests share: foreign peers.
+
+pub mod mosquitto;
+
+use std::process::{Command, Stdio};
+
+/// Whether a foreign program is on this machine. If not, says so; with `MEMG_PEERS=required` the test fails instead.
+///
+/// # Panics
+/// If the program is missing and the environment says that peers are required.
+pub fn peer_is_there(program: &str) -> bool {
+    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).stdout(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    let required = std::env::var("MEMG_PEERS").is_ok_and(|value| value == "required");
+    assert!(!required, "{program} is not installed, and MEMG_PEERS=required");
+    eprintln!("DID NOT RUN: {program} is not installed.");
+    false
+}

@@ -121,6 +121,17 @@ pub struct Device {
     pub first: PointId,
 }
 
+/// A register that can be written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Written {
+    /// Index of the point.
+    pub point: usize,
+    /// The fixed value of a step, in the point's unit; `None` for the set-point itself.
+    pub fixed: Option<f64>,
+    /// Index of the set-point it belongs to.
+    pub of: usize,
+}
+
 impl Device {
     /// Joins a `[[device]]` of the site file with its device file and takes places in the process image.
     /// `key` is the key path of the instance in the site file, such as `device[2]`.
@@ -148,6 +159,20 @@ impl Device {
     /// The signals this device measures and their places in the process image.
     pub fn signals(&self) -> impl Iterator<Item = (Signal, PointId)> + '_ {
         self.points.iter().enumerate().filter_map(|(index, point)| Some((point.signal?, self.id(index))))
+    }
+
+    /// Every register that can be written, in the order of the sequences: for `gateway check`.
+    #[must_use]
+    pub fn written(&self) -> Vec<Written> {
+        let mut written = Vec::new();
+        for index in self.writable() {
+            let Some(rule) = self.points.get(index).and_then(|point| point.write.as_ref()) else { continue };
+            let fixed = |step: &super::point::Step| Written { point: step.point, fixed: Some(step.value), of: index };
+            written.extend(rule.before.iter().map(fixed));
+            written.push(Written { point: index, fixed: None, of: index });
+            written.extend(rule.after.iter().map(fixed));
+        }
+        written
     }
 
     /// Indices of the points that the driver may write with the set-point itself (their steps come on top).

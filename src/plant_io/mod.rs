@@ -2,7 +2,17 @@
 //!
 //! Responsible for: the process image, the points, the drivers. It knows no policy and takes no decision; the only
 //! thing it will write are [`memg_core::setpoints::SafeSetpoints`] wrapped in a [`WriteOrder`].
+//!
+//! How the daemon uses Modbus devices:
+//! 1. [`device::load`] each device file; [`device::Device::new`] each `[[device]]` of the site, all with one
+//!    [`image::ImageBuilder`] (MQTT inputs take their places from the same one); then `build()` the image.
+//! 2. `device.signals()` tells which place of the image is which signal, `device.written()` what can be written.
+//! 3. [`modbus::spawn`] starts everything and returns tasks and counters; [`event::DriverEvent`]s come by a channel.
+//! 4. A [`WriteOrder`] per completed cycle goes into a `watch` slot. `None` stops writing and refreshing.
+//! 5. [`modbus::probe::probe`] reads a device once, without a running driver.
 
+#[cfg(feature = "demo-broker")]
+pub mod broker;
 pub mod device;
 pub mod event;
 pub mod image;

@@ -187,6 +187,8 @@ pub struct Point {
     pub poll: Duration,
     /// From this age on it is stale.
     pub age_max: Duration,
+    /// Whether it can be read.
+    pub readable: bool,
     /// How it is written; `None` means that the driver refuses to.
     pub write: Option<WriteRule>,
 }
@@ -225,6 +227,8 @@ pub struct Step {
     pub value: f64,
     /// When.
     pub when: StepWhen,
+    /// Whether the register is compared with the value afterwards.
+    pub readback: bool,
 }
 
 /// How a point is written.
@@ -240,8 +244,8 @@ pub struct WriteRule {
     pub interval_min: Duration,
     /// Largest difference between written and read-back value that counts as applied, in the output's unit.
     pub tolerance: f64,
-    /// Index of the point that is read back (often the set-point itself).
-    pub readback: usize,
+    /// Index of the point that is read back (often the set-point itself); `None` for heartbeats.
+    pub readback: Option<usize>,
     /// Time the device needs before the read-back shows the new value.
     pub readback_delay: Duration,
     /// The device falls back unless written within this time: refreshed at half of it.

@@ -1,6 +1,6 @@
 //! Battery: SoC band with braking distance, and set-point ramp.
 
-use super::{Constraint, Context, Limits, Priority, Rule};
+use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::equipment::Plant;
 use crate::units::{Kilowatts, Soc, Watts};
 
@@ -76,8 +76,7 @@ impl Brake {
 
     /// Largest whole-watt power whose braking energy is at most `budget` Wh; 0 if the budget is negative.
     fn power_for(&self, budget: f64) -> Watts {
-        // NaN and negative budgets both end here.
-        if !(budget > 0.0) {
+        if budget.is_nan() || budget <= 0.0 {
             return Watts::ZERO;
         }
         let n = self.full_ramps(budget);
@@ -112,9 +111,8 @@ impl Constraint for Ramp {
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let (ramp, before) = (context.plant.battery_ramp(), context.anchor.battery);
-        if !limits.battery.narrow(before - ramp, before + ramp, Rule::BatteryRamp) {
-            limits.collapsed = Some(Rule::BatteryRamp);
-        }
+        let kept = limits.battery.narrow(before - ramp, before + ramp, Rule::BatteryRamp);
+        note(limits, kept, Rule::BatteryRamp);
     }
 }
 

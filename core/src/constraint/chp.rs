@@ -1,6 +1,6 @@
 //! CHP: minimum times, start and stop at minimum power, ramp. `u in {0, 1}`, `u p_min <= p <= u p_max`.
 
-use super::{Constraint, Context, Limits, Priority, Rule};
+use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::units::Watts;
 
 /// On and off for their minimum times.
@@ -32,32 +32,52 @@ impl Constraint for StartStop {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (plant, anchor) = (context.plant, context.anchor);
-        if !anchor.chp_on || anchor.chp == Watts::ZERO {
+        let plant = context.plant;
+        if !is_started(context) {
             limits.chp.narrow(plant.chp_min(), plant.chp_min(), Rule::ChpStartStop);
         }
     }
 }
 
-/// Change of power per step while on. A stop leaves from minimum power; yielding means fast unload.
-pub(super) struct Ramp;
+/// Largest increase of power per step while on. Like the start this is what the unit can do, so it never yields.
+pub(super) struct LoadingRamp;
 
-impl Constraint for Ramp {
+impl Constraint for LoadingRamp {
+    fn priority(&self) -> Priority {
+        Priority::Hard
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        let (plant, anchor) = (context.plant, context.anchor);
+        if is_started(context) {
+            let kept = limits.chp.narrow(plant.chp_min(), anchor.chp + plant.chp_ramp(), Rule::ChpRamp);
+            note(limits, kept, Rule::ChpRamp);
+        }
+    }
+}
+
+/// Largest decrease of power per step while on. A stop leaves from minimum power; yielding means fast unload.
+pub(super) struct UnloadingRamp;
+
+impl Constraint for UnloadingRamp {
     fn priority(&self) -> Priority {
         Priority::ChpRamp
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let (plant, anchor) = (context.plant, context.anchor);
-        if !anchor.chp_on || anchor.chp == Watts::ZERO {
+        if !is_started(context) {
             return;
         }
-        let ramp = plant.chp_ramp();
-        if !limits.chp.narrow(anchor.chp - ramp, anchor.chp + ramp, Rule::ChpRamp) {
-            limits.collapsed = Some(Rule::ChpRamp);
-        }
+        let kept = limits.chp.narrow(anchor.chp - plant.chp_ramp(), plant.chp_max(), Rule::ChpRamp);
+        note(limits, kept, Rule::ChpRamp);
         if anchor.chp > plant.chp_min() && limits.may_rest.is_ok() {
             limits.may_rest = Err(Rule::ChpStartStop);
         }
     }
+}
+
+/// On since the last step at least.
+fn is_started(context: &Context<'_>) -> bool {
+    context.anchor.chp_on && context.anchor.chp != Watts::ZERO
 }

@@ -2,7 +2,7 @@
 //!
 //! Dispatch cannot enforce the frequency of a large grid; it can avoid making a deviation worse.
 
-use super::{Constraint, Context, Limits, Priority, Rule};
+use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::equipment::Plant;
 use crate::units::{Hertz, Kilowatts, Watts};
 
@@ -32,7 +32,7 @@ fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
         limits.chp.narrow(anchor.chp.min(limits.chp.high.value), limits.chp.high.value, Rule::FrequencyBand);
         limits.may_rest = Err(Rule::FrequencyBand);
     }
-    note(limits, kept);
+    note(limits, kept, Rule::FrequencyBand);
 }
 
 fn lower_frequency(context: &Context<'_>, limits: &mut Limits) {
@@ -43,13 +43,7 @@ fn lower_frequency(context: &Context<'_>, limits: &mut Limits) {
     } else {
         limits.may_run = Err(Rule::FrequencyBand);
     }
-    note(limits, kept);
-}
-
-fn note(limits: &mut Limits, kept: bool) {
-    if !kept {
-        limits.collapsed = Some(Rule::FrequencyBand);
-    }
+    note(limits, kept, Rule::FrequencyBand);
 }
 
 /// Droop response, + = charging: zero inside the dead band, then `-(df ∓ dead band)/(f0 s) P_max`, full power from the
@@ -59,8 +53,11 @@ pub fn droop_power(plant: &Plant, frequency: Hertz) -> Watts {
     let f = &plant.parameters().frequency;
     let Some(droop) = f.droop_pu else { return Watts::ZERO };
     let deviation = frequency.get() - f.hz_nominal;
+    if deviation.abs() <= f.dead_band_hz {
+        return Watts::ZERO;
+    }
     let rating = if deviation > 0.0 { plant.charge_max() } else { plant.discharge_max() };
-    let beyond = (deviation.abs() - f.dead_band_hz).max(0.0);
+    let beyond = deviation.abs() - f.dead_band_hz;
     let share = if deviation.abs() >= f.full_response_hz { 1.0 } else { (beyond / (f.hz_nominal * droop)).min(1.0) };
     Watts::nearest(Kilowatts::new(rating.as_f64() / 1000.0 * share * deviation.signum()))
 }

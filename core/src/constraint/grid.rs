@@ -1,6 +1,6 @@
 //! Grid connection: the voltage band, inverted to a box on the exchanged power.
 
-use super::{Constraint, Context, Limits, Priority, Rule};
+use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::units::{Kilowatts, Watts};
 
 /// Keeps the voltage at the connection inside its band.
@@ -24,8 +24,9 @@ impl Constraint for Voltage {
         // One watt inward: the band holds in exact arithmetic, not just up to the rounding of this formula.
         let high = Watts::floor(power_at(g.voltage_pu_min)) - Watts::new(1);
         let low = Watts::ceil(power_at(g.voltage_pu_max)) + Watts::new(1);
-        if !limits.grid.narrow(low, high, Rule::Voltage) {
-            limits.collapsed = Some(Rule::Voltage);
-        }
+        // A band of less than two watts crosses when both ends move inward; its middle is off by a watt at most.
+        let (low, high) = if low > high { (high + Watts::new(1), high + Watts::new(1)) } else { (low, high) };
+        let kept = limits.grid.narrow(low, high, Rule::Voltage);
+        note(limits, kept, Rule::Voltage);
     }
 }

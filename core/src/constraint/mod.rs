@@ -152,8 +152,16 @@ pub struct Limits {
     pub may_rest: Result<(), Rule>,
     /// Power at the connection, + = importing.
     pub grid: Span,
-    /// A rule could not be kept because a stronger one left nothing inside it.
+    /// The strongest rule that could not be kept because a stronger one left nothing inside it.
     pub collapsed: Option<Rule>,
+}
+
+/// Whether narrowing left a rule intact.
+fn note(limits: &mut Limits, kept: bool, rule: Rule) {
+    // Rules come strongest first, so the first one that fails is the one to report.
+    if !kept && limits.collapsed.is_none() {
+        limits.collapsed = Some(rule);
+    }
 }
 
 impl Limits {
@@ -204,7 +212,7 @@ pub struct Context<'a> {
 pub enum Priority {
     /// Ramps of the battery and frequency support.
     BatteryRamp,
-    /// Ramp of the CHP (fast unload).
+    /// Ramp of the CHP downward (fast unload).
     ChpRamp,
     /// Minimum times of the CHP.
     ChpTimes,
@@ -221,12 +229,13 @@ pub trait Constraint: Sync {
 }
 
 /// All rules, strongest first. A new one is registered here, among its equals.
-static RULES: [&dyn Constraint; 7] = [
+static RULES: [&dyn Constraint; 8] = [
     &battery::SocBand,
     &grid::Voltage,
     &chp::MinimumTime,
     &chp::StartStop,
-    &chp::Ramp,
+    &chp::LoadingRamp,
+    &chp::UnloadingRamp,
     &battery::Ramp,
     &frequency::Band,
 ];

@@ -33,16 +33,17 @@ pub struct Intervention {
     pub margin_w: Watts,
 }
 
-const CAPACITY: usize = 6;
+/// Three numbers of the request that may be wrong, four quantities that rules may change, droop and price response.
+const CAPACITY: usize = 9;
 
-/// At most six interventions of a decision, in the order in which they were made.
+/// The interventions of a decision, in the order in which they were made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Interventions {
     list: [Option<Intervention>; CAPACITY],
 }
 
 impl Interventions {
-    /// Adds one; beyond the capacity it is dropped (a decision has four quantities, so this does not happen).
+    /// Adds one; beyond the capacity it is dropped (see there why this does not happen).
     pub(super) fn push(&mut self, intervention: Intervention) {
         if let Some(slot) = self.list.iter_mut().find(|slot| slot.is_none()) {
             *slot = Some(intervention);

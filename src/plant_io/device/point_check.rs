@@ -45,6 +45,7 @@ pub(super) fn point(
         signal: None,
         poll,
         age_max,
+        readable: !raw.write_only,
         write: None,
     };
     point.sentinels = sentinels(raw, header, encoding?);
@@ -218,6 +219,9 @@ fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Probl
     }
     if let Some(write) = &raw.write {
         report(convert(point, output_dimension(write.output), 1.0), &unit_key, problems);
+    }
+    if raw.write_only && (raw.signal.is_some() || raw.scale_factor.is_some()) {
+        problems.push(Problem::new(format!("{key}.write_only"), "neither a signal nor scaled by a register, then"));
     }
     if raw.signal.is_some() && !point.range.0.is_finite() {
         problems.push(Problem::new(format!("{key}.range"), "a signal needs a range"));

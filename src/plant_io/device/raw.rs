@@ -112,6 +112,9 @@ pub struct RawPoint {
     /// Names for which the point counts as 1; all others count as 0.
     #[serde(default)]
     pub true_for: Vec<String>,
+    /// The device does not let it be read: it is left out of the read plan.
+    #[serde(default)]
+    pub write_only: bool,
     /// How it is written. The site file must allow it as well.
     pub write: Option<RawWrite>,
 }
@@ -165,6 +168,8 @@ pub struct RawStep {
     /// `always` (default) or `start`.
     #[serde(default)]
     pub when: StepWhen,
+    /// The register keeps the value and is compared with it (default); false for commands that fall back to 0.
+    pub readback: Option<bool>,
 }
 
 /// One `[[device]]` of a site file: where a device is, what its points mean there, what may be written.

@@ -37,8 +37,6 @@ struct Context<'a> {
 impl Context<'_> {
     fn rule(&self, raw: &RawWrite, problems: &mut Vec<Problem>) -> Option<WriteRule> {
         let factor = self.unit.and_then(unit).map_or(1.0, |(_, factor)| factor);
-        let readback = raw.readback.as_ref();
-        let readback = readback.map_or(Some(self.index), |name| self.companion("readback", name, problems));
         let time = |name: &str, value: Option<f64>, problems: &mut Vec<Problem>| {
             value.map(|value| seconds(&format!("{}.{name}", self.key), value, (0.0, 86_400.0), problems))
         };
@@ -51,7 +49,7 @@ impl Context<'_> {
             off_on: self.off_on(raw, problems),
             interval_min: time("interval_s_min", raw.interval_s_min, problems).unwrap_or_default(),
             tolerance: raw.tolerance * factor,
-            readback: readback?,
+            readback: self.readback(raw, problems),
             readback_delay: time("readback_delay_s", raw.readback_delay_s, problems).unwrap_or_default(),
             watchdog: time("watchdog_s", raw.watchdog_s, problems),
             non_volatile_per_day: raw.writes_per_day_max.filter(|_| raw.non_volatile),
@@ -118,6 +116,19 @@ impl Context<'_> {
         raw.off.zip(raw.on)
     }
 
+    /// The point to read back: a set-point that nobody can see being applied is no set-point. Heartbeats need none.
+    fn readback(&self, raw: &RawWrite, problems: &mut Vec<Problem>) -> Option<usize> {
+        let index = match &raw.readback {
+            Some(name) => self.companion("readback", name, problems)?,
+            None if raw.output == Output::Heartbeat => return None,
+            None => self.index,
+        };
+        if self.points.get(index).is_some_and(|point| !point.readable) {
+            self.say("readback", "this point is write_only: name another one to read back", problems);
+        }
+        Some(index)
+    }
+
     /// A point that is used together with this one: it must answer under the same unit id.
     fn companion(&self, name: &str, point: &str, problems: &mut Vec<Problem>) -> Option<usize> {
         let index = reference(&format!("{}.{name}", self.key), point, self.names, problems)?;
@@ -147,6 +158,7 @@ impl Context<'_> {
                 self.say(&format!("{name}.value"), error.to_string(), problems);
             }
         }
-        Some(Step { point: index, value: raw.value, when: raw.when })
+        let readback = raw.readback.unwrap_or(true) && point.readable;
+        Some(Step { point: index, value: raw.value, when: raw.when, readback })
     }
 }

@@ -186,7 +186,8 @@ pub fn encode(point: &Point, value: f64, exponent: Option<i32>) -> Result<Cells,
     }
     let power = power(point, exponent).ok_or(EncodeError::NoScaleFactor)?;
     let raw = (value / point.factor - point.offset) / (point.scale * power);
-    let bits = pattern(point.encoding, raw)?;
+    let is_float = matches!(point.encoding, Encoding::F32 | Encoding::F64);
+    let bits = pattern(point.encoding, if is_float { raw } else { whole(point, raw, power) })?;
     if point.sentinels.contains(&bits) {
         return Err(EncodeError::Sentinel);
     }
@@ -216,11 +217,20 @@ pub fn encode_raw(point: &Point, bits: u64) -> Result<Cells, EncodeError> {
     Ok(Cells { cells, len })
 }
 
-/// The raw pattern of a raw number, range-checked, rounded to the nearest step of the register.
+/// The whole raw number for `raw`: the nearest one if it is only float noise away, else the neighbour whose value is
+/// closer to zero, because a register that is coarser than the set-point must not ask for more than was allowed.
+fn whole(point: &Point, raw: f64, power: f64) -> f64 {
+    if (raw - raw.round()).abs() <= 1e-6 {
+        return raw.round();
+    }
+    let size = |raw: f64| (raw * power * point.scale + point.offset).abs();
+    if size(raw.floor()) <= size(raw.ceil()) { raw.floor() } else { raw.ceil() }
+}
+
+/// The raw pattern of a raw number, range-checked.
 fn pattern(encoding: Encoding, raw: f64) -> Result<u64, EncodeError> {
-    let whole = raw.round();
     let within = |low: f64, high: f64| {
-        if whole >= low && whole <= high { Ok(whole as i64 as u64) } else { Err(EncodeError::DoesNotFit(raw)) }
+        if raw >= low && raw <= high { Ok(raw as i64 as u64) } else { Err(EncodeError::DoesNotFit(raw)) }
     };
     match encoding {
         Encoding::Bool => within(0.0, 1.0),

@@ -26,6 +26,7 @@ pub(crate) fn point(encoding: Encoding) -> Point {
         signal: None,
         poll: Duration::from_secs(1),
         age_max: Duration::from_secs(5),
+        readable: true,
         write: None,
     }
 }
@@ -142,9 +143,20 @@ fn order() -> impl Strategy<Value = Order> {
     prop::sample::select(vec![Order::HighFirst, Order::LowFirst])
 }
 
+#[test]
+fn a_coarse_register_never_asks_for_more_than_was_allowed() {
+    // Steps of 100 W, in kW; the device counts discharging as positive.
+    let coarse = Point { scale: 100.0, factor: -1e-3, ..point(Encoding::I16) };
+    for (kw, written) in [(39.969, 39.9), (-39.969, -39.9), (40.0, 40.0), (0.05, 0.0), (-0.3, -0.3)] {
+        let cells = encode(&coarse, kw, None).expect("it fits");
+        let back = decode(&coarse, cells.as_slice(), None).expect("it decodes");
+        assert!((back - written).abs() < 1e-9, "{kw} became {back}, not {written}");
+    }
+}
+
 proptest! {
     #[test]
-    fn what_is_encoded_decodes_to_within_half_a_step(
+    fn what_is_encoded_decodes_to_within_a_step(
         encoding in writable(), word_order in order(), byte_order in order(),
         value in -1e6..1e6_f64, scale in 1e-3..1e3_f64, offset in -100.0..100.0_f64, negative: bool,
     ) {
@@ -155,7 +167,7 @@ proptest! {
             let step = match encoding {
                 Encoding::F32 => 1e-6 * (value.abs() + 100.0),
                 Encoding::F64 => 1e-9 * (value.abs() + 100.0),
-                _ => 0.5001 * scale * factor.abs() + 1e-9,
+                _ => 1.0001 * scale * factor.abs() + 1e-9,
             };
             prop_assert!((back - value).abs() <= step, "{value} came back as {back}");
         }

@@ -59,18 +59,11 @@ impl Block {
     }
 }
 
-/// The blocks of a device: all its points, grouped by unit id, poll interval and table.
+/// The blocks of a device: all its readable points, grouped by unit id, poll interval and table.
 #[must_use]
 pub fn blocks(device: &Device) -> Vec<Block> {
-    blocks_of(device, 0..device.points.len())
-}
-
-/// The blocks that serve these points.
-#[must_use]
-pub fn blocks_of(device: &Device, indices: impl IntoIterator<Item = usize>) -> Vec<Block> {
     let mut groups: BTreeMap<(u8, Duration, Table), Vec<usize>> = BTreeMap::new();
-    for index in indices {
-        let Some(point) = device.points.get(index) else { continue };
+    for (index, point) in device.points.iter().enumerate().filter(|(_, point)| point.readable) {
         groups.entry((device.unit_of(index), point.poll, point.table)).or_default().push(index);
     }
     groups

@@ -143,6 +143,7 @@ impl InputPoint {
         trust: Trust,
     ) -> Result<(f64, Option<u64>), Rejection> {
         let stamp_ms = match &self.input.time {
+            _ if matches!(payload, Payload::Oversize) => return Err(Rejection::Oversize),
             Some(source) => Some(payload.time(source)?),
             None if delivery == Delivery::Retained => return Err(Rejection::RetainedWithoutTime),
             None => None,

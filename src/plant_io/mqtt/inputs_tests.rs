@@ -180,3 +180,11 @@ async fn a_lost_broker_spoils_a_value_only_after_its_maximum_age() {
     assert_eq!(bench.live(stamped(43_000.0, 16_000)), None);
     assert_eq!(bench.measured(), (Some(43.0), Quality::Good, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_oversized_retained_message_is_called_that_and_spoils_nothing() {
+    let mut bench = Bench::new(input(false));
+    bench.live(r#"{"p":{"w":42000}}"#);
+    assert_eq!(bench.receive(OVERSIZE_MARK, Delivery::Retained), Some(Rejection::Oversize));
+    assert_eq!(bench.measured(), (Some(42.0), Quality::Good, 0));
+}

@@ -239,3 +239,7 @@ async fn say_goodbye(settings: &MqttSettings, inbound: &Inbound, client: &AsyncC
     let drained = timeout(GOODBYE, async { while eventloop.poll().await.is_ok() {} }).await.is_ok();
     debug!(sent, disconnecting, drained, "Said good-bye to the broker.");
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

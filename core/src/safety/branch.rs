@@ -1,0 +1,212 @@
+//! The two CHP states as polygons, and the search among them: as requested, with renewables curtailed, with rules
+//! yielding.
+//!
+//! `b` is battery, `p` CHP, `c` curtailment, all in whole watts. Renewables are written as a cap in whole watts, so the
+//! exchange is `L - R + b - p` without a cap and `L - floor(R) + c + b - p` with one (load `L`, renewables `R`).
+
+use super::nearest::{Polygon, Target, nearest};
+use super::relaxation::Relaxation;
+use super::wanted::Wanted;
+use crate::constraint::{Context, Limits, Priority, Rule, limits};
+use crate::units::{Kilowatts, Watts};
+
+/// Limits of `b - p + c` that keep the grid span, rounded inward.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Strip {
+    free: (Watts, Watts),
+    capped: (Watts, Watts),
+    /// Most that can be curtailed.
+    pub available: Watts,
+}
+
+impl Strip {
+    pub fn new(context: &Context<'_>, limits: &Limits) -> Self {
+        let available = Watts::floor(context.situation.renewables()).max(Watts::ZERO);
+        let free = inward(limits, context.situation.net_load());
+        Self { free, capped: inward(limits, capped_net_load(context)), available }
+    }
+
+    /// Limits of `b - p` for a curtailment.
+    pub fn for_curtailment(&self, curtailed: Watts) -> (Watts, Watts) {
+        if curtailed > Watts::ZERO { (self.capped.0 - curtailed, self.capped.1 - curtailed) } else { self.free }
+    }
+
+    /// The largest curtailment that leaves `b - p` below its upper limit.
+    pub fn curtailment_max(&self, difference: Watts) -> Watts {
+        (self.capped.1 - difference).min(self.available)
+    }
+}
+
+/// Net load with a cap at the whole watts that are available.
+pub(super) fn capped_net_load(context: &Context<'_>) -> Kilowatts {
+    context.situation.electric_load - Watts::floor(context.situation.renewables()).kilowatts()
+}
+
+fn inward(limits: &Limits, net: Kilowatts) -> (Watts, Watts) {
+    let low = limits.grid.low.value - Watts::floor(net);
+    let high = limits.grid.high.value - Watts::ceil(net);
+    if low <= high {
+        (low, high)
+    } else if limits.grid.low.rule == Rule::GridExport {
+        // A span of less than a watt: the voltage has a watt of margin, export and import have none.
+        (low, low)
+    } else {
+        (high, high)
+    }
+}
+
+/// One CHP state with its box.
+#[derive(Debug, Clone, Copy)]
+struct Branch {
+    on: bool,
+    battery: (Watts, Watts),
+    chp: (Watts, Watts),
+}
+
+impl Branch {
+    fn lowest(&self) -> Watts {
+        self.battery.0 - self.chp.1
+    }
+    fn highest(&self) -> Watts {
+        self.battery.1 - self.chp.0
+    }
+    fn polygon(&self, strip: &Strip, curtailed: Watts) -> Polygon {
+        Polygon { battery: self.battery, chp: self.chp, difference: strip.for_curtailment(curtailed) }
+    }
+    /// Smallest and largest curtailment with which the grid limits can be met, if there is one.
+    fn curtailments(&self, strip: &Strip) -> Option<(Watts, Watts)> {
+        let least = (strip.capped.0 - self.highest()).max(Watts::new(1));
+        let most = strip.curtailment_max(self.lowest());
+        (least <= most).then_some((least, most))
+    }
+}
+
+/// A choice before it becomes a verdict.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Choice {
+    pub battery: Watts,
+    pub chp: Watts,
+    pub on: bool,
+    pub curtailed: Watts,
+    pub relaxation: Relaxation,
+    cost: f64,
+}
+
+type Branches = [Option<Branch>; 2];
+/// Branches with a curtailment each.
+type Candidates = [Option<(Branch, Watts)>; 2];
+
+/// The first of these that is possible: the nearest point; the nearest point with the least curtailment; the point
+/// for which rules yield least.
+pub(super) fn choose(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Choice {
+    let branches = branches(context, full);
+    let uncurtailed = branches.map(|b| b.map(|b| (b, Watts::ZERO)));
+    best(&uncurtailed, strip, &wanted.target, Relaxation::None)
+        .or_else(|| curtail(&branches, strip, wanted))
+        .unwrap_or_else(|| relax(context, &branches, strip, wanted))
+}
+
+fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
+    let battery = (limits.battery.low.value, limits.battery.high.value);
+    let chp = (limits.chp.low.value, limits.chp.high.value);
+    // Exactly one of the two states is the present one, and it may always be kept.
+    let on = (limits.may_run.is_ok() || context.anchor.chp_on).then_some(Branch { on: true, battery, chp });
+    let off = (limits.may_rest.is_ok() || !context.anchor.chp_on).then_some(Branch {
+        on: false,
+        battery,
+        chp: (Watts::ZERO, Watts::ZERO),
+    });
+    if context.anchor.chp_on { [on, off] } else { [off, on] }
+}
+
+/// Nearest point over the feasible candidates; on a tie the first (the present CHP state) stays.
+fn best(candidates: &Candidates, strip: &Strip, target: &Target, relaxation: Relaxation) -> Option<Choice> {
+    let mut found: Option<Choice> = None;
+    for (branch, curtailed) in candidates.iter().flatten().copied() {
+        let polygon = branch.polygon(strip, curtailed);
+        if !polygon.is_feasible() {
+            continue;
+        }
+        let target = Target { difference: target.difference - curtailed.as_f64(), ..*target };
+        let (battery, chp) = nearest(&target, &polygon);
+        let cost = target.cost(battery.as_f64(), chp.as_f64());
+        if found.is_none_or(|choice| cost < choice.cost) {
+            found = Some(Choice { battery, chp, on: branch.on, curtailed, relaxation, cost });
+        }
+    }
+    found
+}
+
+/// The smallest curtailment that makes a branch feasible with every other rule kept.
+fn curtail(branches: &Branches, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
+    let least = |branch: &Branch| branch.curtailments(strip).map(|(least, _)| least);
+    let needed = branches.iter().flatten().filter_map(least).min()?;
+    let candidates = branches.map(|b| b.map(|b| (b, needed)));
+    best(&candidates, strip, &wanted.target, Relaxation::Curtailment)
+}
+
+/// Rules yield one after the other; each stage starts from the most helpful point of the stage before, so that every
+/// rule yields by the smallest amount. Renewables yield before any ramp does.
+fn relax(context: &Context<'_>, full: &Branches, strip: &Strip, wanted: &Wanted) -> Choice {
+    let stages = [
+        (Priority::ChpRamp, Relaxation::BatteryRamp),
+        (Priority::ChpTimes, Relaxation::ChpRamp),
+        (Priority::Hard, Relaxation::ChpTimes),
+    ];
+    let mut corner = most_helpful(full, strip);
+    for (weakest, relaxation) in stages {
+        let branches = branches(context, &limits(context, weakest));
+        let candidates = branches.map(|b| b.map(|b| (b, curtailment_from(&corner, &b, strip))));
+        if let Some(choice) = best(&candidates, strip, &corner.target(wanted), relaxation) {
+            return choice;
+        }
+        corner = most_helpful(&branches, strip);
+    }
+    corner
+}
+
+/// How much to curtail in a branch, coming from a point that curtails nothing (short of power) or all it can.
+fn curtailment_from(corner: &Choice, branch: &Branch, strip: &Strip) -> Watts {
+    let possible = branch.curtailments(strip);
+    if corner.curtailed > Watts::ZERO {
+        possible.map_or(Watts::ZERO, |(_, most)| most)
+    } else if branch.polygon(strip, Watts::ZERO).is_feasible() {
+        Watts::ZERO
+    } else {
+        possible.map_or(Watts::ZERO, |(least, _)| least)
+    }
+}
+
+/// The point that comes closest to the grid limits.
+fn most_helpful(branches: &Branches, strip: &Strip) -> Choice {
+    let mut found: Option<(Watts, Choice)> = None;
+    for branch in branches.iter().flatten() {
+        let short = branch.lowest() > strip.free.1;
+        let (b, p) = (branch.battery, branch.chp);
+        let (battery, chp) = if short { (b.0, p.1) } else { (b.1, p.0) };
+        let curtailed = if short { Watts::ZERO } else { strip.curtailment_max(battery - chp).max(Watts::ZERO) };
+        let (low, high) = strip.for_curtailment(curtailed);
+        let missing = (battery - chp - high).max(low - (battery - chp));
+        if found.is_none_or(|(least, _)| missing < least) {
+            found = Some((missing, Choice { battery, chp, on: branch.on, curtailed, ..Choice::REST }));
+        }
+    }
+    // The present CHP state is always one of the branches; `REST` only satisfies totality.
+    found.map_or(Choice::REST, |(_, choice)| choice)
+}
+
+impl Choice {
+    const REST: Self = Self {
+        battery: Watts::ZERO,
+        chp: Watts::ZERO,
+        on: false,
+        curtailed: Watts::ZERO,
+        relaxation: Relaxation::Shedding,
+        cost: f64::INFINITY,
+    };
+
+    fn target(&self, wanted: &Wanted) -> Target {
+        let weights = crate::equipment::FilterWeights { grid: 0.0, ..wanted.target.weights };
+        Target { battery: self.battery.as_f64(), chp: self.chp.as_f64(), difference: 0.0, weights }
+    }
+}

@@ -1,0 +1,362 @@
+//! The perfect-foresight bound: a cost that no policy can undercut on a block of days, whatever it knows.
+//!
+//! It is a **proven lower bound**, not a plan: a linear relaxation of the exact (mixed-integer) problem, solved to a dual
+//! value. The CHP is described by the convex hull of its trajectories ([`chp_graph`]), boiler heat by its hull over
+//! on and off; what is relaxed is that CHP states may be mixed, that the battery may charge and discharge within one
+//! step, and that frequency support is not asked for. Semantics otherwise are those of [`crate::evaluate`]: start at SoC
+//! 0.5, CHP off and free, battery at zero, correction for stored energy at the end, free curtailment, the grid as slack.
+
+mod chp_graph;
+mod program;
+
+use chp_graph::ChpGraph;
+use memg_core::equipment::Plant;
+use memg_core::profile::{Profile, ProfileRow};
+use program::{Program, Variable};
+use std::ops::Range;
+
+/// Why there is no bound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the optimum of rows {first}..{end} was not found: {status}")]
+pub struct OptimumError {
+    /// First row of the block.
+    pub first: usize,
+    /// Row after the last.
+    pub end: usize,
+    /// The solver's words.
+    pub status: String,
+}
+
+/// The bound of one block.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockOptimum {
+    /// Lower bound of the block's cost, EUR, corrected for stored energy.
+    pub cost_eur: f64,
+    /// The relaxed plan's cost of each day, EUR; the correction is booked on the last day.
+    pub daily_cost_eur: Vec<f64>,
+    /// The relaxed plan.
+    pub plan: Vec<PlanStep>,
+}
+
+/// Means over one step of the relaxed plan.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PlanStep {
+    /// Battery power, kW, + = charging.
+    pub battery_kw: f64,
+    /// CHP power, kW.
+    pub chp_kw: f64,
+    /// Share of the CHP that is on.
+    pub chp_on: f64,
+    /// Grid power, kW, + = importing.
+    pub grid_kw: f64,
+    /// State of charge at the end of the step.
+    pub soc: f64,
+}
+
+/// Bounds of all blocks, on as many threads as there are processors.
+///
+/// # Errors
+/// The first block without an answer.
+pub fn of_profile(
+    plant: &Plant,
+    profile: &Profile,
+    blocks: &[Range<usize>],
+) -> Result<Vec<BlockOptimum>, OptimumError> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len().max(1));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || {
+        let mut found = Vec::new();
+        loop {
+            let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let Some(block) = blocks.get(index) else { return found };
+            found.push((index, of_block(plant, profile, block)));
+        }
+    };
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The bound of one block.
+///
+/// # Errors
+/// The solver's failure.
+pub fn of_block(plant: &Plant, profile: &Profile, block: &Range<usize>) -> Result<BlockOptimum, OptimumError> {
+    let failed = |status: String| OptimumError { first: block.start, end: block.end, status };
+    let rows = profile.rows().get(block.clone()).ok_or_else(|| failed("no such rows".to_owned()))?;
+    let mut builder = Builder::new(plant, rows);
+    for row in rows {
+        builder.step(row);
+    }
+    builder.finish(rows).map_err(failed)
+}
+
+/// Variables of one step.
+#[derive(Debug, Clone)]
+struct StepVariables {
+    charge: Variable,
+    discharge: Variable,
+    soc: Variable,
+    import: Variable,
+    export: Variable,
+    boiler: Variable,
+    unserved: Variable,
+    unserved_heat: Variable,
+    arcs: Vec<Option<Variable>>,
+}
+
+struct Builder<'a> {
+    plant: &'a Plant,
+    graph: ChpGraph,
+    program: Program,
+    steps: Vec<StepVariables>,
+    /// EUR per unit of SoC missing at the end, and earned for one left over.
+    correction: (f64, f64),
+}
+
+const SOC_START: f64 = 0.5;
+
+impl<'a> Builder<'a> {
+    fn new(plant: &'a Plant, rows: &[ProfileRow]) -> Self {
+        let battery = &plant.parameters().battery;
+        let count = rows.len().max(1) as f64;
+        let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
+        let bought = mean(|row| row.import_price) / battery.efficiency_store;
+        let earned = mean(|row| row.export_price) * battery.efficiency_dispatch;
+        let correction = (bought * battery.capacity_kwh, earned * battery.capacity_kwh);
+        Self {
+            plant,
+            graph: ChpGraph::new(plant),
+            program: Program::default(),
+            steps: Vec::with_capacity(rows.len()),
+            correction,
+        }
+    }
+
+    fn step(&mut self, row: &ProfileRow) {
+        let p = *self.plant.parameters();
+        let dt = p.step_h;
+        let (import_max, export_max) = self.grid_limits(row);
+        let wear = dt * p.battery.wear_eur_per_kwh;
+        let inf = f64::INFINITY;
+        let lp = &mut self.program;
+        let variables = StepVariables {
+            charge: lp.variable(wear, 0.0, inf),
+            discharge: lp.variable(wear, 0.0, inf),
+            soc: lp.variable(0.0, p.battery.soc_min.min(SOC_START), p.battery.soc_max.max(SOC_START)),
+            import: lp.variable(dt * row.import_price, 0.0, import_max),
+            export: lp.variable(-dt * row.export_price, 0.0, export_max),
+            boiler: lp.variable(dt * p.costs.gas_eur_per_kwh / p.boiler.efficiency, 0.0, p.boiler.q_kw_max),
+            unserved: lp.variable(dt * p.costs.unserved_eur_per_kwh, 0.0, row.electric_load_kw.max(0.0)),
+            unserved_heat: lp.variable(dt * p.costs.unserved_heat_eur_per_kwh, 0.0, inf),
+            arcs: self.arcs(dt * p.costs.gas_eur_per_kwh / p.chp.efficiency_electric, p.chp.start_cost_eur),
+        };
+        self.battery(&variables);
+        self.chp_flow(&variables);
+        self.balances(row, &variables);
+        self.steps.push(variables);
+    }
+
+    /// Import and export limits of a row, voltage included.
+    fn grid_limits(&self, row: &ProfileRow) -> (f64, f64) {
+        let g = &self.plant.parameters().grid;
+        let vs = row.grid_voltage_pu;
+        let power_at = |v: f64| vs * (vs - v) / g.resistance_pu * g.base_kva;
+        (
+            g.import_kw_max.min(power_at(g.voltage_pu_min)).max(0.0),
+            g.export_kw_max.min(-power_at(g.voltage_pu_max)).max(0.0),
+        )
+    }
+
+    /// One variable for each change of state that is possible by now.
+    fn arcs(&mut self, gas_per_kw: f64, start_cost: f64) -> Vec<Option<Variable>> {
+        let before = self.steps.last().map(|step| &step.arcs);
+        let reachable = |node: usize| match before {
+            None => node == self.graph.rest,
+            Some(arcs) => self.graph.arcs.iter().zip(arcs).any(|(arc, x)| arc.to == node && x.is_some()),
+        };
+        let possible: Vec<bool> = self.graph.arcs.iter().map(|arc| reachable(arc.from)).collect();
+        let make = |(arc, possible): (&chp_graph::Arc, bool)| {
+            let start = if arc.start { start_cost } else { 0.0 };
+            let cost = gas_per_kw * self.graph.power_kw(arc.to) + start;
+            possible.then(|| self.program.variable(cost, 0.0, f64::INFINITY))
+        };
+        self.graph.arcs.iter().zip(possible).map(make).collect()
+    }
+
+    /// Storage, ramp and rating: `soc' = soc + dt/E (eta_ch c - d/eta_dch)`.
+    fn battery(&mut self, v: &StepVariables) {
+        let b = &self.plant.parameters().battery;
+        let per_kw = self.plant.parameters().step_h / b.capacity_kwh;
+        let mut storage =
+            vec![(v.soc, 1.0), (v.charge, -per_kw * b.efficiency_store), (v.discharge, per_kw / b.efficiency_dispatch)];
+        let mut ramp = vec![(v.charge, 1.0), (v.discharge, -1.0)];
+        let mut right = SOC_START;
+        if let Some(before) = self.steps.last() {
+            storage.push((before.soc, -1.0));
+            ramp.extend([(before.charge, -1.0), (before.discharge, 1.0)]);
+            right = 0.0;
+        }
+        self.program.equal(&storage, right);
+        let falling: Vec<_> = ramp.iter().map(|(x, factor)| (*x, -factor)).collect();
+        self.program.at_most(&ramp, b.ramp_kw_per_step);
+        self.program.at_most(&falling, b.ramp_kw_per_step);
+        let share = |kw: f64| 1.0 / kw.max(1e-6);
+        self.program.at_most(&[(v.charge, share(b.charge_kw_max)), (v.discharge, share(b.discharge_kw_max))], 1.0);
+    }
+
+    /// What flows into a state leaves it in the next step.
+    fn chp_flow(&mut self, v: &StepVariables) {
+        let Some(before) = self.steps.last() else {
+            let first: Vec<_> = v.arcs.iter().flatten().map(|x| (*x, 1.0)).collect();
+            self.program.equal(&first, 1.0);
+            return;
+        };
+        for node in 0..self.graph.nodes.len() {
+            let leaving = self.graph.arcs.iter().zip(&v.arcs).filter(|(arc, _)| arc.from == node);
+            let entered = self.graph.arcs.iter().zip(&before.arcs).filter(|(arc, _)| arc.to == node);
+            let mut terms: Vec<_> = leaving.filter_map(|(_, x)| x.map(|x| (x, 1.0))).collect();
+            terms.extend(entered.filter_map(|(_, x)| x.map(|x| (x, -1.0))));
+            if !terms.is_empty() {
+                self.program.equal(&terms, 0.0);
+            }
+        }
+    }
+
+    /// Electricity `i - e + p + us + renewables - curtailed = load + c - d` and heat, for both states of the CHP.
+    fn balances(&mut self, row: &ProfileRow, v: &StepVariables) {
+        let p = self.plant.parameters();
+        let renewables = row.pv_kw + row.wind_kw;
+        let curtailed = self.program.variable(0.0, 0.0, renewables.max(0.0));
+        let power = self.chp_terms(v, |graph, node| graph.power_kw(node));
+        let mut electricity = vec![
+            (v.import, 1.0),
+            (v.export, -1.0),
+            (v.unserved, 1.0),
+            (curtailed, -1.0),
+            (v.charge, -1.0),
+            (v.discharge, 1.0),
+        ];
+        electricity.extend(&power);
+        self.program.equal(&electricity, row.electric_load_kw - renewables);
+        // boiler >= heat - h p, and all of the heat for the share that is off
+        let served = [(v.boiler, -1.0), (v.unserved_heat, -1.0)];
+        let mut heat = served.to_vec();
+        heat.extend(power.iter().map(|(x, kw)| (*x, -p.chp.heat_per_power * kw)));
+        self.program.at_most(&heat, -row.heat_load_kw);
+        let mut off = served.to_vec();
+        off.extend(self.chp_terms(
+            v,
+            |graph, node| {
+                if graph.nodes[node].level.is_some() { -row.heat_load_kw } else { 0.0 }
+            },
+        ));
+        self.program.at_most(&off, -row.heat_load_kw);
+    }
+
+    fn chp_terms(&self, v: &StepVariables, factor: impl Fn(&ChpGraph, usize) -> f64) -> Vec<(Variable, f64)> {
+        let terms =
+            self.graph.arcs.iter().zip(&v.arcs).filter_map(|(arc, x)| x.map(|x| (x, factor(&self.graph, arc.to))));
+        terms.filter(|(_, factor)| *factor != 0.0).collect()
+    }
+
+    fn finish(mut self, rows: &[ProfileRow]) -> Result<BlockOptimum, String> {
+        let (bought, earned) = self.correction;
+        if let Some(last) = self.steps.last() {
+            // correction >= both lines; it is convex as long as buying costs at least what selling earns
+            let correction = self.program.variable(1.0, f64::NEG_INFINITY, f64::INFINITY);
+            for slope in [bought.max(earned), bought.min(earned)] {
+                self.program.at_most(&[(correction, -1.0), (last.soc, -slope)], -slope * SOC_START);
+            }
+        }
+        let (graph, steps, plant) = (self.graph, self.steps, self.plant);
+        let solution = self.program.solve()?;
+        let plan: Vec<PlanStep> = steps.iter().map(|v| plan_step(&graph, v, &solution.x)).collect();
+        let daily_cost_eur = daily_costs(plant, &graph, &steps, rows, &solution.x, (bought, earned));
+        Ok(BlockOptimum { cost_eur: solution.bound, daily_cost_eur, plan })
+    }
+}
+
+fn plan_step(graph: &ChpGraph, v: &StepVariables, x: &[f64]) -> PlanStep {
+    let flow = |factor: &dyn Fn(usize) -> f64| -> f64 {
+        graph.arcs.iter().zip(&v.arcs).filter_map(|(arc, var)| var.map(|var| x[var] * factor(arc.to))).sum()
+    };
+    PlanStep {
+        battery_kw: x[v.charge] - x[v.discharge],
+        chp_kw: flow(&|node| graph.power_kw(node)),
+        chp_on: flow(&|node| f64::from(u8::from(graph.nodes[node].level.is_some()))),
+        grid_kw: x[v.import] - x[v.export],
+        soc: x[v.soc],
+    }
+}
+
+fn daily_costs(
+    plant: &Plant,
+    graph: &ChpGraph,
+    steps: &[StepVariables],
+    rows: &[ProfileRow],
+    x: &[f64],
+    (bought, earned): (f64, f64),
+) -> Vec<f64> {
+    let p = plant.parameters();
+    let dt = p.step_h;
+    let mut days: Vec<f64> = Vec::new();
+    for (v, row) in steps.iter().zip(rows) {
+        if row.time.day_and_minute().1 == 0 || days.is_empty() {
+            days.push(0.0);
+        }
+        let plan = plan_step(graph, v, x);
+        let gas = plan.chp_kw / p.chp.efficiency_electric + x[v.boiler] / p.boiler.efficiency;
+        let trade = x[v.import] * row.import_price - x[v.export] * row.export_price;
+        let wear = p.battery.wear_eur_per_kwh * (x[v.charge] + x[v.discharge]);
+        let unserved =
+            p.costs.unserved_eur_per_kwh * x[v.unserved] + p.costs.unserved_heat_eur_per_kwh * x[v.unserved_heat];
+        let starts: f64 =
+            graph.arcs.iter().zip(&v.arcs).filter(|(arc, _)| arc.start).filter_map(|(_, x)| *x).map(|i| x[i]).sum();
+        if let Some(day) = days.last_mut() {
+            *day += dt * (trade + gas * p.costs.gas_eur_per_kwh + wear + unserved) + p.chp.start_cost_eur * starts;
+        }
+    }
+    if let (Some(day), Some(last)) = (days.last_mut(), steps.last()) {
+        let missing = SOC_START - x[last.soc];
+        *day += (missing * bought.max(earned)).max(missing * bought.min(earned));
+    }
+    days
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::evaluate;
+    use memg_core::{rules, synthetic};
+
+    #[test]
+    fn no_rule_undercuts_the_bound_and_the_days_sum_to_it() {
+        let plant = Plant::reference();
+        let profile = std::sync::Arc::new(synthetic::profile(2, 3));
+        let blocks = profile.blocks(None);
+        let bounds = of_profile(&plant, &profile, &blocks).unwrap_or_default();
+        let bound: f64 = bounds.iter().map(|block| block.cost_eur).sum();
+        let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
+        assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");
+        for name in rules::NAMES {
+            let Some(mut policy) = rules::by_name(name) else { panic!("{name}") };
+            let Ok(found) = evaluate(plant, &profile, None, policy.as_mut(), |_| {}) else { panic!("{name}") };
+            assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
+        }
+    }
+
+    #[test]
+    fn with_nothing_to_decide_the_bound_is_the_cost() {
+        // Flat prices with buying and selling alike and below the CHP's marginal cost: load times price.
+        let row =
+            ProfileRow { electric_load_kw: 40.0, import_price: 0.06, export_price: 0.06, ..ProfileRow::default() };
+        let rows = (0..96).map(|i| ProfileRow { time: row.time.plus_minutes(15 * i), ..row }).collect();
+        let profile = Profile::from_rows(rows);
+        let bound = of_block(&Plant::reference(), &profile, &(0..96)).map(|block| block.cost_eur);
+        assert!(bound.as_ref().is_ok_and(|cost| (cost - 24.0 * 40.0 * 0.06).abs() < 1e-4), "{bound:?}");
+    }
+}

@@ -1,0 +1,87 @@
+//! The actor's half of an update, on the rows of one piece.
+//!
+//! Loss `-λ·mean(Q₁(s, π(s))) + bc_weight·mean((π(s) - goal)²)`. λ may depend on the whole batch, therefore two phases: first ∂Q₁/∂a
+//! of every row, then the gradient through the actor.
+
+use super::buffer::ACTION_DIM;
+use super::critic::Nets;
+use super::net::Weights;
+use super::work::Work;
+
+/// Factors of the two terms in the gradient with respect to an action.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct ActorGradient {
+    /// Times ∂Q₁/∂a: `-λ / batch`.
+    pub(super) value: f32,
+    /// Times `π(s) - goal`: `2·bc_weight / (rows with a goal · 3)`.
+    pub(super) cloning: f32,
+}
+
+impl Nets<'_> {
+    /// `π(s)` of every row, behind the observations and in the second pass.
+    pub(super) fn policy_rows(&self, work: &mut Work) {
+        let (pass, rows) = (&mut work.passes[1], work.x.rows());
+        self.act(Weights::Live, &mut work.x, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows * ACTION_DIM]));
+    }
+
+    /// `Q₁(s, π(s))` of every row in the first pass, and its gradient with respect to the action.
+    pub(super) fn value_rows(&self, work: &mut Work) {
+        let (pass, rows, critic) = (&mut work.passes[0], work.x.rows(), &self.critics[0]);
+        critic.forward(self.isa, Weights::Live, &work.x, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows]));
+        pass.d_out[..rows].fill(1.0);
+        critic.backward(self.isa, pass);
+        critic.input_rows(self.obs_dim, &mut work.action_rows);
+        self.isa.dots::<ACTION_DIM>(&pass.d1, &work.action_rows, &mut work.d_action[..rows * ACTION_DIM]);
+    }
+
+    /// The loss gradient of every row, through tanh and the actor.
+    pub(super) fn actor_rows(&self, work: &mut Work, gradient: ActorGradient) {
+        let (pass, count) = (&mut work.passes[1], work.x.rows() * ACTION_DIM);
+        for i in 0..count {
+            let (action, goal) = (pass.out[i], work.goal[i]);
+            let cloning =
+                if gradient.cloning == 0.0 || goal.is_nan() { 0.0 } else { gradient.cloning * (action - goal) };
+            let value = if gradient.value == 0.0 { 0.0 } else { gradient.value * work.d_action[i] };
+            pass.d_out[i] = (value + cloning) * (1.0 - action * action);
+        }
+        self.actor.backward(self.isa, pass);
+    }
+}
+
+/// Sums over a batch that the actor's objective needs.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct ActorSums {
+    /// Sum of Q₁(s, π(s)).
+    pub(super) q: f64,
+    /// Sum of its absolute values.
+    pub(super) q_abs: f64,
+    /// Squared distances to the goals.
+    pub(super) distance: f64,
+    /// Components with a goal.
+    pub(super) goals: usize,
+}
+
+impl ActorSums {
+    /// The sums in the order of the batch, the same however it was cut into pieces.
+    pub(super) fn over(works: &[Work]) -> Self {
+        let mut sums = Self::default();
+        for work in works {
+            let rows = work.rows();
+            for &q in &work.passes[0].out[..rows] {
+                sums.q += f64::from(q);
+                sums.q_abs += f64::from(q.abs());
+            }
+            let pairs = work.passes[1].out.iter().zip(&work.goal).take(rows * ACTION_DIM);
+            for (action, goal) in pairs.filter(|(_, goal)| !goal.is_nan()) {
+                sums.distance += f64::from(action - goal).powi(2);
+                sums.goals += 1;
+            }
+        }
+        sums
+    }
+
+    /// Mean squared distance to the goals; zero without any.
+    pub(super) fn bc_loss(&self) -> f64 {
+        self.distance / self.goals.max(1) as f64
+    }
+}

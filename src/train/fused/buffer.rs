@@ -1,0 +1,118 @@
+//! Memory of the kernel: 64-byte aligned floats, batch matrices and parameter slabs.
+//!
+//! Terms: a *panel* is 32 columns of a weight matrix stored row after row, so that a tile of it is one run of memory;
+//! a *slab* is a parameter tensor with its Adam moments and its target copy, all four in the same panel layout.
+
+/// Units of both hidden layers.
+pub const HIDDEN: usize = 256;
+/// Components of an action.
+pub const ACTION_DIM: usize = 3;
+/// Columns of a panel: two AVX-512 registers, so that a panel of 256 rows (32 kB) fits a first-level cache.
+pub(super) const PANEL: usize = 32;
+/// Panels of a hidden layer.
+pub(super) const PANELS: usize = HIDDEN / PANEL;
+/// Columns before the data of a batch matrix; the last of them is constant one, the input of the bias.
+pub(super) const MARGIN: usize = 16;
+/// Floats from one row of a batch matrix to the next. 17 cache lines: coprime to the 64 sets of a first-level cache.
+pub(super) const STRIDE: usize = MARGIN + HIDDEN;
+
+/// Owned floats starting at a 64-byte boundary.
+#[derive(Debug)]
+pub(super) struct Aligned {
+    store: Vec<f32>,
+    start: usize,
+    len: usize,
+}
+
+impl Aligned {
+    /// `len` zeros.
+    pub(super) fn zeros(len: usize) -> Self {
+        let store = vec![0.0_f32; len + 15];
+        let start = store.as_ptr().align_offset(64).min(15);
+        Self { store, start, len }
+    }
+}
+
+impl std::ops::Deref for Aligned {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.store[self.start..self.start + self.len]
+    }
+}
+
+impl std::ops::DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.store[self.start..self.start + self.len]
+    }
+}
+
+/// A batch matrix `[rows, <= 256]`, one sample a row, with a column of ones before the data.
+#[derive(Debug)]
+pub(super) struct Matrix {
+    data: Aligned,
+    /// Rows in use; never more than were allocated.
+    rows: usize,
+}
+
+impl Matrix {
+    /// A matrix with room for `rows` samples, all in use.
+    pub(super) fn new(rows: usize) -> Self {
+        let mut data = Aligned::zeros(rows * STRIDE);
+        for row in data.chunks_exact_mut(STRIDE) {
+            row[MARGIN - 1] = 1.0;
+        }
+        Self { data, rows }
+    }
+
+    /// Uses the first `rows` samples only.
+    pub(super) fn set_rows(&mut self, rows: usize) {
+        assert!(rows * STRIDE <= self.data.len(), "more rows than allocated");
+        self.rows = rows;
+    }
+
+    /// Samples in use.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The data of one sample.
+    pub(super) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.data[row * STRIDE + MARGIN..(row + 1) * STRIDE]
+    }
+
+    /// The rows in use, margins included: `rows * STRIDE` floats.
+    pub(super) fn raw(&self) -> &[f32] {
+        &self.data[..self.rows * STRIDE]
+    }
+
+    /// The rows in use from the first one's constant on; empty without rows.
+    pub(super) fn since_ones(&self) -> &[f32] {
+        self.raw().get(MARGIN - 1..).unwrap_or_default()
+    }
+
+    /// The rows in use, margins included: `rows * STRIDE` floats.
+    pub(super) fn raw_mut(&mut self) -> &mut [f32] {
+        &mut self.data[..self.rows * STRIDE]
+    }
+}
+
+/// A parameter tensor with its Adam moments and its target copy, in one layout.
+#[derive(Debug)]
+pub(super) struct Slab {
+    /// Parameters.
+    pub(super) w: Aligned,
+    /// First moment.
+    pub(super) m: Aligned,
+    /// Second moment.
+    pub(super) v: Aligned,
+    /// Target network's parameters.
+    pub(super) target: Aligned,
+}
+
+impl Slab {
+    /// A slab of zeros.
+    pub(super) fn zeros(len: usize) -> Self {
+        let [w, m, v, target] = std::array::from_fn(|_| Aligned::zeros(len));
+        Self { w, m, v, target }
+    }
+}

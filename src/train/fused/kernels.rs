@@ -1,0 +1,199 @@
+//! The operations of forward and backward passes on whole panels, generic over the instruction set; called through `dispatch` only.
+//!
+//! Each one checks the extents of its operands once and then runs unchecked tiles. All are `unsafe` for one reason: the processor
+//! must have the instruction set of `V`.
+#![expect(unsafe_code, reason = "runs the unchecked tiles after checking the extents")]
+
+use super::adam::{AdamStep, SlabPointers};
+use super::buffer::{HIDDEN, MARGIN, Matrix, PANEL, PANELS, STRIDE, Slab};
+use super::lanes::Lanes;
+use super::tile::{BiasRelu, Finish, Gate, Tile, accumulate, product_tile, split, with_rows};
+use super::work::Work;
+
+/// Columns `panel` of `c = relu(a[.., ..k]·w + bias)`; `w` is a panel of `1 + k` rows, the bias first.
+#[inline(always)]
+pub(super) unsafe fn forward<V: Lanes>(a: &Matrix, k: usize, w: &[f32], c: &mut Matrix, panel: usize) {
+    assert!(w.len() == (1 + k) * PANEL, "a panel of 1 + k rows");
+    // SAFETY: the bias is row 0 of the panel, the weights are the k rows after it.
+    unsafe { product::<V, _>(a, k, w[PANEL..].as_ptr(), (c, panel), BiasRelu(w.as_ptr())) }
+}
+
+/// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`; `w` is a panel of 256 rows of the transposed weights.
+#[inline(always)]
+pub(super) unsafe fn backward<V: Lanes>(a: &Matrix, w: &[f32], gate: &Matrix, c: &mut Matrix, panel: usize) {
+    assert!(w.len() == HIDDEN * PANEL && gate.rows() == c.rows(), "a square layer and its own activation");
+    // SAFETY: the gate has the extent of c.
+    unsafe { product::<V, _>(a, HIDDEN, w.as_ptr(), (c, panel), Gate(gate.raw().as_ptr())) }
+}
+
+/// Columns `panel` of `finish(a·b)`.
+#[inline(always)]
+unsafe fn product<V: Lanes, F: Finish>(
+    a: &Matrix,
+    k: usize,
+    b: *const f32,
+    (c, panel): (&mut Matrix, usize),
+    finish: F,
+) {
+    let rows = a.rows();
+    assert!(c.rows() == rows && k <= HIDDEN && panel < PANELS, "operands fit together");
+    let (a, c, first) = (a.raw().as_ptr(), c.raw_mut().as_mut_ptr(), MARGIN + panel * PANEL);
+    for col in (0..PANEL).step_by(2 * V::COUNT) {
+        for i in 0..rows.div_ceil(V::TILE_ROWS) {
+            let (row, count) = split(rows, V::TILE_ROWS, i);
+            let at = row * STRIDE + first;
+            // SAFETY: rows and columns of the tile lie inside a and c, k rows inside b, as asserted.
+            unsafe {
+                with_rows!(count, V, product_tile::<F>(k, a.add(row * STRIDE + MARGIN), b, (c, at, col), finish))
+            };
+        }
+    }
+}
+
+/// Finds in a piece of the batch the two factors of a gradient `aᵀ·b`: `a` with rows `KS` apart, and `b`.
+pub(super) type Factors = fn(&Work) -> (&[f32], &Matrix);
+
+/// The part of a slab one gradient panel belongs to.
+pub(super) struct Region<'a> {
+    /// The slab.
+    pub(super) slab: &'a mut Slab,
+    /// Offset of the panel in the slab.
+    pub(super) base: usize,
+    /// Rows of the panel.
+    pub(super) rows: usize,
+}
+
+/// Gradient `aᵀ·b` of a panel, summed over the batch in its order, and the Adam step of the panel with it.
+#[inline(always)]
+pub(super) unsafe fn descend<V: Lanes, const KS: usize>(
+    works: &[Work],
+    factors: Factors,
+    panel: usize,
+    region: Region<'_>,
+    step: &AdamStep,
+) {
+    let Region { slab, base, rows } = region;
+    assert!(base + rows * PANEL <= slab.w.len() && panel < PANELS, "the panel lies inside the slab");
+    for work in works {
+        let (a, b) = factors(work);
+        assert!(
+            b.rows() == work.rows() && (b.rows() == 0 || a.len() >= (b.rows() - 1) * KS + rows),
+            "the factors have equal length"
+        );
+    }
+    let slab = SlabPointers::of(slab);
+    for col in (0..PANEL).step_by(2 * V::COUNT) {
+        for i in 0..rows.div_ceil(V::TILE_ROWS) {
+            let (row, count) = split(rows, V::TILE_ROWS, i);
+            let place = (row, MARGIN + panel * PANEL + col, base + row * PANEL + col);
+            // SAFETY: the tile lies inside the factors and the slab, as asserted.
+            unsafe { with_rows!(count, V, descend_tile::<KS>(works, factors, place, &slab, step)) };
+        }
+    }
+}
+
+/// One tile of `descend`: columns from `row` of `a`, columns from `col` of `b`, at offset `at` of the slab.
+#[inline(always)]
+unsafe fn descend_tile<V: Lanes, const R: usize, const KS: usize>(
+    works: &[Work],
+    factors: Factors,
+    (row, col, at): (usize, usize, usize),
+    slab: &SlabPointers,
+    step: &AdamStep,
+) {
+    // SAFETY: the caller checked the extents.
+    unsafe {
+        let mut tile: Tile<V, R> = [[V::splat(0.0); 2]; R];
+        for work in works.iter().filter(|work| work.rows() > 0) {
+            let (a, b) = factors(work);
+            let (a, raw) = (a.as_ptr().add(row), b.raw().as_ptr().add(col));
+            accumulate::<V, R, 1, KS, STRIDE>(&mut tile, b.rows(), a, raw);
+        }
+        for (r, sums) in tile.iter().enumerate() {
+            step.apply(sums[0], at + r * PANEL, slab);
+            step.apply(sums[1], at + r * PANEL + V::COUNT, slab);
+        }
+    }
+}
+
+/// One Adam step of a slab of 16 parameters with a given gradient.
+#[inline(always)]
+pub(super) unsafe fn descend_small<V: Lanes>(gradient: &[f32; 16], slab: &mut Slab, step: &AdamStep) {
+    assert!(slab.w.len() == gradient.len(), "a gradient for each parameter");
+    let slab = SlabPointers::of(slab);
+    for at in (0..gradient.len()).step_by(V::COUNT) {
+        // SAFETY: the register at `at` lies inside gradient and slab.
+        unsafe { step.apply(V::load(gradient.as_ptr().add(at)), at, &slab) };
+    }
+}
+
+/// `out[r, o] = h[r, ..]·w[o, ..]` for a few outputs; `w` is stored in panels of `OUT` rows.
+#[inline(always)]
+pub(super) unsafe fn dots<V: Lanes, const OUT: usize>(h: &Matrix, w: &[f32], out: &mut [f32]) {
+    let rows = h.rows();
+    assert!(w.len() == OUT * HIDDEN && out.len() >= rows * OUT, "OUT rows of 256 weights");
+    let (h, w) = (h.raw().as_ptr(), w.as_ptr());
+    for (r, out) in out.chunks_exact_mut(OUT).take(rows).enumerate() {
+        // SAFETY: row r of h has 256 floats after its margin, w has OUT·256.
+        unsafe {
+            let mut sums = [[V::splat(0.0); 2]; OUT];
+            for at in (0..HIDDEN).step_by(2 * V::COUNT) {
+                let x = h.add(r * STRIDE + MARGIN + at);
+                let (x0, x1) = (V::load(x), V::load(x.add(V::COUNT)));
+                for (o, sum) in sums.iter_mut().enumerate() {
+                    let w = w.add((at / PANEL * OUT + o) * PANEL + at % PANEL);
+                    *sum = [x0.mul_add(V::load(w), sum[0]), x1.mul_add(V::load(w.add(V::COUNT)), sum[1])];
+                }
+            }
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out = sum[0].add(sum[1]).sum();
+            }
+        }
+    }
+}
+
+/// `d[r, ..] = Σₒ g[r, o]·w[o, ..] ⊙ [h[r, ..] > 0]`, the gradient behind a layer of few outputs.
+#[inline(always)]
+pub(super) unsafe fn spread<V: Lanes, const OUT: usize>(g: &[f32], w: &[f32], h: &Matrix, d: &mut Matrix) {
+    let rows = h.rows();
+    assert!(w.len() == OUT * HIDDEN && g.len() >= rows * OUT && d.rows() == rows, "OUT rows of 256 weights");
+    let (h, w, d) = (h.raw().as_ptr(), w.as_ptr(), d.raw_mut().as_mut_ptr());
+    for (r, g) in g.chunks_exact(OUT).take(rows).enumerate() {
+        for at in (0..HIDDEN).step_by(V::COUNT) {
+            // SAFETY: row r of h and d has 256 floats after its margin, w has OUT·256.
+            unsafe {
+                let mut sum = V::splat(0.0);
+                for (o, &g) in g.iter().enumerate() {
+                    let w = V::load(w.add((at / PANEL * OUT + o) * PANEL + at % PANEL));
+                    sum = V::splat(g).mul_add(w, sum);
+                }
+                let x = r * STRIDE + MARGIN + at;
+                sum.where_positive(V::load(h.add(x))).store(d.add(x));
+            }
+        }
+    }
+}
+
+/// Writes the transpose of a `PANEL × PANEL` block.
+#[inline(always)]
+pub(super) unsafe fn transpose<V: Lanes>(src: &[f32], dst: &mut [f32]) {
+    assert!(src.len() == PANEL * PANEL && dst.len() == PANEL * PANEL, "one block");
+    // SAFETY: both blocks have PANEL·PANEL floats.
+    unsafe { V::transpose(src.as_ptr(), dst.as_mut_ptr()) }
+}
+
+/// The hyperbolic tangent of every element, in place.
+#[inline(always)]
+pub(super) unsafe fn tanh<V: Lanes>(xs: &mut [f32]) {
+    for x in xs {
+        *x = super::scalar::tanh(*x);
+    }
+}
+
+/// Standard normal numbers from the random numbers `first..` of a stream.
+#[inline(always)]
+pub(super) unsafe fn normals<V: Lanes>(stream: super::random::Stream, first: u64, out: &mut [f32]) {
+    for (i, x) in out.iter_mut().enumerate() {
+        *x = super::scalar::normal(stream.bits(first.wrapping_add(i as u64)));
+    }
+}

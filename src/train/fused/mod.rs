@@ -1,0 +1,46 @@
+//! The TD3 update as one fused kernel in plain Rust: forward, backward, Adam and polyak over buffers it owns.
+//!
+//! Responsible for: networks obs-256-256-3 (actor) and (obs+3)-256-256-1 (twin critics), their targets and optimizers, the replay
+//! buffer and its sampling, and a pool of threads. It allocates nothing per step, chooses AVX-512, AVX2 or portable code when it is made, and gives the
+//! same weights for the same seed whatever the number of threads. Not responsible for: exploration, environments, files, schedules.
+//!
+//! An update runs in phases; in each, threads claim items that nothing else in the phase writes:
+//!
+//! 1. pieces of the batch: sample, targets, both critics forward and backward ([`critic`]);
+//! 2. blocks of 32 hidden units of both critics: gradient product, Adam, polyak; then the transposed copies for the backward pass;
+//! 3. pieces: actor forward, first critic forward and backward to the action; then, knowing the batch's mean |Q|, actor backward ([`actor`]);
+//! 4. blocks of the actor, as 2.
+
+mod actor;
+mod adam;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod buffer;
+mod config;
+mod critic;
+mod dispatch;
+mod kernels;
+mod lanes;
+mod net;
+mod peak;
+mod pool;
+mod portable;
+mod random;
+mod replay;
+mod scalar;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tile;
+mod update;
+mod work;
+
+pub use buffer::{ACTION_DIM, HIDDEN};
+pub use config::{ActorObjective, ActorStats, Goal, QScale, Td3Config, UpdateStats};
+pub use dispatch::Isa;
+pub use pool::Threads;
+pub use replay::{Batch, ExpertField, Replay, Transition};
+pub use state::{NamedTensor, StateError, Td3State};
+pub use update::{Sample, Td3Kernel, flop_per_update};

@@ -1,0 +1,3 @@
+//! Training of policies.
+
+pub mod fused;
