@@ -57,6 +57,8 @@ pub struct Summary {
     pub energy: Energy,
     /// Cycles that began later than half a period.
     pub slips: u64,
+    /// 99th percentile of how late a cycle began, ms.
+    pub tick_lateness_p99_ms: f32,
     /// Worst age of a required input in any cycle, s.
     pub worst_input_age_s: f64,
     /// Alarms by kind.

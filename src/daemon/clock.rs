@@ -1,0 +1,55 @@
+//! Plant time. The one place below the command line that reads a clock for it.
+
+use crate::settings::SiteClock;
+use crate::virtual_plant::world::Snapshot;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Where plant time (local time of the site, ms since 1970) comes from.
+#[derive(Debug)]
+pub enum PlantClock {
+    /// The wall clock in the site's time zone; accelerated for simulated plants.
+    Live {
+        /// The site's zone.
+        site: SiteClock,
+        /// Plant seconds per second.
+        speed: f64,
+        /// Both clocks at the start.
+        start: (i64, Instant),
+    },
+    /// The built-in virtual plant.
+    Virtual {
+        /// Local time at its start, ms since 1970.
+        start_ms: i64,
+        /// Its state.
+        snapshot: watch::Receiver<Snapshot>,
+    },
+}
+
+impl PlantClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn live(site: SiteClock, speed: f64) -> Self {
+        Self::Live { site, speed, start: (unix_ms(), Instant::now()) }
+    }
+
+    /// Plant time now, ms.
+    #[must_use]
+    pub fn now_ms(&self) -> i64 {
+        match self {
+            // At speed 1 the wall clock itself counts, so that its corrections are followed.
+            Self::Live { site, speed, .. } if *speed == 1.0 => site.local_ms(unix_ms()),
+            Self::Live { site, speed, start } => {
+                let plant_ms = start.1.elapsed().as_secs_f64() * speed * 1000.0;
+                site.local_ms(start.0 + plant_ms as i64)
+            }
+            Self::Virtual { start_ms, snapshot } => start_ms + (snapshot.borrow().elapsed_s * 1000.0).round() as i64,
+        }
+    }
+}
+
+fn unix_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

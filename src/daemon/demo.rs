@@ -1,0 +1,80 @@
+//! The demonstration: a virtual plant with its own broker inside the process, behind real Modbus TCP and MQTT.
+
+use super::PlantClock;
+use crate::settings::DemoSettings;
+use crate::virtual_plant::{Options, VirtualPlant};
+use anyhow::{Context, Result, bail};
+use memg_core::equipment::Plant;
+use memg_core::profile::Profile;
+use std::sync::Arc;
+
+/// A running virtual plant and what a configuration needs to reach it.
+#[derive(Debug)]
+pub struct Demo {
+    plant: VirtualPlant,
+    start_ms: i64,
+    /// TOML to append to the configuration: devices and broker with their addresses.
+    pub tables: String,
+}
+
+impl Demo {
+    /// Starts the virtual plant. `faults` as on the command line of `gateway plant`.
+    ///
+    /// # Errors
+    /// The profile or a fault is wrong, or no port can be opened.
+    pub async fn start(settings: &DemoSettings, plant: Plant, speed: f64, site: &str, faults: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(&settings.profile)
+            .with_context(|| format!("cannot read the profile {}", settings.profile.display()))?;
+        let profile = Profile::parse_csv(&text, plant.step_h()).with_context(|| settings.profile.display().to_string())?;
+        let start_row = first_row(&profile, settings.start.as_deref())?;
+        let start_ms = profile.rows().get(start_row).map_or(0, |row| row.time.minute * 60_000);
+        let faults = faults.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
+        let options = Options { speed, start_row, seed: settings.seed, noise: settings.noise, faults, ..Options::default() };
+        let plant = VirtualPlant::start(plant, Arc::new(profile), options).await?;
+        let mut tables = plant.device_tables().replace("unit_id = ", "poll_s = 0.05\nunit_id = ");
+        tables.push_str(&broker(&plant, site).await?);
+        Ok(Self { plant, start_ms, tables })
+    }
+
+    /// Plant time follows the virtual plant.
+    #[must_use]
+    pub fn clock(&self) -> PlantClock {
+        PlantClock::Virtual { start_ms: self.start_ms, snapshot: self.plant.watch() }
+    }
+
+    /// The virtual plant itself.
+    #[must_use]
+    pub const fn plant(&self) -> &VirtualPlant {
+        &self.plant
+    }
+
+    /// Stops it.
+    pub async fn shutdown(self) {
+        self.plant.shutdown().await;
+    }
+}
+
+fn first_row(profile: &Profile, start: Option<&str>) -> Result<usize> {
+    let Some(start) = start else { return Ok(0) };
+    let found = profile.rows().iter().position(|row| row.time.to_string().starts_with(start));
+    match found {
+        Some(row) => Ok(row),
+        None => bail!("demo.start: the profile has no day {start:?}; expected YYYY-MM-DD of one of its days"),
+    }
+}
+
+#[cfg(feature = "demo-broker")]
+async fn broker(plant: &VirtualPlant, site: &str) -> Result<String> {
+    let address = crate::plant_io::broker::start().await.context("the demonstration's broker")?;
+    let topics = crate::virtual_plant::mqtt::publish(plant, address, site);
+    Ok(format!(
+        "[mqtt]\nhost = \"{}\"\nport = {}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{topics}",
+        address.ip(),
+        address.port()
+    ))
+}
+
+#[cfg(not(feature = "demo-broker"))]
+async fn broker(_: &VirtualPlant, _: &str) -> Result<String> {
+    Ok(String::new())
+}

@@ -1,0 +1,265 @@
+//! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
+
+use super::PlantClock;
+use super::alarms::Alarms;
+use super::messages::{Messages, Wishes};
+use super::view::View;
+use crate::control::account::{Account, Summary};
+use crate::control::cycle::{
+    Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide, share_renewable_limit,
+};
+use crate::control::journal::{Header, Journal, Record};
+use crate::control::mode::{Fault, Severity};
+use crate::plant_io::WriteOrder;
+use crate::plant_io::event::DriverEvent;
+use crate::plant_io::image::{PointId, ProcessImage};
+use crate::plant_io::modbus::Running;
+use crate::settings::Settings;
+use memg_core::measurement::Measurement;
+use memg_core::plant_state::{PlantState, Signal};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// What connects the engine to the rest.
+pub(super) struct Wires {
+    pub image: ProcessImage,
+    pub orders: watch::Sender<Option<WriteOrder>>,
+    pub events: mpsc::Receiver<DriverEvent>,
+    pub devices: Running,
+    pub mqtt: Option<Messages>,
+    pub clock: PlantClock,
+    pub view: watch::Sender<View>,
+    pub cycle: Duration,
+}
+
+pub(super) struct Engine {
+    config: ControlConfig,
+    state: ControlState,
+    chain: Chain,
+    journal: Option<(Journal, Header)>,
+    journal_error: Option<String>,
+    account: Account,
+    alarms: Alarms,
+    wires: Wires,
+    signals: Vec<(Signal, PointId)>,
+    price_ahead: Vec<Option<PointId>>,
+    cycle: u64,
+    started: Instant,
+    lateness_ms: Vec<f32>,
+}
+
+/// Lateness samples kept for the percentile in the summary.
+const LATENESS_SAMPLES: usize = 100_000;
+
+impl Engine {
+    pub fn new(
+        settings: Settings,
+        config: ControlConfig,
+        state: ControlState,
+        chain: Chain,
+        journal: Option<(Journal, Header)>,
+        wires: Wires,
+    ) -> Self {
+        let signals = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        Self {
+            account: Account::new(settings.plant),
+            price_ahead: settings.points.price_ahead,
+            config,
+            state,
+            chain,
+            journal,
+            journal_error: None,
+            alarms: Alarms::default(),
+            wires,
+            signals,
+            cycle: 0,
+            started: Instant::now(),
+            lateness_ms: Vec::new(),
+        }
+    }
+
+    /// Ticks until the time is over or somebody says stop.
+    pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> Summary {
+        let mut ticks = interval(self.wires.cycle);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let begin_ms = self.wires.clock.now_ms();
+        self.started = Instant::now();
+        loop {
+            tokio::select! {
+                due = ticks.tick() => self.lateness(due),
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+            self.tick();
+            let passed = self.wires.clock.now_ms().saturating_sub(begin_ms);
+            if duration.is_some_and(|duration| passed >= i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)) {
+                break;
+            }
+        }
+        // Without orders the drivers stop writing and devices fall back by their own watchdogs.
+        self.wires.orders.send_replace(None);
+        self.summary()
+    }
+
+    fn lateness(&mut self, due: Instant) {
+        let late = due.elapsed();
+        self.account.summary.slips += u64::from(late > self.wires.cycle / 2);
+        if self.lateness_ms.len() < LATENESS_SAMPLES {
+            self.lateness_ms.push(late.as_secs_f32() * 1000.0);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.cycle += 1;
+        self.take_events();
+        let input = self.input();
+        let decision = decide(&self.config, &mut self.state, &input, &mut self.chain);
+        self.log(&decision);
+        let order = self.order(&input, &decision);
+        let journaled = self.record(&input, &decision);
+        // A set-point that is not in the journal could never be explained: it is not sent.
+        let order = order.filter(|_| journaled);
+        self.wires.orders.send_replace(order);
+        self.account.add(&input, &decision);
+        self.show(input, decision, order.as_ref());
+    }
+
+    fn take_events(&mut self) {
+        while let Ok(event) = self.wires.events.try_recv() {
+            self.alarms.take(&event);
+            if let Some(mqtt) = &self.wires.mqtt {
+                mqtt.alarm(&event);
+            }
+        }
+    }
+
+    fn input(&mut self) -> CycleInput {
+        let now = Instant::now();
+        let wishes =
+            self.wires.mqtt.as_mut().map_or_else(Wishes::default, |mqtt| mqtt.wishes(self.state.mode.mode));
+        let plant_ms = self.wires.clock.now_ms();
+        let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        let measured = self.freeze(now);
+        let lookup = |signal| {
+            let known = measured.iter().find(|(name, _)| *name == signal);
+            known.map_or_else(Measurement::never, |(_, measurement)| *measurement)
+        };
+        CycleInput {
+            cycle: self.cycle,
+            now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
+            plant_ms,
+            state: PlantState::from_image(lookup, local_hour),
+            price_ahead: self.freeze_prices(now),
+            operator: wishes.operator,
+            manual: wishes.manual,
+            fault: self.fault(),
+        }
+    }
+
+    fn freeze(&self, now: Instant) -> Vec<(Signal, Measurement<f64>)> {
+        let ids: Vec<PointId> = self.signals.iter().map(|(_, id)| *id).collect();
+        let values = self.wires.image.freeze(now, &ids);
+        self.signals.iter().map(|(signal, _)| *signal).zip(values).collect()
+    }
+
+    fn freeze_prices(&self, now: Instant) -> Vec<Option<f64>> {
+        let known: Vec<PointId> = self.price_ahead.iter().flatten().copied().collect();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let mut values = self.wires.image.freeze(now, &known).into_iter();
+        let mut value = |id: &Option<PointId>| id.and_then(|_| values.next()).and_then(|m| m.usable());
+        self.price_ahead.iter().map(&mut value).collect()
+    }
+
+    /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
+    fn fault(&self) -> Option<Fault> {
+        let soft = |cause: String| Some(Fault { severity: Severity::Soft, cause });
+        if let Some(error) = &self.journal_error {
+            return soft(format!("the journal cannot be written: {error}"));
+        }
+        let dead = self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished());
+        if let Some((name, _)) = dead {
+            return soft(format!("the driver task {name} has ended"));
+        }
+        self.alarms.fault()
+    }
+
+    fn log(&self, decision: &CycleDecision) {
+        if let Some(change) = &decision.change {
+            let (from, to) = (change.from.name(), change.to.name());
+            tracing::info!(cycle = self.cycle, from, to, cause = %change.cause, "The mode changed.");
+        }
+    }
+
+    fn order(&self, input: &CycleInput, decision: &CycleDecision) -> Option<WriteOrder> {
+        let safe = decision.safe.filter(|_| decision.written)?;
+        let (pv_limit_kw, wind_limit_kw) = share_renewable_limit(&self.config, &safe, input.state.wind.usable());
+        Some(WriteOrder {
+            cycle: self.cycle,
+            setpoints: safe,
+            pv_limit_kw,
+            wind_limit_kw,
+            heartbeat: (self.cycle % 65_536) as u16,
+            decided: Instant::now(),
+        })
+    }
+
+    /// True if the cycle is recorded, or no journal is wanted.
+    fn record(&mut self, input: &CycleInput, decision: &CycleDecision) -> bool {
+        let Some((journal, header)) = &mut self.journal else { return true };
+        let written = journal.write(&Record { input, decision, memory: &self.state.memory });
+        let written = written.and_then(|()| {
+            if !journal.is_full() {
+                return Ok(());
+            }
+            header.state = self.state.clone();
+            journal.rotate(header)
+        });
+        if let Err(error) = &written
+            && self.journal_error.is_none()
+        {
+            tracing::error!(%error, "The journal cannot be written; no set-points are sent.");
+        }
+        self.journal_error = written.err().map(|error| error.to_string());
+        self.journal_error.is_none()
+    }
+
+    fn show(&mut self, input: CycleInput, decision: CycleDecision, order: Option<&WriteOrder>) {
+        let view = View {
+            cycle: self.cycle,
+            devices: self.wires.devices.devices.iter().map(|d| (d.name.to_string(), d.counters.state())).collect(),
+            broker: self.wires.mqtt.as_ref().map(Messages::is_up),
+            cost_eur: self.account.summary.cost_eur,
+            alarm: self.alarms.latest.clone(),
+            slips: self.account.summary.slips,
+            last: None,
+        };
+        let values = self.freeze(Instant::now());
+        if let Some(mqtt) = &mut self.wires.mqtt {
+            let named = values.iter().map(|(signal, measurement)| (signal.name(), *measurement));
+            mqtt.publish(&view, &decision, order, named);
+        }
+        self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
+    }
+
+    fn summary(&mut self) -> Summary {
+        let mut summary = self.account.summary.clone();
+        summary.alarms = self.alarms.counts.clone();
+        summary.writes = self.wires.devices.devices.iter().map(|device| device.counters.values().writes).sum();
+        self.lateness_ms.sort_by(f32::total_cmp);
+        let rank = self.lateness_ms.len().saturating_sub(1) * 99 / 100;
+        summary.tick_lateness_p99_ms = self.lateness_ms.get(rank).copied().unwrap_or(0.0);
+        summary
+    }
+
+    /// Waits for drivers and messages to end.
+    pub async fn join(self) {
+        for (_, task) in self.wires.devices.tasks {
+            let _ = task.await;
+        }
+        if let Some(mqtt) = self.wires.mqtt {
+            mqtt.join().await;
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! MQTT seen from the cycle: commands in, state out. Never waits.
+
+use super::view::View;
+use crate::control::cycle::CycleDecision;
+use crate::control::mode::{Mode, Operator};
+use crate::plant_io::WriteOrder;
+use crate::plant_io::event::DriverEvent;
+use crate::plant_io::mqtt::clock::Clock;
+use crate::plant_io::mqtt::command::{Command, ModeWish};
+use crate::plant_io::mqtt::report::StateReporter;
+use crate::plant_io::mqtt::settings::Outputs;
+use crate::plant_io::mqtt::{LinkState, MqttHandle};
+use memg_core::measurement::Measurement;
+use memg_core::setpoints::Setpoints;
+use serde::Serialize;
+
+/// What operators want in one cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Wishes {
+    /// Latest change of mode or acknowledgement.
+    pub operator: Option<Operator>,
+    /// Latest manual set-points.
+    pub manual: Option<Setpoints>,
+}
+
+/// The MQTT side of the daemon.
+#[derive(Debug)]
+pub struct Messages {
+    handle: MqttHandle,
+    reporter: StateReporter,
+    clock: Clock,
+}
+
+#[derive(Serialize)]
+struct InterventionReport<'a> {
+    time_unix_ms: u64,
+    cycle: u64,
+    mode: Mode,
+    request: Option<Setpoints>,
+    interventions: &'a [memg_core::safety::Intervention],
+}
+
+impl Messages {
+    pub(super) fn new(handle: MqttHandle, outputs: Outputs) -> Self {
+        Self { handle, reporter: StateReporter::new(outputs), clock: Clock::system() }
+    }
+
+    /// Takes the commands that wait and answers them; control carries them out in this cycle.
+    pub fn wishes(&mut self, mode: Mode) -> Wishes {
+        let mut wishes = Wishes::default();
+        while let Ok(request) = self.handle.commands.try_recv() {
+            match request.command {
+                Command::Mode(wish) => wishes.operator = Some(operator(wish)),
+                Command::ArmAuto => wishes.operator = Some(Operator::Arm),
+                Command::Acknowledge => wishes.operator = Some(Operator::Acknowledge),
+                Command::Setpoints(setpoints) if mode == Mode::Manual => wishes.manual = Some(setpoints),
+                Command::Setpoints(_) => {
+                    request.answer.refused("set-points are taken in manual mode only");
+                    continue;
+                }
+                Command::Limits(_) => {
+                    request.answer.refused("external limits are not supported by this version");
+                    continue;
+                }
+            }
+            tracing::info!(id = %request.id, command = ?request.command, "An operator's command was taken.");
+            request.answer.done();
+        }
+        wishes
+    }
+
+    /// Publishes measurements, set-points and interventions of a cycle.
+    pub fn publish<'a>(
+        &mut self,
+        view: &View,
+        decision: &CycleDecision,
+        order: Option<&WriteOrder>,
+        values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
+    ) {
+        let now = self.clock.now();
+        let publisher = &self.handle.publisher;
+        self.reporter.report(publisher, now, values);
+        if let Some(order) = order {
+            publisher.setpoints(now, decision.mode.name(), order);
+        }
+        if !decision.interventions.is_empty() && decision.policy_step {
+            let report = InterventionReport {
+                time_unix_ms: now.unix_ms,
+                cycle: view.cycle,
+                mode: decision.mode,
+                request: decision.request,
+                interventions: &decision.interventions,
+            };
+            publisher.event("interventions", &report);
+        }
+    }
+
+    /// Publishes a driver's event.
+    pub fn alarm(&self, event: &DriverEvent) {
+        self.handle.publisher.driver_event(self.clock.now(), event);
+    }
+
+    /// The broker is there.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        *self.handle.link.borrow() == LinkState::Up
+    }
+
+    /// Waits for the good-bye to the broker.
+    pub async fn join(self) {
+        let _ = self.handle.task.await;
+    }
+}
+
+const fn operator(wish: ModeWish) -> Operator {
+    match wish {
+        ModeWish::Shadow => Operator::Shadow,
+        ModeWish::Manual => Operator::Manual,
+        ModeWish::SafeStop => Operator::SafeStop,
+    }
+}

@@ -1,0 +1,156 @@
+//! The daemon: wires drivers, control, journal and messages together, and stops them again.
+//!
+//! The only place that knows them all. [`run`] needs a tokio runtime; it returns the run's summary when its time is
+//! over or it is told to stop.
+
+mod alarms;
+mod clock;
+mod demo;
+mod engine;
+mod messages;
+pub mod view;
+
+pub use clock::PlantClock;
+pub use demo::Demo;
+
+use crate::control::account::Summary;
+use crate::control::cycle::{Chain, ControlConfig, ControlState};
+use crate::control::journal::{Header, Journal};
+use crate::control::restore::restore;
+use crate::plant_io::{modbus, mqtt};
+use crate::policy::{ModelFolder, PolicySpec, load_policy};
+use crate::settings::Settings;
+use anyhow::{Context, Result, bail};
+use engine::{Engine, Wires};
+use memg_core::rules::GoodRule;
+use memg_core::safety::SafetyFilter;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use view::View;
+
+/// Events waiting for the cycle; more are lost and counted by the drivers.
+const EVENTS: usize = 1024;
+/// Shortest cycle in wall time when a simulated plant is accelerated.
+const CYCLE_MIN: Duration = Duration::from_millis(50);
+
+/// How a run is bounded and watched.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// Plant time after which it ends; `None` = until told to stop.
+    pub duration: Option<Duration>,
+    /// True ends the run.
+    pub stop: watch::Receiver<bool>,
+    /// Where the live view goes.
+    pub view: watch::Sender<View>,
+}
+
+/// Runs the gateway.
+///
+/// # Errors
+/// The journal cannot be opened or belongs to a running gateway; a model cannot be loaded where nothing may stand in
+/// for it. No set-point has been written then.
+pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
+    if settings.control.speed != 1.0 && !settings.simulated {
+        bail!("control.speed is {}, but the site is not simulated: a real plant runs at speed 1", settings.control.speed);
+    }
+    let cycle = cycle_length(&settings);
+    let config = ControlConfig {
+        filter: SafetyFilter::new(settings.plant),
+        times: settings.control.modes,
+        simulated: settings.simulated,
+        cycle_ms: (cycle.as_secs_f64() * 1000.0 * settings.control.speed).round() as i64,
+    };
+    let chain = chain(&settings.policy.spec);
+    let mut state = ControlState::start(0);
+    let journal = open_journal(&settings, &config, &chain, &mut state)?;
+    let clock = match &demo {
+        Some(demo) => demo.clock(),
+        None => PlantClock::live(settings.clock.clone(), settings.control.speed),
+    };
+    let image = settings.image.clone().build();
+    let (stop_drivers, stopped) = watch::channel(false);
+    let (orders, order_slot) = watch::channel(None);
+    let (events_in, events) = mpsc::channel(EVENTS);
+    let around =
+        modbus::Surroundings { image: image.clone(), orders: order_slot, events: events_in.clone(), shutdown: stopped.clone() };
+    let devices = modbus::spawn(settings.devices.clone(), &around);
+    let mqtt = settings.mqtt.clone().map(|mqtt| {
+        let outputs = mqtt.outputs;
+        let clock = mqtt::clock::Clock::system();
+        let handle = mqtt::spawn(mqtt, image.clone(), &settings.points.mqtt, events_in, clock, stopped);
+        messages::Messages::new(handle, outputs)
+    });
+    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, cycle };
+    let mut engine = Engine::new(settings, config, state, chain, journal, wires);
+    let summary = engine.run(options.duration, options.stop).await;
+    let _ = stop_drivers.send(true);
+    engine.join().await;
+    if let Some(demo) = demo {
+        demo.shutdown().await;
+    }
+    Ok(summary)
+}
+
+fn cycle_length(settings: &Settings) -> Duration {
+    let cycle = settings.control.cycle;
+    if settings.control.speed > 1.0 { cycle.div_f64(settings.control.speed).max(CYCLE_MIN) } else { cycle }
+}
+
+/// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.
+fn chain(spec: &PolicySpec) -> Chain {
+    let policy = match load_policy(spec) {
+        Ok(policy) => Some(policy),
+        Err(error) => {
+            tracing::error!(%error, "The policy could not be loaded; the good rule decides.");
+            None
+        }
+    };
+    Chain { policy, model: model_hash(spec), rule: GoodRule }
+}
+
+/// What identifies a policy in journals: the hash of its weights, or the rule's name.
+#[must_use]
+pub fn model_hash(spec: &PolicySpec) -> String {
+    match spec {
+        PolicySpec::Rule(name) => name.clone(),
+        PolicySpec::Model { dir, .. } => ModelFolder::load(dir).map_or_else(|_| "none".into(), |folder| folder.hash().to_owned()),
+    }
+}
+
+/// The chain that a journal's header names.
+///
+/// # Errors
+/// The model cannot be loaded now although it could when the journal was written.
+pub fn chain_of(header: &Header) -> Result<Chain, String> {
+    let text = match header.runtime.as_str() {
+        "rule" => header.policy.clone(),
+        runtime => format!("{runtime}:{}", header.policy),
+    };
+    let spec: PolicySpec = text.parse().map_err(|error| format!("{error}"))?;
+    if header.model == "none" {
+        return Ok(Chain { policy: None, model: "none".into(), rule: GoodRule });
+    }
+    let policy = load_policy(&spec).map_err(|error| error.to_string())?;
+    Ok(Chain { policy: Some(policy), model: model_hash(&spec), rule: GoodRule })
+}
+
+fn open_journal(
+    settings: &Settings,
+    config: &ControlConfig,
+    chain: &Chain,
+    state: &mut ControlState,
+) -> Result<Option<(Journal, Header)>> {
+    let Some(path) = &settings.journal.path else { return Ok(None) };
+    let what = || format!("journal {}", path.display());
+    let mut journal = Journal::open(path, settings.journal.bytes_max).with_context(what)?;
+    if !settings.simulated && restore(path, state).with_context(what)? {
+        tracing::info!(path = %path.display(), "Set-points and CHP timers restored from the journal.");
+    }
+    let (policy, runtime) = match &settings.policy.spec {
+        PolicySpec::Rule(name) => (name.clone(), "rule"),
+        PolicySpec::Model { dir, runtime } => (dir.display().to_string(), runtime.name()),
+    };
+    let header = Header::new(&settings.site, config, [&policy, runtime, &chain.model], state);
+    journal.begin(&header).with_context(what)?;
+    Ok(Some((journal, header)))
+}

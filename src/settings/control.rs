@@ -1,0 +1,237 @@
+//! The tables `[site]`, `[control]`, `[policy]`, `[journal]` and `[demo]`.
+
+use super::Loader;
+use crate::control::mode::ModeTimes;
+use crate::plant_io::problem::Problem;
+use crate::policy::PolicySpec;
+use jiff::Timestamp;
+use jiff::tz::{Offset, TimeZone};
+use serde::Deserialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// `[site]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSite {
+    /// Name of the site.
+    name: String,
+    /// IANA name such as "Europe/Berlin", or a fixed offset such as "+01:00".
+    time_zone: String,
+    /// File with the [plant] tables.
+    plant_file: Option<String>,
+    /// No real equipment is moved (default false).
+    #[serde(default)]
+    simulated: bool,
+}
+
+pub(super) struct Site {
+    pub name: String,
+    pub simulated: bool,
+    pub plant_file: Option<String>,
+    pub clock: SiteClock,
+}
+
+/// Local time of the site.
+#[derive(Debug, Clone)]
+pub struct SiteClock {
+    zone: TimeZone,
+}
+
+impl SiteClock {
+    /// Local time for a moment of the wall clock, both in ms since 1970.
+    #[must_use]
+    pub fn local_ms(&self, unix_ms: i64) -> i64 {
+        let moment = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+        unix_ms + i64::from(self.zone.to_offset(moment).seconds()) * 1000
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let fixed = text.strip_prefix(['+', '-']).and_then(|digits| {
+            let (hours, minutes) = digits.split_once(':')?;
+            let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
+            let signed = if text.starts_with('-') { -seconds } else { seconds };
+            Some(TimeZone::fixed(Offset::from_seconds(signed).ok()?))
+        });
+        fixed.or_else(|| TimeZone::get(text).ok()).map(|zone| Self { zone })
+    }
+}
+
+pub(super) fn site(loader: &mut Loader) -> Option<Site> {
+    if loader.layers.has("site") {
+        let raw: RawSite = loader.table("site")?;
+        let clock = SiteClock::parse(&raw.time_zone);
+        if clock.is_none() {
+            let message = format!("expected a name like \"Europe/Berlin\" or an offset like \"+01:00\", found {:?}", raw.time_zone);
+            loader.problems.push(Problem::new("site.time_zone", message));
+        }
+        let (name, simulated, plant_file) = (raw.name, raw.simulated, raw.plant_file);
+        return clock.map(|clock| Site { name, simulated, plant_file, clock });
+    }
+    loader.problems.push(Problem::new("site", "missing: expected [site] with name and time_zone"));
+    None
+}
+
+/// `[control]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawControl {
+    /// Supervision cycle, s.
+    cycle_s: f64,
+    /// Longest stay in Hold, s.
+    hold_s: f64,
+    /// Time without fault from Fallback back to Auto, s.
+    observe_s: f64,
+    /// Good cycles that lead out of Init and Hold.
+    recover_cycles: u32,
+    /// How long safe-stop set-points are written before devices are left to revert, s.
+    stop_write_s: f64,
+    /// Plant seconds per second; simulated plants only (default 1).
+    speed: Option<f64>,
+}
+
+impl Default for RawControl {
+    fn default() -> Self {
+        Self { cycle_s: 1.0, hold_s: 60.0, observe_s: 60.0, recover_cycles: 3, stop_write_s: 3600.0, speed: None }
+    }
+}
+
+/// Cycle and mode times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ControlTimes {
+    /// Supervision cycle.
+    pub cycle: Duration,
+    /// Modes.
+    pub modes: ModeTimes,
+    /// Plant seconds per second (simulated plants only).
+    pub speed: f64,
+}
+
+pub(super) fn times(loader: &mut Loader) -> ControlTimes {
+    let raw: RawControl = loader.table("control").unwrap_or_default();
+    let mut check = |key: &str, value: f64, low: f64, high: f64| {
+        if !(value >= low && value <= high) {
+            let message = format!("expected a number from {low} to {high}, found {value}");
+            loader.problems.push(Problem::new(format!("control.{key}"), message));
+        }
+        value.clamp(low, high)
+    };
+    let cycle_s = check("cycle_s", raw.cycle_s, 0.01, 60.0);
+    let hold_s = check("hold_s", raw.hold_s, 0.0, 3600.0);
+    let observe_s = check("observe_s", raw.observe_s, 0.0, 86_400.0);
+    let stop_write_s = check("stop_write_s", raw.stop_write_s, 0.0, 86_400.0);
+    let speed = check("speed", raw.speed.unwrap_or(1.0), 0.01, 100_000.0);
+    let ms = |seconds: f64| (seconds * 1000.0).round() as u64;
+    let modes = ModeTimes {
+        hold_ms: ms(hold_s),
+        observe_ms: ms(observe_s),
+        recover_cycles: raw.recover_cycles,
+        stop_write_ms: ms(stop_write_s),
+    };
+    ControlTimes { cycle: Duration::from_secs_f64(cycle_s), modes, speed }
+}
+
+/// `[policy]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPolicy {
+    /// Model folder relative to this file, with `candle:`, `ort:` or `rust:` before it to pick the runtime; or a rule.
+    decide_with: String,
+}
+
+/// Who decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicySettings {
+    /// As a spec, paths resolved.
+    pub spec: PolicySpec,
+}
+
+pub(super) fn policy(loader: &mut Loader) -> PolicySettings {
+    let rule = PolicySettings { spec: PolicySpec::Rule("rule".to_owned()) };
+    let Some(raw) = loader.table::<RawPolicy>("policy") else { return rule };
+    match raw.decide_with.parse::<PolicySpec>() {
+        Ok(PolicySpec::Model { dir, runtime }) => {
+            PolicySettings { spec: PolicySpec::Model { dir: loader.folder.join(dir), runtime } }
+        }
+        Ok(spec) => PolicySettings { spec },
+        Err(error) => {
+            loader.problems.push(Problem::new("policy.decide_with", error.to_string()));
+            rule
+        }
+    }
+}
+
+/// `[journal]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawJournal {
+    /// File, relative to the working folder.
+    path: Option<PathBuf>,
+    /// Largest size before it is renamed to `<name>.1`, MB.
+    #[serde(default = "journal_mb")]
+    mb_max: f64,
+}
+
+const fn journal_mb() -> f64 {
+    1000.0
+}
+
+/// Where cycles are recorded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JournalSettings {
+    /// The file; `None` = no journal.
+    pub path: Option<PathBuf>,
+    /// Largest size, bytes.
+    pub bytes_max: u64,
+}
+
+pub(super) fn journal(loader: &mut Loader) -> JournalSettings {
+    let raw: RawJournal = loader.table("journal").unwrap_or(RawJournal { path: None, mb_max: journal_mb() });
+    if !(raw.mb_max >= 1.0 && raw.mb_max <= 1e6) {
+        let message = format!("expected a number from 1 to 1e6, found {}", raw.mb_max);
+        loader.problems.push(Problem::new("journal.mb_max", message));
+    }
+    JournalSettings { path: raw.path, bytes_max: (raw.mb_max.clamp(1.0, 1e6) * 1e6) as u64 }
+}
+
+/// `[demo]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDemo {
+    /// Profile (CSV), relative to this file.
+    profile: PathBuf,
+    /// First day, YYYY-MM-DD.
+    start: Option<String>,
+    /// Measurement noise: 0 none, 1 as usual meters have.
+    #[serde(default)]
+    noise: f64,
+    /// Seed of noise and fluctuations.
+    #[serde(default = "one")]
+    seed: u64,
+}
+
+const fn one() -> u64 {
+    1
+}
+
+/// The built-in virtual plant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DemoSettings {
+    /// Profile, path resolved.
+    pub profile: PathBuf,
+    /// First day, YYYY-MM-DD.
+    pub start: Option<String>,
+    /// Measurement noise: 0 none, 1 as usual meters have.
+    pub noise: f64,
+    /// Seed of noise and fluctuations.
+    pub seed: u64,
+}
+
+pub(super) fn demo(loader: &mut Loader) -> Option<DemoSettings> {
+    let raw: RawDemo = loader.table("demo")?;
+    if !(raw.noise >= 0.0 && raw.noise <= 10.0) {
+        loader.problems.push(Problem::new("demo.noise", format!("expected a number from 0 to 10, found {}", raw.noise)));
+    }
+    let profile = loader.folder.join(raw.profile);
+    Some(DemoSettings { profile, start: raw.start, noise: raw.noise, seed: raw.seed })
+}

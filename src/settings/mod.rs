@@ -1,0 +1,176 @@
+//! The gateway's configuration: layers, checks, typed [`Settings`].
+//!
+//! Layers, later ones win: built-in conveniences, the file, environment variables (`MEMG__CONTROL__CYCLE_S=2` sets
+//! `control.cycle_s`), command-line flags. Limits of the plant have no defaults. Every problem is reported with file,
+//! line and key before anything is opened; nothing but [`Settings`] goes further in.
+
+mod control;
+mod layers;
+mod plant;
+mod points;
+
+pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
+pub use layers::{Layers, Override};
+pub use points::PointMap;
+
+use crate::plant_io::device::{self, Device, RawDevice};
+use crate::plant_io::image::ImageBuilder;
+use crate::plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
+use crate::plant_io::problem::{Problem, read};
+use memg_core::equipment::Plant;
+use std::path::{Path, PathBuf};
+
+/// Everything that runs need to know, checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// Name of the site, for topics and journals.
+    pub site: String,
+    /// The plant is simulated: Auto needs no arming, time may be accelerated.
+    pub simulated: bool,
+    /// Local time of the site.
+    pub clock: SiteClock,
+    /// The plant.
+    pub plant: Plant,
+    /// Cycle and mode times.
+    pub control: ControlTimes,
+    /// Who decides.
+    pub policy: PolicySettings,
+    /// Where cycles are recorded.
+    pub journal: JournalSettings,
+    /// The built-in virtual plant, if this is a demonstration.
+    pub demo: Option<DemoSettings>,
+    /// Modbus devices.
+    pub devices: Vec<Device>,
+    /// MQTT, if configured.
+    pub mqtt: Option<MqttSettings>,
+    /// Which point means what.
+    pub points: PointMap,
+    /// Builds the process image that devices and inputs took their places from.
+    pub image: ImageBuilder,
+}
+
+/// Top-level tables that a configuration may have.
+const TABLES: [&str; 8] = ["site", "plant", "control", "policy", "journal", "demo", "device", "mqtt"];
+
+/// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
+/// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
+///
+/// # Errors
+/// Every problem found.
+pub fn load(path: &Path, extra: &str, overrides: &[Override]) -> Result<Settings, Vec<Problem>> {
+    let layers = Layers::read(path, extra, overrides)?;
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    Loader { layers, folder, problems: Vec::new() }.load()
+}
+
+struct Loader {
+    layers: Layers,
+    folder: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Loader {
+    fn load(mut self) -> Result<Settings, Vec<Problem>> {
+        for key in self.layers.unknown(&TABLES) {
+            let message = format!("unknown table; expected one of {}", TABLES.join(", "));
+            self.problems.push(Problem::new(key, message));
+        }
+        let mut image = ImageBuilder::default();
+        let site = control::site(&mut self);
+        let plant = plant::plant(&mut self, site.as_ref().and_then(|site| site.plant_file.clone()));
+        let control = control::times(&mut self);
+        let policy = control::policy(&mut self);
+        let journal = control::journal(&mut self);
+        let demo = control::demo(&mut self);
+        let devices = self.devices(&mut image);
+        let mqtt = self.mqtt();
+        let points = points::map(&devices, mqtt.as_ref(), &mut image, &mut self.problems, demo.is_some());
+        self.finish()?;
+        let (Some(site), Some(plant)) = (site, plant) else { return Err(Vec::new()) };
+        Ok(Settings {
+            simulated: site.simulated,
+            clock: site.clock,
+            site: site.name,
+            plant,
+            control,
+            policy,
+            journal,
+            demo,
+            devices,
+            mqtt,
+            points,
+            image,
+        })
+    }
+
+    fn finish(&mut self) -> Result<(), Vec<Problem>> {
+        if self.problems.is_empty() {
+            return Ok(());
+        }
+        Err(std::mem::take(&mut self.problems).into_iter().map(|problem| self.layers.locate(problem)).collect())
+    }
+
+    /// A table as `T`, all its unknown keys reported; `None` if it is absent or wrong.
+    fn table<T: serde::de::DeserializeOwned>(&mut self, key: &str) -> Option<T> {
+        let value = self.layers.take(key)?;
+        read(key, value, &mut self.problems)
+    }
+
+    fn devices(&mut self, image: &mut ImageBuilder) -> Vec<Device> {
+        let list = match self.layers.take("device") {
+            None => Vec::new(),
+            Some(toml::Value::Array(list)) => list,
+            Some(_) => {
+                self.problems.push(Problem::new("device", "expected [[device]] tables"));
+                Vec::new()
+            }
+        };
+        let mut devices: Vec<Device> = Vec::new();
+        for (index, value) in list.into_iter().enumerate() {
+            let key = format!("device[{index}]");
+            let Some(raw) = read::<RawDevice>(&key, value, &mut self.problems) else { continue };
+            if devices.iter().any(|known| *known.name == *raw.name) {
+                self.problems.push(Problem::new(format!("{key}.name"), format!("{:?} is used twice", raw.name)));
+            }
+            if let Some(device) = self.device(&raw, &key, image) {
+                devices.push(device);
+            }
+        }
+        devices
+    }
+
+    fn device(&mut self, raw: &RawDevice, key: &str, image: &mut ImageBuilder) -> Option<Device> {
+        let path = self.folder.join("devices").join(&raw.file);
+        let text = self.device_text(raw, key, &path)?;
+        let file = match device::load(&text, &path.display().to_string()) {
+            Ok(file) => file,
+            Err(problems) => {
+                self.problems.extend(problems);
+                return None;
+            }
+        };
+        Device::new(raw, &file, key, image).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+
+    fn device_text(&mut self, raw: &RawDevice, key: &str, path: &Path) -> Option<String> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                // The devices of the virtual plant are part of the binary.
+                let standard = crate::virtual_plant::site::standard_devices();
+                let built_in = standard.into_iter().find(|spec| spec.file == raw.file);
+                if built_in.is_none() {
+                    let message = format!("cannot read {}: {error}", path.display());
+                    self.problems.push(Problem::new(format!("{key}.file"), message));
+                }
+                built_in.map(|spec| spec.text.into_owned())
+            }
+        }
+    }
+
+    fn mqtt(&mut self) -> Option<MqttSettings> {
+        let table = self.layers.take("mqtt")?;
+        let environment = |name: &str| std::env::var(name).ok();
+        validate_mqtt(table, &environment).map_err(|problems| self.problems.extend(problems)).ok()
+    }
+}

@@ -1,0 +1,70 @@
+//! Which point of the process image means what.
+
+use crate::plant_io::device::Device;
+use crate::plant_io::image::{ImageBuilder, PointId};
+use crate::plant_io::mqtt::settings::{MqttSettings, Target};
+use crate::plant_io::problem::Problem;
+use memg_core::extended::PRICE_HOURS;
+use memg_core::plant_state::Signal;
+use std::collections::BTreeMap;
+
+/// Prefix of named MQTT inputs that hold day-ahead prices: `import_price_ahead_0` is the hour that has begun.
+pub const PRICE_AHEAD: &str = "import_price_ahead_";
+
+/// Signals, day-ahead prices and MQTT inputs with their places in the image.
+#[derive(Debug, Clone, Default)]
+pub struct PointMap {
+    /// Place and origin of each signal that is measured.
+    pub signals: BTreeMap<Signal, (PointId, String)>,
+    /// Places of the day-ahead import prices, EUR/kWh, by hour.
+    pub price_ahead: Vec<Option<PointId>>,
+    /// Places of MQTT inputs, in their order.
+    pub mqtt: Vec<PointId>,
+}
+
+pub(super) fn map(
+    devices: &[Device],
+    mqtt: Option<&MqttSettings>,
+    image: &mut ImageBuilder,
+    problems: &mut Vec<Problem>,
+    demo: bool,
+) -> PointMap {
+    let mut map = PointMap { price_ahead: vec![None; PRICE_HOURS], ..PointMap::default() };
+    for (index, device) in devices.iter().enumerate() {
+        for (signal, id) in device.signals() {
+            let origin = format!("device {}", device.name);
+            insert(&mut map, signal, id, origin, &format!("device[{index}]"), problems);
+        }
+    }
+    for (index, input) in mqtt.iter().flat_map(|mqtt| &mqtt.inputs).enumerate() {
+        let id = image.add(input.age_max);
+        map.mqtt.push(id);
+        match &input.target {
+            Target::Signal(signal) => {
+                let origin = format!("mqtt {}", input.topic);
+                insert(&mut map, *signal, id, origin, &format!("mqtt.inputs[{index}]"), problems);
+            }
+            Target::Named(name) => {
+                let hour = name.strip_prefix(PRICE_AHEAD).and_then(|hour| hour.parse::<usize>().ok());
+                if let Some(slot) = hour.and_then(|hour| map.price_ahead.get_mut(hour)) {
+                    *slot = Some(id);
+                }
+            }
+        }
+    }
+    let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));
+    // A demonstration gets its devices when it starts.
+    let missing = missing.filter(|_| !demo || !devices.is_empty());
+    problems.extend(missing.map(|signal| {
+        Problem::new("", format!("nobody measures {}; control cannot work without it", signal.name()))
+    }));
+    map
+}
+
+fn insert(map: &mut PointMap, signal: Signal, id: PointId, origin: String, key: &str, problems: &mut Vec<Problem>) {
+    if let Some((_, first)) = map.signals.get(&signal) {
+        problems.push(Problem::new(key, format!("{} is already measured by {first}", signal.name())));
+        return;
+    }
+    map.signals.insert(signal, (id, origin));
+}
