@@ -4,3 +4,4 @@ pub mod evaluate;
 pub mod optimum;
 pub mod plant_io;
 pub mod train;
+pub mod virtual_plant;
