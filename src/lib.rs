@@ -3,5 +3,6 @@
 pub mod evaluate;
 pub mod optimum;
 pub mod plant_io;
+pub mod policy;
 pub mod train;
 pub mod virtual_plant;
