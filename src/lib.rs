@@ -3,4 +3,6 @@
 pub mod control;
 pub mod evaluate;
 pub mod plant_io;
+pub mod policy;
 pub mod train;
+pub mod virtual_plant;

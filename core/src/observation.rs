@@ -80,6 +80,14 @@ impl Observation {
         Self { values, schema: Schema::Extended }
     }
 
+    /// The numbers as they are, for golden files and recorded transitions. `None` if their count is not the schema's.
+    #[must_use]
+    pub fn from_values(schema: Schema, numbers: &[f32]) -> Option<Self> {
+        let mut values = [0.0; OBSERVATION_MAX];
+        values.get_mut(..schema.len()).filter(|slots| slots.len() == numbers.len())?.copy_from_slice(numbers);
+        Some(Self { values, schema })
+    }
+
     /// The numbers.
     #[must_use]
     pub fn values(&self) -> &[f32] {

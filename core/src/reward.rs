@@ -7,7 +7,7 @@
 //! Risk is CVaR: the mean of the worst `1 - alpha`. A penalty that depends on history alone has no gradient, so a step
 //! is charged its own excess over the running value at risk.
 
-use crate::constraint::{Anchor, Context, Priority, limits};
+use crate::constraint::{Anchor, Context, hard_and_full};
 use crate::equipment::Plant;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
@@ -85,8 +85,7 @@ impl RunningRisk {
 #[must_use]
 pub fn requested_violations(plant: &Plant, situation: &Situation, anchor: &Anchor, request: &Setpoints) -> u32 {
     let context = Context { plant, situation, anchor };
-    let full = limits(&context, Priority::BatteryRamp);
-    let hard = limits(&context, Priority::Hard);
+    let (hard, full) = hard_and_full(&context);
     let (battery, chp) = (Watts::nearest(request.battery), Watts::nearest(request.chp));
     let off = chp == Watts::ZERO;
     let state_refused =

@@ -130,19 +130,19 @@ impl Watts {
     /// Nearest whole watt; NaN becomes 0 and infinities saturate at 1 GW. Callers that must tell NaN apart check first.
     #[must_use]
     pub fn nearest(power: Kilowatts) -> Self {
-        Self(to_integer((power.0 * 1000.0).round()))
+        Self(round_to_integer(power.0 * 1000.0))
     }
 
     /// Largest whole watt not above `power`, where values within 1e-6 W of a whole watt count as that watt.
     #[must_use]
     pub fn floor(power: Kilowatts) -> Self {
-        Self(to_integer((power.0 * 1000.0 + 1e-6).floor()))
+        Self(floor_to_integer(power.0 * 1000.0 + 1e-6))
     }
 
     /// Smallest whole watt not below `power`, where values within 1e-6 W of a whole watt count as that watt.
     #[must_use]
     pub fn ceil(power: Kilowatts) -> Self {
-        Self(to_integer((power.0 * 1000.0 - 1e-6).ceil()))
+        Self(-floor_to_integer(-(power.0 * 1000.0 - 1e-6)))
     }
 
     /// The same power in kW. Exact to the last bit for |power| < 9e12 W.
@@ -198,6 +198,24 @@ impl core::fmt::Display for Watts {
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "bounded by clamp, NaN handled")]
 pub(crate) fn to_integer(value: f64) -> i64 {
     if value.is_nan() { 0 } else { value.clamp(-WATTS_LIMIT, WATTS_LIMIT) as i64 }
+}
+
+/// Floor, saturating at ±1e9; NaN becomes 0. In integers, because the baseline x86-64 has no instruction for it in floats.
+pub(crate) fn floor_to_integer(value: f64) -> i64 {
+    let towards_zero = to_integer(value);
+    towards_zero - i64::from(to_float(towards_zero) > value && value > -WATTS_LIMIT)
+}
+
+/// Nearest integer, halves away from zero, saturating at ±1e9; NaN becomes 0.
+fn round_to_integer(value: f64) -> i64 {
+    let towards_zero = to_integer(value);
+    // Exact: both are below 2^30 or equal.
+    let rest = value - to_float(towards_zero);
+    if value.abs() >= WATTS_LIMIT {
+        towards_zero
+    } else {
+        towards_zero + i64::from(rest >= 0.5) - i64::from(rest <= -0.5)
+    }
 }
 
 /// Integer to float. Exact below 2^53.
@@ -314,6 +332,19 @@ mod tests {
             assert_eq!(Watts::ceil(power).get(), ceil, "ceil of {kw}");
             assert_eq!(Watts::nearest(power).get(), nearest, "nearest of {kw}");
         }
+    }
+
+    #[test]
+    fn integer_rounding_agrees_with_floats() {
+        let mut value = 0.499_999_999_999_999_94;
+        for i in 0..200_000u32 {
+            for v in [value, -value] {
+                assert_eq!(to_float(floor_to_integer(v)), v.clamp(-WATTS_LIMIT, WATTS_LIMIT).floor(), "{v}");
+                assert_eq!(to_float(round_to_integer(v)), v.clamp(-WATTS_LIMIT, WATTS_LIMIT).round(), "{v}");
+            }
+            value = if i % 2 == 0 { f64::from(i) * 0.25 } else { value * 1.7 + 0.1 };
+        }
+        assert_eq!((floor_to_integer(f64::NAN), round_to_integer(f64::NEG_INFINITY)), (0, -1_000_000_000));
     }
 
     #[test]

@@ -123,9 +123,11 @@ fn a_voltage_out_of_reach_is_reported_even_if_a_ramp_yields_too() {
 }
 
 #[test]
-fn a_chp_entered_below_its_minimum_is_reported_as_leaving_its_ramp() {
+fn a_chp_entered_while_it_starts_lands_at_minimum_power() {
     let verdict = filter(&situation(50.0, 0.0), &anchor(0.0, 3.0), &request(0.0, 10.0));
-    assert_eq!((verdict.safe.chp(), verdict.relaxation), (watts(10.0), Relaxation::ChpRamp));
+    assert_eq!((verdict.safe.chp(), verdict.relaxation), (watts(10.0), Relaxation::None));
+    let verdict = filter(&situation(50.0, 0.0), &anchor(0.0, 90.0), &request(0.0, 90.0));
+    assert_eq!((verdict.safe.chp(), verdict.relaxation), (watts(80.0), Relaxation::ChpRamp), "above its rating");
 }
 
 #[test]

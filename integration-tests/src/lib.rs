@@ -1,6 +1,9 @@
-//! What the integration tests share: foreign peers.
+//! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
+pub mod fault_proxy;
 pub mod mosquitto;
+pub mod rig;
+pub mod virtual_device;
 
 use std::process::{Command, Stdio};
 

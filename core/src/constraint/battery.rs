@@ -2,7 +2,7 @@
 
 use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::equipment::Plant;
-use crate::units::{Kilowatts, Soc, Watts};
+use crate::units::{Kilowatts, Soc, Watts, floor_to_integer, to_float};
 
 /// Inner margin of the SoC band. It absorbs the rounding of repeated f64 sums (1e-15 a step), so that the band itself
 /// is kept exactly.
@@ -34,7 +34,7 @@ impl Constraint for SocBand {
 }
 
 fn hold_h(context: &Context<'_>) -> f64 {
-    crate::units::to_float(context.anchor.hold_ms.max(0)) / 3_600_000.0
+    to_float(context.anchor.hold_ms.max(0)) / 3_600_000.0
 }
 
 /// Largest charging power that the SoC allows for `hold_h` hours followed by braking; >= 0. `braking` is the power that
@@ -42,21 +42,34 @@ fn hold_h(context: &Context<'_>) -> f64 {
 #[must_use]
 pub fn charge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
     let room = plant.soc_band().1.get() - soc.get();
-    power_max(plant, room, plant.soc_per_wh_charged(), hold_h, braking).min(plant.charge_max())
+    let room = Room { soc: room, per_wh: plant.soc_per_wh_charged(), rating: plant.charge_max() };
+    power_max(plant, room, hold_h, braking)
 }
 
 /// Largest discharging power (>= 0) that the SoC allows for `hold_h` hours followed by braking.
 #[must_use]
 pub fn discharge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
     let room = soc.get() - plant.soc_band().0.get();
-    power_max(plant, room, plant.soc_per_wh_discharged(), hold_h, braking).min(plant.discharge_max())
+    let room = Room { soc: room, per_wh: plant.soc_per_wh_discharged(), rating: plant.discharge_max() };
+    power_max(plant, room, hold_h, braking)
 }
 
-fn power_max(plant: &Plant, room: f64, per_wh: f64, hold_h: f64, braking: Watts) -> Watts {
+/// Distance to the end of the SoC band, SoC per Wh, and the rated power, of one direction.
+struct Room {
+    soc: f64,
+    per_wh: f64,
+    rating: Watts,
+}
+
+fn power_max(plant: &Plant, room: Room, hold_h: f64, braking: Watts) -> Watts {
     let brake = Brake { hold_h, step_h: plant.step_h(), ramp: plant.battery_ramp().as_f64() };
-    let tight = brake.power_for((room - MARGIN) / per_wh);
-    let admitted =
-        braking > tight && braking.get() > 0 && { brake.energy(braking.as_f64()) * per_wh <= room - MARGIN_BRAKING };
+    let budget = (room.soc - MARGIN) / room.per_wh;
+    if brake.energy(room.rating.as_f64()) <= budget {
+        return room.rating;
+    }
+    let tight = brake.power_for(budget).min(room.rating);
+    let braking = braking.min(room.rating);
+    let admitted = braking > tight && brake.energy(braking.as_f64()) * room.per_wh <= room.soc - MARGIN_BRAKING;
     if admitted { braking } else { tight }
 }
 
@@ -70,7 +83,7 @@ struct Brake {
 impl Brake {
     /// `d P + h ((P-r)⁺ + (P-2r)⁺ + …)` in Wh, closed form: with `n = floor(P/r)` the sum is `n P - r n(n+1)/2`.
     fn energy(&self, power: f64) -> f64 {
-        let n = (power / self.ramp).floor();
+        let n = to_float(floor_to_integer(power / self.ramp));
         self.hold_h * power + self.step_h * (n * power - 0.5 * self.ramp * n * (n + 1.0))
     }
 
@@ -97,7 +110,7 @@ impl Brake {
         let (a, b) = (0.5 * self.step_h * self.ramp, self.hold_h * self.ramp);
         let linear = b - a;
         let root = (linear * linear + 4.0 * a * budget).sqrt();
-        ((root - linear) / (2.0 * a)).floor().max(0.0)
+        to_float(floor_to_integer((root - linear) / (2.0 * a)).max(0))
     }
 }
 

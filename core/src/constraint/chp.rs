@@ -50,8 +50,9 @@ impl Constraint for LoadingRamp {
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let (plant, anchor) = (context.plant, context.anchor);
         if is_started(context) {
-            let kept = limits.chp.narrow(plant.chp_min(), anchor.chp + plant.chp_ramp(), Rule::ChpRamp);
-            note(limits, kept, Rule::ChpRamp);
+            // Measured below minimum power, the unit is starting and will land there.
+            let high = (anchor.chp + plant.chp_ramp()).max(plant.chp_min());
+            limits.chp.narrow(plant.chp_min(), high, Rule::ChpRamp);
         }
     }
 }

@@ -232,13 +232,26 @@ pub trait Constraint: Sync {
 static RULES: [&dyn Constraint; 8] = [
     &battery::SocBand,
     &grid::Voltage,
-    &chp::MinimumTime,
     &chp::StartStop,
     &chp::LoadingRamp,
+    &chp::MinimumTime,
     &chp::UnloadingRamp,
     &battery::Ramp,
     &frequency::Band,
 ];
+
+/// The limits after the rules that never yield, and after all of them.
+#[must_use]
+pub fn hard_and_full(context: &Context<'_>) -> (Limits, Limits) {
+    let hard = limits(context, Priority::Hard);
+    let mut full = hard;
+    for rule in RULES {
+        if rule.priority() < Priority::Hard {
+            rule.narrow(context, &mut full);
+        }
+    }
+    (hard, full)
+}
 
 /// The limits after applying every rule that is at least as strong as `weakest`.
 #[must_use]

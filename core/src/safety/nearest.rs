@@ -3,7 +3,8 @@
 //! Unknowns are battery `b` and CHP `p`, in watts; the grid follows from the balance `g = n + b - p` with net load `n`.
 //! Admissible: `b` and `p` each in a span and `b - p` in a span. All ends are whole watts, so every corner of the
 //! polygon is a whole-watt point (its constraint matrix is totally unimodular) and rounding both unknowns down never
-//! leaves it. The optimum of a convex quadratic is the free minimum or lies on one of six edges.
+//! leaves it. The optimum of a convex quadratic is the free minimum or lies on an edge that the free minimum violates
+//! (from any other point of the polygon one can move towards the free minimum): at most three edges to look at.
 
 use crate::equipment::FilterWeights;
 use crate::units::{Kilowatts, Watts};
@@ -94,28 +95,33 @@ pub(super) fn nearest(target: &Target, polygon: &Polygon) -> (Watts, Watts) {
 fn nearest_real(target: &Target, polygon: &Polygon) -> (f64, f64) {
     let span = |(low, high): (Watts, Watts)| (low.as_f64(), high.as_f64());
     let (battery, chp, difference) = (span(polygon.battery), span(polygon.chp), span(polygon.difference));
-    let inside = |value: f64, (low, high): (f64, f64)| value >= low && value <= high;
     let free = target.free_minimum();
+    let inside = |value, span| violated(value, span).is_none();
     if inside(free.0, battery) && inside(free.1, chp) && inside(free.0 - free.1, difference) {
         return free;
     }
     let mut best = Best { cost: f64::INFINITY, point: (battery.0, chp.1) };
-    for b in [battery.0, battery.1] {
-        if let Some(p) = clamp(target.best_chp(b), overlap(chp, (b - difference.1, b - difference.0))) {
-            best.offer(target, (b, p));
-        }
+    if let Some(b) = violated(free.0, battery)
+        && let Some(p) = clamp(target.best_chp(b), overlap(chp, (b - difference.1, b - difference.0)))
+    {
+        best.offer(target, (b, p));
     }
-    for p in [chp.0, chp.1] {
-        if let Some(b) = clamp(target.best_battery(p), overlap(battery, (p + difference.0, p + difference.1))) {
-            best.offer(target, (b, p));
-        }
+    if let Some(p) = violated(free.1, chp)
+        && let Some(b) = clamp(target.best_battery(p), overlap(battery, (p + difference.0, p + difference.1)))
+    {
+        best.offer(target, (b, p));
     }
-    for d in [difference.0, difference.1] {
-        if let Some(p) = clamp(target.best_chp_on_strip(d), overlap(chp, (battery.0 - d, battery.1 - d))) {
-            best.offer(target, (p + d, p));
-        }
+    if let Some(d) = violated(free.0 - free.1, difference)
+        && let Some(p) = clamp(target.best_chp_on_strip(d), overlap(chp, (battery.0 - d, battery.1 - d)))
+    {
+        best.offer(target, (p + d, p));
     }
     best.point
+}
+
+/// The end of a span beyond which a value lies.
+fn violated(value: f64, (low, high): (f64, f64)) -> Option<f64> {
+    if value < low { Some(low) } else { (value > high).then_some(high) }
 }
 
 fn overlap(a: (f64, f64), b: (f64, f64)) -> (f64, f64) {

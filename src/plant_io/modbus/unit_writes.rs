@@ -34,7 +34,8 @@ impl Unit {
     /// under local control.
     pub fn next_write(&mut self, order: &WriteOrder, now: Instant) -> NextWrite {
         let mut later: Option<Instant> = None;
-        if self.silence.is_some() || !self.is_remote(now) {
+        let known = self.writes.iter().all(|write| self.is_known(write.point));
+        if self.silence.is_some() || !known || !self.is_remote(now) {
             return NextWrite::Later(None);
         }
         for write in 0..self.writes.len() {
@@ -53,9 +54,6 @@ impl Unit {
         let device = self.device.clone();
         let Some(point) = device.points.get(index) else { return NOTHING };
         let Some(rule) = &point.write else { return NOTHING };
-        if !self.is_known(index) {
-            return NOTHING;
-        }
         let wanted = match writer::wanted(rule, point, self.exponent(point), order) {
             Ok(wanted) => wanted,
             Err(refusal) => return self.refuse(write, refusal),
@@ -130,6 +128,17 @@ impl Unit {
         codec::decode(point, cells.as_slice(), self.exponent(point)).ok()
     }
 
+    /// Whether the registers around a set-point hold what its steps would write.
+    fn steps_hold(&self, index: usize) -> bool {
+        let own = self.rule(index).and_then(|rule| rule.readback);
+        self.watched(index).into_iter().filter(|(point, _, _)| Some(*point) != own).all(
+            |(point, expected, tolerance)| {
+                let seen = self.last(point).and_then(|seen| seen.value);
+                expected.zip(seen).is_some_and(|(expected, seen)| (expected - seen).abs() <= tolerance + 1e-9)
+            },
+        )
+    }
+
     /// After reconnecting: says what became of a write whose answer never came, and spares flash memory a write of what it
     /// holds already.
     fn reconcile(&mut self, write: usize, index: usize, wanted: &Wanted, now: Instant) {
@@ -138,7 +147,7 @@ impl Unit {
         let seen = self.last(readback).and_then(|seen| seen.value);
         let expected = self.expected(index, readback, wanted);
         let holds = |value: Option<f64>| value.zip(seen).is_some_and(|(a, b)| (a - b).abs() <= rule.tolerance + 1e-9);
-        let same = holds(expected);
+        let same = holds(expected) && self.steps_hold(index);
         let Some(state) = self.writes.get_mut(write) else { return };
         if let Some(value) = state.unknown.take() {
             let applied = if holds(Some(value)) { "was applied" } else { "was not applied" };

@@ -8,8 +8,7 @@
 use super::arming::{Arming, ArmingError, NONCE_VALID};
 use super::clock::{Now, millis};
 use super::command::{Command, CommandKind, Content, Envelope, parse};
-use super::inputs::Delivery;
-use super::trim::OVERSIZE_MARK;
+use super::receive::{Body, Delivery};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -73,11 +72,11 @@ impl CommandGate {
     }
 
     /// Judges one message on a command topic.
-    pub(super) fn admit(&mut self, kind: CommandKind, payload: &[u8], delivery: Delivery, now: Now) -> Admission {
-        if payload == OVERSIZE_MARK {
+    pub(super) fn admit(&mut self, kind: CommandKind, body: Body<'_>, delivery: Delivery, now: Now) -> Admission {
+        let Body::Bytes(payload) = body else {
             let refusal = Refusal::Malformed("the payload is larger than payload_bytes_max".into());
             return Admission::Refuse { id: None, refusal };
-        }
+        };
         let (envelope, content) = match parse(kind, payload) {
             Ok(parts) => parts,
             Err(malformed) => {
@@ -177,7 +176,7 @@ mod tests {
         }
 
         fn admit(&mut self, kind: CommandKind, payload: &str, delivery: Delivery) -> Admission {
-            self.gate.admit(kind, payload.as_bytes(), delivery, self.clock.now())
+            self.gate.admit(kind, Body::Bytes(payload.as_bytes()), delivery, self.clock.now())
         }
 
         fn live(&mut self, kind: CommandKind, payload: &str) -> Admission {
@@ -235,7 +234,7 @@ mod tests {
             let payload = mode("a", 0, 7.0).replace(":7", &format!(":{ttl_s}"));
             assert!(matches!(bench.refusal(&payload), Some(Refusal::Malformed(_))), "{ttl_s}");
         }
-        let oversize = bench.gate.admit(CommandKind::Mode, OVERSIZE_MARK, Delivery::Live, bench.clock.now());
+        let oversize = bench.gate.admit(CommandKind::Mode, Body::Oversize, Delivery::Live, bench.clock.now());
         assert!(matches!(oversize, Admission::Refuse { id: None, refusal: Refusal::Malformed(_) }));
     }
 

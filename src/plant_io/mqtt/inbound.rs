@@ -1,12 +1,13 @@
-//! Every message from the broker ends here: as a measurement, as a command, or as an alarm.
+//! Every message from the plant's side of the broker ends here: as a measurement, as a command, or as an alarm.
 
-use super::alarm::{Alarms, Counters};
+use super::alarm::Counters;
 use super::answer::{Answer, CommandRequest, Return};
-use super::clock::{Clock, Now};
+use super::clock::Now;
 use super::command::CommandKind;
 use super::gate::{Admission, CommandGate, Refusal};
-use super::inputs::{Delivery, Inputs, Timed};
-use super::outbox::Publisher;
+use super::inputs::{Inputs, Timed};
+use super::receive::{Common, Guarantee, Message, Receive};
+use super::session::LinkState;
 use crate::plant_io::event::EventKind;
 use crate::plant_io::image::ProcessImage;
 use tokio::sync::mpsc;
@@ -20,40 +21,41 @@ pub(super) struct Inbound {
     pub(super) gate: Option<CommandGate>,
     pub(super) image: ProcessImage,
     pub(super) commands: mpsc::Sender<CommandRequest>,
-    pub(super) publisher: Publisher,
-    pub(super) alarms: Alarms,
-    pub(super) clock: Clock,
+    pub(super) common: Common,
 }
 
-impl Inbound {
-    /// The topics of all commands, if any are listened to.
-    pub(super) fn command_topics(&self) -> Vec<String> {
-        let topic = |kind: CommandKind| format!("{}/command/{}", self.prefix, kind.name());
-        self.gate.iter().flat_map(|_| CommandKind::ALL).map(topic).collect()
+impl Receive for Inbound {
+    fn topics(&self) -> Vec<(String, Guarantee)> {
+        let inputs = self.inputs.topics().map(|topic| (topic.to_owned(), Guarantee::NewestCounts));
+        let command = |kind: CommandKind| format!("{}/command/{}", self.prefix, kind.name());
+        // Repeated ids do nothing, so a command may well arrive twice, but it must arrive.
+        let commands = self.gate.iter().flat_map(|_| CommandKind::ALL).map(|kind| (command(kind), Guarantee::EveryOne));
+        inputs.chain(commands).collect()
     }
 
-    /// Takes one message. Never waits.
-    pub(super) fn message(&mut self, topic: &str, payload: &[u8], delivery: Delivery) {
-        Counters::add(&self.alarms.counters.messages);
-        let now = self.clock.now();
-        if self.inputs.knows(topic) {
-            self.measurement(topic, payload, delivery, now);
-        } else if let Some(kind) = self.command_kind(topic) {
-            self.command(kind, payload, delivery, now);
+    fn message(&mut self, message: Message<'_>, now: Now) {
+        if self.inputs.knows(message.topic) {
+            self.measurement(message, now);
+        } else if let Some(kind) = self.command_kind(message.topic) {
+            self.command(kind, message, now);
         }
     }
 
-    /// Marks what became too old while there is no broker.
-    pub(super) fn lost(&self) {
-        publish(&self.image, &self.inputs.lost(self.clock.now()));
+    /// Without a broker, marks what became too old.
+    fn tick(&mut self, link: LinkState, now: Now) {
+        if link == LinkState::Down {
+            publish(&self.image, &self.inputs.lost(now));
+        }
     }
+}
 
-    fn measurement(&mut self, topic: &str, payload: &[u8], delivery: Delivery, now: Now) {
-        let received = self.inputs.receive(topic, payload, delivery, now);
+impl Inbound {
+    fn measurement(&mut self, message: Message<'_>, now: Now) {
+        let received = self.inputs.receive(message, now);
         publish(&self.image, &received.updates);
         if let Some(rejection) = received.rejection {
-            Counters::add(&self.alarms.counters.rejected);
-            self.alarms.occurred(now, EventKind::BadMessage, topic, &rejection.to_string());
+            Counters::add(&self.common.alarms.counters.rejected);
+            self.common.alarms.occurred(now, EventKind::BadMessage, message.topic, &rejection.to_string());
         }
     }
 
@@ -62,11 +64,11 @@ impl Inbound {
         CommandKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    fn command(&mut self, kind: CommandKind, payload: &[u8], delivery: Delivery, now: Now) {
+    fn command(&mut self, kind: CommandKind, message: Message<'_>, now: Now) {
         let Some(gate) = &mut self.gate else { return };
-        let (publisher, clock) = (self.publisher.clone(), self.clock.clone());
-        let back = |id| Return { publisher, clock, kind, id };
-        match gate.admit(kind, payload, delivery, now) {
+        let common = self.common.clone();
+        let back = |id| Return { publisher: common.publisher, clock: common.clock, kind, id };
+        match gate.admit(kind, message.body, message.delivery, now) {
             Admission::Deliver { id, command } => {
                 let answer = Answer::new(back(Some(id.clone())));
                 self.deliver(kind, CommandRequest { id, command, answer }, now);
@@ -81,7 +83,7 @@ impl Inbound {
 
     fn deliver(&mut self, kind: CommandKind, request: CommandRequest, now: Now) {
         let Err(error) = self.commands.try_send(request) else {
-            return Counters::add(&self.alarms.counters.commands);
+            return Counters::add(&self.common.alarms.counters.commands);
         };
         let request = error.into_inner();
         if let Some(gate) = &mut self.gate {
@@ -92,10 +94,10 @@ impl Inbound {
     }
 
     fn refused(&self, kind: CommandKind, refusal: &Refusal, now: Now) {
-        Counters::add(&self.alarms.counters.commands_refused);
+        Counters::add(&self.common.alarms.counters.commands_refused);
         // A repeated id is what delivery "at least once" looks like; it is answered, not alarmed.
         if *refusal != Refusal::Repeated {
-            self.alarms.occurred(now, EventKind::CommandRefused, kind.name(), &format!("{refusal}."));
+            self.common.alarms.occurred(now, EventKind::CommandRefused, kind.name(), &format!("{refusal}."));
         }
     }
 }

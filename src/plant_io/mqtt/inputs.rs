@@ -11,20 +11,12 @@
 
 use super::clock::Now;
 use super::payload::{Payload, Rejection};
-use super::settings::{Input, Source, Trust};
+use super::receive::{Delivery, Message};
+use super::settings::{Input, Trust};
 use crate::plant_io::image::{PointId, Update};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// How a message reached us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// Published while we were subscribed.
-    Live,
-    /// Kept by the broker since an unknown time.
-    Retained,
-}
 
 /// An update for the process image and the instant it was read at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,14 +88,13 @@ impl Inputs {
     }
 
     /// Judges a message for every input on its topic.
-    pub(super) fn receive(&mut self, topic: &str, bytes: &[u8], delivery: Delivery, now: Now) -> Received {
+    pub(super) fn receive(&mut self, message: Message<'_>, now: Now) -> Received {
         let mut received = Received::default();
-        let Some(indices) = self.by_topic.get(topic) else { return received };
-        let needs_json = indices.iter().any(|n| self.points[*n].input.source != Source::Raw);
-        let payload = Payload::new(bytes, needs_json);
+        let Some(indices) = self.by_topic.get(message.topic) else { return received };
+        let payload = Payload::new(message.body, indices.iter().map(|n| &self.points[*n].input.source));
         for n in indices {
             let point = &mut self.points[*n];
-            let verdict = point.judge(&payload, delivery, now.unix_ms, self.trust);
+            let verdict = point.judge(&payload, message.delivery, now.unix_ms, self.trust);
             point.apply(verdict, now, &mut received);
         }
         received

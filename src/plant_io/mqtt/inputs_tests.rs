@@ -1,5 +1,6 @@
 use super::super::clock::Clock;
-use super::super::settings::{Target, TimeSource};
+use super::super::receive::Body;
+use super::super::settings::{Source, Target, TimeSource};
 use super::super::timestamp::TimeFormat;
 use super::super::trim::OVERSIZE_MARK;
 use super::*;
@@ -47,7 +48,8 @@ impl Bench {
     }
 
     fn receive(&mut self, payload: impl AsRef<[u8]>, delivery: Delivery) -> Option<Rejection> {
-        let received = self.inputs.receive(TOPIC, payload.as_ref(), delivery, self.clock.now());
+        let message = Message { topic: TOPIC, body: Body::new(payload.as_ref()), delivery };
+        let received = self.inputs.receive(message, self.clock.now());
         self.publish(&received.updates);
         received.rejection
     }

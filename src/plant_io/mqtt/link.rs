@@ -4,7 +4,7 @@
 //! (no late set-point, no livelock on half-acknowledged packets), and what must be there is sent afresh.
 
 use super::outbox::MESSAGE_BYTES_MAX;
-use super::settings::MqttSettings;
+use super::settings::Connection;
 use super::trim::Trimmed;
 use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
 use serde_json::json;
@@ -18,8 +18,8 @@ const REQUESTS: usize = 16;
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A client for one connection. Nothing happens before the event loop is polled.
-pub(super) fn open(settings: &MqttSettings, now_unix_ms: u64) -> (AsyncClient, EventLoop) {
-    let (client, mut eventloop) = AsyncClient::builder(options(settings, now_unix_ms)).capacity(REQUESTS).build();
+pub(super) fn open(connection: &Connection, now_unix_ms: u64) -> (AsyncClient, EventLoop) {
+    let (client, mut eventloop) = AsyncClient::builder(options(connection, now_unix_ms)).capacity(REQUESTS).build();
     let mut network = NetworkOptions::new();
     // Without it two small packets in a row wait for a delayed acknowledgement: 77 ms instead of 0.24 ms.
     network.set_tcp_nodelay(true);
@@ -28,26 +28,26 @@ pub(super) fn open(settings: &MqttSettings, now_unix_ms: u64) -> (AsyncClient, E
     (client, eventloop)
 }
 
-fn options(settings: &MqttSettings, now_unix_ms: u64) -> MqttOptions {
-    let broker = &settings.broker;
+fn options(connection: &Connection, now_unix_ms: u64) -> MqttOptions {
+    let broker = &connection.broker;
     let mut options = MqttOptions::new(&broker.client_id, (broker.host.clone(), broker.port));
     options.set_keep_alive(u16::try_from(broker.keep_alive.as_secs()).unwrap_or(u16::MAX));
     options.set_clean_session(true);
     if let Some((user, password)) = &broker.login {
         options.set_credentials(user, password.expose().to_owned());
     }
-    let limit = settings.trust.payload_bytes_max + HEADER_BYTES_MAX;
-    options.set_max_packet_size(2 * limit, MESSAGE_BYTES_MAX + HEADER_BYTES_MAX);
-    let limit = settings.trust.payload_bytes_max;
+    let limit = connection.trust.payload_bytes_max;
+    // The client's own limit ends the connection, so it must lie above what the stream lets through.
+    options.set_max_packet_size(2 * (limit + HEADER_BYTES_MAX), MESSAGE_BYTES_MAX + HEADER_BYTES_MAX);
     options.set_socket_connector(move |host, network| async move {
         Ok(Trimmed::new(rumqttc::default_socket_connect(host, network).await?, limit))
     });
     let offline = json!({ "status": "offline", "reason": "lost", "connected_unix_ms": now_unix_ms }).to_string();
-    options.set_last_will(LastWill::new(status_topic(settings), offline, QoS::AtLeastOnce, true));
+    options.set_last_will(LastWill::new(status_topic(connection), offline, QoS::AtLeastOnce, true));
     options
 }
 
 /// Where birth and last will go; retained.
-pub(super) fn status_topic(settings: &MqttSettings) -> String {
-    format!("{}/status", settings.prefix)
+pub(super) fn status_topic(connection: &Connection) -> String {
+    format!("{}/status", connection.prefix)
 }

@@ -52,6 +52,7 @@ mod inputs;
 mod link;
 mod outbox;
 pub mod payload;
+mod receive;
 pub mod report;
 pub mod secret;
 mod session;
@@ -62,6 +63,7 @@ mod trim;
 
 pub use answer::{Answer, CommandRequest};
 pub use outbox::Publisher;
+pub use receive::{Body, Delivery, Guarantee, Message, Receive};
 pub use session::LinkState;
 
 use crate::plant_io::event::{DriverEvent, EventSink};
@@ -72,8 +74,10 @@ use clock::Clock;
 use gate::CommandGate;
 use inbound::Inbound;
 use inputs::Inputs;
-use settings::MqttSettings;
+use receive::Common;
+use settings::{Connection, MqttSettings};
 use std::sync::Arc;
+use task::Task;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -108,24 +112,57 @@ pub fn spawn(
     clock: Clock,
     stop: watch::Receiver<bool>,
 ) -> MqttHandle {
-    let counters: Arc<Counters> = Arc::default();
     let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let (link_in, link) = watch::channel(LinkState::Down);
-    let publisher = Publisher { outbox: Arc::default(), counters: Arc::clone(&counters) };
     let gate = settings.commands.as_ref().map(|commands| {
         let arming = Arming::new(commands.arm_secret.clone(), arming::system_random);
-        CommandGate::new(commands.ttl_max, settings.trust.future_max, clock.now(), arming)
+        CommandGate::new(commands.ttl_max, settings.connection.trust.future_max, clock.now(), arming)
     });
-    let inbound = Inbound {
-        prefix: settings.prefix.clone(),
-        inputs: Inputs::new(settings.trust, settings.inputs.iter().cloned().zip(points.iter().copied())),
-        gate,
-        image,
-        commands: commands_in,
-        publisher: publisher.clone(),
-        alarms: Alarms::new(EventSink::new("mqtt", events), Arc::clone(&counters)),
-        clock,
-    };
-    let task = tokio::spawn(task::Task { settings, inbound, link: link_in, stop }.run());
+    let inputs = Inputs::new(settings.connection.trust, settings.inputs.into_iter().zip(points.iter().copied()));
+    let prefix = settings.connection.prefix.clone();
+    let receiver = |common| Inbound { prefix, inputs, gate, image, commands: commands_in, common };
+    let service = start(settings.connection, receiver, events, clock, stop);
+    let Service { publisher, link, counters, task } = service;
     MqttHandle { publisher, commands, link, counters, task }
+}
+
+/// A connection with a receiver of its own, such as the co-simulation's.
+#[derive(Debug)]
+pub struct Service {
+    /// Takes what is to be published.
+    pub publisher: Publisher,
+    /// Whether the broker is there.
+    pub link: watch::Receiver<LinkState>,
+    /// Totals for metrics.
+    pub counters: Arc<Counters>,
+    /// Ends after good-bye, at most 4 s after the stop; a panic shows here.
+    pub task: JoinHandle<()>,
+}
+
+/// Starts a connection whose messages go to the receiver that `make` builds around the publisher. Stops like [`spawn`].
+#[must_use]
+pub fn serve<R: Receive>(
+    connection: Connection,
+    make: impl FnOnce(Publisher) -> R,
+    events: mpsc::Sender<DriverEvent>,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) -> Service {
+    start(connection, |common| make(common.publisher), events, clock, stop)
+}
+
+fn start<R: Receive>(
+    connection: Connection,
+    make: impl FnOnce(Common) -> R,
+    events: mpsc::Sender<DriverEvent>,
+    clock: Clock,
+    stop: watch::Receiver<bool>,
+) -> Service {
+    let counters: Arc<Counters> = Arc::default();
+    let publisher = Publisher { outbox: Arc::default(), counters: Arc::clone(&counters) };
+    let alarms = Alarms::new(EventSink::new("mqtt", events), Arc::clone(&counters));
+    let common = Common { publisher: publisher.clone(), alarms, clock };
+    let (link_in, link) = watch::channel(LinkState::Down);
+    let receiver = make(common.clone());
+    let task = tokio::spawn(Task { connection, common, receiver, link: link_in, stop }.run());
+    Service { publisher, link, counters, task }
 }

@@ -3,8 +3,8 @@
 //! Payloads arrive bounded (see [`super::trim`]); JSON deeper than 128 levels, not UTF-8, or with trailing garbage is
 //! refused by the parser. A payload is parsed once, however many inputs take values from it.
 
+use super::receive::Body;
 use super::settings::{Input, Source, TimeSource};
-use super::trim::OVERSIZE_MARK;
 use serde_json::Value;
 
 /// Longest text that can be a number or one of the configured words, bytes.
@@ -51,11 +51,10 @@ pub(super) enum Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// Parses once, if one of the inputs needs JSON.
-    pub(super) fn new(bytes: &'a [u8], needs_json: bool) -> Self {
-        if bytes == OVERSIZE_MARK {
-            return Self::Oversize;
-        }
-        Self::Text(bytes, needs_json.then(|| serde_json::from_slice(bytes).ok()).flatten())
+    pub(super) fn new<'s>(body: Body<'a>, sources: impl IntoIterator<Item = &'s Source>) -> Self {
+        let Body::Bytes(bytes) = body else { return Self::Oversize };
+        let needs_json = sources.into_iter().any(|source| *source != Source::Raw);
+        Self::Text(bytes, if needs_json { serde_json::from_slice(bytes).ok() } else { None })
     }
 
     /// The number of an input, converted and checked for its range.

@@ -2,34 +2,34 @@
 
 use super::arming::system_random;
 use super::backoff::{Backoff, Ended};
-use super::inbound::Inbound;
+use super::receive::{Common, Receive};
 use super::session::{self, End, LinkState};
-use super::settings::MqttSettings;
+use super::settings::Connection;
 use crate::plant_io::event::EventKind;
+use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 /// What the task owns.
 #[derive(Debug)]
-pub(super) struct Task {
-    pub(super) settings: MqttSettings,
-    pub(super) inbound: Inbound,
+pub(super) struct Task<R> {
+    pub(super) connection: Connection,
+    pub(super) common: Common,
+    pub(super) receiver: R,
     pub(super) link: watch::Sender<LinkState>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
-impl Task {
+impl<R: Receive> Task<R> {
     /// Ends when the gateway stops.
     pub(super) async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            match session::run(&self.settings, &mut self.inbound, &self.link, &mut self.stop).await {
+            match session::run(&mut self).await {
                 End::Stopped => return,
                 End::Failed(ended, cause) => {
                     let wait = self.after_failure(&mut backoff, ended, &cause);
-                    tokio::select! {
-                        () = sleep(wait) => self.inbound.lost(),
-                        () = session::stopped(&mut self.stop) => return,
+                    if session::pause(&mut self, wait).await == session::Pause::Stopped {
+                        return;
                     }
                 }
             }
@@ -37,11 +37,11 @@ impl Task {
     }
 
     /// Alarms what happened and says how long to wait.
-    fn after_failure(&self, backoff: &mut Backoff, ended: Ended, cause: &str) -> std::time::Duration {
-        let now = self.inbound.clock.now().mono;
+    fn after_failure(&self, backoff: &mut Backoff, ended: Ended, cause: &str) -> Duration {
+        let now = self.common.clock.now().mono;
         let wait = backoff.wait(ended, now, random());
-        let alarms = &self.inbound.alarms;
-        let broker = &self.settings.broker;
+        let alarms = &self.common.alarms;
+        let broker = &self.connection.broker;
         let detail = format!("No connection to the broker at {}:{}: {cause}.", broker.host, broker.port);
         alarms.begun(EventKind::Disconnected, detail);
         if backoff.is_storm(now) {

@@ -19,18 +19,25 @@ use std::time::Duration;
 /// Everything the MQTT side needs to know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MqttSettings {
-    /// How the broker is reached.
-    pub broker: Broker,
-    /// Topics of the gateway's own messages start with this and a slash.
-    pub prefix: String,
-    /// What is believed of messages from outside.
-    pub trust: Trust,
+    /// The connection to the broker.
+    pub connection: Connection,
     /// Values taken from messages, in the order of the file.
     pub inputs: Vec<Input>,
     /// Commands; `None` = none are listened to.
     pub commands: Option<Commands>,
     /// The gateway's own messages.
     pub outputs: Outputs,
+}
+
+/// The connection to the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// How the broker is reached.
+    pub broker: Broker,
+    /// Topics of the gateway's own messages start with this and a slash.
+    pub prefix: String,
+    /// What is believed of messages from outside.
+    pub trust: Trust,
 }
 
 /// How the broker is reached.

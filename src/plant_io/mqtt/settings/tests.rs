@@ -51,7 +51,7 @@ fn a_good_table_becomes_typed_settings() {
     let [battery, chp] = &settings.inputs[..] else { panic!("two inputs") };
     assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw), -1e-3));
     assert_eq!((&chp.source, chp.age_max), (&Source::Raw, Duration::from_secs(60)));
-    assert_eq!(settings.broker.keep_alive, Duration::from_secs(5));
+    assert_eq!(settings.connection.broker.keep_alive, Duration::from_secs(5));
     let shown = format!("{settings:?}");
     assert!(!shown.contains("swordfish") && !shown.contains("0123456789abcdef"), "{shown}");
 }

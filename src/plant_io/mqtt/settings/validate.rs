@@ -3,7 +3,7 @@
 use super::super::secret::{self, Environment, Secret};
 use super::inputs::validate_inputs;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
-use super::{Broker, Commands, MqttSettings, Outputs, PerValue, Trust};
+use super::{Broker, Commands, Connection, MqttSettings, Outputs, PerValue, Trust};
 use crate::plant_io::problem::{self, Problem};
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -95,9 +95,7 @@ fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems
     let trust = typed_trust(&raw, problems);
     let broker = typed_broker(raw, environment, problems);
     Some(MqttSettings {
-        broker: broker?,
-        prefix: prefix?,
-        trust: trust?,
+        connection: Connection { broker: broker?, prefix: prefix?, trust: trust? },
         inputs: inputs?,
         commands: match commands {
             Some(commands) => Some(commands?),

@@ -1,0 +1,47 @@
+//! Decision makers: rules by name, trained networks from model folders.
+//!
+//! Responsible for turning a [`PolicySpec`] into a [`Policy`], and for everything that a model on disk has to prove before
+//! it may decide anything: see [`model`]. Knows no driver, no clock and no training loop.
+//!
+//! | runtime | feature | reads | needs |
+//! |---|---|---|---|
+//! | [`Runtime::Candle`] | `candle` | actor.safetensors | nothing |
+//! | [`Runtime::Ort`] | `ort` | actor.onnx | ONNX Runtime 1.17 or newer at run time |
+//! | [`Runtime::Rust`] | always there | actor.safetensors | nothing |
+
+#[cfg(feature = "candle")]
+pub mod candle_actor;
+pub mod model;
+pub mod onnx;
+pub mod onnx_scan;
+#[cfg(feature = "ort")]
+pub mod ort_actor;
+#[cfg(feature = "ort")]
+pub mod ort_library;
+pub mod reload;
+mod spec;
+pub mod weights;
+
+pub use model::{ModelError, ModelFolder};
+pub use reload::ReloadablePolicy;
+pub use spec::{PolicySpec, Runtime, SpecError};
+
+use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::rules;
+
+/// What the three outputs mean: [`memg_core::action::Action`]. Models name it, another one is refused.
+pub const ACTION_MAP: &str = "memg-3d/1";
+
+/// The policy of a spec. A network has been checked against its folder's hashes and golden outputs when this returns.
+///
+/// # Errors
+/// Says which file and key is wrong, or what the runtime lacks. Nothing else has happened then.
+pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
+    match spec {
+        PolicySpec::Rule(name) => rules::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
+        PolicySpec::Model { dir, runtime } => {
+            let actor = ModelFolder::load(dir)?.actor(*runtime)?;
+            Ok(Box::new(ActorPolicy(actor)))
+        }
+    }
+}

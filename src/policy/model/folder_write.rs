@@ -1,0 +1,107 @@
+//! Writes a model folder in one move: a reader sees the old model or the new one, never half of one.
+
+use super::manifest::{EvaluationRow, FORMAT, Manifest, Shapes, TrainingRecord, sha256_hex};
+use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
+use crate::policy::ACTION_MAP;
+use crate::policy::onnx::to_onnx;
+use crate::policy::weights::{ACTIONS, Weights};
+use memg_core::actor::RustActor;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// What a model's maker knows and its weights do not say.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ModelRecord {
+    /// Short name, as in journals and tables.
+    pub name: String,
+    /// Hash of the plant's parameters, see [`super::plant_hash`].
+    pub plant_hash: String,
+    /// How it was made.
+    pub training: TrainingRecord,
+    /// What it was worth.
+    pub evaluation: Vec<EvaluationRow>,
+}
+
+/// Writes actor.safetensors, actor.onnx, golden.csv and model.toml into `<dir>.tmp`, loads that again with all checks, and
+/// moves it to `dir`. A folder that is already there is first moved to `<dir>.old` and removed last: after a power cut
+/// between the two moves the old model is found there.
+///
+/// # Errors
+/// The disk's, or the written model does not load; `dir` is then unchanged.
+pub fn write_model(dir: &Path, weights: &Weights, record: &ModelRecord) -> Result<(), ModelError> {
+    let temporary = beside(dir, ".tmp");
+    remove_if_there(&temporary)?;
+    fs::create_dir_all(&temporary).map_err(|e| file_error(&temporary, &e))?;
+    for (file, bytes) in contents(weights, record)? {
+        write_synced(&temporary.join(file), &bytes)?;
+    }
+    ModelFolder::load(&temporary)?;
+    exchange(&temporary, dir)
+}
+
+/// All files, model.toml last.
+fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<(&'static str, Vec<u8>)>, ModelError> {
+    let safetensors = weights.to_safetensors()?;
+    let mut actor = RustActor::from_safetensors(&record.name, weights.schema(), &safetensors)?;
+    let golden = Golden::record(&mut actor).map_err(|e| ModelError::Golden { line: 1, reason: e.to_string() })?;
+    let golden = golden.to_csv(weights.schema()).into_bytes();
+    let mut files = vec![(SAFETENSORS, safetensors), (ONNX, to_onnx(weights)), (GOLDEN, golden)];
+    let manifest = manifest(weights, record, &files);
+    let text = toml::to_string(&manifest).map_err(|e| ModelError::Manifest { reason: e.to_string() })?;
+    files.push((MANIFEST, text.into_bytes()));
+    Ok(files)
+}
+
+fn manifest(weights: &Weights, record: &ModelRecord, files: &[(&str, Vec<u8>)]) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        name: record.name.clone(),
+        schema: weights.schema(),
+        action_map: ACTION_MAP.to_owned(),
+        plant_hash: record.plant_hash.clone(),
+        shapes: Shapes { input: weights.schema().len(), hidden: vec![weights.hidden(); 2], output: ACTIONS },
+        training: record.training.clone(),
+        evaluation: record.evaluation.clone(),
+        sha256: files.iter().map(|(file, bytes)| ((*file).to_owned(), sha256_hex(bytes))).collect(),
+    }
+}
+
+/// `models/x` and `models/x/` both give `models/x<suffix>`.
+fn beside(dir: &Path, suffix: &str) -> PathBuf {
+    let mut name: OsString = dir.components().as_path().as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn remove_if_there(path: &Path) -> Result<(), ModelError> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(file_error(path, &e)),
+        _ => Ok(()),
+    }
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    let write = || {
+        let mut file = fs::File::create(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|e: std::io::Error| file_error(path, &e))
+}
+
+fn exchange(new: &Path, dir: &Path) -> Result<(), ModelError> {
+    let rename = |from: &Path, to: &Path| fs::rename(from, to).map_err(|e| file_error(to, &e));
+    let old = beside(dir, ".old");
+    if !dir.exists() {
+        return rename(new, dir);
+    }
+    remove_if_there(&old)?;
+    rename(dir, &old)?;
+    if let Err(error) = rename(new, dir) {
+        rename(&old, dir)?;
+        return Err(error);
+    }
+    remove_if_there(&old)
+}

@@ -1,0 +1,149 @@
+//! model.toml: what a model is, where it comes from, and the hashes of its files.
+
+use super::ModelError;
+use crate::policy::ACTION_MAP;
+use crate::policy::weights::ACTIONS;
+use memg_core::equipment::Plant;
+use memg_core::observation::Schema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Version of the folder's format.
+pub const FORMAT: u32 = 1;
+
+/// The contents of model.toml.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Version of this format.
+    pub format: u32,
+    /// Short name, as in journals and tables.
+    pub name: String,
+    /// What the network sees.
+    pub schema: Schema,
+    /// What its outputs mean.
+    pub action_map: String,
+    /// Hash of the plant's parameters in training, see [`plant_hash`].
+    pub plant_hash: String,
+    /// Widths of the layers.
+    pub shapes: Shapes,
+    /// How it was made.
+    pub training: TrainingRecord,
+    /// What it was worth, beside its baselines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evaluation: Vec<EvaluationRow>,
+    /// SHA-256 of every file, hex, by file name.
+    pub sha256: BTreeMap<String, String>,
+}
+
+/// Widths of the layers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shapes {
+    /// Numbers in.
+    pub input: usize,
+    /// Widths between; empty if unknown (a foreign ONNX graph).
+    pub hidden: Vec<usize>,
+    /// Numbers out.
+    pub output: usize,
+}
+
+/// How a model was made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingRecord {
+    /// In plain words, such as "imitation of the good rule".
+    pub description: String,
+    /// Algorithm, such as "behaviour cloning" or "TD3".
+    pub algorithm: String,
+    /// Data that it was trained on, with the days used.
+    pub data: String,
+    /// Seed of all random numbers; below 2^63.
+    pub seed: u64,
+    /// Environment steps (or states) that it saw.
+    pub steps: u64,
+    /// Gradient steps.
+    pub updates: u64,
+    /// The command that makes it again.
+    pub command: String,
+}
+
+/// One line of the evaluation table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluationRow {
+    /// Policy: the model itself or a baseline.
+    pub policy: String,
+    /// Data, with the days used.
+    pub data: String,
+    /// Days.
+    pub days: usize,
+    /// Mean cost of a day, EUR, corrected for stored energy.
+    pub cost_eur_per_day: f64,
+    /// Mean of the worst 5 % of daily costs, EUR.
+    pub cvar95_eur_per_day: f64,
+    /// Hard limits violated by what was written.
+    pub violations: u64,
+    /// CHP starts.
+    pub chp_starts: u64,
+}
+
+impl Manifest {
+    /// Parses and checks all that can be said without the other files.
+    ///
+    /// # Errors
+    /// Names the key, what was expected and what was found.
+    pub fn parse(text: &str) -> Result<Self, ModelError> {
+        let manifest = |e: &dyn ToString| ModelError::Manifest { reason: e.to_string() };
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| manifest(&e))?;
+        let format = table.get("format").map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        check_key("format", &FORMAT.to_string(), &format)?;
+        let parsed: Self = toml::from_str(text).map_err(|e| manifest(&e))?;
+        parsed.check()?;
+        Ok(parsed)
+    }
+
+    fn check(&self) -> Result<(), ModelError> {
+        check_key("action_map", ACTION_MAP, &self.action_map)?;
+        check_key("shapes.input", &self.schema.len().to_string(), &self.shapes.input.to_string())?;
+        check_key("shapes.output", &ACTIONS.to_string(), &self.shapes.output.to_string())?;
+        for (file, hash) in &self.sha256 {
+            let plain = !file.is_empty() && !file.contains(['/', '\\']) && !file.starts_with('.');
+            if !plain || hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+                let expected = "a plain file name and 64 hex digits".to_owned();
+                return Err(ModelError::Key { key: format!("sha256.{file:?}"), expected, found: hash.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the model was trained for a plant with exactly these parameters. If not, its requests are still safe (the
+    /// filter sees to that) but their worth is unknown.
+    #[must_use]
+    pub fn is_for(&self, plant: &Plant) -> bool {
+        self.plant_hash == plant_hash(plant)
+    }
+}
+
+/// SHA-256 of the plant's parameters as JSON, hex.
+#[must_use]
+pub fn plant_hash(plant: &Plant) -> String {
+    // Only finite numbers are in a validated plant: JSON can hold them all.
+    let json = serde_json::to_vec(plant.parameters()).unwrap_or_default();
+    sha256_hex(&json)
+}
+
+/// SHA-256, hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error unless the two texts are the same.
+fn check_key(key: &str, expected: &str, found: &str) -> Result<(), ModelError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(ModelError::Key { key: key.to_owned(), expected: expected.to_owned(), found: found.to_owned() })
+}

@@ -1,0 +1,188 @@
+use super::super::weights::tests::random;
+use super::super::{PolicySpec, ReloadablePolicy, load_policy};
+use super::*;
+use memg_core::action::Action;
+use memg_core::equipment::Plant;
+use memg_core::observation::{Observation, Schema};
+use memg_core::policy::{Policy, PolicyError};
+use std::fs;
+use tempfile::TempDir;
+
+fn record(name: &str) -> ModelRecord {
+    let training = TrainingRecord { description: "random weights".to_owned(), ..TrainingRecord::default() };
+    let evaluation = vec![EvaluationRow {
+        policy: name.to_owned(),
+        data: "none".to_owned(),
+        days: 1,
+        cost_eur_per_day: 12.5,
+        cvar95_eur_per_day: 13.0,
+        violations: 0,
+        chp_starts: 2,
+    }];
+    ModelRecord { name: name.to_owned(), plant_hash: plant_hash(&Plant::reference()), training, evaluation }
+}
+
+fn written(schema: Schema) -> (TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("model");
+    write_model(&dir, &random(schema, 64, 11), &record("model")).unwrap();
+    (home, dir)
+}
+
+fn edit(dir: &Path, file: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(dir.join(file)).unwrap();
+    assert!(text.contains(from), "{from:?} is not in {file}:\n{text}");
+    fs::write(dir.join(file), text.replacen(from, to, 1)).unwrap();
+}
+
+/// Writes a file and its right hash, as somebody would who made the model by other means.
+fn replace(dir: &Path, file: &str, bytes: &[u8]) {
+    let old = sha256_hex(&fs::read(dir.join(file)).unwrap());
+    fs::write(dir.join(file), bytes).unwrap();
+    edit(dir, MANIFEST, &old, &sha256_hex(bytes));
+}
+
+fn refusal(dir: &Path) -> String {
+    ModelFolder::load(dir).expect_err("the model should be refused").to_string()
+}
+
+#[test]
+fn a_written_model_loads_with_its_weights_and_its_record() {
+    for schema in [Schema::TenD, Schema::Extended] {
+        let (_home, dir) = written(schema);
+        let folder = ModelFolder::load(&dir).unwrap();
+        assert_eq!(folder.weights().unwrap(), random(schema, 64, 11));
+        assert_eq!(folder.manifest().training, record("model").training);
+        assert_eq!(folder.manifest().evaluation, record("model").evaluation);
+        assert!(folder.manifest().is_for(&Plant::reference()));
+        assert!(folder.golden().rows().len() >= 32);
+    }
+}
+
+#[test]
+fn every_runtime_reproduces_the_golden_outputs() {
+    let (_home, dir) = written(Schema::TenD);
+    let folder = ModelFolder::load(&dir).unwrap();
+    for runtime in Runtime::ALL {
+        match folder.actor(runtime) {
+            Ok(mut actor) => assert!(folder.golden().check(&mut actor).unwrap() <= TOLERANCE),
+            // ONNX Runtime is not everywhere; then the error tells how to get it.
+            Err(error) if runtime == Runtime::Ort && runtime.is_built() => {
+                assert!(error.to_string().contains("pip install onnxruntime"), "{error}");
+            }
+            Err(error) => assert!(!runtime.is_built() && error.to_string().contains("--features"), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_any_file_is_found_by_its_hash() {
+    for file in [SAFETENSORS, ONNX, GOLDEN] {
+        let (_home, dir) = written(Schema::TenD);
+        let mut bytes = fs::read(dir.join(file)).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(dir.join(file), bytes).unwrap();
+        assert!(matches!(ModelFolder::load(&dir), Err(ModelError::Hash { file: found, .. }) if found == file));
+    }
+}
+
+#[test]
+fn wrong_keys_are_named_with_what_was_expected_and_found() {
+    let cases = [
+        ("format = 1", "format = 2", "format: expected 1, found 2"),
+        ("memg-10d/1", "memg-10d/9", "unknown variant `memg-10d/9`"),
+        ("memg-3d/1", "memg-4d/1", "action_map: expected memg-3d/1, found memg-4d/1"),
+        ("input = 10", "input = 11", "shapes.input: expected 10, found 11"),
+        ("memg-10d/1", "memg-extended/1", "shapes.input: expected"),
+        ("[64, 64]", "[64, 32]", "shapes.hidden: expected [64, 64]"),
+        ("\"actor.onnx\" =", "\"../actor.onnx\" =", "plain file name"),
+        ("\"golden.csv\" =", "\"silver.csv\" =", "silver.csv"),
+        ("name = ", "nickname = ", "nickname"),
+    ];
+    for (from, to, expected) in cases {
+        let (_home, dir) = written(Schema::TenD);
+        edit(&dir, MANIFEST, from, to);
+        let error = refusal(&dir);
+        assert!(error.contains(expected), "{to}: {error}");
+    }
+}
+
+#[test]
+fn weights_that_do_not_compute_the_golden_outputs_are_refused_although_their_hash_is_right() {
+    let (_home, dir) = written(Schema::TenD);
+    replace(&dir, SAFETENSORS, &random(Schema::TenD, 64, 12).to_safetensors().unwrap());
+    assert!(refusal(&dir).starts_with("golden.csv: line 2: expected"), "{}", refusal(&dir));
+}
+
+#[test]
+fn an_actor_that_answers_nan_fails_the_golden_check() {
+    struct Broken;
+    impl Actor for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+        fn schema(&self) -> Schema {
+            Schema::TenD
+        }
+        fn infer(&mut self, _: &Observation) -> Result<Action, PolicyError> {
+            Ok(Action([f32::NAN, 0.0, 0.0]))
+        }
+    }
+    let golden = Golden::record(&mut Broken).unwrap();
+    assert!(golden.check(&mut Broken).is_err());
+}
+
+#[test]
+fn golden_rows_that_are_short_or_not_numbers_are_refused_by_line() {
+    for (from, to) in
+        [("\n0,0,", "\n0,"), ("\n0,0,", "\nNaN,0,"), ("\n0,0,", "\n0,zero,"), ("observation_0", "input_0")]
+    {
+        let (_home, dir) = written(Schema::TenD);
+        let text = fs::read_to_string(dir.join(GOLDEN)).unwrap().replacen(from, to, 1);
+        replace(&dir, GOLDEN, text.as_bytes());
+        let line = if from.starts_with('\n') { 2 } else { 1 };
+        assert!(matches!(ModelFolder::load(&dir), Err(ModelError::Golden { line: found, .. }) if found == line));
+    }
+}
+
+#[test]
+fn a_graph_of_another_schema_or_with_data_elsewhere_is_refused() {
+    let (_home, dir) = written(Schema::TenD);
+    replace(&dir, ONNX, &crate::policy::onnx::to_onnx(&random(Schema::Extended, 64, 11)));
+    assert_eq!(refusal(&dir), "actor.onnx: metadata schema: expected memg-10d/1, found memg-extended/1");
+    // ModelProto.graph.initializer with name "w" and data_location EXTERNAL.
+    replace(&dir, ONNX, &[0x3a, 7, 0x2a, 5, 0x42, 1, b'w', 0x70, 1]);
+    assert!(refusal(&dir).contains("\"w\" lies in another file"), "{}", refusal(&dir));
+}
+
+#[test]
+fn a_failed_reload_keeps_the_last_good_model() {
+    let (_home, dir) = written(Schema::TenD);
+    let spec = PolicySpec::Model { dir: dir.clone(), runtime: Runtime::Rust };
+    let mut policy = ReloadablePolicy::load(spec).unwrap();
+    fs::write(dir.join(SAFETENSORS), "damaged").unwrap();
+    assert!(matches!(policy.reload(), Err(ModelError::Hash { .. })));
+    assert_eq!(policy.name(), "model");
+    write_model(&dir, &random(Schema::TenD, 32, 1), &record("newer")).unwrap();
+    policy.reload().unwrap();
+    assert_eq!(policy.name(), "newer");
+}
+
+#[test]
+fn writing_over_a_model_leaves_no_other_folder_behind() {
+    let (home, dir) = written(Schema::TenD);
+    let with_slash = PathBuf::from(format!("{}/", dir.display()));
+    write_model(&with_slash, &random(Schema::TenD, 32, 1), &record("newer")).unwrap();
+    assert_eq!(ModelFolder::load(&dir).unwrap().manifest().name, "newer");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn rules_and_missing_folders_are_answered_without_a_panic() {
+    let rule = PolicySpec::Rule("rule".to_owned());
+    assert_eq!(load_policy(&rule).unwrap().name(), "rule");
+    let nowhere = PolicySpec::Model { dir: PathBuf::from("/nowhere"), runtime: Runtime::Rust };
+    let error = load_policy(&nowhere).err().unwrap();
+    assert!(error.to_string().contains("/nowhere/model.toml"), "{error}");
+}

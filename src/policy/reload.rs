@@ -1,0 +1,51 @@
+//! A policy that can be exchanged while it decides, and that stays as it is if the exchange fails.
+
+use super::{ModelError, PolicySpec, load_policy};
+use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
+
+/// The last good policy of a spec.
+pub struct ReloadablePolicy {
+    spec: PolicySpec,
+    current: Box<dyn Policy>,
+}
+
+impl std::fmt::Debug for ReloadablePolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ReloadablePolicy").field("spec", &self.spec).field("current", &self.current.name()).finish()
+    }
+}
+
+impl ReloadablePolicy {
+    /// Loads a policy for the first time.
+    ///
+    /// # Errors
+    /// There is no policy then; the caller falls back to a rule.
+    pub fn load(spec: PolicySpec) -> Result<Self, ModelError> {
+        let current = load_policy(&spec)?;
+        Ok(Self { spec, current })
+    }
+
+    /// Loads the spec again, with every check, and exchanges the policy if all is well.
+    ///
+    /// # Errors
+    /// What is wrong on disk; the policy that was there goes on deciding. The caller raises an alarm.
+    pub fn reload(&mut self) -> Result<(), ModelError> {
+        self.current = load_policy(&self.spec)?;
+        Ok(())
+    }
+
+    /// What is loaded.
+    #[must_use]
+    pub const fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+}
+
+impl Policy for ReloadablePolicy {
+    fn name(&self) -> &str {
+        self.current.name()
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        self.current.act(input)
+    }
+}
