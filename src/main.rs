@@ -1,3 +1,5 @@
 //! The `gateway` binary: see `gateway --help`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    memg_gateway::cli::main()
+}

@@ -18,7 +18,7 @@ use crate::control::cycle::{Chain, ControlConfig, ControlState};
 use crate::control::journal::{Header, Journal};
 use crate::control::restore::restore;
 use crate::plant_io::{modbus, mqtt};
-use crate::policy::{ModelFolder, PolicySpec, load_policy};
+use crate::policy::{PolicySpec, load_policy, model};
 use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
 use engine::{Engine, Wires};
@@ -105,7 +105,8 @@ fn chain(spec: &PolicySpec) -> Chain {
             None
         }
     };
-    Chain { policy, model: model_hash(spec), rule: GoodRule }
+    let model = if policy.is_some() { model_hash(spec) } else { "none".to_owned() };
+    Chain { policy, model, rule: GoodRule }
 }
 
 /// What identifies a policy in journals: the hash of its weights, or the rule's name.
@@ -113,7 +114,10 @@ fn chain(spec: &PolicySpec) -> Chain {
 pub fn model_hash(spec: &PolicySpec) -> String {
     match spec {
         PolicySpec::Rule(name) => name.clone(),
-        PolicySpec::Model { dir, .. } => ModelFolder::load(dir).map_or_else(|_| "none".into(), |folder| folder.hash().to_owned()),
+        // The manifest names the hash of every other file, and loading has checked them.
+        PolicySpec::Model { dir, .. } => {
+            std::fs::read(dir.join(model::MANIFEST)).map_or_else(|_| "none".into(), |bytes| model::sha256_hex(&bytes))
+        }
     }
 }
 

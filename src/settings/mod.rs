@@ -11,6 +11,7 @@ mod points;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};
+pub use plant::read_site;
 pub use points::PointMap;
 
 use crate::plant_io::device::{self, Device, RawDevice};

@@ -1,0 +1,145 @@
+//! `gateway check`
+
+use super::{log_to_stderr, refuse};
+use crate::plant_io::device::Device;
+use crate::plant_io::modbus::{plan, probe};
+use crate::settings::{self, Settings};
+use anyhow::Result;
+use memg_core::plant_state::Signal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Check a configuration: read plan, where each number of the observation comes from, every register that can be
+/// written. Opens no port unless --probe is given.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(default_value = "config/gateway.toml")]
+    config: PathBuf,
+    /// Connect and read every point once (writes nothing)
+    #[arg(long)]
+    probe: bool,
+}
+
+pub(super) fn main(args: &Args) -> Result<ExitCode> {
+    log_to_stderr("warn");
+    let settings = match settings::load(&args.config, "", &[]) {
+        Ok(settings) => settings,
+        Err(problems) => return Ok(refuse(&problems)),
+    };
+    println!("{}: correct. Site {}, {}.", args.config.display(), settings.site, kind(&settings));
+    observation(&settings);
+    for device in &settings.devices {
+        read_plan(device);
+    }
+    writes(&settings);
+    if args.probe { probe_all(&settings) } else { Ok(ExitCode::SUCCESS) }
+}
+
+fn kind(settings: &Settings) -> &'static str {
+    match (&settings.demo, settings.simulated) {
+        (Some(_), _) => "the built-in virtual plant (its devices appear when it starts)",
+        (None, true) => "simulated, armed by itself",
+        (None, false) => "a real plant: starts in shadow, written only after arming",
+    }
+}
+
+/// The ten numbers and their sources.
+const OBSERVATION: [(&str, Signal); 7] = [
+    ("0 PV / 60", Signal::PvKw),
+    ("1 wind / 40", Signal::WindKw),
+    ("2 electric load / 100", Signal::ElectricLoadKw),
+    ("3 heat load / 150", Signal::HeatLoadKw),
+    ("4 SoC", Signal::Soc),
+    ("5 CHP on", Signal::ChpOn),
+    ("6 import price / 0.3", Signal::ImportPriceEurPerKwh),
+];
+
+fn observation(settings: &Settings) {
+    if settings.demo.is_some() {
+        return;
+    }
+    println!("\nObservation");
+    for (name, signal) in OBSERVATION {
+        let source = settings.points.signals.get(&signal).map_or_else(|| fallback(signal), |(_, origin)| origin.clone());
+        println!("  {name:<22} {:<26} {source}", signal.name());
+    }
+    println!("  {:<22} {:<26} the site's clock", "7, 8, 9 hour", "");
+    println!("\nOther signals");
+    for (signal, (_, origin)) in &settings.points.signals {
+        if !OBSERVATION.iter().any(|(_, known)| known == signal) {
+            println!("  {:<26} {origin}", signal.name());
+        }
+    }
+}
+
+fn fallback(signal: Signal) -> String {
+    match signal {
+        Signal::ChpOn => "not measured: as last commanded".into(),
+        Signal::ImportPriceEurPerKwh => "not measured: 0 EUR/kWh".into(),
+        _ => "not measured".into(),
+    }
+}
+
+fn read_plan(device: &Device) {
+    let blocks = plan::blocks(device);
+    let cost = plan::cost(&blocks);
+    println!(
+        "\nDevice {} ({}): {} blocks, {:.1} polls/s, {:.0} bytes/s",
+        device.name, device.transport, cost.blocks, cost.polls_per_s, cost.bytes_per_s
+    );
+    for block in &blocks {
+        let names: Vec<&str> = block.points.iter().filter_map(|i| Some(device.points.get(*i)?.name.as_str())).collect();
+        println!(
+            "  unit {:>3} {:?} {:>5} +{:<3} every {:>6.2} s, {:>3} bytes: {}",
+            block.unit_id,
+            block.table,
+            block.start,
+            block.count,
+            block.poll.as_secs_f64(),
+            block.bytes(),
+            names.join(", ")
+        );
+    }
+}
+
+fn writes(settings: &Settings) {
+    println!("\nRegisters that can be written");
+    let mut none = true;
+    for device in &settings.devices {
+        for written in device.written() {
+            let Some(point) = device.points.get(written.point) else { continue };
+            let Some(owner) = device.points.get(written.of) else { continue };
+            let rule = owner.write.as_ref();
+            let what = match (written.fixed, rule) {
+                (Some(value), _) => format!("fixed {value} with {}", owner.name),
+                (None, Some(rule)) => format!("{:?} from {} to {}", rule.output, rule.range.0, rule.range.1),
+                (None, None) => continue,
+            };
+            println!("  {} unit {} {:?} {:>5} {:<24} {what}", device.name, device.unit_of(written.point), point.table, point.address, point.name);
+            none = false;
+        }
+    }
+    if none {
+        println!("  none");
+    }
+}
+
+fn probe_all(settings: &Settings) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut failed = 0;
+    for device in &settings.devices {
+        println!("\nProbe of {} ({})", device.name, device.transport);
+        for result in runtime.block_on(probe::probe(device)) {
+            let Some(point) = device.points.get(result.point) else { continue };
+            let bad = !matches!(result.value, probe::ProbeValue::Value(_) | probe::ProbeValue::Text(_));
+            failed += usize::from(bad);
+            println!("  {:<28} {:<40} {:04x?}", point.name, result.value.to_string(), result.cells);
+        }
+    }
+    if failed > 0 {
+        eprintln!("{failed} points could not be read.");
+        return Ok(ExitCode::FAILURE);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,127 @@
+//! `gateway evaluate`
+
+use super::{EXIT_CONFIGURATION, log_to_stderr};
+use crate::evaluate::{Evaluation, evaluate, trace};
+use crate::policy::{PolicySpec, Runtime, load_policy};
+use crate::settings::read_site;
+use anyhow::{Context, Result};
+use memg_core::equipment::Plant;
+use memg_core::profile::Profile;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Step the environment over a profile's days and print what the policy costs.
+///
+/// Gaps between days start a new block; each block starts at SoC 0.5, CHP off and free to start, battery at 0, and is
+/// corrected for the energy left in the battery.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A rule: idle, seed or rule
+    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
+    policy: Option<String>,
+    /// A model folder
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Profile with the columns of config/profiles/site-a-2016.csv
+    #[arg(long, value_name = "CSV")]
+    profile: PathBuf,
+    /// Site file (default: the reference plant)
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+    /// Write one row a step
+    #[arg(long, value_name = "CSV")]
+    trace: Option<PathBuf>,
+    /// Longest block, days
+    #[arg(long, value_name = "N")]
+    block_days: Option<usize>,
+    /// Only these days of each month, such as 20-24
+    #[arg(long, value_name = "FROM-TO")]
+    month_days: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args) -> Result<ExitCode> {
+    log_to_stderr("warn");
+    let plant = match &args.site {
+        None => Plant::reference(),
+        Some(path) => match read_site(path) {
+            Ok(plant) => plant,
+            Err(problems) => return Ok(super::refuse(&problems)),
+        },
+    };
+    let profile = match read_profile(args, &plant)? {
+        Ok(profile) => Arc::new(profile),
+        Err(message) => {
+            eprintln!("error: {message}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    let mut policy = load_policy(&spec(args))?;
+    let mut out = args.trace.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string())).transpose()?.map(BufWriter::new);
+    if let Some(out) = &mut out {
+        writeln!(out, "{}", trace::HEADER)?;
+    }
+    let mut failed = None;
+    let found = evaluate(plant, &profile, args.block_days, policy.as_mut(), |step| {
+        if let Some(out) = &mut out
+            && let Err(error) = trace::write_row(out, &plant, step)
+        {
+            failed.get_or_insert(error);
+        }
+    })?;
+    if let Some(error) = failed {
+        return Err(error).context("the trace could not be written");
+    }
+    if let Some(mut out) = out {
+        out.flush().context("the trace could not be written")?;
+    }
+    print(&found, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn spec(args: &Args) -> PolicySpec {
+    match (&args.model, &args.policy) {
+        (Some(dir), _) => PolicySpec::Model { dir: dir.clone(), runtime: Runtime::default() },
+        (None, name) => PolicySpec::Rule(name.clone().unwrap_or_default()),
+    }
+}
+
+fn read_profile(args: &Args, plant: &Plant) -> Result<Result<Profile, String>> {
+    let name = args.profile.display().to_string();
+    let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
+    let profile = match Profile::parse_csv(&text, plant.step_h()) {
+        Ok(profile) => profile,
+        Err(error) => return Ok(Err(format!("{name}: {error}"))),
+    };
+    let Some(days) = &args.month_days else { return Ok(Ok(profile)) };
+    let Some((from, to)) = days.split_once('-').and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?)))
+    else {
+        return Ok(Err(format!("--month-days: expected FROM-TO such as 20-24, found {days:?}")));
+    };
+    let rows: Vec<_> = profile.rows().iter().filter(|row| (from..=to).contains(&row.time.date().2)).copied().collect();
+    if rows.is_empty() {
+        return Ok(Err(format!("--month-days: no day of {name} is among {days}")));
+    }
+    Ok(Ok(Profile::from_rows(rows)))
+}
+
+fn print(found: &Evaluation, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(found)?);
+        return Ok(());
+    }
+    println!("policy               {}", found.policy);
+    println!("days, blocks         {}, {}", found.days, found.blocks);
+    println!("cost                 {:.2} EUR a day", found.cost_eur_per_day);
+    println!("CVaR95 of cost       {:.2} EUR a day", found.cvar95_cost);
+    println!("violations           {} ({} requested, before the filter)", found.violations, found.violations_requested);
+    println!("relaxations          {}", serde_json::to_string(&found.relaxations)?);
+    println!("CHP starts           {}", found.starts);
+    println!("curtailed, unserved  {:.1} kWh, {:.1} kWh", found.curtailed_kwh, found.unserved_kwh);
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! `gateway replay` and `gateway explain`
+
+use super::log_to_stderr;
+use crate::control::explain::explain;
+use crate::control::replay::replay;
+use crate::daemon::chain_of;
+use anyhow::{Context, Result, bail};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Decide every cycle of a journal again and compare bit for bit. The first difference ends with status 1.
+#[derive(Debug, clap::Args)]
+pub(super) struct ReplayArgs {
+    /// Journal file
+    journal: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn replay_main(args: &ReplayArgs) -> Result<ExitCode> {
+    log_to_stderr("warn");
+    let found = replay(&args.journal, chain_of).context("the replay stopped")?;
+    if args.json {
+        println!("{}", serde_json::to_string(&found)?);
+    } else {
+        println!("{} cycles in {} runs decided again: identical.", found.cycles, found.runs);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Say in plain words why the set-points of a cycle were sent.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// Journal file
+    journal: PathBuf,
+    /// Number of the cycle
+    cycle: u64,
+}
+
+pub(super) fn explain_main(args: &ExplainArgs) -> Result<ExitCode> {
+    log_to_stderr("warn");
+    let Some(text) = explain(&args.journal, args.cycle)? else {
+        bail!("{} has no cycle {}", args.journal.display(), args.cycle);
+    };
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,118 @@
+//! The command line: what each command is called, takes and returns. The work is done elsewhere.
+//!
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written).
+
+mod check;
+mod evaluate;
+mod journal;
+mod live;
+mod plant;
+mod run;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Exit status for a wrong configuration (`EX_USAGE` of sysexits.h).
+pub const EXIT_CONFIGURATION: u8 = 64;
+
+/// Energy management of a microgrid: a learned policy behind a safety filter.
+///
+/// `gateway run` alone shows a virtual plant under control. At a real plant: write a configuration, `gateway check` it,
+/// `gateway check --probe` reads every point once, `gateway run` it in shadow, then arm it.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Control a plant (without a configuration of its own: the demonstration in config/gateway.toml)
+    Run(run::Args),
+    /// Simulate a plant behind Modbus TCP servers on the loopback interface
+    Plant(plant::Args),
+    /// Check a configuration and show what it means; opens nothing unless --probe is given
+    Check(check::Args),
+    /// Judge a policy on a profile
+    Evaluate(evaluate::Args),
+    /// Decide every cycle of a journal again, bit for bit
+    Replay(journal::ReplayArgs),
+    /// Say in plain words why a set-point was sent
+    Explain(journal::ExplainArgs),
+}
+
+/// Parses the command line and carries it out.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match cli.command {
+        Command::Run(args) => run::main(&args),
+        Command::Plant(args) => plant::main(&args),
+        Command::Check(args) => check::main(&args),
+        Command::Evaluate(args) => evaluate::main(&args),
+        Command::Replay(args) => journal::replay_main(&args),
+        Command::Explain(args) => journal::explain_main(&args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// A duration on the command line: `90s`, `15m`, `24h`, `7d`, or plain seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("expected a duration such as 90s, 15m, 24h or 7d, found {text:?}");
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        'd' => 86_400.0,
+        _ if unit.is_ascii_digit() => 1.0,
+        _ => return Err(wrong()),
+    };
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let value: f64 = number.parse().map_err(|_| wrong())?;
+    let total = value * seconds;
+    if total.is_finite() && (0.0..=1e10).contains(&total) { Ok(Duration::from_secs_f64(total)) } else { Err(wrong()) }
+}
+
+/// Prints configuration problems, one a line.
+pub(crate) fn refuse(problems: &[crate::plant_io::problem::Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("error: {problem}");
+    }
+    let count = problems.len();
+    eprintln!("{count} problem{} in the configuration; nothing was opened.", if count == 1 { "" } else { "s" });
+    ExitCode::from(EXIT_CONFIGURATION)
+}
+
+/// Log lines go to stderr; `RUST_LOG` chooses what is seen.
+pub(crate) fn log_to_stderr(default: &str) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_unit() {
+        for (text, seconds) in [("90s", 90.0), ("15m", 900.0), ("24h", 86_400.0), ("1.5h", 5400.0), ("7d", 604_800.0), ("30", 30.0)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for bad in ["", "h", "-1h", "1y", "NaNh", "1e99d"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,83 @@
+//! `gateway plant`
+
+use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
+use crate::virtual_plant::{Options, VirtualPlant};
+use anyhow::{Context, Result};
+use memg_core::equipment::Plant;
+use memg_core::profile::Profile;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Simulate a plant: battery, CHP, meters, PV and wind behind Modbus TCP servers. Prints the [[device]] tables that a
+/// gateway needs to reach it, then runs until Ctrl-C.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Profile with the columns of config/profiles/site-a-2016.csv
+    #[arg(long, value_name = "CSV", default_value = "config/profiles/site-a-2016.csv")]
+    profile: PathBuf,
+    /// First port; the devices take it and the following (default: chosen by the system)
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Plant seconds per second
+    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    speed: f64,
+    /// Measurement noise: 0 none, 1 as usual meters have
+    #[arg(long, default_value_t = 0.0)]
+    noise: f64,
+    /// Seed of the noise
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Fault such as battery:no_answer@60+30 (device:kind@from+length, seconds); may be repeated
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// Wall time to run (default: until Ctrl-C)
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Print the final state as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args) -> Result<ExitCode> {
+    log_to_stderr("info");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
+    runtime.block_on(go(args))
+}
+
+async fn go(args: &Args) -> Result<ExitCode> {
+    let plant = Plant::reference();
+    let name = args.profile.display().to_string();
+    let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
+    let profile = match Profile::parse_csv(&text, plant.step_h()) {
+        Ok(profile) => Arc::new(profile),
+        Err(error) => {
+            eprintln!("error: {name}: {error}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    let faults = args.fault.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
+    let (speed, noise, seed, first_port) = (args.speed, args.noise, args.seed, args.port);
+    let options = Options { speed, noise, seed, first_port, faults, ..Options::default() };
+    let plant = VirtualPlant::start(plant, profile, options).await?;
+    if !args.json {
+        print!("{}", plant.device_tables());
+    }
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = wait(args.duration) => {}
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&plant.snapshot())?);
+    }
+    plant.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}

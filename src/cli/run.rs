@@ -1,0 +1,127 @@
+//! `gateway run`
+
+use super::{live, log_to_stderr, parse_duration, refuse};
+use crate::control::account::Summary;
+use crate::daemon::view::View;
+use crate::daemon::{self, Demo, RunOptions};
+use crate::settings::{self, Override, Settings};
+use anyhow::{Context, Result};
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Control a plant until the time is over or Ctrl-C. Ends with a summary.
+///
+/// A real plant starts in shadow: set-points are computed and journaled, none is written before an operator arms the
+/// gateway. A simulated plant is armed by itself.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file
+    #[arg(default_value = "config/gateway.toml")]
+    config: PathBuf,
+    /// Plant time to run, such as 24h (default: until Ctrl-C)
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+    /// Plant seconds per second; simulated plants only
+    #[arg(long, value_name = "X")]
+    speed: Option<f64>,
+    /// Journal file
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
+    /// Faults of the demonstration's plant, such as battery:no_answer@60+30 (device:kind@from+length in seconds)
+    #[arg(long, value_name = "FAULT")]
+    fault: Vec<String>,
+    /// Print the summary as JSON, and no live view
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn main(args: &Args) -> Result<ExitCode> {
+    let live = !args.json && std::io::stdout().is_terminal();
+    log_to_stderr(if live { "off" } else { "info,rumqttd=off" });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
+    runtime.block_on(go(args, live))
+}
+
+async fn go(args: &Args, live: bool) -> Result<ExitCode> {
+    let settings = match settings::load(&args.config, "", &overrides(args)) {
+        Ok(settings) => settings,
+        Err(problems) => return Ok(refuse(&problems)),
+    };
+    let (settings, demo) = match with_demo(args, settings).await? {
+        Ok(ready) => ready,
+        Err(refused) => return Ok(refused),
+    };
+    let (stop_in, stop) = watch::channel(false);
+    let (view_in, view) = watch::channel(View::default());
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        let _ = stop_in.send(true);
+        // A second Ctrl-C must not be swallowed if something hangs; the sender stays alive until then.
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+    let shown = tokio::spawn(live::show(view, live.then(|| settings.site.clone()), args.json));
+    let summary = daemon::run(settings, demo, RunOptions { duration: args.duration, stop, view: view_in }).await;
+    let _ = shown.await;
+    print(&summary?, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn overrides(args: &Args) -> Vec<Override> {
+    let speed = args.speed.map(|speed| Override { key: "control.speed", value: speed.to_string() });
+    let journal = args.journal.as_ref().map(|path| Override { key: "journal.path", value: path.display().to_string() });
+    speed.into_iter().chain(journal).collect()
+}
+
+/// Starts the demonstration's plant, if there is one, and reads the configuration again with its addresses.
+async fn with_demo(args: &Args, settings: Settings) -> Result<Result<(Settings, Option<Demo>), ExitCode>> {
+    let Some(wanted) = &settings.demo else { return Ok(Ok((settings, None))) };
+    let demo = Demo::start(wanted, settings.plant, settings.control.speed, &settings.site, &args.fault)
+        .await
+        .context("the demonstration's plant does not start")?;
+    match settings::load(&args.config, &demo.tables, &overrides(args)) {
+        Ok(settings) => Ok(Ok((settings, Some(demo)))),
+        Err(problems) => Ok(Err(refuse(&problems))),
+    }
+}
+
+async fn wait_for_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+fn print(summary: &Summary, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(summary)?);
+        return Ok(());
+    }
+    let s = summary;
+    println!("{:.2} h of plant time in {} cycles, {} policy steps, {} writes", s.plant_hours, s.cycles, s.policy_steps, s.writes);
+    println!("cost           {:>10.2} EUR, {} CHP starts", s.cost_eur, s.chp_starts);
+    println!("grid           {:>10.1} kWh in, {:.1} kWh out", s.energy.grid_import_kwh, s.energy.grid_export_kwh);
+    println!("battery        {:>10.1} kWh in, {:.1} kWh out", s.energy.battery_charge_kwh, s.energy.battery_discharge_kwh);
+    println!("PV, wind, CHP  {:>10.1} kWh, {:.1} kWh, {:.1} kWh", s.energy.pv_kwh, s.energy.wind_kwh, s.energy.chp_kwh);
+    println!("load, heat     {:>10.1} kWh, {:.1} kWh", s.energy.load_kwh, s.energy.heat_kwh);
+    let rules: Vec<String> = s.interventions.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+    println!("interventions  {}", if rules.is_empty() { "none".into() } else { rules.join(", ") });
+    println!("relaxations    {}", serde_json::to_string(&s.relaxations)?);
+    println!("mode changes   {}, at the end {}", s.mode_changes, s.mode.map_or("init", |mode| mode.name()));
+    println!(
+        "timing         {} slips, cycle lateness p99 {:.2} ms, oldest input {:.2} s",
+        s.slips, s.tick_lateness_p99_ms, s.worst_input_age_s
+    );
+    Ok(())
+}
