@@ -39,14 +39,37 @@ pub struct Dispatch {
     pub voltage: PerUnit,
 }
 
+/// Powers at which equipment runs, wherever they came from. For simulations of a plant; nothing here is writable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// Battery power, + = charging.
+    pub battery: Watts,
+    /// CHP electric power; 0 when off.
+    pub chp: Watts,
+    /// Cap on PV plus wind; `None` = produce what is available.
+    pub renewable_limit: Option<Watts>,
+}
+
+impl From<&SafeSetpoints> for Running {
+    fn from(safe: &SafeSetpoints) -> Self {
+        Self { battery: safe.battery(), chp: safe.chp(), renewable_limit: safe.renewable_limit() }
+    }
+}
+
 impl Dispatch {
     /// Solves both balances for set-points that are applied exactly. Load is shed only beyond the import limit.
     #[must_use]
     pub fn solve(plant: &Plant, situation: &Situation, safe: &SafeSetpoints) -> Self {
-        let (battery, chp) = (safe.battery().kilowatts(), safe.chp().kilowatts());
+        Self::of(plant, situation, &safe.into())
+    }
+
+    /// The same for powers that a simulated plant runs at.
+    #[must_use]
+    pub fn of(plant: &Plant, situation: &Situation, running: &Running) -> Self {
+        let (battery, chp) = (running.battery.kilowatts(), running.chp.kilowatts());
         let renewables = situation.renewables();
-        let curtailed = safe
-            .renewable_limit()
+        let curtailed = running
+            .renewable_limit
             .map_or(Kilowatts::ZERO, |limit| (renewables - limit.kilowatts()).max(Kilowatts::ZERO));
         let demand = situation.net_load() + curtailed + battery - chp;
         let unserved = unserved(plant, demand, situation.electric_load);

@@ -209,7 +209,10 @@ impl MemgEnv {
     /// The policy's own; the environment is unchanged.
     pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<Step>, PolicyError> {
         let (situation, outlook) = (self.situation(), self.outlook());
-        let request = decide::request(&self.filter, &situation, &self.memory, &outlook, policy)?;
+        // As in `decide::step`: rules look at ramps, and those count from the latest set-points.
+        let mut memory = self.memory;
+        memory.begin_step();
+        let request = decide::request(&self.filter, &situation, &memory, &outlook, policy)?;
         Ok(self.step_request(request))
     }
 

@@ -1,0 +1,246 @@
+//! `memg_ems`: the controller as a model. Measurements in, set-points that passed the safety filter out.
+//!
+//! Decides at `start + k * sample_time`, at the *beginning* of the communication step that contains the instant, with the
+//! inputs set before that step; set-points hold until the next instant. It calls [`decide::step`], like every other
+//! master, so that one day gives the same set-points everywhere.
+
+mod policy;
+mod table;
+
+pub use table::*;
+
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::limits;
+use crate::resources::Resources;
+use crate::variable::{Store, Value};
+use memg_core::action::Action;
+use memg_core::constraint::Rule;
+use memg_core::decide::{self, Decision};
+use memg_core::dispatch::curtailed;
+use memg_core::equipment::Plant;
+use memg_core::extended::Outlook;
+use memg_core::measurement::Measurement;
+use memg_core::memory::ControlMemory;
+use memg_core::plant_state::{PlantState, Signal};
+use memg_core::policy::Policy;
+use memg_core::rules::GoodRule;
+use memg_core::safety::{Relaxation, SafetyFilter};
+use memg_core::situation::Situation;
+use memg_core::units::{Kilowatts, Watts};
+use serde::{Deserialize, Serialize};
+
+/// Bits of `safety_reasons`, lowest first. Published: append, never reorder.
+pub const RULE_BITS: [Rule; 18] = [
+    Rule::BatteryRating,
+    Rule::SocBand,
+    Rule::GridImport,
+    Rule::GridExport,
+    Rule::Voltage,
+    Rule::ChpRating,
+    Rule::ChpMinimumTime,
+    Rule::ChpStartStop,
+    Rule::ChpRamp,
+    Rule::BatteryRamp,
+    Rule::FrequencyBand,
+    Rule::FrequencyDroop,
+    Rule::Balance,
+    Rule::Curtailment,
+    Rule::NegativePrice,
+    Rule::NotANumber,
+    Rule::Shedding,
+    Rule::SafeStop,
+];
+
+/// The `status` output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Auto = 1,
+    Fallback = 2,
+    Disabled = 3,
+    SafeStop = 4,
+}
+
+/// What the controller remembers between steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    control: ControlMemory,
+    /// The last decision was the controller's; otherwise the next one starts from measured powers.
+    in_charge: bool,
+}
+
+impl Memory {
+    const AT_REST: Self = Self { control: ControlMemory::at_rest(), in_charge: false };
+}
+
+/// What initialization made of the parameters.
+struct Ready {
+    filter: SafetyFilter,
+    policy: Box<dyn Policy>,
+}
+
+/// The controller.
+pub struct Ems {
+    ready: Option<Ready>,
+    memory: Memory,
+}
+
+impl Ems {
+    /// A controller before initialization.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { ready: None, memory: Memory::AT_REST }
+    }
+
+    /// What it remembers.
+    #[must_use]
+    pub const fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Replaces what it remembers.
+    pub const fn restore(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// Reads the parameters and loads the weights.
+    ///
+    /// # Errors
+    /// The parameter that is wrong, or the file that cannot be read.
+    pub fn initialise(&mut self, store: &Store, resources: &Resources) -> Result<(), Fault> {
+        let plant = limits::plant(store).map_err(Fault::error)?;
+        let policy = policy::load(store, resources).map_err(Fault::error)?;
+        self.ready = Some(Ready { filter: SafetyFilter::new(plant), policy });
+        self.memory = Memory::AT_REST;
+        Ok(())
+    }
+
+    /// Moves to the end of a communication step, deciding at every sampling instant on the way.
+    ///
+    /// # Errors
+    /// An input is not a number; nothing has been decided then.
+    pub fn advance(&mut self, store: &mut Store, clock: &mut Clock, until: f64) -> Result<Option<String>, Fault> {
+        let mut warning = None;
+        while let Some(instant) = clock.due(until) {
+            warning = self.decide(store, instant)?.or(warning);
+            clock.tick();
+        }
+        Ok(warning)
+    }
+
+    fn decide(&mut self, store: &mut Store, instant: f64) -> Result<Option<String>, Fault> {
+        let ready = self.ready.as_mut().ok_or_else(|| Fault::error("the controller is not initialized"))?;
+        let plant = *ready.filter.plant();
+        let state = plant_state(store, instant);
+        if !store.boolean(ENABLE) {
+            self.memory.in_charge = false;
+            follow(store, &plant);
+            return Ok(None);
+        }
+        let situation = Situation::from_plant_state(&state, &plant).map_err(|e| Fault::error(e.to_string()))?;
+        if !self.memory.in_charge {
+            self.memory = Memory { control: measured(store), in_charge: true };
+        }
+        let memory = &mut self.memory.control;
+        let outlook = Outlook::default();
+        let asked = decide::step(&ready.filter, &situation, memory, &outlook, ready.policy.as_mut());
+        let (decision, warning) = match asked {
+            Ok(decision) => (decision, None),
+            Err(error) => {
+                let decision = decide::step(&ready.filter, &situation, memory, &outlook, &mut GoodRule)
+                    .map_err(|e| Fault::error(e.to_string()))?;
+                (decision, Some(format!("the rule stands in for the network: {error}")))
+            }
+        };
+        memory.elapse(plant.step_ms());
+        let status = if decision.verdict.relaxation == Relaxation::SafeStop {
+            Status::SafeStop
+        } else if warning.is_some() {
+            Status::Fallback
+        } else {
+            Status::Auto
+        };
+        publish(store, &plant, &situation, &decision, status);
+        Ok(warning)
+    }
+}
+
+impl Default for Ems {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The inputs as measurements. They are finite: [`crate::instance::Instance`] has checked them.
+fn plant_state(store: &Store, instant: f64) -> PlantState {
+    let image = |signal: Signal| {
+        let reference = MEASUREMENTS.iter().find(|(_, s)| *s == signal).map(|(reference, _)| *reference);
+        match reference {
+            Some(CHP_ON) => Measurement::good(f64::from(u8::from(store.boolean(CHP_ON)))),
+            Some(reference) => Measurement::good(store.real(reference)),
+            None => Measurement::never(),
+        }
+    };
+    let hour = (store.real(HOUR_START) + instant / 3600.0).rem_euclid(24.0);
+    PlantState::from_image(image, hour)
+}
+
+/// Bumpless entry: ramps count from the measured powers.
+fn measured(store: &Store) -> ControlMemory {
+    let on = store.boolean(CHP_ON);
+    let chp = if on { Watts::nearest(Kilowatts::new(store.real(P_CHP))) } else { Watts::ZERO };
+    let battery = Watts::nearest(Kilowatts::new(store.real(P_BATTERY)));
+    ControlMemory::from_measured(battery, chp, on, ControlMemory::at_rest().chp_in_state_ms)
+}
+
+/// Disabled: battery at rest, CHP as measured, nothing curtailed.
+fn follow(store: &mut Store, plant: &Plant) {
+    let on = store.boolean(CHP_ON);
+    let chp = if on { store.real(P_CHP) } else { 0.0 };
+    store.put(P_BATTERY_SET, Value::Real(0.0));
+    store.put(P_CHP_SET, Value::Real(chp));
+    store.put(CHP_ON_SET, Value::Boolean(on));
+    store.put(P_RENEWABLE_MAX, Value::Real(rated_renewables(plant)));
+    store.put(P_CURTAILED, Value::Real(0.0));
+    store.put(SAFETY_ACTIVE, Value::Boolean(false));
+    store.put(SAFETY_REASONS, Value::Integer(0));
+    store.put(RELAXATION, Value::Integer(0));
+    store.put(STATUS, Value::Integer(Status::Disabled as i32));
+    for reference in ACTION {
+        store.put(reference, Value::Real(0.0));
+    }
+}
+
+fn publish(store: &mut Store, plant: &Plant, situation: &Situation, decision: &Decision, status: Status) {
+    let (safe, verdict) = (&decision.verdict.safe, &decision.verdict);
+    let cap = safe.renewable_limit().map_or(rated_renewables(plant), |limit| limit.kilowatts().get());
+    let reasons = verdict.interventions.iter().fold(0, |bits, i| bits | bit(i.rule));
+    store.put(P_BATTERY_SET, Value::Real(safe.battery().kilowatts().get()));
+    store.put(P_CHP_SET, Value::Real(safe.chp().kilowatts().get()));
+    store.put(CHP_ON_SET, Value::Boolean(safe.chp_on()));
+    store.put(P_RENEWABLE_MAX, Value::Real(cap));
+    store.put(P_CURTAILED, Value::Real(curtailed(safe, situation.renewables()).kilowatts().get()));
+    store.put(SAFETY_ACTIVE, Value::Boolean(!verdict.interventions.is_empty()));
+    store.put(SAFETY_REASONS, Value::Integer(reasons));
+    store.put(RELAXATION, Value::Integer(i32::from(verdict.relaxation.stage())));
+    store.put(STATUS, Value::Integer(status as i32));
+    for (reference, value) in ACTION.into_iter().zip(action(plant, situation, decision).0) {
+        store.put(reference, Value::Real(f64::from(value)));
+    }
+}
+
+/// The network's action; a rule has none of its own, so the one that would request the same stands for it.
+fn action(plant: &Plant, situation: &Situation, decision: &Decision) -> Action {
+    let wish = &decision.request.setpoints;
+    let balance = situation.net_load() + wish.battery - wish.chp;
+    decision.request.action.unwrap_or_else(|| Action::requesting(wish, balance, plant))
+}
+
+const fn rated_renewables(plant: &Plant) -> f64 {
+    let rated = &plant.parameters().exogenous;
+    rated.pv_kw_nom + rated.wind_kw_nom
+}
+
+fn bit(rule: Rule) -> i32 {
+    RULE_BITS.iter().position(|known| *known == rule).map_or(0, |index| 1 << index)
+}

@@ -1,0 +1,124 @@
+//! The controller's variables.
+
+use crate::limits;
+use crate::variable::{Unit, Value, Variable, variables};
+use memg_core::equipment::PlantParameters;
+use memg_core::plant_state::Signal;
+
+/// The controller decides; otherwise its outputs follow the measurements.
+pub const ENABLE: u32 = 20;
+/// Measured battery power.
+pub const P_BATTERY: u32 = 10;
+/// Measured CHP power.
+pub const P_CHP: u32 = 11;
+/// Measured CHP state.
+pub const CHP_ON: u32 = 12;
+
+/// Inputs that are measurements, and the signals they are.
+pub const MEASUREMENTS: [(u32, Signal); 14] = [
+    (0, Signal::PvKw),
+    (1, Signal::WindKw),
+    (2, Signal::ElectricLoadKw),
+    (3, Signal::HeatLoadKw),
+    (4, Signal::Soc),
+    (5, Signal::ImportPriceEurPerKwh),
+    (6, Signal::ExportPriceEurPerKwh),
+    (7, Signal::GridVoltagePu),
+    (8, Signal::FrequencyHz),
+    (P_BATTERY, Signal::BatteryKw),
+    (P_CHP, Signal::ChpKw),
+    (CHP_ON, Signal::ChpOn),
+    (13, Signal::GridKw),
+    (14, Signal::GridKvar),
+];
+
+/// Battery set-point.
+pub const P_BATTERY_SET: u32 = 100;
+/// CHP set-point.
+pub const P_CHP_SET: u32 = 101;
+/// CHP state wanted.
+pub const CHP_ON_SET: u32 = 102;
+/// Cap on PV plus wind.
+pub const P_RENEWABLE_MAX: u32 = 103;
+/// Curtailment planned.
+pub const P_CURTAILED: u32 = 104;
+/// The filter changed the request.
+pub const SAFETY_ACTIVE: u32 = 110;
+/// Which rules did.
+pub const SAFETY_REASONS: u32 = 111;
+/// How far rules had to yield.
+pub const RELAXATION: u32 = 112;
+/// Who decided.
+pub const STATUS: u32 = 113;
+/// The three raw actions.
+pub const ACTION: [u32; 3] = [120, 121, 122];
+
+/// Which policy decides.
+pub const POLICY: u32 = 210;
+/// File with the weights.
+pub const MODEL_FILE: u32 = 211;
+/// Local time at time 0.
+pub const HOUR_START: u32 = 212;
+
+/// The table. `policy` is the start value of the parameter of that name.
+#[must_use]
+pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
+    let mut rows = limits::variables(plant);
+    rows.extend(measurements(plant));
+    rows.extend(set_points(plant));
+    rows.extend(explanations());
+    rows.extend(variables! { Parameter:
+        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; rule, seed or idle = the rule of that name";
+        211 "model_file" None, Value::Text("actor.safetensors".to_owned()), "Weights of the network, a file in the resources or an absolute path";
+        212 "hour_start" Some(Unit::Hour), Value::Real(0.0), "Site's local time of day at time 0, in hours";
+    });
+    rows
+}
+
+fn measurements(plant: &PlantParameters) -> Vec<Variable> {
+    let real = Value::Real;
+    variables! { Input:
+        0 "p_pv" Some(Unit::Kilowatt), real(0.0), "PV power that could be produced, >= 0";
+        1 "p_wind" Some(Unit::Kilowatt), real(0.0), "Wind power that could be produced, >= 0";
+        2 "p_load" Some(Unit::Kilowatt), real(plant.exogenous.electric_load_kw_min), "Electric load, >= 0";
+        3 "q_heat" Some(Unit::Kilowatt), real(0.0), "Heat demand, thermal, >= 0";
+        4 "soc" Some(Unit::PerUnit), real(0.5), "State of charge of the battery, 0 to 1";
+        5 "price" Some(Unit::EurPerKwh), real(0.15), "Import price";
+        6 "price_export" Some(Unit::EurPerKwh), real(0.08), "Export price";
+        7 "v_pcc" Some(Unit::PerUnit), real(1.0), "Voltage at the connection";
+        8 "f_grid" Some(Unit::Hertz), real(plant.frequency.hz_nominal), "Grid frequency";
+        10 "p_battery" Some(Unit::Kilowatt), real(0.0), "Measured battery power, + = charging; where control starts from";
+        11 "p_chp" Some(Unit::Kilowatt), real(0.0), "Measured CHP electric power; where control starts from";
+        12 "chp_on" None, Value::Boolean(false), "Measured CHP state; where control starts from";
+        13 "p_grid" Some(Unit::Kilowatt), real(0.0), "Measured power at the connection, + = importing; 0 if v_pcc is the voltage of the stiff grid";
+        14 "q_grid" Some(Unit::KilovoltAmpere), real(0.0), "Measured reactive power at the connection, + = importing";
+        20 "enable" None, Value::Boolean(true), "Control decides; otherwise set-points follow the measurements, battery at 0";
+    }
+    .into()
+}
+
+fn set_points(plant: &PlantParameters) -> Vec<Variable> {
+    let rated = plant.exogenous.pv_kw_nom + plant.exogenous.wind_kw_nom;
+    variables! { Output:
+        100 "p_battery_set" Some(Unit::Kilowatt), Value::Real(0.0), "Battery set-point, + = charging";
+        101 "p_chp_set" Some(Unit::Kilowatt), Value::Real(0.0), "CHP set-point; 0 when off";
+        102 "chp_on_set" None, Value::Boolean(false), "CHP is to run";
+        103 "p_renewable_max" Some(Unit::Kilowatt), Value::Real(rated), "Cap on PV plus wind; their rated power = no cap";
+        104 "p_curtailed" Some(Unit::Kilowatt), Value::Real(0.0), "Part of the available PV and wind that is not to be produced";
+    }
+    .into()
+}
+
+fn explanations() -> Vec<Variable> {
+    let real = || Value::Real(0.0);
+    variables! { Output:
+        110 "safety_active" None, Value::Boolean(false), "The safety filter changed the request";
+        111 "safety_reasons" None, Value::Integer(0), "Rules that changed it, one bit each: 0 battery rating, 1 state-of-charge band, 2 import, 3 export, 4 voltage, 5 CHP rating, 6 CHP minimum time, 7 CHP start and stop, 8 CHP ramp, 9 battery ramp, 10 frequency band, 11 droop, 12 balance, 13 curtailment, 14 negative price, 15 not a number, 16 shedding, 17 safe stop";
+        112 "relaxation" None, Value::Integer(0), "How far rules had to yield: 0 none, 1 curtailment, 2 battery ramp, 3 CHP ramp, 4 CHP times, 5 shedding, 6 safe stop";
+        113 "status" None, Value::Integer(0), "0 no step yet, 1 the policy decides, 2 the rule stands in for a failed network, 3 disabled, 4 safe stop";
+        120 "action_battery" Some(Unit::PerUnit), real(), "Raw action, battery, -1 to 1";
+        121 "action_chp" Some(Unit::PerUnit), real(), "Raw action, CHP, -1 to 1";
+        122 "action_grid" Some(Unit::PerUnit), real(), "Raw action, grid, -1 to 1";
+    }
+    .into()
+}

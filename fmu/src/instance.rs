@@ -1,0 +1,373 @@
+//! An instance: a model with its table, its phase and its log. Everything that both standards share.
+//!
+//! ```text
+//! Instantiated -> Initializing -> Stepping -> Terminated
+//!      ^               |             |            |
+//!      +---- reset ----+---- Failed <+--- reset --+        any -> Broken (a panic; only freeing remains)
+//! ```
+
+use crate::clock::{Clock, INSTANTS_MAX};
+use crate::fault::{Fault, Status};
+use crate::limits;
+use crate::log::Log;
+use crate::model::{Kind, Memory, Model};
+use crate::resources::Resources;
+use crate::variable::{Causality, Store, Value, Variable};
+use memg_core::equipment::PlantParameters;
+use serde::{Deserialize, Serialize};
+use std::ffi::CString;
+
+/// At this load a step panics in builds with the feature `panic-injection`.
+#[cfg(any(test, feature = "panic-injection"))]
+pub const PANIC_LOAD_KW: f64 = 66.625;
+
+/// Where in its life an instance is. See the module's diagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Phase {
+    /// Parameters may be set.
+    Instantiated,
+    /// Parameters may be set, outputs may be read.
+    Initializing,
+    /// Communication steps.
+    Stepping,
+    /// The end; outputs may be read.
+    Terminated,
+    /// Initialization or a step failed; outputs may be read.
+    Failed,
+    /// A panic was caught.
+    Broken,
+}
+
+/// Everything that a host may save and restore.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    kind: Kind,
+    phase: Phase,
+    clock: Clock,
+    values: Vec<Value>,
+    memory: Memory,
+}
+
+/// An instance of a model.
+pub struct Instance {
+    kind: Kind,
+    phase: Phase,
+    store: Store,
+    model: Model,
+    clock: Clock,
+    resources: Resources,
+    log: Log,
+    /// Parameters have been set since the model was initialised.
+    is_dirty: bool,
+    /// Keeps the strings alive that a host has been given.
+    strings: Vec<CString>,
+}
+
+impl Instance {
+    /// An instance of the model that a token names, with limits from the resources.
+    ///
+    /// # Errors
+    /// The token is not one of this binary's models, or the limits cannot be read.
+    pub fn new(token: &str, resources: Result<Resources, String>, log: Log) -> Result<Self, (Fault, Log)> {
+        match Self::prepare(token, resources) {
+            Ok((kind, store, resources)) => Ok(Self {
+                kind,
+                phase: Phase::Instantiated,
+                clock: clock(0.0, &store),
+                store,
+                model: Model::new(kind),
+                resources,
+                log,
+                is_dirty: true,
+                strings: Vec::new(),
+            }),
+            Err(fault) => Err((fault, log)),
+        }
+    }
+
+    fn prepare(token: &str, resources: Result<Resources, String>) -> Result<(Kind, Store, Resources), Fault> {
+        let unknown = || {
+            Fault::error(format!(
+                "instantiation token {token:?} is not of this binary (memg_ems {}, memg_plant {}): model description and binary are of different versions",
+                Kind::Ems.token(),
+                Kind::Plant.token()
+            ))
+        };
+        let kind = Kind::from_token(token).ok_or_else(unknown)?;
+        let resources = resources.map_err(Fault::error)?;
+        let (plant, policy) = packed(&resources).map_err(Fault::error)?;
+        Ok((kind, Store::new(kind.variables(&plant, &policy)), resources))
+    }
+
+    /// Its log.
+    pub const fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// The present communication point.
+    #[must_use]
+    pub const fn now(&self) -> f64 {
+        self.clock.now()
+    }
+
+    /// After a panic nothing can be trusted any more.
+    pub const fn set_broken(&mut self) {
+        self.phase = Phase::Broken;
+    }
+
+    /// A panic was caught before.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        matches!(self.phase, Phase::Broken)
+    }
+
+    /// A value for the host.
+    ///
+    /// # Errors
+    /// There is no such variable, or it has no value yet.
+    pub fn value(&mut self, reference: u32) -> Result<&Value, Fault> {
+        if self.phase == Phase::Initializing && self.is_dirty {
+            self.initialise()?;
+        }
+        let phase = self.phase;
+        let (row, value) = self.store.find(reference).ok_or_else(|| unknown(reference))?;
+        if row.causality == Causality::Output && phase == Phase::Instantiated {
+            return Err(Fault::error(format!("{} has no value before initialization", row.name)));
+        }
+        Ok(value)
+    }
+
+    /// The row of a reference.
+    ///
+    /// # Errors
+    /// There is no such variable.
+    pub fn row(&self, reference: u32) -> Result<&Variable, Fault> {
+        self.store.find(reference).map(|(row, _)| row).ok_or_else(|| unknown(reference))
+    }
+
+    /// Takes a value from the host.
+    ///
+    /// # Errors
+    /// There is no such variable, or it has another type or may not be set now.
+    pub fn assign(&mut self, reference: u32, value: Value) -> Result<(), Fault> {
+        let phase = self.phase;
+        let (row, slot) = self.store.find_mut(reference).ok_or_else(|| unknown(reference))?;
+        if slot.type_name() != value.type_name() {
+            return Err(wrong_type(row, value.type_name()));
+        }
+        let before = matches!(phase, Phase::Instantiated | Phase::Initializing);
+        let allowed = match row.causality {
+            Causality::Input => before || phase == Phase::Stepping,
+            Causality::Parameter => before,
+            Causality::Output => false,
+        };
+        if !allowed {
+            return Err(Fault::error(format!("{} ({:?}) cannot be set while {phase:?}", row.name, row.causality)));
+        }
+        *slot = value;
+        self.is_dirty |= row.causality == Causality::Parameter;
+        Ok(())
+    }
+
+    /// Strings that stay valid until the next call.
+    pub const fn strings(&mut self) -> &mut Vec<CString> {
+        &mut self.strings
+    }
+
+    /// The experiment's start.
+    ///
+    /// # Errors
+    /// Not a time, or not before initialization.
+    pub fn set_up(&mut self, start: f64) -> Result<(), Fault> {
+        self.expect(&[Phase::Instantiated], "the experiment can be set up before initialization only")?;
+        if !start.is_finite() {
+            return Err(Fault::error(format!("startTime: expected a finite number, found {start}")));
+        }
+        self.clock = clock(start, &self.store);
+        Ok(())
+    }
+
+    /// Initialization begins.
+    ///
+    /// # Errors
+    /// It has begun before.
+    pub fn enter_initialization(&mut self) -> Result<(), Fault> {
+        self.expect(&[Phase::Instantiated], "initialization begins once, after instantiation or reset")?;
+        self.phase = Phase::Initializing;
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    /// Initialization ends: parameters are checked and files loaded.
+    ///
+    /// # Errors
+    /// What is wrong, by name; the instance must then be reset.
+    pub fn exit_initialization(&mut self) -> Result<(), Fault> {
+        self.expect(&[Phase::Initializing], "initialization has not begun")?;
+        self.initialise()?;
+        self.phase = Phase::Stepping;
+        Ok(())
+    }
+
+    fn initialise(&mut self) -> Result<(), Fault> {
+        let result = self.try_initialise();
+        self.is_dirty = result.is_err();
+        result.inspect_err(|_| self.phase = Phase::Failed)
+    }
+
+    fn try_initialise(&mut self) -> Result<(), Fault> {
+        finite(&self.store, Causality::Parameter)?;
+        // The clock's period is a parameter.
+        self.clock = clock(self.clock.now(), &self.store);
+        self.model.initialise(&mut self.store, &self.resources, &self.clock)
+    }
+
+    /// One communication step.
+    ///
+    /// # Errors
+    /// What is wrong, by name; the instance must then be reset.
+    pub fn step(&mut self, from: f64, size: f64) -> Result<Status, Fault> {
+        self.expect(&[Phase::Stepping], "a step needs an initialized instance that has not failed")?;
+        let result = self.try_step(from, size);
+        result.inspect_err(|_| self.phase = Phase::Failed)
+    }
+
+    fn try_step(&mut self, from: f64, size: f64) -> Result<Status, Fault> {
+        if !self.clock.is_now(from) {
+            let now = self.clock.now();
+            return Err(Fault::error(format!("currentCommunicationPoint: expected {now}, found {from}")));
+        }
+        if !(size > 0.0 && size / self.clock.period() <= INSTANTS_MAX) {
+            return Err(Fault::error(format!(
+                "communicationStepSize: expected more than 0 and at most {INSTANTS_MAX} sample times, found {size}"
+            )));
+        }
+        finite(&self.store, Causality::Input)?;
+        #[cfg(any(test, feature = "panic-injection"))]
+        inject_panic(&self.store);
+        let warning = self.model.advance(&mut self.store, &mut self.clock, from + size)?;
+        Ok(warning.map_or(Status::Ok, |message| {
+            self.log.write(Status::Warning, &message);
+            Status::Warning
+        }))
+    }
+
+    /// The simulation ends.
+    ///
+    /// # Errors
+    /// It has not begun.
+    pub fn terminate(&mut self) -> Result<(), Fault> {
+        self.expect(&[Phase::Stepping, Phase::Failed], "only a running simulation can be terminated")?;
+        self.phase = Phase::Terminated;
+        Ok(())
+    }
+
+    /// Back to just after instantiation.
+    pub fn reset(&mut self) {
+        self.store.reset();
+        self.model = Model::new(self.kind);
+        self.clock = clock(0.0, &self.store);
+        self.phase = Phase::Instantiated;
+        self.is_dirty = true;
+    }
+
+    /// Everything that [`Instance::restore`] needs.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            kind: self.kind,
+            phase: self.phase,
+            clock: self.clock,
+            values: self.store.values().to_vec(),
+            memory: self.model.memory(),
+        }
+    }
+
+    /// Goes back to a saved state, of this or of another instance of the model.
+    ///
+    /// # Errors
+    /// The state is of another model, or its files are gone.
+    pub fn restore(&mut self, state: &State) -> Result<(), Fault> {
+        let same_parameters =
+            !self.is_dirty && parameters(&self.store, self.store.values()).eq(parameters(&self.store, &state.values));
+        let fits = state.kind == self.kind && self.store.replace(state.values.clone());
+        if !fits {
+            return Err(Fault::error("the saved state is of another model or version"));
+        }
+        let needs_model = matches!(state.phase, Phase::Stepping | Phase::Terminated | Phase::Failed);
+        self.is_dirty = !(same_parameters && needs_model);
+        if needs_model && !same_parameters {
+            self.clock = state.clock;
+            // A state that failed to initialise has nothing to load.
+            let loaded = self.initialise();
+            if state.phase != Phase::Failed {
+                loaded?;
+            }
+            self.store.replace(state.values.clone());
+        }
+        (self.clock, self.phase) = (state.clock, state.phase);
+        if self.model.restore(state.memory) { Ok(()) } else { Err(Fault::error("the saved state is of another model")) }
+    }
+
+    /// A state as bytes.
+    ///
+    /// # Errors
+    /// Never in practice.
+    pub fn serialize(state: &State) -> Result<Vec<u8>, Fault> {
+        serde_json::to_vec(state).map_err(|error| Fault::error(format!("cannot serialize the state: {error}")))
+    }
+
+    /// A state from bytes.
+    ///
+    /// # Errors
+    /// They are not a state.
+    pub fn deserialize(bytes: &[u8]) -> Result<State, Fault> {
+        serde_json::from_slice(bytes).map_err(|error| Fault::error(format!("not a serialized state: {error}")))
+    }
+
+    fn expect(&self, phases: &[Phase], what: &str) -> Result<(), Fault> {
+        if phases.contains(&self.phase) {
+            return Ok(());
+        }
+        Err(Fault::error(format!("{what}; the instance is {:?}", self.phase)))
+    }
+}
+
+/// Limits and default policy as packed.
+fn packed(resources: &Resources) -> Result<(PlantParameters, String), String> {
+    let bytes = resources.read("limits.json")?;
+    let plant: PlantParameters = serde_json::from_slice(&bytes).map_err(|e| format!("resources/limits.json: {e}"))?;
+    let policy = String::from_utf8(resources.read("policy.txt")?).map_err(|_| "resources/policy.txt is not text")?;
+    Ok((plant, policy.trim().to_owned()))
+}
+
+fn clock(start: f64, store: &Store) -> Clock {
+    Clock::new(start, store.real(limits::SAMPLE_TIME))
+}
+
+fn parameters<'a>(store: &'a Store, values: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    let pairs = store.rows().iter().zip(values);
+    pairs.filter(|(row, _)| row.causality == Causality::Parameter).map(|(_, value)| value)
+}
+
+fn finite(store: &Store, causality: Causality) -> Result<(), Fault> {
+    store.not_finite(causality).map_or(Ok(()), |(row, value)| {
+        Err(Fault::error(format!("{}: expected a finite number, found {value}", row.name)))
+    })
+}
+
+fn unknown(reference: u32) -> Fault {
+    Fault::error(format!("there is no variable with the reference {reference}"))
+}
+
+/// The message for a variable that is asked for as another type than it has.
+#[must_use]
+pub fn wrong_type(row: &Variable, asked: &str) -> Fault {
+    Fault::error(format!("{} is a {}, not a {asked}", row.name, row.start.type_name()))
+}
+
+#[cfg(any(test, feature = "panic-injection"))]
+fn inject_panic(store: &Store) {
+    let load = store.rows().iter().find(|row| row.name == "p_load").map(|row| store.real(row.reference));
+    assert!(load != Some(PANIC_LOAD_KW), "injected panic: 100 % deliberate #");
+}

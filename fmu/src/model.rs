@@ -1,0 +1,152 @@
+//! The closed set of models, and what tells them apart.
+
+use crate::clock::Clock;
+use crate::ems::{self, Ems};
+use crate::fault::Fault;
+use crate::plant::{self, PlantModel};
+use crate::resources::Resources;
+use crate::variable::{Store, Variable};
+use memg_core::equipment::PlantParameters;
+use serde::{Deserialize, Serialize};
+
+/// Which model an FMU is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// The controller.
+    Ems,
+    /// The plant.
+    Plant,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ems, Self::Plant];
+
+    /// Model name and model identifier; the binary inside the FMU has this file name.
+    #[must_use]
+    pub const fn identifier(self) -> &'static str {
+        match self {
+            Self::Ems => "memg_ems",
+            Self::Plant => "memg_plant",
+        }
+    }
+
+    /// What it is, for the model description.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Ems => "Energy management of a multi-energy microgrid: a policy behind a safety filter",
+            Self::Plant => {
+                "A multi-energy microgrid with battery, CHP, boiler and grid connection, driven by a profile"
+            }
+        }
+    }
+
+    /// The variables of a plant. `policy` is the start value of the controller's parameter of that name.
+    #[must_use]
+    pub fn variables(self, plant: &PlantParameters, policy: &str) -> Vec<Variable> {
+        match self {
+            Self::Ems => ems::rows(plant, policy),
+            Self::Plant => plant::rows(plant),
+        }
+    }
+
+    /// The GUID of FMI 2.0 and instantiation token of FMI 3.0. It changes with the table: a binary refuses a model
+    /// description made from another one, and tells from it which model it is.
+    #[must_use]
+    pub fn token(self) -> String {
+        // FNV-1a; nothing secret here.
+        let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
+        let mut add = |text: &str| {
+            for byte in text.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+            }
+        };
+        add(self.identifier());
+        for row in self.variables(&PlantParameters::reference(), "") {
+            add(&row.reference.to_string());
+            add(row.name);
+            add(row.start.type_name());
+            add(row.unit.map_or("", crate::variable::Unit::name));
+        }
+        let (a, b, c) = (hash >> 32, (hash >> 16) & 0xffff, hash & 0xffff);
+        format!("{{{a:08x}-{b:04x}-{c:04x}-6d65-6d672d666d75}}")
+    }
+
+    /// The model of a token.
+    #[must_use]
+    pub fn from_token(token: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.token() == token)
+    }
+}
+
+/// What a model remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Memory {
+    /// The controller's.
+    Ems(ems::Memory),
+    /// The plant's.
+    Plant(plant::Memory),
+}
+
+/// A model of either kind.
+pub enum Model {
+    /// The controller.
+    Ems(Ems),
+    /// The plant.
+    Plant(PlantModel),
+}
+
+impl Model {
+    /// A model before initialization.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Ems => Self::Ems(Ems::new()),
+            Kind::Plant => Self::Plant(PlantModel::new()),
+        }
+    }
+
+    /// Reads parameters and files.
+    ///
+    /// # Errors
+    /// What is wrong, by name.
+    pub fn initialise(&mut self, store: &mut Store, resources: &Resources, clock: &Clock) -> Result<(), Fault> {
+        match self {
+            Self::Ems(ems) => ems.initialise(store, resources),
+            Self::Plant(plant) => plant.initialise(store, resources, clock),
+        }
+    }
+
+    /// Moves to `until`; `Some` is a warning.
+    ///
+    /// # Errors
+    /// What is wrong, by name.
+    pub fn advance(&mut self, store: &mut Store, clock: &mut Clock, until: f64) -> Result<Option<String>, Fault> {
+        let warning = match self {
+            Self::Ems(ems) => ems.advance(store, clock, until)?,
+            Self::Plant(plant) => plant.advance(store, clock, until).map(|()| None)?,
+        };
+        clock.set_now(until);
+        Ok(warning)
+    }
+
+    /// What it remembers.
+    #[must_use]
+    pub const fn memory(&self) -> Memory {
+        match self {
+            Self::Ems(ems) => Memory::Ems(ems.memory()),
+            Self::Plant(plant) => Memory::Plant(plant.memory()),
+        }
+    }
+
+    /// Replaces what it remembers; false if the memory is another model's.
+    pub const fn restore(&mut self, memory: Memory) -> bool {
+        match (self, memory) {
+            (Self::Ems(ems), Memory::Ems(memory)) => ems.restore(memory),
+            (Self::Plant(plant), Memory::Plant(memory)) => plant.restore(memory),
+            _ => return false,
+        }
+        true
+    }
+}

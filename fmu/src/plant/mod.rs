@@ -1,0 +1,237 @@
+//! `memg_plant`: the environment as a model. Set-points in, measurements out.
+//!
+//! Exogenous values come from a profile, row `k` from `start + k * sample_time` on. At a communication point the outputs
+//! are what meters show there: the new row's sources and loads, with equipment still running at the set-points of the
+//! last communication step. Equipment protects itself (ratings, stored energy) and keeps no rule beyond that.
+
+mod table;
+
+pub use table::*;
+
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::limits;
+use crate::resources::Resources;
+use crate::variable::{Store, Value};
+use memg_core::dispatch::{Dispatch, Running};
+use memg_core::equipment::Plant;
+use memg_core::profile::{Profile, ProfileRow};
+use memg_core::situation::Situation;
+use memg_core::units::{Eur, Hours, Kilowatts, Soc, Watts};
+use serde::{Deserialize, Serialize};
+
+/// What changes while the plant runs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    soc: Soc,
+    battery: Watts,
+    chp: Watts,
+    chp_on: bool,
+    renewable_limit: Watts,
+    accounts: Accounts,
+}
+
+/// Sums since the start: EUR and kWh.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct Accounts {
+    cost: f64,
+    import: f64,
+    export: f64,
+    curtailed: f64,
+    unserved: f64,
+}
+
+impl Accounts {
+    fn add(&mut self, dispatch: &Dispatch, cost: Eur, duration: Hours) {
+        let hours = duration.get();
+        self.cost += cost.get();
+        self.import += dispatch.grid.import().get() * hours;
+        self.export += dispatch.grid.export().get() * hours;
+        self.curtailed += dispatch.curtailed.get() * hours;
+        self.unserved += dispatch.unserved.get() * hours;
+    }
+}
+
+struct Ready {
+    plant: Plant,
+    profile: Profile,
+    row_start: usize,
+}
+
+impl Ready {
+    fn row(&self, clock: &Clock) -> ProfileRow {
+        let rows = self.profile.rows();
+        let ticks = usize::try_from(clock.ticks()).unwrap_or(0);
+        let index = (self.row_start + ticks) % rows.len().max(1);
+        rows.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// The plant.
+pub struct PlantModel {
+    ready: Option<Ready>,
+    memory: Memory,
+}
+
+impl PlantModel {
+    /// A plant before initialization.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { ready: None, memory: Self::at_rest(Soc::new(0.5)) }
+    }
+
+    fn at_rest(soc: Soc) -> Memory {
+        let (battery, chp, renewable_limit) = (Watts::ZERO, Watts::ZERO, Watts::new(i64::MAX));
+        Memory { soc, battery, chp, chp_on: false, renewable_limit, accounts: Accounts::default() }
+    }
+
+    /// What it remembers.
+    #[must_use]
+    pub const fn memory(&self) -> Memory {
+        self.memory
+    }
+
+    /// Replaces what it remembers.
+    pub const fn restore(&mut self, memory: Memory) {
+        self.memory = memory;
+    }
+
+    /// Reads parameters and profile, and computes the measurements at the start.
+    ///
+    /// # Errors
+    /// The parameter that is wrong, or the file that cannot be read.
+    pub fn initialise(&mut self, store: &mut Store, resources: &Resources, clock: &Clock) -> Result<(), Fault> {
+        let ready = load(store, resources).map_err(Fault::error)?;
+        let soc = store.real(SOC_START);
+        if !(0.0..=1.0).contains(&soc) {
+            return Err(Fault::error(format!("soc_start: expected a number from 0 to 1, found {soc}")));
+        }
+        self.memory = Self::at_rest(Soc::new(soc));
+        self.ready = Some(ready);
+        self.publish(store, clock)
+    }
+
+    /// Moves to the end of a communication step with the set-points given before it.
+    ///
+    /// # Errors
+    /// The plant is not initialized.
+    pub fn advance(&mut self, store: &mut Store, clock: &mut Clock, until: f64) -> Result<(), Fault> {
+        self.apply(store)?;
+        while !clock.is_now(until) && clock.now() < until {
+            let row_ends = clock.next_instant() + clock.period();
+            let whole = row_ends <= until || clock.period() > 0.0 && (row_ends - until) / clock.period() < 1e-6;
+            let end = if whole { row_ends } else { until };
+            self.live(clock, Hours::new((end - clock.now()) / 3600.0))?;
+            clock.set_now(end);
+            if whole {
+                clock.tick();
+            }
+        }
+        self.publish(store, clock)
+    }
+
+    /// Takes over the set-points within what the equipment can do. A start costs.
+    fn apply(&mut self, store: &Store) -> Result<(), Fault> {
+        let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
+        let watts = |reference| Watts::nearest(Kilowatts::new(store.real(reference)));
+        let plant = &ready.plant;
+        let on = store.boolean(CHP_ON_SET);
+        if on && !self.memory.chp_on {
+            self.memory.accounts.cost += plant.parameters().chp.start_cost_eur;
+        }
+        self.memory.chp_on = on;
+        self.memory.chp = if on { watts(P_CHP_SET).within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
+        self.memory.battery = watts(P_BATTERY_SET).within(-plant.discharge_max(), plant.charge_max());
+        self.memory.renewable_limit = watts(P_RENEWABLE_MAX).max(Watts::ZERO);
+        Ok(())
+    }
+
+    fn live(&mut self, clock: &Clock, duration: Hours) -> Result<(), Fault> {
+        let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
+        let memory = &mut self.memory;
+        memory.battery = within_stored_energy(&ready.plant, memory.soc, memory.battery, duration);
+        let row = ready.row(clock);
+        let dispatch = Dispatch::of(&ready.plant, &row.situation(memory.soc), &running(memory));
+        let cost = dispatch.cost(&ready.plant, row.prices(), false, duration);
+        memory.accounts.add(&dispatch, cost, duration);
+        memory.soc = ready.plant.soc_after(memory.soc, memory.battery, duration);
+        Ok(())
+    }
+
+    fn publish(&self, store: &mut Store, clock: &Clock) -> Result<(), Fault> {
+        let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
+        let memory = &self.memory;
+        let row = ready.row(clock);
+        let situation = row.situation(memory.soc);
+        let dispatch = Dispatch::of(&ready.plant, &situation, &running(memory));
+        let into_row = (clock.now() - clock.next_instant()) / 3600.0;
+        let hour = (row.time.hour() + into_row).rem_euclid(24.0);
+        for (reference, value) in REALS.into_iter().zip(reals(&situation, &dispatch, memory, hour)) {
+            store.put(reference, Value::Real(value));
+        }
+        store.put(CHP_ON, Value::Boolean(memory.chp_on));
+        Ok(())
+    }
+}
+
+impl Default for PlantModel {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Values of [`REALS`].
+fn reals(situation: &Situation, dispatch: &Dispatch, memory: &Memory, hour: f64) -> [f64; 21] {
+    let sums = &memory.accounts;
+    [
+        situation.pv.get(),
+        situation.wind.get(),
+        situation.electric_load.get(),
+        situation.heat_load.get(),
+        memory.soc.get(),
+        situation.import_price.get(),
+        situation.export_price.get(),
+        dispatch.voltage.get(),
+        situation.frequency.get(),
+        dispatch.battery.signed().get(),
+        dispatch.chp.get(),
+        dispatch.grid.signed().get(),
+        situation.reactive.get(),
+        dispatch.boiler.get(),
+        dispatch.curtailed.get(),
+        hour,
+        sums.cost,
+        sums.import,
+        sums.export,
+        sums.curtailed,
+        sums.unserved,
+    ]
+}
+
+const fn running(memory: &Memory) -> Running {
+    Running { battery: memory.battery, chp: memory.chp, renewable_limit: Some(memory.renewable_limit) }
+}
+
+/// Power that neither overfills nor empties the battery in `duration`: `p <= (1 - soc) E / (eta dt)` and the like.
+fn within_stored_energy(plant: &Plant, soc: Soc, wanted: Watts, duration: Hours) -> Watts {
+    let kilowatts = |soc_change: f64, per_wh: f64| {
+        Watts::floor(Kilowatts::new((soc_change / (per_wh * duration.get())).max(0.0) / 1000.0))
+    };
+    let charge = kilowatts(1.0 - soc.get(), plant.soc_per_wh_charged());
+    let discharge = kilowatts(soc.get(), plant.soc_per_wh_discharged());
+    wanted.within(-discharge, charge)
+}
+
+fn load(store: &Store, resources: &Resources) -> Result<Ready, String> {
+    let plant = limits::plant(store)?;
+    let file = store.text(PROFILE_FILE);
+    let bytes = resources.read(file).map_err(|error| format!("profile_file: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| format!("profile_file: {file} is not UTF-8 text"))?;
+    let profile = Profile::parse_csv(text, plant.parameters().step_h).map_err(|e| format!("profile_file: {e}"))?;
+    let first = store.integer(ROW_START);
+    let row_start = usize::try_from(first)
+        .ok()
+        .filter(|row| *row < profile.rows().len())
+        .ok_or_else(|| format!("row_start: expected 0 to {}, found {first}", profile.rows().len().saturating_sub(1)))?;
+    Ok(Ready { plant, profile, row_start })
+}
