@@ -21,6 +21,7 @@
 pub mod chp;
 pub mod device;
 pub mod fault;
+pub mod mqtt;
 pub mod noise;
 pub mod physics;
 pub mod registers;
@@ -34,6 +35,7 @@ use device::{Reversion, VirtualDevice};
 use fault::{Fault, FaultKind};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
+use mqtt::MqttTarget;
 use noise::Noise;
 use physics::{Dynamics, Physics};
 use server::SharedWorld;
@@ -46,7 +48,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use world::{Accuracy, Snapshot, World};
 
@@ -152,6 +154,9 @@ pub struct VirtualPlant {
     plant: Plant,
     engine: Arc<Engine>,
     addresses: Vec<DeviceAddress>,
+    /// Ends the publishers; so does dropping it.
+    stop: watch::Sender<bool>,
+    publishers: Vec<JoinHandle<()>>,
     tasks: JoinSet<()>,
 }
 
@@ -190,7 +195,9 @@ impl VirtualPlant {
         let (snapshot, _) = watch::channel(world.snapshot());
         let down = options.devices.iter().map(|_| watch::channel(false).0).collect();
         let engine = Arc::new(Engine { world: SharedWorld::new(world), snapshot, down });
-        let mut started = Self { plant, engine, addresses: Vec::new(), tasks: JoinSet::new() };
+        let (stop, _) = watch::channel(false);
+        let mut started =
+            Self { plant, engine, addresses: Vec::new(), stop, publishers: Vec::new(), tasks: JoinSet::new() };
         for fault in options.faults.clone() {
             started.inject(fault)?;
         }
@@ -294,9 +301,20 @@ impl VirtualPlant {
         site::device_tables(&self.plant, &self.addresses)
     }
 
-    /// Stops clock and servers and waits for them.
+    /// Publishes prices, weather and heat demand at a broker, for as long as the plant lives.
+    pub fn publish_to(&mut self, target: MqttTarget) {
+        let (world, stop) = (self.world(), self.stop.subscribe());
+        self.publishers.push(tokio::spawn(mqtt::publish(world, self.watch(), target, stop)));
+    }
+
+    /// Stops clock and servers, says good-bye to the broker, and waits for all of them.
     pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
         self.tasks.shutdown().await;
+        for publisher in self.publishers {
+            // A panic in it has been reported by the runtime.
+            let _ = publisher.await;
+        }
     }
 }
 
