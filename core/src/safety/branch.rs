@@ -99,6 +99,26 @@ impl Branch {
         let most = strip.curtailment_max(self.lowest());
         (least <= most).then_some((least, most))
     }
+    /// The point that comes closest to the grid limits if none meets them.
+    fn corner(&self, strip: &Strip) -> Choice {
+        let short = self.lowest() > strip.free.limits.1;
+        let (b, p) = (self.battery, self.chp);
+        let (battery, chp) = if short { (b.0, p.1) } else { (b.1, p.0) };
+        // Renewables yield before any ramp does.
+        let curtailed = (!short).then(|| strip.curtailment_max(battery - chp).max(Watts::ZERO));
+        Choice { battery, chp, on: self.on, curtailed, ..Choice::REST }
+    }
+    /// How much to curtail here, coming from a corner that is short of power or has curtailed all it can.
+    fn curtailment_from(&self, corner: &Choice, strip: &Strip) -> Option<Watts> {
+        let possible = self.curtailments(strip);
+        if corner.curtailed.is_some() {
+            possible.map(|(_, most)| most)
+        } else if self.polygon(strip, None).is_feasible() {
+            None
+        } else {
+            possible.map(|(least, _)| least)
+        }
+    }
 }
 
 /// A choice before it becomes a verdict.
@@ -124,7 +144,7 @@ pub(super) fn choose(context: &Context<'_>, full: &Limits, strip: &Strip, wanted
     let uncurtailed = branches.map(|b| b.map(|b| (b, None)));
     best(&uncurtailed, strip, &wanted.target, Relaxation::None)
         .or_else(|| curtail(&branches, strip, wanted))
-        .unwrap_or_else(|| relax(context, &branches, strip, wanted))
+        .unwrap_or_else(|| relax(context, full, strip, wanted))
 }
 
 fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
@@ -166,50 +186,64 @@ fn curtail(branches: &Branches, strip: &Strip, wanted: &Wanted) -> Option<Choice
     best(&candidates, strip, &wanted.target, Relaxation::Curtailment)
 }
 
-/// Rules yield one after the other; each stage starts from the most helpful point of the stage before, so that every
-/// rule yields by the smallest amount. Renewables yield before any ramp does.
-fn relax(context: &Context<'_>, full: &Branches, strip: &Strip, wanted: &Wanted) -> Choice {
+/// Rules yield one after the other, each by the smallest amount. As long as that helps the CHP's state is not changed in
+/// a way that only the yielding rule allows.
+fn relax(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Choice {
     let stages = [
         (Priority::ChpRamp, Relaxation::BatteryRamp),
         (Priority::ChpTimes, Relaxation::ChpRamp),
         (Priority::Hard, Relaxation::ChpTimes),
     ];
-    let mut corner = most_helpful(full, strip);
+    let battery = (full.battery.low.value, full.battery.high.value);
+    let mut before = branches(context, full);
     for (weakest, relaxation) in stages {
-        let branches = branches(context, &limits(context, weakest));
-        let candidates = branches.map(|b| b.map(|b| (b, curtailment_from(&corner, &b, strip))));
-        if let Some(choice) = best(&candidates, strip, &corner.target(wanted), relaxation) {
+        let now = branches(context, &limits(context, weakest));
+        let mut known: Option<Choice> = None;
+        let mut new: Option<Choice> = None;
+        for (wide, narrow) in now.iter().zip(before) {
+            let Some(wide) = wide else { continue };
+            let start = narrow.unwrap_or(Branch { battery, ..*wide });
+            let found = settle(&start, wide, strip, wanted).map(|choice| Choice { relaxation, ..choice });
+            let slot = if narrow.is_some() { &mut known } else { &mut new };
+            *slot = nearer(*slot, found);
+        }
+        if let Some(choice) = known.or(new) {
             return choice;
         }
-        corner = most_helpful(&branches, strip);
+        before = now;
     }
-    corner
+    most_helpful(&before, strip)
 }
 
-/// How much to curtail in a branch, coming from a point that curtails nothing (short of power) or all it can.
-fn curtailment_from(corner: &Choice, branch: &Branch, strip: &Strip) -> Option<Watts> {
-    let possible = branch.curtailments(strip);
-    if corner.curtailed.is_some() {
-        possible.map(|(_, most)| most)
-    } else if branch.polygon(strip, None).is_feasible() {
-        None
-    } else {
-        possible.map(|(least, _)| least)
+fn nearer(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.cost < a.cost => Some(b),
+        (a, b) => a.or(b),
     }
+}
+
+/// From a branch as the rules had it to a wider one: if it is feasible as it was (a CHP state that has just become
+/// possible), the nearest point, with the least curtailment; otherwise the point that leaves the box least.
+fn settle(narrow: &Branch, wide: &Branch, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
+    let stage = Relaxation::Shedding;
+    let nearest =
+        |branch: &Branch, curtailed, target: &Target| best(&[Some((*branch, curtailed)), None], strip, target, stage);
+    let least = || narrow.curtailments(strip).and_then(|(least, _)| nearest(narrow, Some(least), &wanted.target));
+    let corner = || {
+        let corner = narrow.corner(strip);
+        nearest(wide, wide.curtailment_from(&corner, strip), &corner.target(wanted))
+    };
+    nearest(narrow, None, &wanted.target).or_else(least).or_else(corner)
 }
 
 /// The point that comes closest to the grid limits. Import and export count before the voltage: the present CHP state
 /// can always keep them.
 fn most_helpful(branches: &Branches, strip: &Strip) -> Choice {
     let mut found: Option<((Watts, Watts), Choice)> = None;
-    for branch in branches.iter().flatten() {
-        let short = branch.lowest() > strip.free.limits.1;
-        let (b, p) = (branch.battery, branch.chp);
-        let (battery, chp) = if short { (b.0, p.1) } else { (b.1, p.0) };
-        let curtailed = (!short).then(|| strip.curtailment_max(battery - chp).max(Watts::ZERO));
-        let beyond = strip.beyond(curtailed, battery - chp);
+    for corner in branches.iter().flatten().map(|branch| branch.corner(strip)) {
+        let beyond = strip.beyond(corner.curtailed, corner.battery - corner.chp);
         if found.is_none_or(|(least, _)| beyond < least) {
-            found = Some((beyond, Choice { battery, chp, on: branch.on, curtailed, ..Choice::REST }));
+            found = Some((beyond, corner));
         }
     }
     // The present CHP state is always one of the branches; `REST` only satisfies totality.
