@@ -7,7 +7,7 @@ use memg_core::synthetic;
 use memg_gateway::plant_io::device::{Device, RawDevice};
 use memg_gateway::plant_io::event::EventKind;
 use memg_gateway::plant_io::image::ImageBuilder;
-use memg_gateway::virtual_plant::mqtt::MqttTarget;
+use memg_gateway::virtual_plant::mqtt::publish;
 use memg_gateway::virtual_plant::{Clock, Options, VirtualPlant};
 use memg_integration_tests::mosquitto::Mosquitto;
 use memg_integration_tests::peer_is_there;
@@ -137,12 +137,12 @@ async fn a_foreign_subscriber_receives_the_prices_and_the_day_ahead() {
     let profile = Arc::new(synthetic::profile(2, 1));
     let row = profile.rows()[0];
     let options = Options { clock: Clock::Stepped, ..Options::default() };
-    let mut plant = VirtualPlant::start(Plant::reference(), profile, options).await.expect("it starts");
-    let mut subscriber = broker.listen("plant/#").await;
-    plant.publish_to(MqttTarget { host: "127.0.0.1".into(), port: broker.port, prefix: "plant".into() });
-    let market = subscriber.until(|seen| seen.topic == "plant/market").await.json();
+    let plant = VirtualPlant::start(Plant::reference(), profile, options).await.expect("it starts");
+    let mut subscriber = broker.listen("plant/harbour/#").await;
+    let _ = publish(&plant, ([127, 0, 0, 1], broker.port).into(), "harbour");
+    let market = subscriber.until(|seen| seen.topic == "plant/harbour/market").await.json();
     assert_eq!(market["import_price_eur_per_kwh"], row.import_price);
-    let day_ahead = subscriber.until(|seen| seen.topic == "plant/day-ahead").await.json();
+    let day_ahead = subscriber.until(|seen| seen.topic == "plant/harbour/day-ahead").await.json();
     assert_eq!(day_ahead["export_price_eur_per_kwh"].as_array().map(Vec::len), Some(24));
     plant.shutdown().await;
 }

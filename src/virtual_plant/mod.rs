@@ -19,6 +19,7 @@
 //! ```
 
 pub mod chp;
+pub mod companions;
 pub mod device;
 pub mod fault;
 pub mod mqtt;
@@ -43,7 +44,7 @@ use site::DeviceSpec;
 use source::{AtEnd, Interpolation, Reading, Source};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -156,7 +157,7 @@ pub struct VirtualPlant {
     addresses: Vec<DeviceAddress>,
     /// Ends the publishers; so does dropping it.
     stop: watch::Sender<bool>,
-    publishers: Vec<JoinHandle<()>>,
+    publishers: Mutex<Vec<JoinHandle<()>>>,
     tasks: JoinSet<()>,
 }
 
@@ -197,7 +198,7 @@ impl VirtualPlant {
         let engine = Arc::new(Engine { world: SharedWorld::new(world), snapshot, down });
         let (stop, _) = watch::channel(false);
         let mut started =
-            Self { plant, engine, addresses: Vec::new(), stop, publishers: Vec::new(), tasks: JoinSet::new() };
+            Self { plant, engine, addresses: Vec::new(), stop, publishers: Mutex::default(), tasks: JoinSet::new() };
         for fault in options.faults.clone() {
             started.inject(fault)?;
         }
@@ -302,16 +303,17 @@ impl VirtualPlant {
     }
 
     /// Publishes prices, weather and heat demand at a broker, for as long as the plant lives.
-    pub fn publish_to(&mut self, target: MqttTarget) {
+    pub fn publish_to(&self, target: MqttTarget) {
         let (world, stop) = (self.world(), self.stop.subscribe());
-        self.publishers.push(tokio::spawn(mqtt::publish(world, self.watch(), target, stop)));
+        let task = tokio::spawn(mqtt::run(world, self.watch(), target, stop));
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner).push(task);
     }
 
     /// Stops clock and servers, says good-bye to the broker, and waits for all of them.
     pub async fn shutdown(mut self) {
         self.stop.send_replace(true);
         self.tasks.shutdown().await;
-        for publisher in self.publishers {
+        for publisher in self.publishers.into_inner().unwrap_or_else(PoisonError::into_inner) {
             // A panic in it has been reported by the runtime.
             let _ = publisher.await;
         }

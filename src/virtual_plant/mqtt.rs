@@ -9,6 +9,7 @@
 //!
 //! Time stamps are wall time. Everything is said again within two seconds; `status` tells whether the plant is there.
 
+use super::VirtualPlant;
 use super::server::SharedWorld;
 use super::source::DayAhead;
 use super::world::Snapshot;
@@ -18,6 +19,7 @@ use crate::plant_io::mqtt::{self, Guarantee, LinkState, Message, Publisher, Rece
 use memg_core::equipment::Plant;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -47,8 +49,17 @@ impl Receive for Deaf {
     fn tick(&mut self, _: LinkState, _: Now) {}
 }
 
+/// Publishes the plant at a broker below `plant/<site>`, and returns the `[[mqtt.inputs]]` tables of a gateway there.
+#[must_use]
+pub fn publish(plant: &VirtualPlant, broker: SocketAddr, site: &str) -> String {
+    let prefix = format!("plant/{site}");
+    let tables = input_tables(&prefix);
+    plant.publish_to(MqttTarget { host: broker.ip().to_string(), port: broker.port(), prefix });
+    tables
+}
+
 /// Publishes until `stop`; reconnects by itself.
-pub(super) async fn publish(
+pub(super) async fn run(
     world: SharedWorld,
     snapshots: watch::Receiver<Snapshot>,
     target: MqttTarget,
@@ -144,7 +155,7 @@ pub fn input_tables(prefix: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Clock as PlantClock, Options, VirtualPlant};
+    use super::super::{Clock as PlantClock, Options};
     use super::*;
     use memg_core::synthetic;
     use std::sync::Arc;
