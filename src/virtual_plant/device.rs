@@ -290,11 +290,11 @@ impl VirtualDevice {
 
     fn accept_output(&mut self, now: Duration, written: Written, output: Output) {
         let changed = self.commands.get(&output) != Some(&written.value);
-        // With a heartbeat, only a beat is a sign of life; the first set-point starts the supervision.
-        let sign_of_life = if self.commands.contains_key(&Output::Heartbeat) {
-            output == Output::Heartbeat && changed || self.refreshed.is_none()
-        } else {
-            true
+        // With a heartbeat, only a beat is a sign of life; a set-point starts the supervision.
+        let sign_of_life = match output {
+            Output::Heartbeat => changed,
+            _ if self.commands.contains_key(&Output::Heartbeat) => self.refreshed.is_none(),
+            _ => true,
         };
         if sign_of_life {
             self.refreshed = Some(now);
