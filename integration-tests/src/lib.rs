@@ -2,6 +2,7 @@
 
 pub mod fault_proxy;
 pub mod mosquitto;
+pub mod peer;
 pub mod rig;
 pub mod virtual_device;
 

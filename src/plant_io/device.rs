@@ -53,6 +53,8 @@ pub struct DeviceFile {
     pub pause: Duration,
     /// Index of the point that tells remote (1) from local (0) control.
     pub remote: Option<usize>,
+    /// Indices of the points that must be within their range before anything is written.
+    pub identity: Vec<usize>,
 }
 
 /// Reads and checks a device file.
@@ -117,6 +119,8 @@ pub struct Device {
     pub limits: Arc<ReadLimits>,
     /// Index of the point that tells remote from local control.
     pub remote: Option<usize>,
+    /// Indices of the points that must be within their range before anything is written.
+    pub identity: Arc<[usize]>,
     /// Place of `points[0]` in the process image, the others follow.
     pub first: PointId,
 }
@@ -181,5 +185,7 @@ impl Device {
     }
 }
 
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

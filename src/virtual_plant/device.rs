@@ -1,9 +1,10 @@
 //! One virtual device: its registers, what it was told, its own watchdog, its faults.
 //!
 //! Pure: wall time is an argument. What a point means comes from the device file: `signal` and `write.output` bind it to the
-//! plant; a few points are bound by name (`reversion_power`, `reversion_time`, `setpoint_enable`, `writes`, `reversions`,
+//! plant, write steps tell its [`companions`](super::companions). Telemetry is bound by name (`writes`, `reversions`,
 //! `state`, `model_name`, and those of [`Sensors::telemetry`]). Every other point is memory.
 
+use super::companions::{Driven, driven};
 use super::fault::FaultKind;
 use super::registers::{Registers, Written, exception};
 use super::sensor::Sensors;
@@ -19,7 +20,7 @@ use std::time::Duration;
 /// Where devices get their watchdog's time from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Watchdogs {
-    /// `reversion_time` as written, otherwise `watchdog_s` of the device file.
+    /// The time written to the device, otherwise `watchdog_s` of its file.
     #[default]
     DeviceFile,
     /// This, whatever the files say.
@@ -73,6 +74,7 @@ impl Counters {
 pub struct VirtualDevice {
     name: String,
     registers: Registers,
+    driven: Vec<Driven>,
     /// A signal that tells what kind of device it is.
     kind: Option<Signal>,
     /// Values of outputs as accepted from outside, in the outputs' units.
@@ -92,6 +94,7 @@ impl VirtualDevice {
         let mut device = Self {
             name: name.to_owned(),
             registers: Registers::new(file, unit_id),
+            driven: driven(&file.points),
             kind: file.points.iter().find_map(|point| point.signal),
             commands: BTreeMap::new(),
             reversion,
@@ -108,19 +111,19 @@ impl VirtualDevice {
     }
 
     fn rest(&mut self) {
-        for (index, output) in self.outputs() {
-            let open = self.registers.points().get(index).and_then(|point| point.write.as_ref());
-            let value = match output {
-                Output::PvLimitKw | Output::WindLimitKw => open.map_or(f64::INFINITY, |rule| rule.range.1),
+        for driven in self.driven.clone() {
+            let value = match driven.output {
+                Output::PvLimitKw | Output::WindLimitKw => self.open_limit(&driven),
                 Output::BatterySetpointKw | Output::ChpSetpointKw | Output::ChpRun | Output::Heartbeat => 0.0,
             };
-            self.command(index, output, value);
+            self.command(driven.point, driven.output, value);
         }
     }
 
-    fn outputs(&self) -> Vec<(usize, Output)> {
-        let points = self.registers.points().iter().enumerate();
-        points.filter_map(|(index, point)| Some((index, point.write.as_ref()?.output))).collect()
+    /// A limit that limits nothing: the largest that the register takes.
+    fn open_limit(&self, driven: &Driven) -> f64 {
+        let rule = self.registers.points().get(driven.point).and_then(|point| point.write.as_ref());
+        rule.map_or(f64::INFINITY, |rule| rule.range.1)
     }
 
     fn command(&mut self, index: usize, output: Output, value: f64) {
@@ -138,6 +141,11 @@ impl VirtualDevice {
     pub fn has_point(&self, name: &str) -> bool {
         self.registers.index_of(name).is_some()
     }
+    /// Its registers.
+    #[must_use]
+    pub const fn registers(&self) -> &Registers {
+        &self.registers
+    }
     /// Its counters.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
@@ -154,18 +162,23 @@ impl VirtualDevice {
         self.faults.contains(kind)
     }
 
-    /// What it makes the plant do, in the unit of the output; `None` if it does not drive that.
+    /// What it makes the plant do, in the unit of the output; `None` if it does not drive that. A battery whose switches
+    /// are off stands by.
     #[must_use]
     pub fn drives(&self, output: Output) -> Option<f64> {
         let value = *self.commands.get(&output)?;
-        let disabled = self.named_value("setpoint_enable").is_some_and(|enable| enable < 0.5);
-        Some(if output == Output::BatterySetpointKw && disabled { 0.0 } else { value })
+        let switched_on = self.driven.iter().filter(|driven| driven.output == output).all(|driven| self.is_on(driven));
+        Some(if output == Output::BatterySetpointKw && !switched_on { 0.0 } else { value })
+    }
+
+    fn is_on(&self, driven: &Driven) -> bool {
+        let holds = |(point, value): &(usize, f64)| self.registers.value(*point) == Some(*value);
+        driven.switches.iter().all(holds)
     }
 
     /// Value of a point in the project's unit of its dimension.
-    fn named_value(&self, name: &str) -> Option<f64> {
-        let index = self.registers.index_of(name)?;
-        Some(self.registers.value(index)? * self.unit_factor(index))
+    fn value_of(&self, index: Option<usize>) -> Option<f64> {
+        Some(self.registers.value(index?)? * self.unit_factor(index?))
     }
 
     /// From a point's unit to the project's: points that are neither signal nor output keep the unit of their device.
@@ -179,9 +192,9 @@ impl VirtualDevice {
         self.faults = faults;
         if self.has(&FaultKind::Local) && !was_local {
             self.refreshed = None;
-            for (index, output) in self.outputs() {
-                if output == Output::BatterySetpointKw {
-                    self.command(index, output, 0.0);
+            for driven in self.driven.clone() {
+                if driven.output == Output::BatterySetpointKw {
+                    self.command(driven.point, driven.output, 0.0);
                 }
             }
         }
@@ -200,8 +213,9 @@ impl VirtualDevice {
             Watchdogs::Off => None,
             Watchdogs::Fixed(limit) => Some(limit),
             Watchdogs::DeviceFile => {
-                let written = self.named_value("reversion_time").filter(|seconds| *seconds > 0.0);
-                written.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).or(self.file_watchdog)
+                let written = self.driven.iter().filter_map(|driven| self.value_of(driven.reversion_time));
+                let shortest = written.filter(|seconds| *seconds > 0.0).fold(f64::INFINITY, f64::min);
+                Duration::try_from_secs_f64(shortest).ok().or(self.file_watchdog)
             }
         }
     }
@@ -209,16 +223,14 @@ impl VirtualDevice {
     fn fall_back(&mut self) {
         self.refreshed = None;
         self.counters.reversions += 1;
-        let battery = self.named_value("reversion_power").unwrap_or(0.0);
-        for (index, output) in self.outputs() {
-            let rule = self.registers.points().get(index).and_then(|point| point.write.as_ref());
-            let open = rule.map_or(f64::INFINITY, |rule| rule.range.1);
-            match output {
-                Output::BatterySetpointKw => self.command(index, output, battery),
-                Output::ChpRun if self.reversion.chp == ChpReversion::Stop => self.command(index, output, 0.0),
-                Output::PvLimitKw | Output::WindLimitKw => self.command(index, output, open),
-                Output::ChpRun | Output::ChpSetpointKw | Output::Heartbeat => {}
-            }
+        for driven in self.driven.clone() {
+            let value = match driven.output {
+                Output::BatterySetpointKw => self.value_of(driven.reversion_power).unwrap_or(0.0),
+                Output::ChpRun if self.reversion.chp == ChpReversion::Stop => 0.0,
+                Output::PvLimitKw | Output::WindLimitKw => self.open_limit(&driven),
+                Output::ChpRun | Output::ChpSetpointKw | Output::Heartbeat => continue,
+            };
+            self.command(driven.point, driven.output, value);
         }
     }
 
@@ -278,11 +290,11 @@ impl VirtualDevice {
 
     fn accept_output(&mut self, now: Duration, written: Written, output: Output) {
         let changed = self.commands.get(&output) != Some(&written.value);
-        // With a heartbeat, only a beat is a sign of life; the first set-point starts the supervision.
-        let sign_of_life = if self.commands.contains_key(&Output::Heartbeat) {
-            output == Output::Heartbeat && changed || self.refreshed.is_none()
-        } else {
-            true
+        // With a heartbeat, only a beat is a sign of life; a set-point starts the supervision.
+        let sign_of_life = match output {
+            Output::Heartbeat => changed,
+            _ if self.commands.contains_key(&Output::Heartbeat) => self.refreshed.is_none(),
+            _ => true,
         };
         if sign_of_life {
             self.refreshed = Some(now);

@@ -19,8 +19,10 @@
 //! ```
 
 pub mod chp;
+pub mod companions;
 pub mod device;
 pub mod fault;
+pub mod mqtt;
 pub mod noise;
 pub mod physics;
 pub mod registers;
@@ -34,6 +36,7 @@ use device::{Reversion, VirtualDevice};
 use fault::{Fault, FaultKind};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
+use mqtt::MqttTarget;
 use noise::Noise;
 use physics::{Dynamics, Physics};
 use server::SharedWorld;
@@ -41,12 +44,12 @@ use site::DeviceSpec;
 use source::{AtEnd, Interpolation, Reading, Source};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use world::{Accuracy, Snapshot, World};
 
@@ -152,6 +155,9 @@ pub struct VirtualPlant {
     plant: Plant,
     engine: Arc<Engine>,
     addresses: Vec<DeviceAddress>,
+    /// Ends the publishers; so does dropping it.
+    stop: watch::Sender<bool>,
+    publishers: Mutex<Vec<JoinHandle<()>>>,
     tasks: JoinSet<()>,
 }
 
@@ -190,7 +196,9 @@ impl VirtualPlant {
         let (snapshot, _) = watch::channel(world.snapshot());
         let down = options.devices.iter().map(|_| watch::channel(false).0).collect();
         let engine = Arc::new(Engine { world: SharedWorld::new(world), snapshot, down });
-        let mut started = Self { plant, engine, addresses: Vec::new(), tasks: JoinSet::new() };
+        let (stop, _) = watch::channel(false);
+        let mut started =
+            Self { plant, engine, addresses: Vec::new(), stop, publishers: Mutex::default(), tasks: JoinSet::new() };
         for fault in options.faults.clone() {
             started.inject(fault)?;
         }
@@ -294,9 +302,21 @@ impl VirtualPlant {
         site::device_tables(&self.plant, &self.addresses)
     }
 
-    /// Stops clock and servers and waits for them.
+    /// Publishes prices, weather and heat demand at a broker, for as long as the plant lives.
+    pub fn publish_to(&self, target: MqttTarget) {
+        let (world, stop) = (self.world(), self.stop.subscribe());
+        let task = tokio::spawn(mqtt::run(world, self.watch(), target, stop));
+        self.publishers.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Stops clock and servers, says good-bye to the broker, and waits for all of them.
     pub async fn shutdown(mut self) {
+        self.stop.send_replace(true);
         self.tasks.shutdown().await;
+        for publisher in self.publishers.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            // A panic in it has been reported by the runtime.
+            let _ = publisher.await;
+        }
     }
 }
 

@@ -3,7 +3,10 @@
 use super::super::noise::Noise;
 use super::super::source::{AtEnd, Interpolation, Reading};
 use super::*;
+use memg_core::env::MemgEnv;
 use memg_core::profile::Profile;
+use memg_core::reward::RewardWeights;
+use memg_core::rules::GoodRule;
 use memg_core::synthetic;
 use std::sync::Arc;
 
@@ -83,6 +86,36 @@ fn an_hour_costs_what_the_equations_say() {
     plant.advance_to(HOUR_MS, &Commands::REST);
     assert!((plant.totals().cost_eur - (40.0 * 0.2 + 45.0 / 0.9 * 0.05)).abs() < 1e-9);
     assert!((plant.flows().gas_kw - 50.0).abs() < 1e-9);
+}
+
+/// The environment that policies are trained in knows no lag, no start sequence and no instants within a step; the plant
+/// behind the registers must tell the same story up to these.
+#[test]
+fn a_day_costs_the_same_as_in_the_training_environment() {
+    let days = Arc::new(synthetic::profile(2, 11));
+    let mut env = MemgEnv::new(Plant::reference(), Arc::clone(&days), RewardWeights::default());
+    let mut plant = physics(days.rows().to_vec(), 0.5);
+    let (mut cost_eur, mut soc) = (0.0, 0.5);
+    for step in 1..=96 {
+        let Ok(Some(lived)) = env.step_policy(&mut GoodRule) else { panic!("the profile has two days") };
+        let safe = &lived.verdict.safe;
+        let chp = ChpOrder { run: safe.chp_on(), setpoint_kw: safe.chp().kilowatts().get(), trip: false };
+        let available = lived.row.pv_kw + lived.row.wind_kw;
+        let curtailed = safe.renewable_limit().map_or(0.0, |limit| (available - limit.kilowatts().get()).max(0.0));
+        let commands = Commands {
+            battery_kw: safe.battery().kilowatts().get(),
+            chp,
+            pv_limit_kw: lived.row.pv_kw - curtailed.min(lived.row.pv_kw),
+            ..Commands::REST
+        };
+        plant.advance_to(step * Plant::reference().step_ms(), &commands);
+        cost_eur += lived.cost.get();
+        soc = lived.soc_after.get();
+    }
+    let relative = plant.totals().cost_eur / cost_eur - 1.0;
+    assert!(relative.abs() < 0.01, "{} instead of {cost_eur} EUR", plant.totals().cost_eur);
+    assert!((plant.soc() - soc).abs() < 0.005, "{} instead of {soc}", plant.soc());
+    assert_eq!(plant.totals().soc_violation_h + plant.totals().grid_violation_h, 0.0);
 }
 
 #[test]

@@ -108,3 +108,39 @@ async fn faults_of_unknown_devices_and_points_are_refused() {
         assert!(VirtualPlant::start(Plant::reference(), profile, options).await.is_err());
     }
 }
+
+/// Every device file that is shipped, from the folder: a new one is covered without being listed.
+fn shipped() -> Vec<DeviceSpec> {
+    let folder =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config/devices")).expect("the folder is there");
+    let paths = folder
+        .map(|entry| entry.expect("readable").path())
+        .filter(|path| path.extension().is_some_and(|x| x == "toml"));
+    let spec = |path: std::path::PathBuf| DeviceSpec {
+        name: path.file_stem().expect("a name").to_string_lossy().into_owned(),
+        file: path.file_name().expect("a name").to_string_lossy().into_owned(),
+        text: std::fs::read_to_string(&path).expect("readable").into(),
+        unit_id: 1,
+    };
+    paths.map(spec).collect()
+}
+
+#[tokio::test]
+async fn every_shipped_device_file_can_be_simulated() {
+    for spec in shipped() {
+        let name = spec.name.clone();
+        let options = Options { clock: Clock::Stepped, devices: vec![spec], ..Options::default() };
+        let profile = Arc::new(synthetic::profile(1, 1));
+        let plant = VirtualPlant::start(Plant::reference(), profile, options).await.expect("it starts");
+        let world = plant.world();
+        let mut world = world.lock();
+        let device = world.device_mut(0).expect("the device");
+        for (index, point) in device.registers().points().iter().enumerate() {
+            let shown = device.registers().value(index);
+            assert!(point.signal.is_none() || shown.is_some(), "{name}: {} shows no number", point.name);
+        }
+        for driven in device.registers().points().iter().filter_map(|point| point.write.as_ref()) {
+            assert!(device.drives(driven.output).is_some(), "{name}: {:?} moves nothing", driven.output);
+        }
+    }
+}

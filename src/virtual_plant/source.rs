@@ -109,8 +109,14 @@ impl Source {
     /// Local time, whole minutes.
     #[must_use]
     pub fn local_time(&self, time_ms: i64) -> LocalTime {
-        let within = time_ms.rem_euclid(self.plant.step_ms());
-        self.row(self.row_index(time_ms)).time.plus_minutes(within / 60_000)
+        let start = self.row(self.row_index(time_ms)).time;
+        start.plus_minutes(self.local_ms(time_ms).div_euclid(60_000) - start.minute)
+    }
+
+    /// Local time, ms since 1970-01-01T00:00.
+    #[must_use]
+    pub fn local_ms(&self, time_ms: i64) -> i64 {
+        self.row(self.row_index(time_ms)).time.minute * 60_000 + time_ms.rem_euclid(self.plant.step_ms())
     }
 
     /// Values in force at a plant time; powers within the plant's bounds, `time` is the start of the row.
@@ -204,6 +210,18 @@ mod tests {
             assert_eq!(source(interpolation, at_end).at(time_ms).pv_kw, pv_kw, "{interpolation:?} at {time_ms}");
         }
         assert_eq!(source(Interpolation::Hold, AtEnd::Stop).end_ms(), Some(5 * step));
+    }
+
+    #[test]
+    fn local_time_follows_the_rows_over_missing_days() {
+        let step = Plant::reference().step_ms();
+        let at = |minute| ProfileRow { time: LocalTime { minute, offset_min: 60 }, ..ProfileRow::default() };
+        let mut source = source(Interpolation::Hold, AtEnd::Wrap);
+        source.profile = Arc::new(Profile::from_rows(vec![at(0), at(1425), at(4320)]));
+        for (time_ms, local_ms) in [(0, 1425 * 60_000), (step + 90_000, 4320 * 60_000 + 90_000), (2 * step, 0)] {
+            assert_eq!(source.local_ms(time_ms), local_ms);
+            assert_eq!(source.local_time(time_ms).minute, local_ms / 60_000);
+        }
     }
 
     #[test]

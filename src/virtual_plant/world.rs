@@ -16,6 +16,9 @@ use std::time::Duration;
 pub struct Snapshot {
     /// Local time in the plant, ISO 8601, whole minutes.
     pub time: String,
+    /// The same with full resolution, ms since 1970-01-01T00:00 local time. Follows the profile's rows, gaps and the start
+    /// over at its end included, so it may jump.
+    pub local_ms: i64,
     /// Plant time since the start, s.
     pub elapsed_s: f64,
     /// Wall time since the start, s.
@@ -178,6 +181,7 @@ impl World {
         let time_ms = self.physics.time_ms();
         Snapshot {
             time: self.physics.source().local_time(time_ms).to_string(),
+            local_ms: self.physics.source().local_ms(time_ms),
             elapsed_s: time_ms as f64 / 1000.0,
             wall_s: self.wall.as_secs_f64(),
             row: self.physics.source().row_index(time_ms),

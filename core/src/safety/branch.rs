@@ -10,11 +10,36 @@ use super::wanted::Wanted;
 use crate::constraint::{Context, Limits, Priority, Rule, limits};
 use crate::units::{Kilowatts, Watts};
 
-/// Limits of `b - p + c` that keep the grid span, rounded inward.
+/// Limits of `b - p + c`, rounded inward: those of import, export and voltage, and without the voltage.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    limits: (Watts, Watts),
+    connection: (Watts, Watts),
+}
+
+impl Window {
+    fn new(context: &Context<'_>, limits: &Limits, net: Kilowatts) -> Self {
+        let (floor, ceil) = (Watts::floor(net), Watts::ceil(net));
+        let (low, high) = (limits.grid.low.value - floor, limits.grid.high.value - ceil);
+        let limits = if low <= high {
+            (low, high)
+        } else if limits.grid.low.rule == Rule::GridExport {
+            // A span of less than a watt: the voltage has a watt of margin, export and import have none.
+            (low, low)
+        } else {
+            (high, high)
+        };
+        let connection = (-context.plant.export_max() - floor, context.plant.import_max() - ceil);
+        Self { limits, connection }
+    }
+}
+
+/// What the grid limits leave for `b - p`, depending on the curtailment. `None` is no cap, zero a cap at the whole
+/// watts that are available.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Strip {
-    free: (Watts, Watts),
-    capped: (Watts, Watts),
+    free: Window,
+    capped: Window,
     /// Most that can be curtailed.
     pub available: Watts,
 }
@@ -22,37 +47,32 @@ pub(super) struct Strip {
 impl Strip {
     pub fn new(context: &Context<'_>, limits: &Limits) -> Self {
         let available = Watts::floor(context.situation.renewables()).max(Watts::ZERO);
-        let free = inward(limits, context.situation.net_load());
-        Self { free, capped: inward(limits, capped_net_load(context)), available }
+        let free = Window::new(context, limits, context.situation.net_load());
+        Self { free, capped: Window::new(context, limits, capped_net_load(context)), available }
     }
 
-    /// Limits of `b - p` for a curtailment.
-    pub fn for_curtailment(&self, curtailed: Watts) -> (Watts, Watts) {
-        if curtailed > Watts::ZERO { (self.capped.0 - curtailed, self.capped.1 - curtailed) } else { self.free }
+    /// Limits of `b - p`.
+    pub fn limits(&self, curtailed: Option<Watts>) -> (Watts, Watts) {
+        curtailed.map_or(self.free.limits, |c| (self.capped.limits.0 - c, self.capped.limits.1 - c))
     }
 
-    /// The largest curtailment that leaves `b - p` below its upper limit.
+    /// Watts by which `b - p` is beyond import or export, and beyond all limits.
+    fn beyond(&self, curtailed: Option<Watts>, difference: Watts) -> (Watts, Watts) {
+        let (window, c) = curtailed.map_or((&self.free, Watts::ZERO), |c| (&self.capped, c));
+        let outside =
+            |(low, high): (Watts, Watts)| (low - c - difference).max(difference - (high - c)).max(Watts::ZERO);
+        (outside(window.connection), outside(window.limits))
+    }
+
+    /// The largest curtailment that leaves `b - p` below its upper limit; negative if there is none.
     pub fn curtailment_max(&self, difference: Watts) -> Watts {
-        (self.capped.1 - difference).min(self.available)
+        (self.capped.limits.1 - difference).min(self.available)
     }
 }
 
 /// Net load with a cap at the whole watts that are available.
 pub(super) fn capped_net_load(context: &Context<'_>) -> Kilowatts {
     context.situation.electric_load - Watts::floor(context.situation.renewables()).kilowatts()
-}
-
-fn inward(limits: &Limits, net: Kilowatts) -> (Watts, Watts) {
-    let low = limits.grid.low.value - Watts::floor(net);
-    let high = limits.grid.high.value - Watts::ceil(net);
-    if low <= high {
-        (low, high)
-    } else if limits.grid.low.rule == Rule::GridExport {
-        // A span of less than a watt: the voltage has a watt of margin, export and import have none.
-        (low, low)
-    } else {
-        (high, high)
-    }
 }
 
 /// One CHP state with its box.
@@ -70,14 +90,34 @@ impl Branch {
     fn highest(&self) -> Watts {
         self.battery.1 - self.chp.0
     }
-    fn polygon(&self, strip: &Strip, curtailed: Watts) -> Polygon {
-        Polygon { battery: self.battery, chp: self.chp, difference: strip.for_curtailment(curtailed) }
+    fn polygon(&self, strip: &Strip, curtailed: Option<Watts>) -> Polygon {
+        Polygon { battery: self.battery, chp: self.chp, difference: strip.limits(curtailed) }
     }
     /// Smallest and largest curtailment with which the grid limits can be met, if there is one.
     fn curtailments(&self, strip: &Strip) -> Option<(Watts, Watts)> {
-        let least = (strip.capped.0 - self.highest()).max(Watts::new(1));
+        let least = (strip.capped.limits.0 - self.highest()).max(Watts::ZERO);
         let most = strip.curtailment_max(self.lowest());
         (least <= most).then_some((least, most))
+    }
+    /// The point that comes closest to the grid limits if none meets them.
+    fn corner(&self, strip: &Strip) -> Choice {
+        let short = self.lowest() > strip.free.limits.1;
+        let (b, p) = (self.battery, self.chp);
+        let (battery, chp) = if short { (b.0, p.1) } else { (b.1, p.0) };
+        // Renewables yield before any ramp does.
+        let curtailed = (!short).then(|| strip.curtailment_max(battery - chp).max(Watts::ZERO));
+        Choice { battery, chp, on: self.on, curtailed, ..Choice::REST }
+    }
+    /// How much to curtail here, coming from a corner that is short of power or has curtailed all it can.
+    fn curtailment_from(&self, corner: &Choice, strip: &Strip) -> Option<Watts> {
+        let possible = self.curtailments(strip);
+        if corner.curtailed.is_some() {
+            possible.map(|(_, most)| most)
+        } else if self.polygon(strip, None).is_feasible() {
+            None
+        } else {
+            possible.map(|(least, _)| least)
+        }
     }
 }
 
@@ -87,23 +127,24 @@ pub(super) struct Choice {
     pub battery: Watts,
     pub chp: Watts,
     pub on: bool,
-    pub curtailed: Watts,
+    /// `None`: no cap.
+    pub curtailed: Option<Watts>,
     pub relaxation: Relaxation,
     cost: f64,
 }
 
 type Branches = [Option<Branch>; 2];
 /// Branches with a curtailment each.
-type Candidates = [Option<(Branch, Watts)>; 2];
+type Candidates = [Option<(Branch, Option<Watts>)>; 2];
 
 /// The first of these that is possible: the nearest point; the nearest point with the least curtailment; the point
 /// for which rules yield least.
 pub(super) fn choose(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Choice {
     let branches = branches(context, full);
-    let uncurtailed = branches.map(|b| b.map(|b| (b, Watts::ZERO)));
+    let uncurtailed = branches.map(|b| b.map(|b| (b, None)));
     best(&uncurtailed, strip, &wanted.target, Relaxation::None)
         .or_else(|| curtail(&branches, strip, wanted))
-        .unwrap_or_else(|| relax(context, &branches, strip, wanted))
+        .unwrap_or_else(|| relax(context, full, strip, wanted))
 }
 
 fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
@@ -127,7 +168,7 @@ fn best(candidates: &Candidates, strip: &Strip, target: &Target, relaxation: Rel
         if !polygon.is_feasible() {
             continue;
         }
-        let target = Target { difference: target.difference - curtailed.as_f64(), ..*target };
+        let target = Target { difference: target.difference - curtailed.unwrap_or(Watts::ZERO).as_f64(), ..*target };
         let (battery, chp) = nearest(&target, &polygon);
         let cost = target.cost(battery.as_f64(), chp.as_f64());
         if found.is_none_or(|choice| cost < choice.cost) {
@@ -141,54 +182,68 @@ fn best(candidates: &Candidates, strip: &Strip, target: &Target, relaxation: Rel
 fn curtail(branches: &Branches, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
     let least = |branch: &Branch| branch.curtailments(strip).map(|(least, _)| least);
     let needed = branches.iter().flatten().filter_map(least).min()?;
-    let candidates = branches.map(|b| b.map(|b| (b, needed)));
+    let candidates = branches.map(|b| b.map(|b| (b, Some(needed))));
     best(&candidates, strip, &wanted.target, Relaxation::Curtailment)
 }
 
-/// Rules yield one after the other; each stage starts from the most helpful point of the stage before, so that every
-/// rule yields by the smallest amount. Renewables yield before any ramp does.
-fn relax(context: &Context<'_>, full: &Branches, strip: &Strip, wanted: &Wanted) -> Choice {
+/// Rules yield one after the other, each by the smallest amount. As long as that helps the CHP's state is not changed in
+/// a way that only the yielding rule allows.
+fn relax(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Choice {
     let stages = [
         (Priority::ChpRamp, Relaxation::BatteryRamp),
         (Priority::ChpTimes, Relaxation::ChpRamp),
         (Priority::Hard, Relaxation::ChpTimes),
     ];
-    let mut corner = most_helpful(full, strip);
+    let battery = (full.battery.low.value, full.battery.high.value);
+    let mut before = branches(context, full);
     for (weakest, relaxation) in stages {
-        let branches = branches(context, &limits(context, weakest));
-        let candidates = branches.map(|b| b.map(|b| (b, curtailment_from(&corner, &b, strip))));
-        if let Some(choice) = best(&candidates, strip, &corner.target(wanted), relaxation) {
+        let now = branches(context, &limits(context, weakest));
+        let mut known: Option<Choice> = None;
+        let mut new: Option<Choice> = None;
+        for (wide, narrow) in now.iter().zip(before) {
+            let Some(wide) = wide else { continue };
+            let start = narrow.unwrap_or(Branch { battery, ..*wide });
+            let found = settle(&start, wide, strip, wanted).map(|choice| Choice { relaxation, ..choice });
+            let slot = if narrow.is_some() { &mut known } else { &mut new };
+            *slot = nearer(*slot, found);
+        }
+        if let Some(choice) = known.or(new) {
             return choice;
         }
-        corner = most_helpful(&branches, strip);
+        before = now;
     }
-    corner
+    most_helpful(&before, strip)
 }
 
-/// How much to curtail in a branch, coming from a point that curtails nothing (short of power) or all it can.
-fn curtailment_from(corner: &Choice, branch: &Branch, strip: &Strip) -> Watts {
-    let possible = branch.curtailments(strip);
-    if corner.curtailed > Watts::ZERO {
-        possible.map_or(Watts::ZERO, |(_, most)| most)
-    } else if branch.polygon(strip, Watts::ZERO).is_feasible() {
-        Watts::ZERO
-    } else {
-        possible.map_or(Watts::ZERO, |(least, _)| least)
+fn nearer(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
+    match (a, b) {
+        (Some(a), Some(b)) if b.cost < a.cost => Some(b),
+        (a, b) => a.or(b),
     }
 }
 
-/// The point that comes closest to the grid limits.
+/// From a branch as the rules had it to a wider one: if it is feasible as it was (a CHP state that has just become
+/// possible), the nearest point, with the least curtailment; otherwise the point that leaves the box least.
+fn settle(narrow: &Branch, wide: &Branch, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
+    let stage = Relaxation::Shedding;
+    let nearest =
+        |branch: &Branch, curtailed, target: &Target| best(&[Some((*branch, curtailed)), None], strip, target, stage);
+    let least = || narrow.curtailments(strip).and_then(|(least, _)| nearest(narrow, Some(least), &wanted.target));
+    let corner = || {
+        let corner = narrow.corner(strip);
+        nearest(wide, wide.curtailment_from(&corner, strip), &corner.target(wanted))
+    };
+    nearest(narrow, None, &wanted.target).or_else(least).or_else(corner)
+}
+
+/// The point that comes closest to the grid limits. Import and export count before the voltage: the present CHP state
+/// can always keep them.
 fn most_helpful(branches: &Branches, strip: &Strip) -> Choice {
-    let mut found: Option<(Watts, Choice)> = None;
-    for branch in branches.iter().flatten() {
-        let short = branch.lowest() > strip.free.1;
-        let (b, p) = (branch.battery, branch.chp);
-        let (battery, chp) = if short { (b.0, p.1) } else { (b.1, p.0) };
-        let curtailed = if short { Watts::ZERO } else { strip.curtailment_max(battery - chp).max(Watts::ZERO) };
-        let (low, high) = strip.for_curtailment(curtailed);
-        let missing = (battery - chp - high).max(low - (battery - chp));
-        if found.is_none_or(|(least, _)| missing < least) {
-            found = Some((missing, Choice { battery, chp, on: branch.on, curtailed, ..Choice::REST }));
+    let mut found: Option<((Watts, Watts), Choice)> = None;
+    for corner in branches.iter().flatten().map(|branch| branch.corner(strip)) {
+        let beyond = strip.beyond(corner.curtailed, corner.battery - corner.chp);
+        if found.is_none_or(|(least, _)| beyond < least) {
+            found = Some((beyond, corner));
         }
     }
     // The present CHP state is always one of the branches; `REST` only satisfies totality.
@@ -200,7 +255,7 @@ impl Choice {
         battery: Watts::ZERO,
         chp: Watts::ZERO,
         on: false,
-        curtailed: Watts::ZERO,
+        curtailed: None,
         relaxation: Relaxation::Shedding,
         cost: f64::INFINITY,
     };

@@ -34,8 +34,8 @@ impl Case<'_> {
             note(&mut log, Quantity::Chp, rule, (wanted.chp, choice.chp), limit);
         }
         self.grid(&mut log);
-        if choice.curtailed > Watts::ZERO {
-            let kept = self.strip.available - choice.curtailed;
+        if let Some(curtailed) = choice.curtailed {
+            let kept = self.strip.available - curtailed;
             note(&mut log, Quantity::Renewables, Rule::Curtailment, (self.strip.available, kept), kept);
         }
         log
@@ -45,7 +45,7 @@ impl Case<'_> {
         let Some(wish) = self.wanted.grid else { return };
         let choice = self.choice;
         let net = Watts::nearest(self.context.situation.net_load());
-        let exchange = net + choice.battery - choice.chp + choice.curtailed;
+        let exchange = net + choice.battery - choice.chp + choice.curtailed.unwrap_or(Watts::ZERO);
         // Rounding of the net load alone is not an intervention.
         if (wish - exchange).get().abs() > 1 {
             note(log, Quantity::Grid, Rule::Balance, (wish, exchange), exchange);
@@ -81,7 +81,7 @@ impl Case<'_> {
     /// The side of the grid span that is active, or the balance if none is.
     fn grid_cause(&self, own: Watts) -> (Rule, Watts) {
         let difference = self.choice.battery - self.choice.chp;
-        let (low, high) = self.strip.for_curtailment(self.choice.curtailed);
+        let (low, high) = self.strip.limits(self.choice.curtailed);
         if difference >= high {
             (self.full.grid.high.rule, own)
         } else if difference <= low {

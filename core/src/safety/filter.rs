@@ -89,8 +89,7 @@ impl SafetyFilter {
 }
 
 fn set_points(choice: &Choice, strip: &Strip) -> SafeSetpoints {
-    let capped = choice.curtailed > Watts::ZERO;
-    let limit = capped.then(|| (strip.available - choice.curtailed).max(Watts::ZERO));
+    let limit = choice.curtailed.map(|curtailed| (strip.available - curtailed).max(Watts::ZERO));
     SafeSetpoints::new(choice.battery, choice.chp, choice.on, limit)
 }
 
@@ -105,7 +104,7 @@ fn add_droop(context: &Context<'_>, strip: &Strip, choice: &mut Choice, log: &mu
         return;
     }
     let hard = limits(context, Priority::Hard);
-    let (low, high) = strip.for_curtailment(choice.curtailed);
+    let (low, high) = strip.limits(choice.curtailed);
     let low = hard.battery.low.value.max(low + choice.chp).min(choice.battery);
     let high = hard.battery.high.value.min(high + choice.chp).max(choice.battery);
     let after_w = (choice.battery + droop).within(low, high);
@@ -131,14 +130,15 @@ fn avoid_paid_export(context: &Context<'_>, strip: &Strip, choice: &mut Choice, 
     let difference = choice.battery - choice.chp;
     let export = -(Watts::floor(capped_net_load(context)) + difference);
     let curtailed = export.min(strip.curtailment_max(difference));
-    if curtailed > choice.curtailed {
+    let before = choice.curtailed.unwrap_or(Watts::ZERO);
+    if curtailed > before {
         log.push(Intervention {
             rule: Rule::NegativePrice,
             quantity: Quantity::Renewables,
-            before_w: strip.available - choice.curtailed,
+            before_w: strip.available - before,
             after_w: strip.available - curtailed,
             margin_w: Watts::ZERO,
         });
-        choice.curtailed = curtailed;
+        choice.curtailed = Some(curtailed);
     }
 }

@@ -215,8 +215,31 @@ impl Rules {
             (stage >= SHEDDING || self.voltage_kept(seen, exchange), "voltage"),
             (self.droop_is_right(seen, at, base), "droop"),
             (self.cap_is_right(seen, at, stage, (low, high)), "cap"),
+            (stage != CURTAILMENT || self.curtails_least(seen, &held, low), "more was curtailed than needed"),
+            (stage >= CHP_TIMES || self.yields_least(seen, past, &held), "a ramp yielded more than needed"),
         ];
         claims.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, name)| Err(name))
+    }
+
+    /// Curtailed for a limit: exactly down to it.
+    fn curtails_least(&self, seen: &Seen, held: &Point, low: f64) -> bool {
+        let priced = seen.export_price < 0.0;
+        priced || self.exchange(seen, held) <= low + 2.0 * ROUNDING_W
+    }
+
+    /// A battery beyond its ramp, or a CHP that unloads faster: a few watts less would break the grid limits or the SoC.
+    fn yields_least(&self, seen: &Seen, past: &Past, held: &Point) -> bool {
+        const LESS: i64 = 8;
+        let moved = held.battery.saturating_sub(past.battery);
+        let battery_ok = moved.saturating_abs() <= self.battery_ramp.saturating_add(LESS) || {
+            let back = Point { battery: held.battery - LESS * moved.signum(), ..*held };
+            let rated = back.battery <= self.charge && back.battery >= -self.discharge;
+            !rated || !self.keeps_grid(seen, &back, 0.0) || !self.keeps_soc(seen, past, back.battery, SOC_MARGIN)
+        };
+        let unloaded = past.chp.saturating_sub(held.chp) > self.chp_ramp.saturating_add(LESS);
+        let back = Point { chp: held.chp + LESS, ..*held };
+        let chp_ok = !unloaded || !held.on || back.chp > self.chp_max || !self.keeps_grid(seen, &back, 0.0);
+        battery_ok && chp_ok
     }
 
     fn voltage_kept(&self, seen: &Seen, exchange: f64) -> bool {

@@ -86,7 +86,7 @@ impl Loop {
 
     /// Decides, checks, and lives with it for `ms`.
     fn decide(&mut self, request: &Setpoints, hold_ms: i64, ms: i64, dice: &mut Dice, counts: &mut Counts) {
-        let (situation, seen) = world::weather(&self.rules, self.soc, dice);
+        let (situation, seen) = world::weather(&self.rules, self.soc, self.likely_difference(dice), dice);
         self.past.hold_ms = hold_ms;
         let verdict = self.filter.filter(&situation, &self.memory.anchor(hold_ms), request);
         self.memory.record(&verdict);
@@ -103,6 +103,14 @@ impl Loop {
         }
         self.soc = soc_after;
         self.remember(&verdict, ms);
+    }
+
+    /// Battery minus CHP as it may well become: as it is, a ramp away, or after a start or stop.
+    fn likely_difference(&self, dice: &mut Dice) -> i64 {
+        let (rules, (battery, chp)) = (&self.rules, self.latest);
+        let ramp = [0, rules.battery_ramp, -rules.battery_ramp, -battery][dice.below(4) as usize];
+        let chp = [chp, chp + rules.chp_ramp, chp - rules.chp_ramp, rules.chp_min, 0][dice.below(5) as usize];
+        battery + ramp - chp
     }
 
     fn remember(&mut self, verdict: &Verdict, ms: i64) {

@@ -55,8 +55,9 @@ fn vary(p: &mut PlantParameters, dice: &mut Dice) {
     }
 }
 
-/// Measurements, mostly inside the declared bounds.
-pub fn weather(rules: &Rules, soc: f64, dice: &mut Dice) -> (Situation, Seen) {
+/// Measurements, mostly inside the declared bounds. Often the load is such that the exchange is within a few watts of a
+/// limit if battery minus CHP is `difference_w`.
+pub fn weather(rules: &Rules, soc: f64, difference_w: i64, dice: &mut Dice) -> (Situation, Seen) {
     let x = &rules.p.exogenous;
     let low = |dice: &mut Dice, high: f64| if dice.one_in(4) { 0.0 } else { dice.between(0.0, high) };
     let (pv, wind) = (low(dice, x.pv_kw_nom), low(dice, x.wind_kw_nom));
@@ -82,6 +83,14 @@ pub fn weather(rules: &Rules, soc: f64, dice: &mut Dice) -> (Situation, Seen) {
         export_price: EurPerKwh::new(if dice.one_in(8) { -0.05 } else { 0.05 }),
         local_hour: 12.0,
     };
+    if dice.one_in(8) {
+        let (low, high) = rules.grid_limits(&seen(&s, true));
+        let edge = [low, high, -rules.export as f64, rules.import as f64][dice.below(4) as usize];
+        let load = (edge - difference_w as f64 + dice.between(-3.0, 3.0)) / 1000.0 + pv + wind;
+        if load >= x.electric_load_kw_min && load <= x.electric_load_kw_max {
+            s.electric_load = Kilowatts::new(load);
+        }
+    }
     let valid = !dice.one_in(200) || !break_something(&mut s, dice);
     (s, seen(&s, valid))
 }
@@ -90,9 +99,9 @@ fn source_voltage(rules: &Rules, dice: &mut Dice) -> f64 {
     let g = &rules.p.grid;
     match dice.below(64) {
         0 => dice.between(0.1, 3.0),
-        1 => dice.between(0.8, 1.2),
-        2..8 => g.voltage_pu_min + dice.between(-0.01, 0.03),
-        8..14 => g.voltage_pu_max + dice.between(-0.03, 0.01),
+        1..4 => dice.between(0.8, 1.2),
+        4..10 => g.voltage_pu_min + dice.between(-0.01, 0.03),
+        10..16 => g.voltage_pu_max + dice.between(-0.03, 0.01),
         _ => dice.between(0.99, 1.01),
     }
 }

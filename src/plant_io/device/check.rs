@@ -82,6 +82,7 @@ fn build(header: &RawHeader, raw: &RawPoints, problems: &mut Vec<Problem>) -> De
         ),
         pause: seconds("device.pause_ms", header.pause_ms.unwrap_or(0.0) / 1e3, (0.0, 10.0), problems),
         remote: remote(header, raw, problems),
+        identity: identity(header, &typed, &raw.names, problems),
         points: typed,
     }
 }
@@ -96,6 +97,21 @@ fn remote(header: &RawHeader, raw: &RawPoints, problems: &mut Vec<Problem>) -> O
         problems.push(Problem::new("device.remote_point", "it must have the unit id of the points that are written"));
     }
     Some(index)
+}
+
+fn identity(header: &RawHeader, points: &[Point], names: &Names, problems: &mut Vec<Problem>) -> Vec<usize> {
+    let mut identity = Vec::new();
+    for (position, name) in header.identity_points.iter().enumerate() {
+        let key = format!("device.identity_points[{position}]");
+        let Some(index) = reference(&key, name, names, problems) else { continue };
+        let elsewhere = points.iter().any(|point| point.write.is_some() && point.unit_id.is_some());
+        if elsewhere || points.get(index).is_some_and(|point| !point.range.0.is_finite() || point.unit_id.is_some()) {
+            problems
+                .push(Problem::new(key, "it needs a range; it and all written points have the device's own unit id"));
+        }
+        identity.push(index);
+    }
+    identity
 }
 
 /// The position of a named point.

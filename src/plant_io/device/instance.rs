@@ -30,6 +30,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
         points: points.into(),
         limits: file.limits.clone().into(),
         remote: file.remote,
+        identity: file.identity.clone().into(),
         first: PointId(0),
     };
     check_unit_ids(&device, key, &mut problems);

@@ -45,6 +45,10 @@ pub struct RawHeader {
     pub pause_ms: Option<f64>,
     /// Point that is 1 under remote and 0 under local control. In local control nothing is written.
     pub remote_point: Option<String>,
+    /// Points that must be within their range before anything is written, such as the id of a register model: another
+    /// device or another register layout at this address is then only read.
+    #[serde(default)]
+    pub identity_points: Vec<String>,
 }
 
 /// A range of addresses that must not be read.

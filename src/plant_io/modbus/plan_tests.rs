@@ -27,6 +27,7 @@ fn device(points: Vec<Point>, limits: ReadLimits) -> Device {
         points: points.into(),
         limits: limits.into(),
         remote: None,
+        identity: Vec::new().into(),
         first: PointId(0),
     }
 }

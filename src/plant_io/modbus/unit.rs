@@ -51,6 +51,8 @@ pub(super) struct Unit {
     /// While it does not answer: not before, and the pause that led there.
     pub(super) silence: Option<(Instant, Duration)>,
     reachable: bool,
+    /// That it is another device has been told.
+    pub(super) foreign_told: bool,
     pub(super) image: ProcessImage,
     pub(super) events: EventSink,
     pub counters: Arc<Counters>,
@@ -82,7 +84,20 @@ impl Unit {
         let seen = vec![None; device.points.len()];
         let control = Control::Unknown;
         let device = device.clone();
-        Self { device, unit_id, reads, seen, writes, control, silence: None, reachable: false, image, events, counters }
+        Self {
+            device,
+            unit_id,
+            reads,
+            seen,
+            writes,
+            control,
+            silence: None,
+            reachable: false,
+            foreign_told: false,
+            image,
+            events,
+            counters,
+        }
     }
 
     /// Forgets what was seen and asks for everything anew: before anything is written, the state is read.

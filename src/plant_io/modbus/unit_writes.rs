@@ -35,7 +35,7 @@ impl Unit {
     pub fn next_write(&mut self, order: &WriteOrder, now: Instant) -> NextWrite {
         let mut later: Option<Instant> = None;
         let known = self.writes.iter().all(|write| self.is_known(write.point));
-        if self.silence.is_some() || !known || !self.is_remote(now) {
+        if self.silence.is_some() || !known || !self.is_the_right_device() || !self.is_remote(now) {
             return NextWrite::Later(None);
         }
         for write in 0..self.writes.len() {
@@ -75,6 +75,27 @@ impl Unit {
                 }
             }
         }
+    }
+
+    /// Whether every identity point was read in this session and is within its range.
+    fn is_the_right_device(&mut self) -> bool {
+        let device = self.device.clone();
+        for index in device.identity.iter() {
+            match self.last(*index) {
+                None => return false,
+                Some(seen) if seen.value.is_some() => {}
+                Some(_) => {
+                    if !std::mem::replace(&mut self.foreign_told, true) {
+                        let name = device.points.get(*index).map_or("", |point| point.name.as_str());
+                        let detail = format!("{name} is not what the device file expects: nothing is written");
+                        self.events.tell(EventKind::ConfigurationFault, detail);
+                    }
+                    return false;
+                }
+            }
+        }
+        self.foreign_told = false;
+        true
     }
 
     fn encode_step(&self, index: usize, value: f64) -> Result<Cells, EncodeError> {
