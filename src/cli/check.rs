@@ -61,7 +61,8 @@ fn observation(settings: &Settings) {
     }
     println!("\nObservation");
     for (name, signal) in OBSERVATION {
-        let source = settings.points.signals.get(&signal).map_or_else(|| fallback(signal), |(_, origin)| origin.clone());
+        let source =
+            settings.points.signals.get(&signal).map_or_else(|| fallback(signal), |(_, origin)| origin.clone());
         println!("  {name:<22} {:<26} {source}", signal.name());
     }
     println!("  {:<22} {:<26} the site's clock", "7, 8, 9 hour", "");
@@ -116,12 +117,29 @@ fn writes(settings: &Settings) {
                 (None, Some(rule)) => format!("{:?} from {} to {}", rule.output, rule.range.0, rule.range.1),
                 (None, None) => continue,
             };
-            println!("  {} unit {} {:?} {:>5} {:<24} {what}", device.name, device.unit_of(written.point), point.table, point.address, point.name);
+            println!(
+                "  {} unit {} {:?} {:>5} {:<24} {what}",
+                device.name,
+                device.unit_of(written.point),
+                point.table,
+                point.address,
+                point.name
+            );
             none = false;
         }
     }
     if none {
         println!("  none");
+    }
+}
+
+fn probed(value: &probe::ProbeValue) -> (String, bool) {
+    match value {
+        probe::ProbeValue::Number(number) => (number.to_string(), true),
+        probe::ProbeValue::Text(text) => (format!("{text:?}"), true),
+        probe::ProbeValue::Unusable(why) => (format!("unusable: {why}"), false),
+        probe::ProbeValue::Failed(why) => (format!("failed: {why}"), false),
+        probe::ProbeValue::WriteOnly => ("write only".into(), true),
     }
 }
 
@@ -132,9 +150,9 @@ fn probe_all(settings: &Settings) -> Result<ExitCode> {
         println!("\nProbe of {} ({})", device.name, device.transport);
         for result in runtime.block_on(probe::probe(device)) {
             let Some(point) = device.points.get(result.point) else { continue };
-            let bad = !matches!(result.value, probe::ProbeValue::Value(_) | probe::ProbeValue::Text(_));
-            failed += usize::from(bad);
-            println!("  {:<28} {:<40} {:04x?}", point.name, result.value.to_string(), result.cells);
+            let (text, good) = probed(&result.value);
+            failed += usize::from(!good);
+            println!("  {:<28} {text:<40} {:04x?}", point.name, result.cells);
         }
     }
     if failed > 0 {

@@ -62,7 +62,12 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         }
     };
     let mut policy = load_policy(&spec(args))?;
-    let mut out = args.trace.as_ref().map(|path| File::create(path).with_context(|| path.display().to_string())).transpose()?.map(BufWriter::new);
+    let mut out = args
+        .trace
+        .as_ref()
+        .map(|path| File::create(path).with_context(|| path.display().to_string()))
+        .transpose()?
+        .map(BufWriter::new);
     if let Some(out) = &mut out {
         writeln!(out, "{}", trace::HEADER)?;
     }
@@ -99,7 +104,8 @@ fn read_profile(args: &Args, plant: &Plant) -> Result<Result<Profile, String>> {
         Err(error) => return Ok(Err(format!("{name}: {error}"))),
     };
     let Some(days) = &args.month_days else { return Ok(Ok(profile)) };
-    let Some((from, to)) = days.split_once('-').and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?)))
+    let Some((from, to)) =
+        days.split_once('-').and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?)))
     else {
         return Ok(Err(format!("--month-days: expected FROM-TO such as 20-24, found {days:?}")));
     };

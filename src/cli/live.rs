@@ -109,7 +109,8 @@ fn draw(site: &str, view: &View) -> String {
 
 fn measurements(input: &CycleInput) -> Vec<String> {
     let s = &input.state;
-    let power = |name: &str, m: Measurement<f64>, max: f64| format!("{name:<10}{}  {}", value(m, "kW"), bar(m.value, max));
+    let power =
+        |name: &str, m: Measurement<f64>, max: f64| format!("{name:<10}{}  {}", value(m, "kW"), bar(m.value, max));
     let mut lines = vec![
         power("PV", s.pv.map(|v| v.get()), 60.0),
         power("wind", s.wind.map(|v| v.get()), 40.0),
@@ -199,9 +200,10 @@ fn quantity(i: &Intervention) -> &'static str {
 }
 
 fn connections(view: &View) -> String {
+    let up = |state: DeviceState| matches!(state, DeviceState::Reading | DeviceState::Controlled);
     let dot = |up: bool| if up { "\x1b[32m●\x1b[0m" } else { "\x1b[31m●\x1b[0m" };
     let mut parts: Vec<String> =
-        view.devices.iter().map(|(name, state)| format!("{name} {}", dot(*state == DeviceState::Online))).collect();
+        view.devices.iter().map(|(name, state)| format!("{name} {}", dot(up(*state)))).collect();
     if let Some(up) = view.broker {
         parts.push(format!("MQTT {}", dot(up)));
     }

@@ -93,7 +93,8 @@ pub(crate) fn refuse(problems: &[crate::plant_io::problem::Problem]) -> ExitCode
 pub(crate) fn log_to_stderr(default: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
 }
 
 #[cfg(test)]
@@ -102,7 +103,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_with_their_unit() {
-        for (text, seconds) in [("90s", 90.0), ("15m", 900.0), ("24h", 86_400.0), ("1.5h", 5400.0), ("7d", 604_800.0), ("30", 30.0)] {
+        for (text, seconds) in
+            [("90s", 90.0), ("15m", 900.0), ("24h", 86_400.0), ("1.5h", 5400.0), ("7d", 604_800.0), ("30", 30.0)]
+        {
             assert_eq!(parse_duration(text), Ok(Duration::from_secs_f64(seconds)), "{text}");
         }
         for bad in ["", "h", "-1h", "1y", "NaNh", "1e99d"] {

@@ -109,10 +109,16 @@ fn print(summary: &Summary, json: bool) -> Result<()> {
         return Ok(());
     }
     let s = summary;
-    println!("{:.2} h of plant time in {} cycles, {} policy steps, {} writes", s.plant_hours, s.cycles, s.policy_steps, s.writes);
+    println!(
+        "{:.2} h of plant time in {} cycles, {} policy steps, {} writes",
+        s.plant_hours, s.cycles, s.policy_steps, s.writes
+    );
     println!("cost           {:>10.2} EUR, {} CHP starts", s.cost_eur, s.chp_starts);
     println!("grid           {:>10.1} kWh in, {:.1} kWh out", s.energy.grid_import_kwh, s.energy.grid_export_kwh);
-    println!("battery        {:>10.1} kWh in, {:.1} kWh out", s.energy.battery_charge_kwh, s.energy.battery_discharge_kwh);
+    println!(
+        "battery        {:>10.1} kWh in, {:.1} kWh out",
+        s.energy.battery_charge_kwh, s.energy.battery_discharge_kwh
+    );
     println!("PV, wind, CHP  {:>10.1} kWh, {:.1} kWh, {:.1} kWh", s.energy.pv_kwh, s.energy.wind_kwh, s.energy.chp_kwh);
     println!("load, heat     {:>10.1} kWh, {:.1} kWh", s.energy.load_kwh, s.energy.heat_kwh);
     let rules: Vec<String> = s.interventions.iter().map(|(rule, count)| format!("{rule} {count}")).collect();

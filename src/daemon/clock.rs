@@ -20,8 +20,6 @@ pub enum PlantClock {
     },
     /// The built-in virtual plant.
     Virtual {
-        /// Local time at its start, ms since 1970.
-        start_ms: i64,
         /// Its state.
         snapshot: watch::Receiver<Snapshot>,
     },
@@ -44,7 +42,16 @@ impl PlantClock {
                 let plant_ms = start.1.elapsed().as_secs_f64() * speed * 1000.0;
                 site.local_ms(start.0 + plant_ms as i64)
             }
-            Self::Virtual { start_ms, snapshot } => start_ms + (snapshot.borrow().elapsed_s * 1000.0).round() as i64,
+            Self::Virtual { snapshot } => snapshot.borrow().local_ms,
+        }
+    }
+
+    /// Plant time that has passed since the start. Unlike [`PlantClock::now_ms`] it never jumps (a profile may).
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        match self {
+            Self::Live { speed, start, .. } => start.1.elapsed().mul_f64(*speed),
+            Self::Virtual { snapshot } => Duration::from_secs_f64(snapshot.borrow().elapsed_s.max(0.0)),
         }
     }
 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Demo {
     plant: VirtualPlant,
-    start_ms: i64,
     /// TOML to append to the configuration: devices and broker with their addresses.
     pub tables: String,
 }
@@ -22,24 +21,31 @@ impl Demo {
     ///
     /// # Errors
     /// The profile or a fault is wrong, or no port can be opened.
-    pub async fn start(settings: &DemoSettings, plant: Plant, speed: f64, site: &str, faults: &[String]) -> Result<Self> {
+    pub async fn start(
+        settings: &DemoSettings,
+        plant: Plant,
+        speed: f64,
+        site: &str,
+        faults: &[String],
+    ) -> Result<Self> {
         let text = std::fs::read_to_string(&settings.profile)
             .with_context(|| format!("cannot read the profile {}", settings.profile.display()))?;
-        let profile = Profile::parse_csv(&text, plant.step_h()).with_context(|| settings.profile.display().to_string())?;
+        let profile =
+            Profile::parse_csv(&text, plant.step_h()).with_context(|| settings.profile.display().to_string())?;
         let start_row = first_row(&profile, settings.start.as_deref())?;
-        let start_ms = profile.rows().get(start_row).map_or(0, |row| row.time.minute * 60_000);
         let faults = faults.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
-        let options = Options { speed, start_row, seed: settings.seed, noise: settings.noise, faults, ..Options::default() };
+        let options =
+            Options { speed, start_row, seed: settings.seed, noise: settings.noise, faults, ..Options::default() };
         let plant = VirtualPlant::start(plant, Arc::new(profile), options).await?;
         let mut tables = plant.device_tables().replace("unit_id = ", "poll_s = 0.05\nunit_id = ");
         tables.push_str(&broker(&plant, site).await?);
-        Ok(Self { plant, start_ms, tables })
+        Ok(Self { plant, tables })
     }
 
     /// Plant time follows the virtual plant.
     #[must_use]
     pub fn clock(&self) -> PlantClock {
-        PlantClock::Virtual { start_ms: self.start_ms, snapshot: self.plant.watch() }
+        PlantClock::Virtual { snapshot: self.plant.watch() }
     }
 
     /// The virtual plant itself.

@@ -83,7 +83,7 @@ impl Engine {
     pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> Summary {
         let mut ticks = interval(self.wires.cycle);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let begin_ms = self.wires.clock.now_ms();
+        let begin = self.wires.clock.elapsed();
         self.started = Instant::now();
         loop {
             tokio::select! {
@@ -91,8 +91,8 @@ impl Engine {
                 _ = stop.wait_for(|stop| *stop) => break,
             }
             self.tick();
-            let passed = self.wires.clock.now_ms().saturating_sub(begin_ms);
-            if duration.is_some_and(|duration| passed >= i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)) {
+            let passed = self.wires.clock.elapsed().saturating_sub(begin);
+            if duration.is_some_and(|duration| passed >= duration) {
                 break;
             }
         }
@@ -135,8 +135,7 @@ impl Engine {
 
     fn input(&mut self) -> CycleInput {
         let now = Instant::now();
-        let wishes =
-            self.wires.mqtt.as_mut().map_or_else(Wishes::default, |mqtt| mqtt.wishes(self.state.mode.mode));
+        let wishes = self.wires.mqtt.as_mut().map_or_else(Wishes::default, |mqtt| mqtt.wishes(self.state.mode.mode));
         let plant_ms = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         let measured = self.freeze(now);

@@ -51,7 +51,10 @@ pub struct RunOptions {
 /// for it. No set-point has been written then.
 pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
     if settings.control.speed != 1.0 && !settings.simulated {
-        bail!("control.speed is {}, but the site is not simulated: a real plant runs at speed 1", settings.control.speed);
+        bail!(
+            "control.speed is {}, but the site is not simulated: a real plant runs at speed 1",
+            settings.control.speed
+        );
     }
     let cycle = cycle_length(&settings);
     let config = ControlConfig {
@@ -71,8 +74,12 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let (stop_drivers, stopped) = watch::channel(false);
     let (orders, order_slot) = watch::channel(None);
     let (events_in, events) = mpsc::channel(EVENTS);
-    let around =
-        modbus::Surroundings { image: image.clone(), orders: order_slot, events: events_in.clone(), shutdown: stopped.clone() };
+    let around = modbus::Surroundings {
+        image: image.clone(),
+        orders: order_slot,
+        events: events_in.clone(),
+        shutdown: stopped.clone(),
+    };
     let devices = modbus::spawn(settings.devices.clone(), &around);
     let mqtt = settings.mqtt.clone().map(|mqtt| {
         let outputs = mqtt.outputs;

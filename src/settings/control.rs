@@ -62,7 +62,10 @@ pub(super) fn site(loader: &mut Loader) -> Option<Site> {
         let raw: RawSite = loader.table("site")?;
         let clock = SiteClock::parse(&raw.time_zone);
         if clock.is_none() {
-            let message = format!("expected a name like \"Europe/Berlin\" or an offset like \"+01:00\", found {:?}", raw.time_zone);
+            let message = format!(
+                "expected a name like \"Europe/Berlin\" or an offset like \"+01:00\", found {:?}",
+                raw.time_zone
+            );
             loader.problems.push(Problem::new("site.time_zone", message));
         }
         let (name, simulated, plant_file) = (raw.name, raw.simulated, raw.plant_file);
@@ -230,7 +233,9 @@ pub struct DemoSettings {
 pub(super) fn demo(loader: &mut Loader) -> Option<DemoSettings> {
     let raw: RawDemo = loader.table("demo")?;
     if !(raw.noise >= 0.0 && raw.noise <= 10.0) {
-        loader.problems.push(Problem::new("demo.noise", format!("expected a number from 0 to 10, found {}", raw.noise)));
+        loader
+            .problems
+            .push(Problem::new("demo.noise", format!("expected a number from 0 to 10, found {}", raw.noise)));
     }
     let profile = loader.folder.join(raw.profile);
     Some(DemoSettings { profile, start: raw.start, noise: raw.noise, seed: raw.seed })

@@ -54,7 +54,8 @@ pub fn read_site(path: &Path) -> Result<Plant, Vec<Problem>> {
     let plant = match parse_table(&text) {
         Ok(mut table) => {
             let plant = table.remove("plant");
-            problems.extend(table.keys().map(|key| Problem::new(key, "unknown table; a site file has [plant.…] alone")));
+            problems
+                .extend(table.keys().map(|key| Problem::new(key, "unknown table; a site file has [plant.…] alone")));
             if plant.is_none() {
                 problems.push(Problem::new("", "missing: [plant.battery], [plant.chp], …"));
             }
@@ -83,7 +84,9 @@ fn parameters(table: toml::Value, problems: &mut Vec<Problem>) -> Option<Plant> 
     parameters
         .validate()
         .map_err(|list| {
-            let of = |p: memg_core::equipment::Problem| Problem::new(format!("plant.{}", p.key), format!("expected {}", p.expected));
+            let of = |p: memg_core::equipment::Problem| {
+                Problem::new(format!("plant.{}", p.key), format!("expected {}", p.expected))
+            };
             problems.extend(list.into_iter().map(of));
         })
         .ok()

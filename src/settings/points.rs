@@ -55,9 +55,11 @@ pub(super) fn map(
     let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));
     // A demonstration gets its devices when it starts.
     let missing = missing.filter(|_| !demo || !devices.is_empty());
-    problems.extend(missing.map(|signal| {
-        Problem::new("", format!("nobody measures {}; control cannot work without it", signal.name()))
-    }));
+    problems.extend(
+        missing.map(|signal| {
+            Problem::new("", format!("nobody measures {}; control cannot work without it", signal.name()))
+        }),
+    );
     map
 }
 
