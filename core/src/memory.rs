@@ -59,6 +59,7 @@ impl ControlMemory {
         Anchor {
             battery: self.anchor_battery,
             chp: self.anchor_chp,
+            chp_now: self.chp,
             chp_on: self.chp_on,
             chp_in_state_ms: self.chp_in_state_ms,
             hold_ms,

@@ -53,6 +53,11 @@ pub struct Unusable {
 /// Sums of floats may leave a bound by this much (kW, pu, Hz); it is what rounding to whole watts forgives.
 const TOLERANCE: f64 = 1e-9;
 
+/// An inverter draws a little at night, and gives more than its rating in cold sun. The filter's promise holds for any
+/// output of a source, because it can be curtailed; what is drawn counts as load.
+const SOURCE_PU_MIN: f64 = -0.02;
+const SOURCE_PU_MAX: f64 = 1.2;
+
 impl Situation {
     /// PV plus wind.
     #[must_use]
@@ -71,8 +76,9 @@ impl Situation {
     pub fn is_within_bounds(&self, plant: &Plant) -> bool {
         let x = &plant.parameters().exogenous;
         let inside = |value: f64, low: f64, high: f64| value >= low - TOLERANCE && value <= high + TOLERANCE;
-        inside(self.pv.get(), 0.0, x.pv_kw_nom)
-            && inside(self.wind.get(), 0.0, x.wind_kw_nom)
+        let source = |kw: Kilowatts, nom: f64| inside(kw.get(), SOURCE_PU_MIN * nom, SOURCE_PU_MAX * nom);
+        source(self.pv, x.pv_kw_nom)
+            && source(self.wind, x.wind_kw_nom)
             && inside(self.electric_load.get(), x.electric_load_kw_min, x.electric_load_kw_max)
             && self.heat_load.get() >= 0.0
             && self.heat_load.is_finite()

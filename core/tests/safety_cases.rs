@@ -28,6 +28,7 @@ fn anchor(battery_kw: f64, chp_kw: f64) -> Anchor {
     Anchor {
         battery: watts(battery_kw),
         chp: watts(chp_kw),
+        chp_now: watts(chp_kw),
         chp_on: chp_kw > 0.0,
         chp_in_state_ms: 100 * STEP_MS,
         hold_ms: STEP_MS,
@@ -282,4 +283,44 @@ fn a_voltage_out_of_reach_never_leads_beyond_the_export_limit() {
         let verdict = filter.filter(&now, &anchor(0.0, 0.0), &request(0.0, 0.0));
         assert!(exchange(&now, &verdict) >= -80.0 - 1e-9, "{} kW, {verdict:?}", exchange(&now, &verdict));
     }
+}
+
+#[test]
+fn a_chp_that_rose_within_the_step_is_not_stopped_from_above_minimum_power() {
+    let filter = SafetyFilter::new(Plant::reference());
+    let mut memory = ControlMemory::from_measured(Watts::ZERO, watts(10.0), true, 10 * STEP_MS);
+    memory.begin_step();
+    let now = situation(50.0, 0.0);
+    let mut chp = |wish: f64| {
+        let verdict = filter.filter(&now, &memory.anchor(STEP_MS / 2), &request(0.0, wish));
+        memory.record(&verdict);
+        verdict.safe.chp()
+    };
+    assert_eq!([chp(15.0), chp(0.0), chp(0.0)], [watts(15.0), watts(10.0), watts(0.0)]);
+}
+
+#[test]
+fn a_safe_stop_within_the_step_holds_the_chp_where_it_is() {
+    let filter = SafetyFilter::new(Plant::reference());
+    let mut memory = ControlMemory::from_measured(Watts::ZERO, watts(40.0), true, 10 * STEP_MS);
+    memory.begin_step();
+    memory.record(&filter.filter(&situation(50.0, 0.0), &memory.anchor(STEP_MS), &request(0.0, 44.0)));
+    assert_eq!(filter.safe_stop(&memory.anchor(STEP_MS)).safe.chp(), watts(44.0));
+    let unknown = situation(f64::NAN, 0.0);
+    assert_eq!(filter.filter(&unknown, &memory.anchor(STEP_MS), &request(0.0, 0.0)).safe.chp(), watts(44.0));
+}
+
+#[test]
+fn sources_may_draw_a_little_at_night_and_exceed_their_rating_in_cold_sun() {
+    for (pv, stage) in
+        [(-0.5, Relaxation::None), (66.0, Relaxation::None), (-5.0, Relaxation::SafeStop), (80.0, Relaxation::SafeStop)]
+    {
+        let verdict = filter(&situation(50.0, pv), &anchor(0.0, 0.0), &request(0.0, 0.0));
+        assert_eq!(verdict.relaxation, stage, "{pv} kW");
+    }
+    // A cap is never negative, and what the source draws is served like a load.
+    let mut night = situation(50.0, -0.5);
+    night.export_price = memg_core::units::EurPerKwh::new(-0.1);
+    let verdict = filter(&night, &anchor(-50.0, 30.0), &request(-50.0, 30.0));
+    assert!(verdict.safe.renewable_limit().is_none_or(|limit| limit >= Watts::ZERO), "{verdict:?}");
 }

@@ -72,7 +72,7 @@ impl Constraint for UnloadingRamp {
         }
         let kept = limits.chp.narrow(anchor.chp - plant.chp_ramp(), plant.chp_max(), Rule::ChpRamp);
         note(limits, kept, Rule::ChpRamp);
-        if anchor.chp > plant.chp_min() && limits.may_rest.is_ok() {
+        if anchor.chp.max(anchor.chp_now) > plant.chp_min() && limits.may_rest.is_ok() {
             limits.may_rest = Err(Rule::ChpStartStop);
         }
     }

@@ -188,6 +188,8 @@ pub struct Anchor {
     pub battery: Watts,
     /// CHP set-point at the end of the last step; 0 if it was off.
     pub chp: Watts,
+    /// Latest CHP set-point; differs from `chp` within a step.
+    pub chp_now: Watts,
     /// The CHP is on now.
     pub chp_on: bool,
     /// Time since it was last switched, ms.

@@ -38,7 +38,7 @@ impl Wanted {
 
 /// The CHP's last set-point, inside its ratings whatever the anchor says.
 pub(super) fn held_chp(plant: &Plant, anchor: &Anchor) -> Watts {
-    if anchor.chp_on { anchor.chp.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO }
+    if anchor.chp_on { anchor.chp_now.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO }
 }
 
 fn finite_or(power: Kilowatts, fallback: Watts) -> Watts {

@@ -38,6 +38,8 @@ pub struct Seen {
 pub struct Past {
     pub battery: i64,
     pub chp: i64,
+    /// Latest set-point within the step.
+    pub chp_now: i64,
     pub on: bool,
     pub since_ms: i64,
     pub hold_ms: i64,
@@ -149,7 +151,7 @@ impl Rules {
         } else if at.on {
             at.chp >= past.chp.saturating_sub(self.chp_ramp)
         } else {
-            past.chp <= self.chp_min
+            past.chp.max(past.chp_now) <= self.chp_min
         }
     }
 

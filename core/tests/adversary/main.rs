@@ -53,7 +53,7 @@ impl Loop {
     fn new(dice: &mut Dice) -> Self {
         let (plant, rules) = world::plant(dice);
         let soc = dice.between(rules.p.battery.soc_min, rules.p.battery.soc_max);
-        let past = Past { battery: 0, chp: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
+        let past = Past { battery: 0, chp: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
         Self { filter: SafetyFilter::new(plant), memory: ControlMemory::at_rest(), rules, soc, past, latest: (0, 0) }
     }
 
@@ -65,7 +65,7 @@ impl Loop {
         let chp = if on { (wild * dice.between(0.0, self.rules.chp_max as f64)) as i64 } else { 0 };
         let since_ms = dice.below(4) as i64 * self.rules.step_ms;
         self.memory = ControlMemory::from_measured(Watts::new(battery), Watts::new(chp), on, since_ms);
-        self.past = Past { battery, chp, on, since_ms, hold_ms: 0 };
+        self.past = Past { battery, chp, chp_now: chp, on, since_ms, hold_ms: 0 };
         self.latest = (battery, chp);
         self.soc = if dice.one_in(4) { dice.between(-0.2, 1.2) } else { dice.between(0.0, 1.0) };
     }
@@ -74,6 +74,7 @@ impl Loop {
     fn step(&mut self, dice: &mut Dice, counts: &mut Counts) {
         self.memory.begin_step();
         (self.past.battery, self.past.chp) = self.latest;
+        self.past.chp_now = self.latest.1;
         let request = world::request(&self.rules, self.latest.0, self.latest.1, dice);
         let mut left_ms = self.rules.step_ms;
         let parts = if dice.one_in(8) { 2 + dice.below(4) } else { 1 };
@@ -121,6 +122,7 @@ impl Loop {
         }
         self.past.since_ms += ms;
         self.latest = (verdict.battery_base.get(), verdict.safe.chp().get());
+        self.past.chp_now = self.latest.1;
     }
 
     /// Exactly inside the band, or no further out than it was.
@@ -195,7 +197,7 @@ fn fits_grid(rules: &Rules, seen: &Seen, wish: &Point, request: &Setpoints, _: &
 }
 
 fn judge_safe_stop(rules: &Rules, past: &Past, seen: &Seen, at: &Point, stage: u8) -> Result<(), &'static str> {
-    let held = if past.on { past.chp.max(rules.chp_min).min(rules.chp_max) } else { 0 };
+    let held = if past.on { past.chp_now.max(rules.chp_min).min(rules.chp_max) } else { 0 };
     let right = stage == SAFE_STOP && !seen.valid && at.battery == 0 && at.cap == Some(0);
     (right && at.on == past.on && at.chp == held).then_some(()).ok_or("safe stop")
 }

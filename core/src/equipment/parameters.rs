@@ -1,0 +1,250 @@
+//! What a site file states about its plant. There are no defaults for limits.
+
+use super::Plant;
+use serde::{Deserialize, Serialize};
+
+/// Battery storage. Signs: + = charging.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Battery {
+    /// Usable energy between SoC 0 and 1, kWh.
+    pub capacity_kwh: f64,
+    /// Largest charging power, kW.
+    pub charge_kw_max: f64,
+    /// Largest discharging power, kW.
+    pub discharge_kw_max: f64,
+    /// Fraction of charged energy that is stored.
+    pub efficiency_store: f64,
+    /// Fraction of withdrawn energy that is delivered.
+    pub efficiency_dispatch: f64,
+    /// Lowest allowed state of charge.
+    pub soc_min: f64,
+    /// Highest allowed state of charge.
+    pub soc_max: f64,
+    /// Largest change of the set-point from one step to the next, kW.
+    pub ramp_kw_per_step: f64,
+    /// Wear, EUR per kWh moved (charged or discharged).
+    pub wear_eur_per_kwh: f64,
+}
+
+/// Combined heat and power unit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chp {
+    /// Lowest electric power while on, kW. A start lands here and a stop leaves from here.
+    pub p_kw_min: f64,
+    /// Rated electric power, kW.
+    pub p_kw_max: f64,
+    /// Largest change while on, kW per step.
+    pub ramp_kw_per_step: f64,
+    /// Steps that it stays on at least.
+    pub min_up_steps: u32,
+    /// Steps that it stays off at least.
+    pub min_down_steps: u32,
+    /// Electric output per fuel input.
+    pub efficiency_electric: f64,
+    /// Heat per electric output, kW thermal per kW.
+    pub heat_per_power: f64,
+    /// Cost of one start, EUR.
+    pub start_cost_eur: f64,
+}
+
+/// Gas boiler; follows the heat demand that the CHP leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boiler {
+    /// Rated heat, kW thermal.
+    pub q_kw_max: f64,
+    /// Heat per fuel input.
+    pub efficiency: f64,
+}
+
+/// Grid connection. Signs: + = importing. Voltage model: `V = Vs - (R P + X Q)/Vs` in pu on `base_kva`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grid {
+    /// Largest import, kW.
+    pub import_kw_max: f64,
+    /// Largest export, kW.
+    pub export_kw_max: f64,
+    /// Lowest allowed voltage at the connection, pu.
+    pub voltage_pu_min: f64,
+    /// Highest allowed voltage at the connection, pu.
+    pub voltage_pu_max: f64,
+    /// Resistance of the connection, pu.
+    pub resistance_pu: f64,
+    /// Reactance of the connection, pu.
+    pub reactance_pu: f64,
+    /// Base of the per-unit system, kVA.
+    pub base_kva: f64,
+}
+
+/// Frequency limits and the battery's droop response.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Frequency {
+    /// Nominal frequency, Hz.
+    pub hz_nominal: f64,
+    /// Below this only moves that raise the frequency are allowed, Hz.
+    pub hz_min: f64,
+    /// Above this only moves that lower the frequency are allowed, Hz.
+    pub hz_max: f64,
+    /// Droop of the battery: relative frequency deviation at which it answers with full power (0.03..0.12); absent = no
+    /// response.
+    pub droop_pu: Option<f64>,
+    /// No response within this deviation, Hz.
+    pub dead_band_hz: f64,
+    /// Full response from this deviation on, Hz.
+    pub full_response_hz: f64,
+}
+
+/// Ratings of what the plant cannot dispatch, and the bounds inside which the filter's promise holds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exogenous {
+    /// Rated PV power, kW.
+    pub pv_kw_nom: f64,
+    /// Rated wind power, kW.
+    pub wind_kw_nom: f64,
+    /// Smallest electric load, kW.
+    pub electric_load_kw_min: f64,
+    /// Largest electric load, kW.
+    pub electric_load_kw_max: f64,
+    /// Largest heat load, kW thermal.
+    pub heat_load_kw_max: f64,
+}
+
+/// Prices that are not a series, EUR per kWh.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Costs {
+    /// Gas, per kWh of fuel.
+    pub gas_eur_per_kwh: f64,
+    /// Electric load not served.
+    pub unserved_eur_per_kwh: f64,
+    /// Heat load not served.
+    pub unserved_heat_eur_per_kwh: f64,
+}
+
+/// Weights of the norm in which the filter looks for the nearest point, per kW squared.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilterWeights {
+    /// Weight of a change of the battery's request.
+    pub battery: f64,
+    /// Weight of a change of the CHP's request.
+    pub chp: f64,
+    /// Weight of a deviation from the requested grid power; 0 makes the grid the slack.
+    pub grid: f64,
+}
+
+/// Everything that describes a plant; the content of a site file's `[plant]` section.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlantParameters {
+    /// Length of a control step, hours.
+    pub step_h: f64,
+    /// Battery storage.
+    pub battery: Battery,
+    /// Combined heat and power unit.
+    pub chp: Chp,
+    /// Gas boiler.
+    pub boiler: Boiler,
+    /// Grid connection.
+    pub grid: Grid,
+    /// Frequency limits and response.
+    pub frequency: Frequency,
+    /// Ratings and bounds of PV, wind and loads.
+    pub exogenous: Exogenous,
+    /// Gas price and penalties.
+    pub costs: Costs,
+    /// Weights of the filter's norm.
+    pub filter_weights: FilterWeights,
+}
+
+/// One thing that is wrong with a parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted key below `[plant]`, for example `battery.soc_min`.
+    pub key: &'static str,
+    /// What was expected.
+    pub expected: String,
+}
+
+impl PlantParameters {
+    /// The plant of the published prototype with the tariff of `site-a`: 100 kWh / 50 kW battery, 80 kW CHP, 100/80 kW
+    /// grid connection, 150 kW boiler. For tests, benches and `gateway evaluate` without a site file; a gateway at a real
+    /// plant reads its own.
+    #[must_use]
+    pub const fn reference() -> Self {
+        Self {
+            step_h: 0.25,
+            battery: Battery {
+                capacity_kwh: 100.0,
+                charge_kw_max: 50.0,
+                discharge_kw_max: 50.0,
+                efficiency_store: 0.95,
+                efficiency_dispatch: 0.95,
+                soc_min: 0.1,
+                soc_max: 0.9,
+                ramp_kw_per_step: 10.0,
+                wear_eur_per_kwh: 0.008,
+            },
+            chp: Chp {
+                p_kw_min: 10.0,
+                p_kw_max: 80.0,
+                ramp_kw_per_step: 5.0,
+                min_up_steps: 2,
+                min_down_steps: 2,
+                efficiency_electric: 0.33,
+                heat_per_power: 1.2,
+                start_cost_eur: 5.0,
+            },
+            boiler: Boiler { q_kw_max: 150.0, efficiency: 0.9 },
+            grid: Grid {
+                import_kw_max: 100.0,
+                export_kw_max: 80.0,
+                voltage_pu_min: 0.95,
+                voltage_pu_max: 1.05,
+                resistance_pu: 0.025,
+                reactance_pu: 0.024,
+                base_kva: 100.0,
+            },
+            frequency: Frequency {
+                hz_nominal: 50.0,
+                hz_min: 49.5,
+                hz_max: 50.5,
+                droop_pu: None,
+                dead_band_hz: 0.01,
+                full_response_hz: 0.2,
+            },
+            exogenous: Exogenous {
+                pv_kw_nom: 60.0,
+                wind_kw_nom: 40.0,
+                electric_load_kw_min: 5.0,
+                electric_load_kw_max: 100.0,
+                heat_load_kw_max: 150.0,
+            },
+            costs: Costs { gas_eur_per_kwh: 0.05, unserved_eur_per_kwh: 10.0, unserved_heat_eur_per_kwh: 1.0 },
+            filter_weights: FilterWeights { battery: 1.0, chp: 4.0, grid: 0.1 },
+        }
+    }
+
+    /// The same plant with the prototype's start cost of 50 EUR (its prices were flat: see
+    /// [`crate::profile::Tariff::Flat`]).
+    #[must_use]
+    pub const fn seed() -> Self {
+        let mut plant = Self::reference();
+        plant.chp.start_cost_eur = 50.0;
+        plant
+    }
+
+    /// Checks everything and returns the plant in the filter's units.
+    ///
+    /// # Errors
+    /// All problems at once, never just the first.
+    pub fn validate(&self) -> Result<Plant, Vec<Problem>> {
+        let problems = self.problems();
+        if problems.is_empty() { Ok(Plant::new(*self)) } else { Err(problems) }
+    }
+}

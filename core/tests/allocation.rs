@@ -1,0 +1,35 @@
+//! A decision allocates nothing: not the filter, not the rules, not the actor once it is loaded.
+
+use memg_core::decide;
+use memg_core::equipment::Plant;
+use memg_core::extended::Outlook;
+use memg_core::memory::ControlMemory;
+use memg_core::profile::ProfileRow;
+use memg_core::rules::{GoodRule, SeedRule};
+use memg_core::safety::SafetyFilter;
+use memg_core::setpoints::Setpoints;
+use memg_core::units::{Kilowatts, PerUnit, Soc, Watts};
+
+#[test]
+fn a_decision_allocates_nothing() {
+    let filter = SafetyFilter::new(Plant::reference());
+    let outlook = Outlook::default();
+    let counted = allocation_counter::measure(|| {
+        for i in 0..1000_i32 {
+            let x = f64::from(i);
+            let row = ProfileRow { pv_kw: x % 60.0, electric_load_kw: 5.0 + x % 95.0, ..ProfileRow::default() };
+            let mut situation = row.situation(Soc::new(x / 1000.0));
+            situation.source_voltage = PerUnit::new(0.9 + x / 5000.0);
+            let on = i % 2 == 0;
+            let mut memory =
+                ControlMemory::from_measured(Watts::new(i64::from(i) * 50), Watts::new(40_000), on, 900_000);
+            let odd = [f64::NAN, f64::INFINITY, 1e6, -3.0, 20.0].map(Kilowatts::new);
+            let pick = |n: i32| odd.get(usize::try_from((i + n) % 5).unwrap_or(0)).copied().unwrap_or(Kilowatts::ZERO);
+            let request = Setpoints { battery: pick(0), chp: pick(1), grid: Some(pick(2)) };
+            std::hint::black_box(filter.filter(&situation, &memory.anchor(900_000), &request));
+            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &outlook, &mut GoodRule));
+            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &outlook, &mut SeedRule));
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
