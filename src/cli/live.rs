@@ -57,7 +57,9 @@ fn line(view: &View) {
     let s = &input.state;
     let kw = |m: Option<f64>| m.map_or("-".to_owned(), |kw| format!("{kw:.1}"));
     let safe = d.safe.map_or("nothing".to_owned(), |safe| {
-        format!("battery {:+.1} CHP {:.1} kW", safe.battery().kilowatts().get(), safe.chp().kilowatts().get())
+        // + 0.0 turns a rounded "-0.0" into "+0.0"
+        let battery = (safe.battery().kilowatts().get() * 10.0).round() / 10.0 + 0.0;
+        format!("battery {battery:+.1} CHP {:.1} kW", safe.chp().kilowatts().get())
     });
     println!(
         "{} {:<9} SoC {} load {} PV {} wind {} grid {} | {} {safe}{} | {:.2} EUR",

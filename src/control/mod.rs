@@ -12,3 +12,7 @@ pub mod journal;
 pub mod mode;
 pub mod replay;
 pub mod restore;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod scenarios;

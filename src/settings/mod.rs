@@ -8,6 +8,9 @@ mod control;
 mod layers;
 mod plant;
 mod points;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};

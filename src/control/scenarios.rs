@@ -1,0 +1,273 @@
+//! Scenarios of the cycle: a plant by hand, time by hand, faults at will.
+
+use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use super::explain::explain;
+use super::journal::{Header, Journal, Record};
+use super::mode::{Fault, Mode, ModeTimes, Operator, Severity};
+use super::replay::{ReplayError, replay};
+use super::restore::restore;
+use memg_core::equipment::Plant;
+use memg_core::measurement::{Measurement, Quality};
+use memg_core::plant_state::{PlantState, Signal};
+use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
+use memg_core::rules::{GoodRule, SeedRule};
+use memg_core::safety::SafetyFilter;
+use memg_core::setpoints::Setpoints;
+use memg_core::units::Kilowatts;
+
+struct Rig {
+    config: ControlConfig,
+    state: ControlState,
+    chain: Chain,
+    values: Vec<(Signal, Measurement<f64>)>,
+    cycle: u64,
+    now_ms: u64,
+    plant_ms: i64,
+    operator: Option<Operator>,
+    manual: Option<Setpoints>,
+    fault: Option<Fault>,
+}
+
+impl Rig {
+    fn new(simulated: bool) -> Self {
+        let filter = SafetyFilter::new(Plant::reference());
+        let times = ModeTimes { hold_ms: 60_000, observe_ms: 60_000, recover_cycles: 3, stop_write_ms: 3_600_000 };
+        let values = [
+            (Signal::PvKw, 10.0),
+            (Signal::WindKw, 5.0),
+            (Signal::ElectricLoadKw, 40.0),
+            (Signal::HeatLoadKw, 60.0),
+            (Signal::Soc, 0.5),
+            (Signal::BatteryKw, -7.0),
+            (Signal::ChpKw, 0.0),
+            (Signal::ChpOn, 0.0),
+            (Signal::GridKw, 18.0),
+            (Signal::ImportPriceEurPerKwh, 0.15),
+            (Signal::ExportPriceEurPerKwh, 0.08),
+        ];
+        Self {
+            config: ControlConfig { filter, times, simulated, cycle_ms: 1000 },
+            state: ControlState::start(0),
+            chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
+            values: values.map(|(signal, value)| (signal, Measurement::good(value))).to_vec(),
+            cycle: 0,
+            now_ms: 0,
+            plant_ms: 0,
+            operator: None,
+            manual: None,
+            fault: None,
+        }
+    }
+
+    fn set(&mut self, signal: Signal, measurement: Measurement<f64>) {
+        self.values.retain(|(known, _)| *known != signal);
+        self.values.push((signal, measurement));
+    }
+
+    fn input(&mut self) -> CycleInput {
+        self.cycle += 1;
+        self.now_ms += 1000;
+        self.plant_ms += 1000;
+        let find =
+            |signal| self.values.iter().find(|(known, _)| *known == signal).map_or_else(Measurement::never, |v| v.1);
+        CycleInput {
+            cycle: self.cycle,
+            now_ms: self.now_ms,
+            plant_ms: self.plant_ms,
+            state: PlantState::from_image(find, 12.0),
+            price_ahead: Vec::new(),
+            operator: self.operator.take(),
+            manual: self.manual.take(),
+            fault: self.fault.clone(),
+        }
+    }
+
+    fn cycle(&mut self) -> CycleDecision {
+        let input = self.input();
+        decide(&self.config, &mut self.state, &input, &mut self.chain)
+    }
+
+    fn run(&mut self, cycles: usize) -> CycleDecision {
+        for _ in 1..cycles {
+            self.cycle();
+        }
+        self.cycle()
+    }
+
+    /// Init, Shadow, armed.
+    fn in_auto(mut self) -> Self {
+        self.run(4);
+        self.operator = Some(Operator::Arm);
+        self.cycle();
+        assert_eq!(self.cycle().mode, Mode::Auto);
+        self
+    }
+}
+
+#[test]
+fn a_real_plant_is_watched_but_not_written_until_armed() {
+    let mut rig = Rig::new(false);
+    let decision = rig.run(100);
+    assert_eq!((decision.mode, decision.written), (Mode::Shadow, false));
+    assert!(decision.safe.is_some(), "shadow shows what it would write");
+}
+
+#[test]
+fn entering_auto_is_bumpless() {
+    let mut rig = Rig::new(false);
+    rig.run(5);
+    rig.operator = Some(Operator::Arm);
+    let first = rig.cycle();
+    let safe = first.safe.unwrap();
+    assert_eq!((first.mode, first.written), (Mode::Auto, true));
+    assert_eq!((safe.battery().get(), safe.chp_on()), (-7_000, false), "equals the measured power");
+    let next = rig.cycle().safe.unwrap().battery().get();
+    assert!((next + 7_000).abs() <= 10_000, "and moves within its ramp from there: {next}");
+}
+
+#[test]
+fn a_stale_measurement_holds_then_stops() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.set(Signal::ElectricLoadKw, Measurement { value: Some(40.0), quality: Quality::Stale, age_ms: 16_000 });
+    let hold = rig.cycle();
+    assert_eq!((hold.mode, hold.written), (Mode::Hold, true));
+    assert!(hold.fault.unwrap().cause.contains("electric_load_kw"));
+    assert_eq!(rig.run(59).mode, Mode::Hold);
+    let stop = rig.run(2);
+    assert_eq!(stop.mode, Mode::SafeStop);
+    assert_eq!(rig.run(2000).safe.unwrap().battery().get(), 0, "battery to zero");
+}
+
+#[test]
+fn a_measurement_that_comes_back_resumes_after_three_cycles() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.set(Signal::HeatLoadKw, Measurement { value: Some(60.0), quality: Quality::CommLost, age_ms: 4_000 });
+    assert_eq!(rig.cycle().mode, Mode::Hold);
+    rig.set(Signal::HeatLoadKw, Measurement::good(60.0));
+    assert_eq!(rig.run(2).mode, Mode::Hold);
+    assert_eq!(rig.cycle().mode, Mode::Auto);
+}
+
+struct Broken;
+impl Policy for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+    fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        Err(PolicyError::NotFinite)
+    }
+}
+
+#[test]
+fn a_policy_that_returns_nonsense_is_replaced_by_the_good_rule() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.chain.policy = Some(Box::new(Broken));
+    rig.plant_ms += 900_000;
+    let decision = rig.cycle();
+    assert_eq!((decision.mode, decision.decided_by.as_str(), decision.written), (Mode::Fallback, "rule", true));
+    rig.chain.policy = Some(Box::new(SeedRule));
+    rig.plant_ms += 900_000;
+    rig.cycle();
+    assert_eq!(rig.run(61).mode, Mode::Auto, "back after the observation time");
+}
+
+#[test]
+fn a_reported_fault_stops_until_it_is_gone_and_acknowledged() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.set(Signal::BatteryFault, Measurement::good(1.0));
+    assert_eq!(rig.cycle().mode, Mode::SafeStop);
+    rig.operator = Some(Operator::Acknowledge);
+    assert_eq!(rig.cycle().mode, Mode::SafeStop, "the cause is still there");
+    rig.set(Signal::BatteryFault, Measurement::good(0.0));
+    assert_eq!(rig.cycle().mode, Mode::Init);
+}
+
+#[test]
+fn safe_stop_falls_silent_so_that_devices_revert() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.operator = Some(Operator::SafeStop);
+    assert!(rig.cycle().written);
+    rig.now_ms += 3_600_000;
+    assert!(!rig.cycle().written);
+}
+
+#[test]
+fn manual_set_points_go_through_the_filter() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.operator = Some(Operator::Manual);
+    rig.cycle();
+    rig.manual = Some(Setpoints { battery: Kilowatts::new(1000.0), chp: Kilowatts::ZERO, grid: None });
+    let decision = rig.cycle();
+    assert_eq!(decision.mode, Mode::Manual);
+    assert!(decision.safe.unwrap().battery().get() <= 10_000 && !decision.interventions.is_empty());
+}
+
+#[test]
+fn a_driver_fault_takes_the_policy_out_of_control() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.fault = Some(Fault { severity: Severity::Soft, cause: "battery does not apply set-points".into() });
+    assert_eq!(rig.cycle().mode, Mode::Hold);
+}
+
+#[test]
+fn every_measurement_lost_at_once_is_survived() {
+    let mut rig = Rig::new(true);
+    rig.run(10);
+    rig.values.clear();
+    for _ in 0..200 {
+        rig.cycle();
+    }
+    assert_eq!(rig.cycle().mode, Mode::SafeStop);
+}
+
+fn journaled(rig: &mut Rig, path: &std::path::Path, cycles: usize) {
+    let mut journal = Journal::open(path, u64::MAX).unwrap();
+    journal.begin(&Header::new("test", &rig.config, ["seed", "rule", "seed"], &rig.state)).unwrap();
+    for step in 0..cycles {
+        rig.set(Signal::ElectricLoadKw, Measurement::good(30.0 + step as f64 * 0.37));
+        rig.plant_ms += 120_000;
+        let input = rig.input();
+        let decision = decide(&rig.config, &mut rig.state, &input, &mut rig.chain);
+        journal.write(&Record { input: &input, decision: &decision, memory: &rig.state.memory }).unwrap();
+    }
+}
+
+fn seed_chain(_: &Header) -> Result<Chain, String> {
+    Ok(Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule })
+}
+
+#[test]
+fn a_journal_replays_bit_for_bit_and_a_different_decision_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journaled(&mut Rig::new(true), &path, 120);
+    assert_eq!(replay(&path, seed_chain).unwrap().cycles, 120);
+    let other = |_: &Header| Ok(Chain { policy: Some(Box::new(GoodRule) as _), model: "seed".into(), rule: GoodRule });
+    assert!(matches!(replay(&path, other), Err(ReplayError::Differs { .. })));
+    let renamed = |_: &Header| Ok(Chain { policy: None, model: "another".into(), rule: GoodRule });
+    assert!(matches!(replay(&path, renamed), Err(ReplayError::Model(_))));
+}
+
+#[test]
+fn a_restart_restores_set_points_and_timers_from_the_journal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut rig = Rig::new(true);
+    journaled(&mut rig, &path, 50);
+    let mut state = ControlState::start(0);
+    assert!(restore(&path, &mut state).unwrap());
+    assert_eq!(state.memory, rig.state.memory);
+    assert_eq!(state.mode.mode, Mode::Init);
+}
+
+#[test]
+fn an_explanation_names_measurement_request_rule_and_result() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    journaled(&mut Rig::new(true), &path, 20);
+    let text = explain(&path, 12).unwrap().unwrap();
+    for part in ["Cycle 12", "mode auto", "load", "Requested by seed", "Sent: battery"] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    assert_eq!(explain(&path, 999).unwrap(), None);
+}

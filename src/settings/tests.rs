@@ -1,0 +1,71 @@
+//! What a wrong configuration is told, and that the shipped ones are right.
+
+use super::load;
+use std::path::{Path, PathBuf};
+
+fn shipped(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)
+}
+
+/// Loads a configuration made of the shipped site file and demonstration, edited.
+fn problems(edit: impl Fn(String, String) -> (String, String)) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let read = |file: &str| std::fs::read_to_string(shipped(file)).unwrap();
+    let (gateway, site) = edit(read("gateway.toml"), read("sites/site-a.toml"));
+    std::fs::create_dir(dir.path().join("sites")).unwrap();
+    std::fs::write(dir.path().join("gateway.toml"), gateway).unwrap();
+    std::fs::write(dir.path().join("sites/site-a.toml"), site).unwrap();
+    match load(&dir.path().join("gateway.toml"), "", &[]) {
+        Ok(_) => Vec::new(),
+        Err(problems) => {
+            problems.iter().map(|p| p.to_string().replace(&dir.path().display().to_string(), "")).collect()
+        }
+    }
+}
+
+#[test]
+fn the_shipped_configuration_is_right() {
+    assert!(load(&shipped("gateway.toml"), "", &[]).is_ok());
+}
+
+#[test]
+fn unknown_keys_and_missing_limits_are_all_reported_with_file_line_and_key() {
+    let found = problems(|gateway, site| {
+        (gateway.replace("hold_s =", "hold_sec ="), site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n"))
+    });
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:7: plant.battery.soc_max: missing")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("plant.battery.soc_maximum: unknown key")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("/gateway.toml:14: control.hold_sec")), "{found:#?}");
+}
+
+#[test]
+fn values_out_of_range_and_wrong_types_are_named() {
+    let found = problems(|gateway, site| {
+        (gateway.replace("cycle_s = 1.0", "cycle_s = -1.0"), site.replace("soc_min = 0.1", "soc_min = \"low\""))
+    });
+    assert!(found.iter().any(|p| p.contains("control.cycle_s: expected a number from 0.01")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("plant.battery.soc_min: expected a number")), "{found:#?}");
+}
+
+#[test]
+fn a_syntax_error_has_its_line_and_a_missing_file_its_name() {
+    let found = problems(|gateway, site| (gateway.replace("[journal]", "[journal"), site));
+    assert!(found[0].starts_with("/gateway.toml:"), "{found:#?}");
+    let error = load(Path::new("no/such/file.toml"), "", &[]).unwrap_err();
+    assert!(error[0].to_string().contains("no/such/file.toml"), "{}", error[0]);
+}
+
+#[test]
+fn a_real_plant_without_measurements_is_refused() {
+    let found = problems(|gateway, site| (gateway.split("[demo]").next().unwrap_or("").to_owned(), site));
+    assert!(found.iter().any(|p| p.contains("nobody measures soc")), "{found:#?}");
+}
+
+#[test]
+fn an_unknown_table_and_an_unknown_device_file_are_named() {
+    let device = "[[device]]\nname = \"x\"\nfile = \"none.toml\"\ntransport = { tcp = \"127.0.0.1:1\" }\nunit_id = 1\n";
+    let found = problems(|gateway, site| (format!("{gateway}\n[extras]\na = 1\n{device}"), site));
+    assert!(found.iter().any(|p| p.contains("extras: unknown table")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("device[0].file: cannot read")), "{found:#?}");
+}
