@@ -125,9 +125,7 @@ pub fn read<T: DeserializeOwned>(key: &str, value: toml::Value, problems: &mut V
         let name = unknown_field(error.message());
         let removed = name.and_then(|name| value.as_table_mut()?.remove(name).map(|_| name));
         problems.push(Problem::new(removed.map_or(key.to_owned(), |name| join(key, name)), tidy(error.message())));
-        if removed.is_none() {
-            return None;
-        }
+        removed?;
     }
 }
 
