@@ -104,6 +104,14 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
+    /// The last line was not finished (power cut, kill -9); everything before it is good.
+    #[error("{path}:{line}: the last line is torn")]
+    Torn {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+    },
     /// A line is damaged; everything before it is good.
     #[error("{path}:{line}: {message}")]
     Damaged {
@@ -260,7 +268,9 @@ impl Iterator for Reader {
         self.line += 1;
         match self.lines.read_until(b'\n', &mut text) {
             Ok(0) => None,
-            Ok(_) if !text.ends_with(b"\n") => Some(Err(self.damaged("the last line is torn"))),
+            Ok(_) if !text.ends_with(b"\n") => {
+                Some(Err(JournalError::Torn { path: self.path.clone(), line: self.line }))
+            }
             Ok(_) => Some(match str::from_utf8(&text) {
                 Ok(text) => self.parse(text.trim_end()),
                 Err(_) => Err(self.damaged("not text")),

@@ -62,7 +62,12 @@ pub fn replay(path: &Path, mut load: impl FnMut(&Header) -> Result<Chain, String
     let mut run: Option<(ControlConfig, ControlState, Chain)> = None;
     let mut found = Replayed { runs: 0, cycles: 0, written: 0 };
     while let Some(entry) = reader.next() {
-        match entry? {
+        let entry = match entry {
+            // What a killed gateway could not finish was never sent either.
+            Err(JournalError::Torn { .. }) => break,
+            entry => entry?,
+        };
+        match entry {
             Entry::Header(header) => {
                 run = Some(begin(&header, &mut load)?);
                 found.runs += 1;

@@ -150,8 +150,19 @@ pub fn input_tables(prefix: &str) -> String {
              time_pointer = \"/time_unix_ms\"\ntime_format = \"unix_ms\"\nunit = \"EUR/kWh\"\nrange = [-5, 5]\n"
         );
     }
+    for hour in 0..DAY_AHEAD_HOURS {
+        let _ = writeln!(
+            text,
+            "[[mqtt.inputs]]\ntopic = \"{prefix}/day-ahead\"\nname = \"import_price_ahead_{hour}\"\n\
+             pointer = \"/import_price_eur_per_kwh/{hour}\"\ntime_pointer = \"/time_unix_ms\"\ntime_format = \"unix_ms\"\n\
+             unit = \"EUR/kWh\"\nrange = [-5, 5]\n"
+        );
+    }
     text
 }
+
+/// Hours of day-ahead prices that a gateway reads.
+const DAY_AHEAD_HOURS: usize = 24;
 
 #[cfg(test)]
 mod tests {

@@ -43,9 +43,10 @@ fn raw_points(value: Option<toml::Value>, problems: &mut Vec<Problem>) -> RawPoi
     for (index, value) in list.into_iter().enumerate() {
         let key = format!("point[{index}]");
         if let Some(name) = value.get("name").and_then(toml::Value::as_str)
-            && raw.names.insert(name.to_owned(), index).is_some() {
-                problems.push(Problem::new(format!("{key}.name"), format!("a second point named {name:?}")));
-            }
+            && raw.names.insert(name.to_owned(), index).is_some()
+        {
+            problems.push(Problem::new(format!("{key}.name"), format!("a second point named {name:?}")));
+        }
         raw.points.push(read(&key, value, problems));
     }
     raw

@@ -105,11 +105,12 @@ impl Unit {
 
     fn refuse(&mut self, write: usize, refusal: Refusal) -> NextWrite {
         if let Some(state) = self.writes.get_mut(write)
-            && !std::mem::replace(&mut state.refused, true) {
-                let name = self.device.points.get(state.point).map_or("", |point| point.name.as_str());
-                self.counters.add(|counters| &counters.writes_refused, 1);
-                self.events.tell(EventKind::WriteRefused, format!("{name}: {refusal}"));
-            }
+            && !std::mem::replace(&mut state.refused, true)
+        {
+            let name = self.device.points.get(state.point).map_or("", |point| point.name.as_str());
+            self.counters.add(|counters| &counters.writes_refused, 1);
+            self.events.tell(EventKind::WriteRefused, format!("{name}: {refusal}"));
+        }
         NextWrite::Later(None)
     }
 

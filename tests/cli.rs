@@ -1,0 +1,144 @@
+//! The binary as a user meets it: the demonstration, its journal, wrong configurations.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+fn gateway(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).env_remove("RUST_LOG");
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    gateway(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn path(dir: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
+    let path = dir.path().join(name);
+    let text = path.display().to_string();
+    (path, text)
+}
+
+#[test]
+fn the_demonstration_runs_ends_and_replays_identically() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = path(&dir, "journal");
+    let output = run(&["run", "--for", "2h", "--speed", "900", "--journal", &journal, "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(summary["mode"], "auto", "{summary}");
+    assert!(summary["writes"].as_u64().unwrap() > 0 && summary["policy_steps"].as_u64().unwrap() >= 8, "{summary}");
+    assert!(summary["cost_eur"].as_f64().unwrap() > 0.0 && summary["energy"]["load_kwh"].as_f64().unwrap() > 10.0);
+    for key in ["cycles", "interventions", "mode_changes", "slips", "worst_input_age_s", "relaxations"] {
+        assert!(summary.get(key).is_some(), "{key} is missing: {summary}");
+    }
+    let replay = run(&["replay", &journal]);
+    assert!(replay.status.success(), "{}", text(&replay.stderr));
+    let explained = run(&["explain", &journal, "20"]);
+    assert!(text(&explained.stdout).contains("Sent: battery"), "{}", text(&explained.stdout));
+    tampered_journal_is_refused(&file);
+}
+
+fn tampered_journal_is_refused(file: &Path) {
+    let changed =
+        std::fs::read_to_string(file).unwrap().replacen("\"soc\":{\"value\":0.5", "\"soc\":{\"value\":0.6", 1);
+    std::fs::write(file, changed).unwrap();
+    let replay = run(&["replay", &file.display().to_string()]);
+    assert_eq!(replay.status.code(), Some(1));
+    assert!(text(&replay.stderr).contains("the checksum does not fit"), "{}", text(&replay.stderr));
+}
+
+#[test]
+fn a_killed_gateway_leaves_a_journal_that_replays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = path(&dir, "journal");
+    let mut child = gateway(&["run", "--journal", &journal, "--json"]).stderr(Stdio::null()).spawn().unwrap();
+    let lines = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+    for _ in 0..600 {
+        if lines() > 40 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(lines() > 40, "the gateway never got going");
+    let replay = run(&["replay", &journal, "--json"]);
+    assert!(replay.status.success(), "{}", text(&replay.stderr));
+    let found: Value = serde_json::from_slice(&replay.stdout).unwrap();
+    assert!(found["cycles"].as_u64().unwrap() >= 39, "{found}");
+}
+
+#[test]
+fn wrong_configurations_end_with_64_and_say_where() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, config) = path(&dir, "wrong.toml");
+    std::fs::write(&file, "[site]\nname = \"x\"\ntime_zone = \"Mars/Olympus\"\n\n[control]\ncycle = 1\n").unwrap();
+    let (journal_file, journal) = path(&dir, "journal");
+    let output = run(&["run", &config, "--journal", &journal]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    for part in ["wrong.toml:3: site.time_zone", "wrong.toml:6: control.cycle", "plant: missing"] {
+        assert!(said.contains(part), "{part:?} is missing in {said}");
+    }
+    assert!(!journal_file.exists(), "nothing is opened");
+    assert_eq!(run(&["check", &config]).status.code(), Some(64));
+}
+
+#[test]
+fn a_profile_with_a_hole_is_refused_with_line_and_column() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, profile) = path(&dir, "hole.csv");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/site-a-2016.csv");
+    let rows: Vec<String> = std::fs::read_to_string(shipped).unwrap().lines().take(97).map(str::to_owned).collect();
+    let holed: Vec<String> = rows.iter().enumerate().filter(|(i, _)| *i != 50).map(|(_, row)| row.clone()).collect();
+    std::fs::write(&file, holed.join("\n")).unwrap();
+    let output = run(&["evaluate", "--policy", "rule", "--profile", &profile]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("hole.csv: line 51, time: a hole in the day"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn policies_cost_what_an_independent_model_says() {
+    let profile = "config/profiles/site-a-2016.csv";
+    // policy, EUR a day on days 20..24 of every month by an independent model, tolerance
+    for (policy, expected, tolerance) in
+        [("idle", 121.40, 0.005), ("seed", 102.44, 0.02 * 102.44), ("rule", 92.34, 0.02 * 92.34)]
+    {
+        let output = run(&["evaluate", "--policy", policy, "--profile", profile, "--month-days", "20-24", "--json"]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let cost = found["cost_eur_per_day"].as_f64().unwrap();
+        assert!((cost - expected).abs() <= tolerance, "{policy}: {cost}");
+        assert_eq!((found["violations"].as_u64(), found["days"].as_u64()), (Some(0), Some(60)));
+    }
+}
+
+#[test]
+fn a_trace_has_a_row_a_step_and_balances() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, trace) = path(&dir, "trace.csv");
+    let profile = "config/profiles/site-a-2016.csv";
+    let output =
+        run(&["evaluate", "--policy", "rule", "--profile", profile, "--month-days", "20-21", "--trace", &trace]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let csv = std::fs::read_to_string(file).unwrap();
+    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
+    let column = |name: &str| header.iter().position(|known| *known == name).unwrap();
+    let rows: Vec<Vec<f64>> =
+        csv.lines().skip(1).map(|row| row.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()).collect();
+    assert_eq!(rows.len(), 24 * 96);
+    let of = |row: &Vec<f64>, name: &str| row[column(name)];
+    for row in &rows {
+        let sources = of(row, "pv_kw") + of(row, "wind_kw") - of(row, "curtailed_kw") + of(row, "p_chp_kw");
+        let residual =
+            sources + of(row, "p_grid_kw") + of(row, "unserved_kw") - of(row, "load_kw") - of(row, "p_battery_kw");
+        assert!(residual.abs() < 1e-9, "{residual}");
+    }
+}
