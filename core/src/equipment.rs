@@ -52,6 +52,18 @@ impl Plant {
         Self::new(PlantParameters::reference())
     }
 
+    /// The same plant with tighter limits at the connection, as a grid operator may ask for (`None` = the plant's own).
+    /// Limits can only become narrower; negative ones count as zero.
+    #[must_use]
+    pub fn with_exchange_limits(mut self, import: Option<Kilowatts>, export: Option<Kilowatts>) -> Self {
+        let narrower = |own: Watts, limit: Option<Kilowatts>| {
+            limit.filter(|kw| !kw.get().is_nan()).map_or(own, |kw| Watts::floor(kw).within(Watts::ZERO, own))
+        };
+        self.import_max = narrower(self.import_max, import);
+        self.export_max = narrower(self.export_max, export);
+        self
+    }
+
     /// What the site file said.
     #[must_use]
     pub const fn parameters(&self) -> &PlantParameters {
@@ -207,6 +219,19 @@ mod tests {
         let mut p = PlantParameters::reference();
         p.grid.import_kw_max = 90.0;
         assert_eq!(p.problems().first().map(|problem| problem.key), Some("grid.import_kw_max"));
+    }
+
+    #[test]
+    fn outside_limits_only_narrow() {
+        let limit = |kw: f64| Some(Kilowatts::new(kw));
+        for (import, export, expected) in [
+            (limit(40.0), None, (40_000, 80_000)),
+            (limit(400.0), limit(-5.0), (100_000, 0)),
+            (limit(f64::NAN), limit(f64::INFINITY), (100_000, 80_000)),
+        ] {
+            let plant = Plant::reference().with_exchange_limits(import, export);
+            assert_eq!((plant.import_max().get(), plant.export_max().get()), expected);
+        }
     }
 
     #[test]

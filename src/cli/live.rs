@@ -112,7 +112,7 @@ fn draw(site: &str, view: &View) -> String {
 fn measurements(input: &CycleInput) -> Vec<String> {
     let s = &input.state;
     let power =
-        |name: &str, m: Measurement<f64>, max: f64| format!("{name:<10}{}  {}", value(m, "kW"), bar(m.value, max));
+        |name: &str, m: Measurement<f64>, max: f64| format!("{name:<11}{}  {}", value(m, "kW"), bar(m.value, max));
     let mut lines = vec![
         power("PV", s.pv.map(|v| v.get()), 60.0),
         power("wind", s.wind.map(|v| v.get()), 40.0),
@@ -123,9 +123,9 @@ fn measurements(input: &CycleInput) -> Vec<String> {
         power("grid", s.grid.map(|v| v.get()), 100.0),
     ];
     let soc = s.soc.map(|v| v.get() * 100.0);
-    lines.push(format!("{:<10}{}  {}", "SoC", value(soc, "% "), bar(soc.value, 100.0)));
+    lines.push(format!("{:<11}{}  {}", "SoC", value(soc, "% "), bar(soc.value, 100.0)));
     lines.push(format!(
-        "{:<10}{} pu   {} Hz   import {} EUR/kWh   export {} EUR/kWh",
+        "{:<11}{} pu   {} Hz   import {} EUR/kWh   export {} EUR/kWh",
         "grid state",
         number(s.grid_voltage.map(|v| v.get()), 3),
         number(s.frequency.map(|v| v.get()), 3),

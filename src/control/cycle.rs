@@ -51,6 +51,9 @@ pub struct ControlState {
     pub request: Option<Setpoints>,
     /// The operator's set-points.
     pub manual: Option<Setpoints>,
+    /// Limits at the connection from outside; they only narrow the plant's own.
+    #[serde(default)]
+    pub limits: ExchangeLimits,
     /// Policy step that the last cycle belonged to.
     pub step: Option<i64>,
     /// Plant time of the last cycle, ms.
@@ -72,6 +75,7 @@ impl ControlState {
             memory: ControlMemory::at_rest(),
             request: None,
             manual: None,
+            limits: ExchangeLimits::default(),
             step: None,
             plant_ms: None,
             situation: None,
@@ -79,6 +83,15 @@ impl ControlState {
             policy_failure: None,
         }
     }
+}
+
+/// Limits at the connection from outside, for instance the grid operator; `None` = the plant's own.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ExchangeLimits {
+    /// Most power imported, kW, >= 0.
+    pub import_kw_max: Option<f64>,
+    /// Most power exported, kW, >= 0.
+    pub export_kw_max: Option<f64>,
 }
 
 /// What comes from outside in one cycle.
@@ -101,6 +114,9 @@ pub struct CycleInput {
     /// New manual set-points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<Setpoints>,
+    /// New limits at the connection from outside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<ExchangeLimits>,
     /// A fault of the gateway itself or of a driver (journal full, write not applied).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
@@ -163,9 +179,8 @@ pub fn decide(
     let before = state.mode.mode;
     let facts = Facts { fault: &fault, operator: input.operator, simulated: config.simulated, now_ms: input.now_ms };
     let change = state.mode.advance(&config.times, &facts);
-    if let Some(manual) = input.manual {
-        state.manual = Some(manual);
-    }
+    state.manual = input.manual.or(state.manual);
+    state.limits = input.limits.unwrap_or(state.limits);
     enter(config, state, input, before);
     let source = choose(config, state, input, due || change.is_some(), chain);
     let verdict = apply(config, state, input, source.setpoints.as_ref());
@@ -347,7 +362,7 @@ fn apply(
     let mut memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
     let verdict = match state.situation.map(|(situation, at)| aged(config, &situation, input.now_ms.saturating_sub(at)))
     {
-        Some(situation) => filtered(&config.filter, &situation, &mut memory, setpoints, hold_ms),
+        Some(situation) => filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms),
         None => {
             let verdict = config.filter.safe_stop(&memory.anchor(hold_ms));
             memory.record(&verdict);
@@ -358,6 +373,13 @@ fn apply(
         state.memory = memory;
     }
     Some(verdict)
+}
+
+/// The filter with the limits from outside.
+fn narrowed(config: &ControlConfig, state: &ControlState) -> SafetyFilter {
+    let kw = |limit: Option<f64>| limit.map(Kilowatts::new);
+    let limits = state.limits;
+    SafetyFilter::new(config.filter.plant().with_exchange_limits(kw(limits.import_kw_max), kw(limits.export_kw_max)))
 }
 
 /// The last known situation some time later: its SoC may have moved by full power in either direction.

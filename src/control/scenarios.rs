@@ -1,6 +1,6 @@
 //! Scenarios of the cycle: a plant by hand, time by hand, faults at will.
 
-use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, ExchangeLimits, decide};
 use super::explain::explain;
 use super::journal::{Header, Journal, Record};
 use super::mode::{Fault, Mode, ModeTimes, Operator, Severity};
@@ -25,6 +25,7 @@ struct Rig {
     plant_ms: i64,
     operator: Option<Operator>,
     manual: Option<Setpoints>,
+    limits: Option<ExchangeLimits>,
     fault: Option<Fault>,
 }
 
@@ -55,6 +56,7 @@ impl Rig {
             plant_ms: 0,
             operator: None,
             manual: None,
+            limits: None,
             fault: None,
         }
     }
@@ -78,6 +80,7 @@ impl Rig {
             price_ahead: Vec::new(),
             operator: self.operator.take(),
             manual: self.manual.take(),
+            limits: self.limits.take(),
             fault: self.fault.clone(),
         }
     }
@@ -200,6 +203,18 @@ fn manual_set_points_go_through_the_filter() {
     let decision = rig.cycle();
     assert_eq!(decision.mode, Mode::Manual);
     assert!(decision.safe.unwrap().battery().get() <= 10_000 && !decision.interventions.is_empty());
+}
+
+#[test]
+fn a_limit_from_outside_narrows_the_exchange_until_it_is_lifted() {
+    let mut rig = Rig::new(false).in_auto();
+    let free = rig.run(2).safe.unwrap().battery().get();
+    rig.limits = Some(ExchangeLimits { import_kw_max: Some(10.0), export_kw_max: None });
+    let limited = rig.run(2).safe.unwrap();
+    // net load 25 kW: at most 10 kW of it from the grid
+    assert!(25_000 + limited.battery().get() - limited.chp().get() <= 10_000, "{limited:?}, before {free}");
+    rig.limits = Some(ExchangeLimits::default());
+    assert_eq!(rig.run(2).safe.unwrap().battery().get(), free);
 }
 
 #[test]

@@ -151,6 +151,7 @@ impl Engine {
             price_ahead: self.freeze_prices(now),
             operator: wishes.operator,
             manual: wishes.manual,
+            limits: wishes.limits,
             fault: self.fault(),
         }
     }

@@ -1,7 +1,7 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
-use crate::control::cycle::CycleDecision;
+use crate::control::cycle::{CycleDecision, ExchangeLimits};
 use crate::control::mode::{Mode, Operator};
 use crate::plant_io::WriteOrder;
 use crate::plant_io::event::DriverEvent;
@@ -12,6 +12,7 @@ use crate::plant_io::mqtt::settings::Outputs;
 use crate::plant_io::mqtt::{LinkState, MqttHandle};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
+use memg_core::units::Kilowatts;
 use serde::Serialize;
 
 /// What operators want in one cycle.
@@ -21,6 +22,8 @@ pub struct Wishes {
     pub operator: Option<Operator>,
     /// Latest manual set-points.
     pub manual: Option<Setpoints>,
+    /// Latest limits from outside.
+    pub limits: Option<ExchangeLimits>,
 }
 
 /// The MQTT side of the daemon.
@@ -58,9 +61,11 @@ impl Messages {
                     request.answer.refused("set-points are taken in manual mode only");
                     continue;
                 }
-                Command::Limits(_) => {
-                    request.answer.refused("external limits are not supported by this version");
-                    continue;
+                Command::Limits(limits) => {
+                    wishes.limits = Some(ExchangeLimits {
+                        import_kw_max: limits.import_max.map(Kilowatts::get),
+                        export_kw_max: limits.export_max.map(Kilowatts::get),
+                    });
                 }
             }
             tracing::info!(id = %request.id, command = ?request.command, "An operator's command was taken.");
