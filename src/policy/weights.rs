@@ -1,6 +1,6 @@
 //! Weights of an actor: three dense layers, as safetensors.
 //!
-//! Names are those of the TD3 reference: `l1.weight` [hidden, n], `l1.bias` [hidden], `l2`, `l3`; f32, a row per output.
+//! Names are those of the TD3 reference: `l1.weight` (hidden x n), `l1.bias` (hidden), `l2`, `l3`; f32, a row per output.
 //! [`Weights`] is always whole: the constructors check shapes and finiteness. It computes nothing; actors do.
 
 use memg_core::observation::Schema;

@@ -231,7 +231,7 @@ impl PlantParameters {
     }
 
     /// The same plant with the prototype's start cost of 50 EUR (its prices were flat: see
-    /// [`crate::profile::Tariff::Flat`]).
+    /// [`crate::profile::Profile::with_flat_prices`]).
     #[must_use]
     pub const fn seed() -> Self {
         let mut plant = Self::reference();
