@@ -14,7 +14,7 @@ pub const CHP_ON_SET: u32 = 2;
 /// Cap on PV plus wind.
 pub const P_RENEWABLE_MAX: u32 = 3;
 
-/// Real outputs in the order of [`super::Measured::reals`].
+/// Real outputs in the order of `Measured::reals`.
 pub const REALS: [u32; 21] =
     [100, 101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127];
 /// CHP state.
