@@ -1,9 +1,11 @@
 """Checks a model folder's actor.onnx with foreign tools: onnx.checker, and ONNX Runtime against golden.csv.
 
-    python check_onnx.py MODEL_FOLDER
+    python check_onnx.py MODEL_FOLDER [TOLERANCE]
 
 Prints one JSON object. Exit code 0 if the file passes the full check, has a free batch dimension, holds all of its data,
-and both one row at a time and all rows at once give the golden outputs within 1e-6.
+and both one row at a time and all rows at once give the golden outputs within TOLERANCE (1e-5, what the gateway demands
+of its runtimes). Two right float32 implementations differ by the rounding of their sums: some 1e-7 with freshly
+initialised weights, some 1e-6 with the larger weights of a trained actor.
 """
 
 import csv
@@ -15,7 +17,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
 
 
 def golden(folder):
@@ -48,6 +50,7 @@ def largest_differences(path, observations, actions):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
+    tolerance = float(sys.argv[2]) if len(sys.argv) > 2 else TOLERANCE
     observations, actions = golden(folder)
     path = folder / "actor.onnx"
     metadata = check_structure(onnx.load(path), observations.shape[1])
@@ -60,7 +63,7 @@ def main():
         "largest_difference": max(differences),
     }
     print(json.dumps(report))
-    return 0 if max(differences) <= TOLERANCE else 1
+    return 0 if max(differences) <= tolerance else 1
 
 
 if __name__ == "__main__":

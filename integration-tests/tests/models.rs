@@ -66,7 +66,9 @@ fn onnx_files_pass_the_checker_and_give_the_golden_outputs_in_foreign_onnx_runti
     let Some(python) = peer_python() else { return };
     let home = tempfile::tempdir().unwrap();
     for dir in models(home.path()) {
-        let output = Command::new(&python).arg(peer("check_onnx.py")).arg(&dir).output().unwrap();
+        // Trained weights are larger, and so is the rounding of their sums: see check_onnx.py.
+        let tolerance = if dir.starts_with(home.path()) { "1e-6" } else { "1e-5" };
+        let output = Command::new(&python).arg(peer("check_onnx.py")).arg(&dir).arg(tolerance).output().unwrap();
         assert!(output.status.success(), "{}: {}", dir.display(), text(&output));
         eprintln!("{}: {}", dir.display(), text(&output).trim());
     }
