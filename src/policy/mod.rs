@@ -11,6 +11,8 @@
 
 #[cfg(feature = "candle")]
 pub mod candle_actor;
+#[cfg(feature = "candle")]
+pub mod import_pt;
 pub mod model;
 pub mod onnx;
 pub mod onnx_scan;

@@ -16,6 +16,9 @@ pub const ACTIONS: usize = 3;
 /// Widest hidden layer that is accepted.
 pub const HIDDEN_MAX: usize = 4096;
 
+/// Shape and values of a tensor, the last index running fastest.
+pub type Tensor = (Vec<usize>, Vec<f32>);
+
 /// A dense layer: `y = W x + b`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dense {
@@ -53,14 +56,33 @@ impl Weights {
         Ok(Self { schema, layers })
     }
 
+    /// Weights from tensors by name: `tensor("l1.weight")` gives shape and values, rows first.
+    ///
+    /// # Errors
+    /// A tensor is missing, has another shape, or is not finite.
+    pub fn from_tensors(
+        schema: Schema,
+        tensor: impl Fn(&str) -> Result<Tensor, WeightsError>,
+    ) -> Result<Self, WeightsError> {
+        let dense = |name: &str| {
+            let (shape, weight) = tensor(&format!("{name}.weight"))?;
+            let (_, bias) = tensor(&format!("{name}.bias"))?;
+            match shape[..] {
+                [outputs, inputs] => Ok(Dense { inputs, outputs, weight, bias }),
+                _ => Err(shape_error(&format!("{name}.weight"), &[bias.len(), 0], format!("{shape:?}"))),
+            }
+        };
+        let [first, second, last] = LAYERS;
+        Self::new(schema, [dense(first)?, dense(second)?, dense(last)?])
+    }
+
     /// Reads the bytes of a safetensors file.
     ///
     /// # Errors
     /// The file is damaged, or a tensor is missing, is not f32, has another shape, or is not finite.
     pub fn from_safetensors(schema: Schema, bytes: &[u8]) -> Result<Self, WeightsError> {
         let file = SafeTensors::deserialize(bytes).map_err(|e| WeightsError::Format(e.to_string()))?;
-        let [first, second, last] = LAYERS;
-        Self::new(schema, [read_dense(&file, first)?, read_dense(&file, second)?, read_dense(&file, last)?])
+        Self::from_tensors(schema, |name| read_tensor(&file, name))
     }
 
     /// The bytes of a safetensors file; the same weights give the same bytes.
@@ -127,17 +149,14 @@ fn check_dense(name: &str, layer: &Dense, outputs: usize, inputs: usize) -> Resu
     Ok(())
 }
 
-fn read_dense(file: &SafeTensors<'_>, name: &str) -> Result<Dense, WeightsError> {
-    let (shape, weight) = read_tensor(file, &format!("{name}.weight"))?;
-    let (_, bias) = read_tensor(file, &format!("{name}.bias"))?;
-    match shape[..] {
-        [outputs, inputs] => Ok(Dense { inputs, outputs, weight, bias }),
-        _ => Err(shape_error(&format!("{name}.weight"), &[bias.len(), 0], format!("{shape:?}"))),
-    }
+/// The error for a tensor that is not there.
+#[must_use]
+pub fn missing(name: &str) -> WeightsError {
+    shape_error(name, &[], "nothing of that name".to_owned())
 }
 
-fn read_tensor(file: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>), WeightsError> {
-    let view = file.tensor(name).map_err(|_| shape_error(name, &[], "nothing of that name".to_owned()))?;
+fn read_tensor(file: &SafeTensors<'_>, name: &str) -> Result<Tensor, WeightsError> {
+    let view = file.tensor(name).map_err(|_| missing(name))?;
     if view.dtype() != Dtype::F32 {
         return Err(shape_error(name, view.shape(), format!("{:?}", view.dtype())));
     }

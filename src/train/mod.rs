@@ -1,3 +1,4 @@
 //! Training of policies.
 
 pub mod fused;
+pub mod imitate;
