@@ -22,3 +22,25 @@ pub fn peer_is_there(program: &str) -> bool {
     eprintln!("DID NOT RUN: {program} is not installed.");
     false
 }
+
+/// The Python of the test environment: `$MEMG_PYTHON`, else `integration-tests/.venv`, else `python3`.
+pub fn python() -> String {
+    let venv = concat!(env!("CARGO_MANIFEST_DIR"), "/.venv/bin/python");
+    let fallback = if std::path::Path::new(venv).exists() { venv } else { "python3" };
+    std::env::var("MEMG_PYTHON").unwrap_or_else(|_| fallback.into())
+}
+
+/// Whether that Python has a module; otherwise like [`peer_is_there`].
+///
+/// # Panics
+/// If the module is missing and the environment says that peers are required.
+pub fn python_has(module: &str) -> bool {
+    let found = Command::new(python()).args(["-c", &format!("import {module}")]).stderr(Stdio::null()).status();
+    if found.is_ok_and(|status| status.success()) {
+        return true;
+    }
+    let required = std::env::var("MEMG_PEERS").is_ok_and(|value| value == "required");
+    assert!(!required, "Python has no module {module}, and MEMG_PEERS=required");
+    eprintln!("DID NOT RUN: Python has no module {module}.");
+    false
+}

@@ -15,6 +15,7 @@ pub struct Mosquitto {
     /// Loopback port.
     pub port: u16,
     folder: tempfile::TempDir,
+    more: &'static str,
     process: Child,
 }
 
@@ -44,15 +45,20 @@ impl Mosquitto {
     /// Starts a broker without persistence. Without mosquitto on this machine: `None`, said on the terminal, or a
     /// failed test if the environment has `MEMG_PEERS=required`.
     pub async fn start() -> Option<Self> {
+        Self::start_with("").await
+    }
+
+    /// Like [`Self::start`], with more lines in the configuration file.
+    pub async fn start_with(more: &'static str) -> Option<Self> {
         if !crate::peer_is_there("mosquitto") || !crate::peer_is_there("mosquitto_sub") {
             return None;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
         for _ in 0..5 {
             let port = free_port();
-            let mut process = launch(folder.path(), port);
+            let mut process = launch(folder.path(), port, more);
             if answers(port, &mut process).await {
-                return Some(Self { port, folder, process });
+                return Some(Self { port, folder, more, process });
             }
             end(&mut process);
         }
@@ -66,7 +72,7 @@ impl Mosquitto {
 
     /// Starts it again on the same port; it has forgotten everything.
     pub async fn restart(&mut self) {
-        self.process = launch(self.folder.path(), self.port);
+        self.process = launch(self.folder.path(), self.port, self.more);
         assert!(answers(self.port, &mut self.process).await, "mosquitto does not start again");
     }
 
@@ -166,9 +172,9 @@ fn parse(line: &str) -> Option<Seen> {
     Some(Seen { keep, topic: parts.next()?.into(), payload: parts.next()?.into() })
 }
 
-fn launch(folder: &Path, port: u16) -> Child {
+fn launch(folder: &Path, port: u16, more: &str) -> Child {
     let config = folder.join("mosquitto.conf");
-    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n");
+    let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nuser root\n{more}\n");
     std::fs::write(&config, text).expect("the configuration is written");
     let process = Command::new("mosquitto").arg("-c").arg(config).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     process.expect("mosquitto")

@@ -4,6 +4,7 @@
 //! (no late set-point, no livelock on half-acknowledged packets), and what must be there is sent afresh.
 
 use super::outbox::MESSAGE_BYTES_MAX;
+use super::prompt::Prompt;
 use super::settings::Connection;
 use super::trim::Trimmed;
 use rumqttc::{AsyncClient, EventLoop, LastWill, MqttOptions, NetworkOptions, QoS};
@@ -40,7 +41,8 @@ fn options(connection: &Connection, now_unix_ms: u64) -> MqttOptions {
     // The client's own limit ends the connection, so it must lie above what the stream lets through.
     options.set_max_packet_size(2 * (limit + HEADER_BYTES_MAX), MESSAGE_BYTES_MAX + HEADER_BYTES_MAX);
     options.set_socket_connector(move |host, network| async move {
-        Ok(Trimmed::new(rumqttc::default_socket_connect(host, network).await?, limit))
+        let stream = rumqttc::default_socket_connect(host, network).await?;
+        Ok(Trimmed::new(Prompt::new(stream), limit))
     });
     let offline = json!({ "status": "offline", "reason": "lost", "connected_unix_ms": now_unix_ms }).to_string();
     options.set_last_will(LastWill::new(status_topic(connection), offline, QoS::AtLeastOnce, true));

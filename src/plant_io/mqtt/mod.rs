@@ -52,6 +52,7 @@ mod inputs;
 mod link;
 mod outbox;
 pub mod payload;
+mod prompt;
 mod receive;
 pub mod report;
 pub mod secret;

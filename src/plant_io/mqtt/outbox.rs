@@ -167,6 +167,12 @@ impl Publisher {
         self.count_unless(stored);
     }
 
+    /// Like [`Publisher::event`], for a message that is JSON already.
+    pub(crate) fn event_json(&self, topic: &str, json: Arc<str>) {
+        let stored = json.len() <= MESSAGE_BYTES_MAX && self.outbox.push_event(topic, json);
+        self.count_unless(stored);
+    }
+
     fn count_unless(&self, stored: bool) {
         if !stored {
             Counters::add(&self.counters.dropped);

@@ -1,0 +1,121 @@
+//! Lock-step co-simulation over MQTT: the simulator says what it measures, the controller answers, and only then goes
+//! time on.
+//!
+//! Topics below `<prefix>/cosim/`, QoS 1, never retained (retained messages are ignored):
+//!
+//! | topic | from | content |
+//! |---|---|---|
+//! | `start` | simulator | `{"sid","t0","dt_s","mode"}`: begins a run at simulated time `t0` seconds; `mode` may be left out |
+//! | `ready` | controller | `{"sid","status":"ok"}`, or `"error"` and why |
+//! | `meas` | simulator | `{"sid","k","t","v":{"pv_kw":…}}`: step `k` = 0, 1, 2, …; `t = t0 + k dt_s`; `v` holds signals by name |
+//! | `setp` | controller | `{"sid","k","t","v":{…},"safety":[…],"status":"ok"}`, exactly one for every `meas` |
+//! | `stop` | simulator | `{"sid"}` |
+//! | `summary` | controller | `{"sid","status","steps","hold_steps","repeated","errors","t_last"}` |
+//!
+//! Rules:
+//! - `k` = last + 1 is stepped. `k` = last gets the cached answer, byte for byte: a message that came twice, or an answer
+//!   that got lost, changes nothing. Any other `k`, a foreign `sid`, a `t` that does not fit: `"status":"error"` with the
+//!   reason and without `v`; the run goes on where it was.
+//! - A required signal that is missing, `null`, NaN or infinite (bare `NaN` as Python writes it included) gives safe
+//!   set-points and `"status":"hold"`.
+//! - A `start` with another sid ends the run before; the same `start` again is answered again.
+//! - Simulated time alone counts. The wall clock only ends a run that was silent for `idle_max_s`.
+//!
+//! Simulators that speak VILLASnode frames instead use `villas/in` and `villas/out`: see [`villas`].
+
+pub mod machine;
+mod message;
+mod service;
+pub mod settings;
+pub mod villas;
+
+pub use service::{connection, spawn};
+
+use memg_core::measurement::Measurement;
+use memg_core::plant_state::Signal;
+use std::collections::BTreeMap;
+
+/// The controller, as the protocol sees it.
+pub trait Step: Send {
+    /// The signals without which only safe set-points can be given.
+    fn required(&self) -> &[Signal];
+
+    /// Forgets the run before and prepares a new one.
+    ///
+    /// # Errors
+    /// Why such a run is not possible; the simulator is told.
+    fn begin(&mut self, start: &Start) -> Result<(), String>;
+
+    /// One step of the length that [`Step::begin`] was told, at simulated time `t_s`. Must answer whatever is missing:
+    /// without a required value it gives its safe set-points.
+    fn step(&mut self, t_s: f64, values: &Values) -> StepAnswer;
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Start {
+    /// The simulator's name for the run.
+    pub sid: String,
+    /// Simulated time of step 0, s.
+    pub t0_s: f64,
+    /// Length of a step, s, > 0.
+    pub dt_s: f64,
+    /// What the simulator asked for; its meaning is the controller's business.
+    pub mode: Option<String>,
+}
+
+/// What the simulator measures in one step; finite numbers only, in the units of the signals.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Values(BTreeMap<Signal, f64>);
+
+impl Values {
+    /// Keeps what is finite.
+    #[must_use]
+    pub fn new(values: impl IntoIterator<Item = (Signal, f64)>) -> Self {
+        Self(values.into_iter().filter(|(_, value)| value.is_finite()).collect())
+    }
+
+    /// The measurement of a signal: good, or never read.
+    #[must_use]
+    pub fn measurement(&self, signal: Signal) -> Measurement<f64> {
+        self.0.get(&signal).map_or(Measurement::never(), |value| Measurement::good(*value))
+    }
+
+    /// Whether there is none for one of these signals.
+    #[must_use]
+    pub fn lacks_any(&self, required: &[Signal]) -> bool {
+        required.iter().any(|signal| !self.0.contains_key(signal))
+    }
+}
+
+/// What the controller answers.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StepAnswer {
+    /// Set-points by unit-bearing name, such as `battery_kw` (+ = charging).
+    pub setpoints: BTreeMap<&'static str, f64>,
+    /// Why the safety filter changed something; empty if it did not.
+    pub safety: Vec<String>,
+    /// Whether this is control or only safety.
+    pub status: StepStatus,
+}
+
+/// Whether an answer is control or only safety.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepStatus {
+    /// The policy decided, the filter agreed or corrected.
+    #[default]
+    Ok,
+    /// Safe set-points, because something is missing.
+    Hold,
+}
+
+impl StepStatus {
+    /// The word in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Hold => "hold",
+        }
+    }
+}
