@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod control;
+pub mod cosim;
 pub mod daemon;
 pub mod evaluate;
 pub mod plant_io;
