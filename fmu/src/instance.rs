@@ -85,6 +85,30 @@ impl Instance {
         }
     }
 
+    /// An instance without packed files, for masters inside this project: `plant` and `policy` are the start values of the
+    /// parameters, `folder` is where relative file names begin.
+    #[must_use]
+    pub fn in_process(kind: Kind, plant: &PlantParameters, policy: &str, folder: Resources, log: Log) -> Self {
+        let store = Store::new(kind.variables(plant, policy));
+        Self {
+            kind,
+            phase: Phase::Instantiated,
+            clock: clock(0.0, &store),
+            store,
+            model: Model::new(kind),
+            resources: folder,
+            log,
+            is_dirty: true,
+            strings: Vec::new(),
+        }
+    }
+
+    /// The table.
+    #[must_use]
+    pub fn rows(&self) -> &[Variable] {
+        self.store.rows()
+    }
+
     fn prepare(token: &str, resources: Result<Resources, String>) -> Result<(Kind, Store, Resources), Fault> {
         let unknown = || {
             Fault::error(format!(

@@ -1,6 +1,20 @@
-//! Co-simulation: one controller step, many masters.
+//! Co-simulation: this gateway's controller inside other people's simulations, and their plants in its loop.
 //!
-//! Responsible for protocols in which somebody else's simulator owns the clock. What a step does is not decided here:
-//! every protocol drives the same controller.
+//! Every master calls the same controller step, so that one day gives the same set-points through all of them. Simulated
+//! time is the only time here; wall clock serves time-outs alone.
 
+mod error;
+mod fmu_check;
+pub mod fmu_host;
+mod fmu_pack;
 pub mod lockstep;
+pub mod mosaik;
+mod platform;
+mod unit;
+
+pub use error::CosimError;
+pub use fmu_check::{CheckReport, fmu_check};
+pub use fmu_host::{CosimOptions, Summary, cosim};
+pub use fmu_pack::{BuildOptions, file_name, fmu_build};
+pub use mosaik::{Direction, MosaikOptions, mosaik};
+pub use unit::{Unit, UnitOptions};

@@ -10,7 +10,6 @@ pub mod config;
 pub mod fused;
 pub mod gradient;
 pub mod imitate;
-pub mod imitate_rule;
 pub mod metrics;
 pub mod model_based;
 #[cfg(feature = "candle")]

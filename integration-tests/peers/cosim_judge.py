@@ -1,0 +1,182 @@
+"""Judges an FMU with FMPy and fmutool: validation, a day, speed, memory, states, instances, threads, bad input.
+
+usage: cosim_judge.py FILE.fmu...      prints one line `name value` per finding; any failure ends with a traceback
+"""
+
+import resource
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from fmpy import extract, instantiate_fmu, read_model_description, simulate_fmu
+from fmpy.fmi1 import FMICallException
+from fmpy.validation import validate_fmu
+
+STEP = 900.0
+
+
+class Model:
+    """An initialized instance of either version with access by name."""
+
+    def __init__(self, path):
+        self.description = read_model_description(path)
+        self.folder = extract(path)
+        self.references = {v.name: v.valueReference for v in self.description.modelVariables}
+        begin = time.perf_counter()
+        self.fmu = instantiate_fmu(self.folder, self.description, fmi_type="CoSimulation")
+        self.is_three = self.description.fmiVersion.startswith("3")
+        self.start()
+        self.init_ms = 1e3 * (time.perf_counter() - begin)
+
+    def start(self):
+        if self.is_three:
+            self.fmu.enterInitializationMode(startTime=0.0)
+        else:
+            self.fmu.setupExperiment(startTime=0.0)
+            self.fmu.enterInitializationMode()
+        self.fmu.exitInitializationMode()
+
+    def set(self, name, value):
+        set_real = self.fmu.setFloat64 if self.is_three else self.fmu.setReal
+        set_real([self.references[name]], [value])
+
+    def get(self, name):
+        get_real = self.fmu.getFloat64 if self.is_three else self.fmu.getReal
+        return get_real([self.references[name]])[0]
+
+    def step(self, k):
+        self.fmu.doStep(currentCommunicationPoint=k * STEP, communicationStepSize=STEP)
+
+    def save(self):
+        return self.fmu.getFMUState() if self.is_three else self.fmu.getFMUstate()
+
+    def load(self, state):
+        (self.fmu.setFMUState if self.is_three else self.fmu.setFMUstate)(state)
+
+    def forget(self, state):
+        (self.fmu.freeFMUState if self.is_three else self.fmu.freeFMUstate)(state)
+
+    def pack(self, state):
+        return self.fmu.serializeFMUState(state) if self.is_three else self.fmu.serializeFMUstate(state)
+
+    def unpack(self, data):
+        if self.is_three:
+            return self.fmu.deserializeFMUState(data)
+        return self.fmu.deSerializeFMUstate(data)
+
+    def free(self):
+        self.fmu.terminate()
+        self.fmu.freeInstance()
+
+
+def input_of(model):
+    return "p_load" if "p_battery_set" not in model.references or is_controller(model) else "p_battery_set"
+
+
+def is_controller(model):
+    return model.description.modelName == "memg_ems"
+
+
+def run(model, first, last):
+    """Steps with a changing input; returns what came out."""
+    watched = "p_battery_set" if is_controller(model) else "soc"
+    values = []
+    for k in range(first, last):
+        model.set(input_of(model), 20.0 + 7.0 * (k % 9) if is_controller(model) else 5.0 - (k % 11))
+        model.step(k)
+        values.append(model.get(watched))
+    return values
+
+
+def microseconds_of_a_step(model, count=2000):
+    """Median over single calls, so that a busy machine does not count."""
+    times = []
+    for k in range(count):
+        begin = time.perf_counter_ns()
+        model.step(k)
+        times.append(time.perf_counter_ns() - begin)
+    return sorted(times)[count // 2] / 1e3
+
+
+def judge_states(path):
+    model = Model(path)
+    run(model, 0, 10)
+    state = model.save()
+    future = run(model, 10, 40)
+    model.load(state)
+    assert run(model, 10, 40) == future, "a restored state has another future"
+    other = Model(path)
+    copy = other.unpack(model.pack(state))
+    other.load(copy)
+    assert run(other, 10, 40) == future, "a state from bytes has another future"
+    model.fmu.reset()
+    model.start()
+    assert run(model, 0, 40)[10:] == future, "a reset does not start again"
+    model.forget(state)
+    other.forget(copy)
+    model.free()
+    other.free()
+
+
+def judge_threads(path):
+    wanted = run(Model(path), 0, 200)
+    models = [Model(path) for _ in range(4)]
+    found = [None] * len(models)
+
+    def work(index):
+        found[index] = run(models[index], 0, 200)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(models))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(values == wanted for values in found), "instances in threads disturb each other"
+
+
+def judge_growth(path):
+    """Resident memory over ten thousand steps, after a warm-up."""
+    model = Model(path)
+    run(model, 0, 2000)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run(model, 2000, 12_000)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    model.free()
+    return grown
+
+
+def judge_bad_input(path):
+    model = Model(path)
+    name = input_of(model)
+    model.set(name, float("nan"))
+    try:
+        model.step(0)
+    except FMICallException:
+        model.fmu.freeInstance()
+        return
+    raise AssertionError(f"a step with {name} = NaN was accepted")
+
+
+def judge(path):
+    problems = validate_fmu(path)
+    assert not problems, problems
+    tool = Path(sys.executable).with_name("fmutool")
+    checked = subprocess.run([tool, "-input", path, "-check"], capture_output=True, text=True, check=True)
+    assert "No semantic error" in checked.stdout + checked.stderr, checked.stdout + checked.stderr
+    day = simulate_fmu(path, stop_time=86_400, step_size=STEP, output_interval=STEP)
+    assert len(day) == 97, len(day)
+    model = Model(path)
+    print("init_ms", min([model.init_ms] + [Model(path).init_ms for _ in range(9)]))
+    print("step_us", microseconds_of_a_step(model))
+    model.free()
+    judge_states(path)
+    judge_threads(path)
+    judge_bad_input(path)
+    print("growth_kb", judge_growth(path))
+    print("file_bytes", Path(path).stat().st_size)
+
+
+for file in sys.argv[1:]:
+    judge(file)

@@ -1,0 +1,163 @@
+//! The master loop of `gateway cosim`: a foreign FMU as the plant, the controller inside.
+//!
+//! Per step: plant outputs at `t` -> controller decides -> set-points -> plant lives `[t, t + dt]`. The controller acts on
+//! measurements of the same instant, as it does live; there is no step of delay.
+
+use super::super::error::CosimError;
+use super::super::unit::{Unit, UnitOptions};
+use super::map::{MapFile, Setting, Wiring};
+use super::{ForeignFmu, Link};
+use memg_fmu::variable::Causality;
+use memg_fmu_host::Slave;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// A co-simulation with a foreign plant.
+#[derive(Debug, Clone)]
+pub struct CosimOptions {
+    /// The plant's .fmu file.
+    pub fmu: PathBuf,
+    /// Map of names; variables of equal name need none.
+    pub map: Option<PathBuf>,
+    /// Simulated time, s.
+    pub duration_s: f64,
+    /// Trace, one row a step.
+    pub trace: Option<PathBuf>,
+    /// The controller.
+    pub controller: UnitOptions,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The plant's model name.
+    pub plant: String,
+    /// Steps.
+    pub steps: u64,
+    /// Steps in which the safety filter changed the request.
+    pub interventions: u64,
+    /// Steps of safe stop.
+    pub safe_stops: u64,
+}
+
+/// Runs the simulation.
+///
+/// # Errors
+/// The file, variable or FMU function that is wrong.
+pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
+    let step_s = options.controller.plant.step_h * 3600.0;
+    let steps = step_count(options.duration_s, step_s)?;
+    let map = options.map.as_deref().map_or(Ok(MapFile::default()), read_map)?;
+    let fmu = ForeignFmu::open(&options.fmu)?;
+    let mut controller = Unit::controller(&options.controller)?;
+    let wiring = Wiring::new(&map, &fmu.description, controller.rows())?;
+    let mut trace = options.trace.as_deref().map(|path| Trace::create(path, &controller)).transpose()?;
+    controller.initialize()?;
+    for (name, value) in &wiring.constants {
+        controller.set_number(name, *value)?;
+    }
+    let mut plant = initialized(&fmu, &wiring, options.duration_s)?;
+    let mut summary = Summary { plant: fmu.description.model_name.clone(), steps, interventions: 0, safe_stops: 0 };
+    for k in 0..steps {
+        let time = k as f64 * step_s;
+        exchange(&mut plant, &mut controller, &wiring, step_s)?;
+        plant.step(time, step_s)?;
+        summary.count(&mut controller)?;
+        if let Some(trace) = &mut trace {
+            trace.row(time, &mut controller)?;
+        }
+    }
+    if let Some(trace) = trace {
+        trace.finish()?;
+    }
+    plant.terminate()?;
+    Ok(summary)
+}
+
+impl Summary {
+    fn count(&mut self, controller: &mut Unit) -> Result<(), CosimError> {
+        self.interventions += u64::from(controller.number("safety_active")? > 0.5);
+        self.safe_stops += u64::from(controller.number("status")? > 3.5);
+        Ok(())
+    }
+}
+
+/// At most ten million steps: about 285 years at 15 minutes, and no endless run by a slip of the pen.
+fn step_count(duration_s: f64, step_s: f64) -> Result<u64, CosimError> {
+    let steps = (duration_s / step_s).round();
+    if (1.0..=1e7).contains(&steps) {
+        return Ok(steps as u64);
+    }
+    Err(CosimError::Controller(format!("duration: expected 1 to 10000000 steps of {step_s} s, found {duration_s} s")))
+}
+
+fn read_map(path: &Path) -> Result<MapFile, CosimError> {
+    let text = std::fs::read_to_string(path).map_err(|error| CosimError::file(path, &error))?;
+    toml::from_str(&text).map_err(|error| CosimError::file(path, &error))
+}
+
+fn initialized(fmu: &ForeignFmu, wiring: &Wiring, stop: f64) -> Result<Slave, CosimError> {
+    let mut plant = fmu.instantiate("plant")?;
+    for (_, setting) in &wiring.settings {
+        match setting {
+            Setting::Number(kind, reference, value) => plant.set_number(*kind, *reference, *value)?,
+            Setting::Text(reference, value) => plant.set_text(*reference, value)?,
+        }
+    }
+    plant.enter_initialization(0.0, stop)?;
+    plant.exit_initialization()?;
+    Ok(plant)
+}
+
+fn exchange(plant: &mut Slave, controller: &mut Unit, wiring: &Wiring, step_s: f64) -> Result<(), CosimError> {
+    for link in &wiring.measurements {
+        let raw = plant.number(link.kind, link.reference)?;
+        let value = link.scale * raw + link.offset;
+        controller.set_number(&link.controller, value).map_err(|error| from_plant(&error, link))?;
+    }
+    controller.step(step_s)?;
+    for link in &wiring.set_points {
+        let value = controller.number(&link.controller)?;
+        plant.set_number(link.kind, link.reference, link.scale * value + link.offset)?;
+    }
+    Ok(())
+}
+
+fn from_plant(error: &CosimError, link: &Link) -> CosimError {
+    CosimError::Controller(format!("{error} (from the plant's {})", link.plant))
+}
+
+/// The CSV trace: time, the controller's inputs and outputs.
+struct Trace {
+    path: PathBuf,
+    out: BufWriter<File>,
+    columns: Vec<&'static str>,
+}
+
+impl Trace {
+    fn create(path: &Path, controller: &Unit) -> Result<Self, CosimError> {
+        let columns = [controller.names(Causality::Input), controller.names(Causality::Output)].concat();
+        let file = File::create(path).map_err(|error| CosimError::file(path, &error))?;
+        let mut trace = Self { path: path.to_owned(), out: BufWriter::new(file), columns };
+        let header = format!("time_s,{}", trace.columns.join(","));
+        trace.line(&header)?;
+        Ok(trace)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), CosimError> {
+        writeln!(self.out, "{line}").map_err(|error| CosimError::file(&self.path, &error))
+    }
+
+    fn row(&mut self, time: f64, controller: &mut Unit) -> Result<(), CosimError> {
+        let mut line = time.to_string();
+        for name in self.columns.clone() {
+            line += &format!(",{}", controller.number(name)?);
+        }
+        self.line(&line)
+    }
+
+    fn finish(mut self) -> Result<(), CosimError> {
+        self.out.flush().map_err(|error| CosimError::file(&self.path, &error))
+    }
+}

@@ -1,0 +1,65 @@
+//! Foreign FMUs as plants: unpack, read the description, load, wire, step.
+
+mod archive;
+mod description;
+mod map;
+mod master;
+
+pub use archive::Unpacked;
+pub use description::{Content, ModelDescription, PlantVariable};
+pub use map::{From, Link, MapFile, Setting, To, Wiring};
+pub use master::{CosimOptions, Summary, cosim};
+
+use super::error::CosimError;
+use memg_fmu::describe::Fmi;
+use memg_fmu_host::{Origin, Slave, Version};
+use std::path::Path;
+
+/// A foreign FMU, unpacked and described but not loaded.
+#[derive(Debug)]
+pub struct ForeignFmu {
+    /// What it says of itself.
+    pub description: ModelDescription,
+    unpacked: Unpacked,
+}
+
+impl ForeignFmu {
+    /// Unpacks and reads a file.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn open(path: &Path) -> Result<Self, CosimError> {
+        let unpacked = Unpacked::open(path)?;
+        let description = ModelDescription::parse(&unpacked.description()?)?;
+        Ok(Self { description, unpacked })
+    }
+
+    /// Loads the library and makes an instance. It must not outlive this FMU's folder.
+    ///
+    /// # Errors
+    /// There is no library for this platform, or it refuses.
+    pub fn instantiate(&self, name: &str) -> Result<Slave, CosimError> {
+        let description = &self.description;
+        let origin = Origin {
+            version: match description.fmi {
+                Fmi::Two => Version::Two,
+                Fmi::Three => Version::Three,
+            },
+            library: self.unpacked.library(description.fmi, &description.identifier),
+            resources: self.unpacked.resources(),
+            token: description.token.clone(),
+            name: name.to_owned(),
+        };
+        if !origin.library.is_file() {
+            let inside = super::platform::folder(description.fmi);
+            let library = super::platform::library(&description.identifier);
+            return Err(CosimError::Description(format!(
+                "the FMU has no binary for this platform: binaries/{inside}/{library} is missing"
+            )));
+        }
+        Ok(Slave::new(&origin)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

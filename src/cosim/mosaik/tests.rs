@@ -1,0 +1,140 @@
+//! The protocol over loopback: a day, and peers that misbehave.
+
+use super::super::unit::UnitOptions;
+use super::*;
+use memg_core::env::MemgEnv;
+use memg_core::equipment::{Plant, PlantParameters};
+use memg_core::profile::{COLUMNS, ProfileRow};
+use memg_core::reward::RewardWeights;
+use memg_core::rules::GoodRule;
+use memg_core::synthetic;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+const PATIENT: Duration = Duration::from_secs(60);
+
+/// A gateway behind a connection.
+fn gateway(
+    profile: Option<std::path::PathBuf>,
+    patience: Duration,
+) -> (TcpStream, std::thread::JoinHandle<Result<(), CosimError>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let units =
+        UnitOptions { plant: PlantParameters::reference(), policy: "rule".to_owned(), weights: None, hour_start: 0.0 };
+    let options = MosaikOptions { address, direction: Direction::Connect, patience, profile, units };
+    let worker = std::thread::spawn(move || mosaik(&options));
+    (listener.accept().unwrap().0, worker)
+}
+
+fn ask(stream: &mut TcpStream, function: &str, args: &Value, kwargs: &Value) -> Value {
+    write_frame(stream, &json!([0, 7, [function, args, kwargs]])).unwrap();
+    let answer: Value = serde_json::from_slice(&read_frame(stream).unwrap()).unwrap();
+    assert_eq!(answer[1], 7);
+    answer
+}
+
+#[test]
+fn a_day_through_mosaik_is_the_built_in_day() {
+    let profile = synthetic::profile(1, 7);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("profile.csv");
+    let rows = profile.rows().iter().map(ProfileRow::to_csv);
+    std::fs::write(&path, [COLUMNS.join(",")].into_iter().chain(rows).collect::<Vec<_>>().join("\n")).unwrap();
+    let measured = ["p_pv", "p_wind", "p_load", "q_heat", "soc", "price", "price_export", "v_pcc", "f_grid"];
+    let measured = [&measured[..], &["p_grid", "p_battery", "p_chp", "chp_on"]].concat();
+    let set_points = ["p_battery_set", "p_chp_set", "chp_on_set", "p_renewable_max"];
+    let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile), RewardWeights::default());
+    let mut to_plant = json!({});
+    let sourced = |values: &Value| -> Value {
+        values
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(k, v)| (k.clone(), json!({"other.0": v})))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    };
+    let (mut plant_peer, plant_worker) = gateway(Some(path), PATIENT);
+    let meta = ask(&mut plant_peer, "init", &json!(["plant"]), &json!({"time_resolution": 1.0}));
+    assert_eq!((&meta[0], &meta[2]["type"]), (&json!(1), &json!("time-based")));
+    let made = ask(&mut plant_peer, "create", &json!([1, "Plant"]), &json!({}));
+    assert_eq!(made[2][0]["eid"], "Plant-0");
+    ask(&mut plant_peer, "setup_done", &json!([]), &json!({}));
+    let (mut ems_peer, ems_worker) = gateway(None, PATIENT);
+    ask(&mut ems_peer, "init", &json!(["ems"]), &json!({}));
+    ask(&mut ems_peer, "create", &json!([1, "Ems"]), &json!({}));
+    for k in 0..96_u64 {
+        let step = env.step_policy(&mut GoodRule).unwrap().unwrap();
+        ask(&mut plant_peer, "step", &json!([900 * k, {"Plant-0": to_plant}, 86400]), &json!({}));
+        let data = ask(&mut plant_peer, "get_data", &json!([{"Plant-0": measured}]), &json!({}));
+        let inputs = sourced(&data[2]["Plant-0"]);
+        let next = ask(&mut ems_peer, "step", &json!([900 * k, {"Ems-0": inputs}, 86400]), &json!({}));
+        assert_eq!(next[2], 900 * (k + 1), "{next}");
+        let data = ask(&mut ems_peer, "get_data", &json!([{"Ems-0": set_points}]), &json!({}));
+        let values = &data[2]["Ems-0"];
+        let safe = step.verdict.safe;
+        assert_eq!(values["p_battery_set"].as_f64(), Some(safe.battery().kilowatts().get()), "step {k}");
+        assert_eq!(values["p_chp_set"].as_f64(), Some(safe.chp().kilowatts().get()), "step {k}");
+        to_plant = sourced(values);
+    }
+    for (mut peer, worker) in [(plant_peer, plant_worker), (ems_peer, ems_worker)] {
+        write_frame(&mut peer, &json!([0, 8, ["stop", [], {}]])).unwrap();
+        assert_eq!(worker.join().unwrap(), Ok(()));
+    }
+}
+
+/// What the gateway ends with after a peer has sent bytes; the peer stays silent or goes.
+fn after(bytes: &[u8], goes: bool) -> String {
+    let (mut stream, worker) = gateway(None, Duration::from_millis(300));
+    stream.write_all(bytes).unwrap();
+    if goes {
+        drop(stream);
+        return worker.join().unwrap().unwrap_err().to_string();
+    }
+    let ended = worker.join().unwrap().unwrap_err().to_string();
+    let _ = stream.read(&mut [0; 1]);
+    ended
+}
+
+#[test]
+fn a_peer_that_sends_garbage_ends_with_a_clear_error() {
+    for (bytes, goes, words) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], false, "does not speak this protocol"),
+        (b"\0\0\0\x05hello", false, "expected [0, id, [function, args, kwargs]]"),
+        (b"\0\0\0\x08[1,2,\"r\"]", false, "expected [0, id"),
+        (b"\0\0", true, "closed the connection"),
+        (b"\0\0\0\x10[0, 1", true, "after 5 of 16 bytes"),
+        (b"\0\0\0\x10[0, 1", false, "silent for too long"),
+        (b"", false, "silent for too long"),
+    ] {
+        let found = after(bytes, goes);
+        assert!(found.contains(words), "{words:?} is not in {found:?}");
+    }
+}
+
+#[test]
+fn calls_that_make_no_sense_are_refused_by_name() {
+    let (mut stream, worker) = gateway(None, PATIENT);
+    ask(&mut stream, "init", &json!(["sim"]), &json!({}));
+    ask(&mut stream, "create", &json!([1, "Ems"]), &json!({}));
+    for (function, args, kwargs, words) in [
+        ("init", json!(["sim"]), json!({"time_resolution": 7.0}), "time_resolution"),
+        ("create", json!([1, "Boat"]), json!({}), "Boat"),
+        ("create", json!([1, "Plant"]), json!({}), "profile"),
+        ("create", json!([1, "Ems"]), json!({"policy": "best"}), "policy"),
+        ("create", json!([1, "Ems"]), json!({"colour": 1}), "colour"),
+        ("create", json!([1_000_000, "Ems"]), json!({}), "num"),
+        ("step", json!([0, {"Ems-0": {"p_load": {"a": null}}}, 900]), json!({}), "p_load"),
+        ("step", json!([0, {"Ems-0": {"p_load": {"a": 1, "b": 2}}}, 900]), json!({}), "p_load"),
+        ("step", json!([0, {"Ems-9": {"p_load": {"a": 1}}}, 900]), json!({}), "Ems-9"),
+        ("get_data", json!([{"Ems-0": ["colour"]}]), json!({}), "colour"),
+        ("dance", json!([]), json!({}), "dance"),
+    ] {
+        let answer = ask(&mut stream, function, &args, &kwargs);
+        assert_eq!(answer[0], 2, "{answer}");
+        assert!(answer[2].as_str().unwrap().contains(words), "{words} is not in {answer}");
+    }
+    drop(stream);
+    assert!(worker.join().unwrap().is_err());
+}

@@ -1,0 +1,152 @@
+//! Controller and plant models by name, for masters inside the gateway: the same instances as in the FMUs.
+
+use super::error::CosimError;
+use memg_core::equipment::PlantParameters;
+use memg_fmu::fault::{Fault, Status};
+use memg_fmu::instance::Instance;
+use memg_fmu::log::Log;
+use memg_fmu::model::Kind;
+use memg_fmu::resources::Resources;
+use memg_fmu::variable::{Causality, Value, Variable};
+use std::path::PathBuf;
+
+/// What a unit is started from.
+#[derive(Debug, Clone)]
+pub struct UnitOptions {
+    /// Ratings and limits.
+    pub plant: PlantParameters,
+    /// `td3`, or a rule's name.
+    pub policy: String,
+    /// Weights, for `td3`.
+    pub weights: Option<PathBuf>,
+    /// Local time of day at time 0, h.
+    pub hour_start: f64,
+}
+
+/// An instance with access by name.
+pub struct Unit {
+    instance: Instance,
+}
+
+fn refused(fault: &Fault) -> CosimError {
+    CosimError::Controller(fault.message.clone())
+}
+
+impl Unit {
+    /// A controller, its parameters set, before initialization.
+    ///
+    /// # Errors
+    /// A parameter is refused.
+    pub fn controller(options: &UnitOptions) -> Result<Self, CosimError> {
+        let mut unit = Self::new(Kind::Ems, options);
+        unit.set("hour_start", Value::Real(options.hour_start))?;
+        if let Some(weights) = &options.weights {
+            unit.set("model_file", Value::Text(weights.display().to_string()))?;
+        }
+        Ok(unit)
+    }
+
+    /// A unit with the options' plant and policy.
+    #[must_use]
+    pub fn new(kind: Kind, options: &UnitOptions) -> Self {
+        let sink = |status: Status, message: &str| match status {
+            Status::Ok => tracing::debug!(message),
+            Status::Warning => tracing::warn!(message),
+            // The error itself carries the message to whoever asked.
+            Status::Discard | Status::Error | Status::Fatal => {}
+        };
+        let here = Resources::from_path("");
+        let log = Log::new(Box::new(sink), false);
+        Self { instance: Instance::in_process(kind, &options.plant, &options.policy, here, log) }
+    }
+
+    /// Its variables.
+    #[must_use]
+    pub fn rows(&self) -> &[Variable] {
+        self.instance.rows()
+    }
+
+    /// Names of its inputs or outputs.
+    #[must_use]
+    pub fn names(&self, causality: Causality) -> Vec<&'static str> {
+        self.rows().iter().filter(|row| row.causality == causality).map(|row| row.name).collect()
+    }
+
+    fn row(&self, name: &str) -> Result<&Variable, CosimError> {
+        let found = self.rows().iter().find(|row| row.name == name);
+        found.ok_or_else(|| CosimError::Controller(format!("there is no variable {name:?}")))
+    }
+
+    /// Sets a variable.
+    ///
+    /// # Errors
+    /// Unknown, of another type, or not to be set now.
+    pub fn set(&mut self, name: &str, value: Value) -> Result<(), CosimError> {
+        let reference = self.row(name)?.reference;
+        self.instance.assign(reference, value).map_err(|fault| refused(&fault))
+    }
+
+    /// Sets a variable from a number: a boolean is true from 0.5 upward.
+    ///
+    /// # Errors
+    /// Unknown, a text, not a number, or not to be set now.
+    pub fn set_number(&mut self, name: &str, number: f64) -> Result<(), CosimError> {
+        if !number.is_finite() {
+            return Err(CosimError::Controller(format!("{name}: expected a finite number, found {number}")));
+        }
+        let value = match self.row(name)?.start {
+            Value::Real(_) => Value::Real(number),
+            Value::Boolean(_) => Value::Boolean(number >= 0.5),
+            Value::Integer(_) => Value::Integer(number.round() as i32),
+            Value::Text(_) => return Err(CosimError::Controller(format!("{name} is a text"))),
+        };
+        self.set(name, value)
+    }
+
+    /// A variable's value.
+    ///
+    /// # Errors
+    /// Unknown, or it has no value yet.
+    pub fn value(&mut self, name: &str) -> Result<Value, CosimError> {
+        let reference = self.row(name)?.reference;
+        self.instance.value(reference).cloned().map_err(|fault| refused(&fault))
+    }
+
+    /// A variable's value as a number; a boolean is 0 or 1.
+    ///
+    /// # Errors
+    /// Unknown, a text, or it has no value yet.
+    pub fn number(&mut self, name: &str) -> Result<f64, CosimError> {
+        match self.value(name)? {
+            Value::Real(value) => Ok(value),
+            Value::Integer(value) => Ok(f64::from(value)),
+            Value::Boolean(value) => Ok(f64::from(u8::from(value))),
+            Value::Text(_) => Err(CosimError::Controller(format!("{name} is a text"))),
+        }
+    }
+
+    /// Initializes at time 0.
+    ///
+    /// # Errors
+    /// A parameter or file is wrong.
+    pub fn initialize(&mut self) -> Result<(), CosimError> {
+        let instance = &mut self.instance;
+        let done = instance.set_up(0.0).and_then(|()| instance.enter_initialization());
+        done.and_then(|()| instance.exit_initialization()).map_err(|fault| refused(&fault))
+    }
+
+    /// Present time, s.
+    #[must_use]
+    pub const fn now(&self) -> f64 {
+        self.instance.now()
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// An input is not a number.
+    pub fn step(&mut self, size: f64) -> Result<(), CosimError> {
+        let now = self.instance.now();
+        self.instance.step(now, size).map(drop).map_err(|fault| refused(&fault))
+    }
+}
