@@ -1,6 +1,7 @@
 //! `gateway evaluate`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr};
+use crate::evaluate::compare::{Comparison, compare};
 use crate::evaluate::{Evaluation, evaluate, trace};
 use crate::policy::{PolicySpec, Runtime, load_policy};
 use crate::settings::read_site;
@@ -40,6 +41,9 @@ pub(super) struct Args {
     /// Only these days of each month, such as 20-24
     #[arg(long, value_name = "FROM-TO")]
     month_days: Option<String>,
+    /// Compare a rule with the perfect-foresight bound too (always done for a model)
+    #[arg(long)]
+    compare: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,6 +66,11 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         }
     };
     let mut policy = load_policy(&spec(args))?;
+    let comparison = match (&args.model, args.compare) {
+        (None, false) => None,
+        (Some(_), _) => Some(compare(plant, &profile, args.block_days, &mut [load_policy(&spec(args))?])?),
+        (None, true) => Some(compare(plant, &profile, args.block_days, &mut [])?),
+    };
     let mut out = args
         .trace
         .as_ref()
@@ -85,7 +94,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     if let Some(mut out) = out {
         out.flush().context("the trace could not be written")?;
     }
-    print(&found, args.json)?;
+    print(&found, comparison.as_ref(), args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,9 +125,61 @@ fn read_profile(args: &Args, plant: &Plant) -> Result<Result<Profile, String>> {
     Ok(Ok(Profile::from_rows(rows)))
 }
 
-fn print(found: &Evaluation, json: bool) -> Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(found)?);
+/// The evaluation with the judged policy's place in the comparison, and one entry per policy.
+fn json(found: &Evaluation, comparison: Option<&Comparison>) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(found)?;
+    if let (Some(comparison), Some(all)) = (comparison, value.as_object_mut()) {
+        if let Some(own) = comparison.policies.iter().rev().find(|policy| policy.policy == found.policy) {
+            all.insert("gap_to_optimum".into(), own.gap_to_optimum.into());
+            all.insert("regret_to_rule".into(), own.regret_to_rule.into());
+            all.insert("saving_share".into(), own.saving_share.into());
+            all.insert("cvar95_regret".into(), own.cvar95_regret.into());
+        }
+        all.insert("optimum".into(), serde_json::to_value(&comparison.optimum)?);
+        all.insert("policies".into(), serde_json::to_value(&comparison.policies)?);
+    }
+    Ok(value)
+}
+
+pub(super) fn print_comparison(comparison: &Comparison) {
+    println!(
+        "{:<22} {:>9} {:>7} {:>7} {:>11} {:>16} {:>11} {:>13} {:>5} {:>6}",
+        "policy",
+        "EUR/day",
+        "gap",
+        "saving",
+        "regret/rule",
+        "95 % interval",
+        "CVaR95 cost",
+        "CVaR95 regret",
+        "viol.",
+        "starts"
+    );
+    for p in &comparison.policies {
+        let [low, high] = p.regret_to_rule_interval;
+        println!(
+            "{:<22} {:>9.2} {:>6.1}% {:>6.1}% {:>11.3} {:>16} {:>11.2} {:>13.2} {:>5} {:>6}",
+            p.policy,
+            p.cost_eur_per_day,
+            p.gap_to_optimum * 100.0,
+            p.saving_share * 100.0,
+            p.regret_to_rule,
+            format!("{low:.3} .. {high:.3}"),
+            p.cvar95_cost,
+            p.cvar95_regret,
+            p.violations,
+            p.starts
+        );
+    }
+    println!(
+        "{:<22} {:>9.2}   ({})",
+        "perfect foresight", comparison.optimum.cost_eur_per_day, comparison.optimum.kind
+    );
+}
+
+fn print(found: &Evaluation, comparison: Option<&Comparison>, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string_pretty(&json(found, comparison)?)?);
         return Ok(());
     }
     println!("policy               {}", found.policy);
@@ -129,5 +190,9 @@ fn print(found: &Evaluation, json: bool) -> Result<()> {
     println!("relaxations          {}", serde_json::to_string(&found.relaxations)?);
     println!("CHP starts           {}", found.starts);
     println!("curtailed, unserved  {:.1} kWh, {:.1} kWh", found.curtailed_kwh, found.unserved_kwh);
+    if let Some(comparison) = comparison {
+        println!();
+        print_comparison(comparison);
+    }
     Ok(())
 }

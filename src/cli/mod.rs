@@ -3,11 +3,13 @@
 //! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written).
 
 mod check;
+mod cosim;
 mod evaluate;
 mod journal;
 mod live;
 mod plant;
 mod run;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -37,10 +39,19 @@ enum Command {
     Check(check::Args),
     /// Judge a policy on a profile
     Evaluate(evaluate::Args),
+    /// Learn a policy offline
+    Train(train::Args),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
     /// Say in plain words why a set-point was sent
     Explain(journal::ExplainArgs),
+    /// Pack the controller and the plant as FMUs, or check an FMU
+    #[command(subcommand)]
+    Fmu(cosim::FmuCommand),
+    /// Control a foreign plant FMU
+    Cosim(cosim::CosimArgs),
+    /// Be a simulator for mosaik
+    Mosaik(cosim::MosaikArgs),
 }
 
 /// Parses the command line and carries it out.
@@ -52,6 +63,10 @@ pub fn main() -> ExitCode {
         Command::Plant(args) => plant::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Evaluate(args) => evaluate::main(&args),
+        Command::Train(args) => train::main(&args),
+        Command::Fmu(command) => cosim::fmu_main(&command),
+        Command::Cosim(args) => cosim::cosim_main(&args),
+        Command::Mosaik(args) => cosim::mosaik_main(&args),
         Command::Replay(args) => journal::replay_main(&args),
         Command::Explain(args) => journal::explain_main(&args),
     };

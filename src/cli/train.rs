@@ -1,0 +1,235 @@
+//! `gateway train`
+
+use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
+use crate::settings::read_site;
+use crate::train::config::TrainConfig;
+use crate::train::{self, Progress, Summary, TrainOptions};
+use anyhow::{Context, Result};
+use memg_core::equipment::Plant;
+use memg_core::observation::Schema;
+use memg_core::profile::Profile;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Learn a policy offline. Ends with a model folder if the actor beats the good rule on validation days, and with a
+/// report either way. Ctrl-C saves a checkpoint; --resume continues from it, bit for bit.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Training configuration (default: built in, see config/train/)
+    config: Option<PathBuf>,
+    /// Profile with the columns of config/profiles/site-a-2016.csv
+    #[arg(long, value_name = "CSV", default_value = "config/profiles/site-a-2016.csv")]
+    profile: PathBuf,
+    /// Observation: 10d or extended
+    #[arg(long, value_parser = parse_schema)]
+    schema: Option<Schema>,
+    /// Output folder: checkpoint, metrics, report, model
+    #[arg(long, value_name = "DIR", default_value = "train-out")]
+    out: PathBuf,
+    /// Site file (default: the reference plant)
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+    /// Seed of every random number
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Updates of all stages together
+    #[arg(long, value_name = "N")]
+    updates: Option<u64>,
+    /// Longest time, minutes
+    #[arg(long, value_name = "M")]
+    minutes: Option<f64>,
+    /// Continue from the checkpoint in the output folder
+    #[arg(long)]
+    resume: bool,
+    /// Export the actor even if it does not beat the good rule on the validation days
+    #[arg(long)]
+    force: bool,
+    /// Print the summary as JSON, and no progress
+    #[arg(long)]
+    json: bool,
+    /// Stop after this wall time as Ctrl-C would (for tests of resuming)
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide = true)]
+    interrupt_after: Option<Duration>,
+}
+
+fn parse_schema(text: &str) -> Result<Schema, String> {
+    match text {
+        "10d" => Ok(Schema::TenD),
+        "extended" => Ok(Schema::Extended),
+        _ => Err("expected 10d or extended".into()),
+    }
+}
+
+pub(super) fn main(args: &Args) -> Result<ExitCode> {
+    log_to_stderr("warn");
+    let options = match options(args)? {
+        Ok(options) => options,
+        Err(message) => {
+            eprintln!("error: {message}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+    };
+    let stop = Arc::clone(&options.stop);
+    stop_on_signal(stop, args.interrupt_after)?;
+    let mut bar = Bar::new(!args.json);
+    let summary = train::run(&options, &mut |progress| bar.show(progress))?;
+    bar.end();
+    print(&summary, args)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(args: &Args) -> Result<Result<TrainOptions, String>> {
+    let mut config = match &args.config {
+        None => TrainConfig::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            match TrainConfig::parse(&text) {
+                Ok(config) => config,
+                Err(message) => return Ok(Err(format!("{}: {message}", path.display()))),
+            }
+        }
+    };
+    config.schema = args.schema.unwrap_or(config.schema);
+    config.seed = args.seed.unwrap_or(config.seed);
+    config.minutes = args.minutes.unwrap_or(config.minutes);
+    if let Some(updates) = args.updates {
+        config.set_updates(updates);
+    }
+    let plant = match args.site.as_deref().map(read_site) {
+        None => Plant::reference(),
+        Some(Ok(plant)) => plant,
+        Some(Err(problems)) => {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return Ok(Err(lines.join("\n")));
+        }
+    };
+    let profile = match read_profile(&args.profile, &plant)? {
+        Ok(profile) => profile,
+        Err(message) => return Ok(Err(message)),
+    };
+    Ok(Ok(TrainOptions {
+        config,
+        plant,
+        profile: Arc::new(profile),
+        data: args.profile.display().to_string(),
+        out: args.out.clone(),
+        model: None,
+        resume: args.resume,
+        force: args.force,
+        command: command_line(),
+        stop: Arc::new(AtomicBool::new(false)),
+    }))
+}
+
+/// The command as typed, without the program's own path.
+fn command_line() -> String {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    format!("gateway {}", arguments.join(" "))
+}
+
+fn read_profile(path: &Path, plant: &Plant) -> Result<Result<Profile, String>> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(|error| format!("{name}: {error}")))
+}
+
+fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    std::thread::Builder::new().name("signals".into()).spawn(move || {
+        runtime.block_on(async {
+            let timer = async {
+                match after {
+                    Some(after) => tokio::time::sleep(after).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                () = timer => {}
+            }
+            stop.store(true, Ordering::Relaxed);
+            // A second Ctrl-C ends at once; the checkpoint of before is intact.
+            let _ = tokio::signal::ctrl_c().await;
+            std::process::exit(130);
+        });
+    })?;
+    Ok(())
+}
+
+/// A progress bar that redraws one line in a terminal, and a line every half minute elsewhere.
+struct Bar {
+    wanted: bool,
+    terminal: bool,
+    last: Option<Instant>,
+}
+
+impl Bar {
+    fn new(wanted: bool) -> Self {
+        Self { wanted, terminal: std::io::stderr().is_terminal(), last: None }
+    }
+
+    fn show(&mut self, p: &Progress) {
+        let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
+        if !self.wanted || self.last.is_some_and(|last| last.elapsed() < pause) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        let share = p.updates as f64 / p.planned.max(1) as f64;
+        let filled = (share.min(1.0) * 24.0).round() as usize;
+        let regret = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
+        let line = format!(
+            "{}{} {:>3.0} %  {:?}  {:.0} updates/s  {:.0} s left  regret/rule {} (best {})",
+            "█".repeat(filled),
+            "░".repeat(24 - filled.min(24)),
+            share * 100.0,
+            p.stage,
+            p.rate,
+            p.remaining_s,
+            regret(p.validation_regret_to_rule),
+            regret(p.best_regret_to_rule)
+        );
+        let mut out = std::io::stderr().lock();
+        let _ = if self.terminal { write!(out, "\r{line}\x1b[K") } else { writeln!(out, "{line}") };
+        let _ = out.flush();
+    }
+
+    fn end(&self) {
+        if self.wanted && self.terminal {
+            eprintln!();
+        }
+    }
+}
+
+fn print(summary: &Summary, args: &Args) -> Result<()> {
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(summary)?);
+        return Ok(());
+    }
+    if summary.interrupted {
+        println!("Stopped after {} updates; saved {}.", summary.updates, summary.checkpoint.display());
+        println!("Continue with the same command and --resume.");
+        return Ok(());
+    }
+    println!("{} updates, {} environment steps in {:.0} s", summary.updates, summary.steps, summary.seconds);
+    if let Some(comparison) = &summary.validation {
+        println!("\nValidation days (used for selection)");
+        super::evaluate::print_comparison(comparison);
+    }
+    if let Some(comparison) = &summary.test {
+        println!("\nTest days (never used before)");
+        super::evaluate::print_comparison(comparison);
+    }
+    match (&summary.model, &summary.refused) {
+        (Some(model), _) => println!("\nModel: {}", model.display()),
+        (None, Some(why)) => println!("\nNo model was exported: {why}"),
+        (None, None) => println!("\nNo model was exported."),
+    }
+    if let Some(report) = &summary.report {
+        println!("Report: {}", report.display());
+    }
+    Ok(())
+}
