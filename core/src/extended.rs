@@ -10,9 +10,9 @@
 //! | 12 | time in the CHP's state / 4 h, at most 1 |
 //! | 13 | export price / 0.3 |
 //! | 14..=37 | mean import price of each of the next 24 hours, minus the present import price, / 0.3 |
-//! | 38..=43 | PV of yesterday at this time + 1, 2, 3, 4, 6, 8 h, / 60 |
-//! | 44..=49 | net load (load - PV - wind) of yesterday at this time + 1, 2, 3, 4, 6, 8 h, / 100 |
-//! | 50..=52 | heat load of yesterday at this time + 1, 3, 6 h, / 150 |
+//! | 38..=45 | PV of yesterday at this time + 0, 1, 2, 3, 4, 6, 8, 12 h, / 60 |
+//! | 46..=53 | net load (load - PV - wind) of yesterday at this time + 0, 1, 2, 3, 4, 6, 8, 12 h, / 100 |
+//! | 54..=57 | heat load of yesterday at this time + 0, 1, 3, 6 h, / 150 |
 //!
 //! What is not known (no price topic, no day of history yet) repeats the present value: persistence is the forecast.
 
@@ -22,13 +22,13 @@ use crate::situation::Situation;
 use crate::units::to_float;
 
 /// Length of `memg-extended/1`.
-pub const EXTENDED: usize = 53;
+pub const EXTENDED: usize = 58;
 /// Hours of price look-ahead.
 pub const PRICE_HOURS: usize = 24;
 /// Offsets of the PV and net-load forecasts, hours.
-pub const POWER_OFFSETS_H: [usize; 6] = [1, 2, 3, 4, 6, 8];
+pub const POWER_OFFSETS_H: [usize; 8] = [0, 1, 2, 3, 4, 6, 8, 12];
 /// Offsets of the heat forecast, hours.
-pub const HEAT_OFFSETS_H: [usize; 3] = [1, 3, 6];
+pub const HEAT_OFFSETS_H: [usize; 4] = [0, 1, 3, 6];
 
 /// What is known about the hours ahead; `None` where it is not.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]

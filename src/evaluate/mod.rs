@@ -4,6 +4,7 @@
 //! corrected for the energy left in the battery at its end: a deficit is bought at the block's mean import price over
 //! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency.
 
+pub mod compare;
 pub mod trace;
 
 use memg_core::env::{MemgEnv, Start, Step};

@@ -1,0 +1,340 @@
+//! What a training run is told: `config/train/*.toml`. Every key has a default; unknown keys are refused.
+
+use super::model_based::episode::Variation;
+use super::model_based::rollout::Objective;
+use serde::{Deserialize, Serialize};
+
+/// A whole training configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Observation schema: `memg-10d/1` or `memg-extended/1`.
+    pub schema: memg_core::observation::Schema,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Longest time, minutes. If the planned updates would take longer, fewer are made.
+    pub minutes: f64,
+    /// Threads; 0 is one for each core.
+    pub threads: usize,
+    /// Which days are used for what.
+    pub data: Data,
+    /// How training days are varied.
+    pub episodes: Episodes,
+    /// First stage: imitation of the good rule.
+    pub imitation: Imitation,
+    /// Second stage: gradients through the plant's equations.
+    pub gradient: Gradient,
+    /// Third stage: TD3.
+    pub td3: Td3Settings,
+    /// Updates between two looks at the validation days.
+    pub validate_every: u64,
+    /// Episodes (TD3) or updates of the other stages between two checkpoints.
+    pub checkpoint_every: u64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            schema: memg_core::observation::Schema::TenD,
+            seed: 1,
+            minutes: 9.5,
+            threads: 0,
+            data: Data::default(),
+            episodes: Episodes::default(),
+            imitation: Imitation::default(),
+            gradient: Gradient::default(),
+            td3: Td3Settings::default(),
+            validate_every: 100,
+            checkpoint_every: 10,
+        }
+    }
+}
+
+/// Days of each month, first and last. All other days are trained on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Never looked at but for the final table.
+    pub test_days: [u32; 2],
+    /// Select among the actors of a run.
+    pub validation_days: [u32; 2],
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self { test_days: [20, 24], validation_days: [5, 7] }
+    }
+}
+
+/// Episodes of training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Episodes {
+    /// Steps of an episode.
+    pub steps: usize,
+    /// Days in a window; the outlook sees no further.
+    pub window_days: usize,
+    /// Share of episodes with days mixed and scaled widely.
+    pub wide: f64,
+    /// Half-width of the scaling of the others.
+    pub scale: f64,
+}
+
+impl Default for Episodes {
+    fn default() -> Self {
+        let v = Variation::default();
+        Self { steps: v.steps, window_days: v.window_days, wide: v.wide, scale: v.scale }
+    }
+}
+
+impl Episodes {
+    /// As the episode generator wants it.
+    #[must_use]
+    pub const fn variation(&self) -> Variation {
+        Variation { steps: self.steps, window_days: self.window_days, wide: self.wide, scale: self.scale }
+    }
+}
+
+/// Imitation of the good rule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Imitation {
+    /// Updates.
+    pub updates: u64,
+    /// States in a batch.
+    pub batch: usize,
+    /// Adam's rate.
+    pub rate: f32,
+}
+
+impl Default for Imitation {
+    fn default() -> Self {
+        Self { updates: 300, batch: 512, rate: 1e-3 }
+    }
+}
+
+/// Gradients through the plant's equations.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gradient {
+    /// Updates.
+    pub updates: u64,
+    /// Episodes in a batch; each is lived through twice.
+    pub episodes: usize,
+    /// Adam's rate at the start; it falls to 2 % of it on a cosine.
+    pub rate: f32,
+    /// Largest norm of a gradient.
+    pub norm_max: f32,
+    /// Weight of what pairs of episodes teach about switching the CHP.
+    pub switching: f32,
+    /// How far from the threshold they teach, in units of the action.
+    pub reach: f32,
+    /// Share of the new weights in the running average that is judged and exported.
+    pub average: f32,
+    /// Risk weight: how much more the worst 5 % of episodes count (by what they cost more than the good rule).
+    pub risk: f64,
+}
+
+impl Default for Gradient {
+    fn default() -> Self {
+        Self {
+            updates: 6000,
+            episodes: 6,
+            rate: 1e-3,
+            norm_max: 10.0,
+            switching: 10.0,
+            reach: 0.3,
+            average: 0.01,
+            risk: 0.0,
+        }
+    }
+}
+
+impl Gradient {
+    /// As the rollout wants it.
+    #[must_use]
+    pub const fn objective(&self) -> Objective {
+        Objective { switching: self.switching, reach: self.reach }
+    }
+}
+
+/// TD3; the defaults of the paper but for the fine-tuning of a good actor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Td3Settings {
+    /// Updates, those of the critics alone included.
+    pub updates: u64,
+    /// The first of them train the critics alone.
+    pub critic_first: u64,
+    /// Environments side by side.
+    pub environments: usize,
+    /// Steps of an episode; its end is a truncation.
+    pub episode_steps: usize,
+    /// Transitions before the first update.
+    pub learning_starts: usize,
+    /// Transitions in the replay at most.
+    pub replay: usize,
+    /// Transitions in a batch.
+    pub batch: usize,
+    /// Discount of a step.
+    pub discount: f32,
+    /// Share by which targets follow.
+    pub tau: f32,
+    /// Adam's rate of the actor.
+    pub actor_rate: f64,
+    /// Adam's rate of the critics.
+    pub critic_rate: f64,
+    /// Critic updates for one of the actor.
+    pub policy_delay: u64,
+    /// Target policy smoothing.
+    pub policy_noise: f32,
+    /// Largest smoothing noise.
+    pub noise_clip: f32,
+    /// Exploration noise.
+    pub exploration_noise: f32,
+    /// TD3+BC: weight of Q relative to its mean magnitude; 0 is plain TD3.
+    pub q_scale: f32,
+    /// Weight of staying close to the actor of the stage before.
+    pub bc_weight: f32,
+    /// Weight of the squared distance between request and set-points, EUR.
+    pub correction: f64,
+    /// Weight on the excess of a step's cost over its running value at risk.
+    pub risk: f64,
+}
+
+impl Default for Td3Settings {
+    fn default() -> Self {
+        Self {
+            updates: 3000,
+            critic_first: 1500,
+            environments: 16,
+            episode_steps: 96,
+            learning_starts: 2000,
+            replay: 1_000_000,
+            batch: 256,
+            discount: 0.99,
+            tau: 0.005,
+            actor_rate: 1e-5,
+            critic_rate: 3e-4,
+            policy_delay: 2,
+            policy_noise: 0.05,
+            noise_clip: 0.1,
+            exploration_noise: 0.1,
+            q_scale: 2.5,
+            bc_weight: 10.0,
+            correction: 0.01,
+            risk: 0.0,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Parses TOML and checks every number.
+    ///
+    /// # Errors
+    /// One line for each problem, with its key.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|e| e.to_string())?;
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems.join("\n")) }
+    }
+
+    /// All that is wrong with the numbers.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |fine: bool, what: &str| {
+            if !fine {
+                problems.push(what.to_owned());
+            }
+        };
+        let positive = |x: f64| x.is_finite() && x > 0.0;
+        let share = |x: f64| (0.0..=1.0).contains(&x);
+        check(positive(self.minutes), "minutes: expected more than 0");
+        check((1..=96 * 31).contains(&self.episodes.steps), "episodes.steps: expected 1 to 2976");
+        check((1..=31).contains(&self.episodes.window_days), "episodes.window_days: expected 1 to 31");
+        check(self.episodes.steps <= 96 * self.episodes.window_days, "episodes.steps: expected at most the window");
+        check(share(self.episodes.wide), "episodes.wide: expected 0 to 1");
+        check((0.0..1.0).contains(&self.episodes.scale), "episodes.scale: expected 0 to less than 1");
+        check(self.imitation.batch > 0 && self.gradient.episodes > 0, "batches: expected more than 0");
+        check(positive(self.imitation.rate.into()), "imitation.rate: expected more than 0");
+        check(positive(self.gradient.rate.into()), "gradient.rate: expected more than 0");
+        check(positive(self.gradient.reach.into()), "gradient.reach: expected more than 0");
+        check(share(self.gradient.average.into()), "gradient.average: expected 0 to 1");
+        check(self.gradient.risk >= 0.0, "gradient.risk: expected at least 0");
+        let t = &self.td3;
+        check(t.environments > 0 && t.episode_steps > 0, "td3.environments, td3.episode_steps: expected more than 0");
+        check(t.batch > 0 && t.policy_delay > 0, "td3.batch, td3.policy_delay: expected more than 0");
+        check(t.replay >= t.learning_starts.max(t.batch), "td3.replay: expected at least learning_starts and batch");
+        check(share(t.discount.into()) && share(t.tau.into()), "td3.discount, td3.tau: expected 0 to 1");
+        check(positive(t.actor_rate) && positive(t.critic_rate), "td3 rates: expected more than 0");
+        check(self.validate_every > 0 && self.checkpoint_every > 0, "validate_every, checkpoint_every: more than 0");
+        let [a, b] = self.data.test_days;
+        let [c, d] = self.data.validation_days;
+        check(a <= b && c <= d && (b < c || d < a), "data: test and validation days must be ordered and disjoint");
+        problems
+    }
+
+    /// Spreads a total number of updates over the stages in the proportions of this configuration.
+    pub fn set_updates(&mut self, total: u64) {
+        let planned = self.planned_updates().max(1);
+        let part = |updates: u64| (u128::from(updates) * u128::from(total) / u128::from(planned)) as u64;
+        self.imitation.updates = part(self.imitation.updates);
+        self.td3.critic_first = part(self.td3.critic_first);
+        self.td3.updates = part(self.td3.updates);
+        self.gradient.updates = part(self.gradient.updates);
+        let rest = total - self.planned_updates().min(total);
+        if self.gradient.updates > 0 { self.gradient.updates += rest } else { self.td3.updates += rest }
+    }
+
+    /// Updates of all stages.
+    #[must_use]
+    pub const fn planned_updates(&self) -> u64 {
+        self.imitation.updates + self.gradient.updates + self.td3.updates
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_survives_toml() {
+        let config = TrainConfig::default();
+        assert_eq!(config.problems(), Vec::<String>::new());
+        let text = toml::to_string(&config).unwrap_or_default();
+        assert_eq!(TrainConfig::parse(&text), Ok(config));
+    }
+
+    #[test]
+    fn the_shipped_files_are_valid_and_the_default_is_the_default() {
+        let file = |name: &str| {
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/train").join(name);
+            let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{name}: {e}"));
+            TrainConfig::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
+        };
+        assert_eq!(file("default.toml"), TrainConfig::default());
+        let schema = memg_core::observation::Schema::Extended;
+        assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
+        assert_eq!(file("td3.toml").gradient.updates, 0);
+    }
+
+    #[test]
+    fn every_problem_is_named() {
+        let text = "minutes = 0\n[episodes]\nwide = 2\n[data]\ntest_days = [5, 9]";
+        let problems = TrainConfig::parse(text).unwrap_err();
+        for key in ["minutes", "episodes.wide", "data"] {
+            assert!(problems.contains(key), "{problems}");
+        }
+        assert!(TrainConfig::parse("minuets = 3").is_err_and(|e| e.contains("minuets")));
+    }
+
+    #[test]
+    fn updates_are_spread_over_the_stages() {
+        for total in [0, 1, 100, 100_000] {
+            let mut config = TrainConfig::default();
+            config.set_updates(total);
+            assert_eq!(config.planned_updates(), total);
+        }
+    }
+}

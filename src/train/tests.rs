@@ -1,0 +1,194 @@
+//! That learning works, repeats and resumes.
+
+use super::checkpoint::Checkpoint;
+use super::config::TrainConfig;
+use super::model_based::step::{Given, PlantPoint, Switch, step};
+use super::*;
+use memg_core::action::Action;
+use memg_core::env::{MemgEnv, Start};
+use memg_core::observation::Schema;
+use memg_core::reward::RewardWeights;
+use memg_core::synthetic;
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+/// Small enough for a test without optimisation; all three stages.
+fn small() -> TrainConfig {
+    let mut c = TrainConfig { threads: 1, validate_every: 10, checkpoint_every: 2, ..TrainConfig::default() };
+    (c.episodes.steps, c.episodes.window_days) = (48, 2);
+    (c.imitation.updates, c.imitation.batch) = (10, 32);
+    (c.gradient.updates, c.gradient.episodes) = (10, 2);
+    (c.td3.updates, c.td3.critic_first, c.td3.learning_starts, c.td3.batch) = (30, 10, 40, 16);
+    (c.td3.environments, c.td3.episode_steps, c.td3.replay) = (2, 24, 1000);
+    c
+}
+
+fn options(config: TrainConfig, out: &Path) -> TrainOptions {
+    TrainOptions {
+        config,
+        plant: Plant::reference(),
+        profile: Arc::new(synthetic::profile(5, 1)),
+        data: "synthetic".to_owned(),
+        out: out.to_owned(),
+        model: None,
+        resume: false,
+        force: true,
+        command: "test".to_owned(),
+        stop: Arc::new(AtomicBool::new(false)),
+    }
+}
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn trained(options: &TrainOptions) -> Summary {
+    run(options, &mut |_| {}).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// All tensors of the checkpoint, by name.
+fn tensors(dir: &Path) -> Vec<(String, Vec<u32>)> {
+    let file = Checkpoint::load(&dir.join(CHECKPOINT)).unwrap_or_else(|e| panic!("{e}"));
+    let bits = |data: Vec<f32>| data.into_iter().map(f32::to_bits).collect();
+    let mut all: Vec<_> = file.tensors.into_iter().map(|(name, (_, data))| (name, bits(data))).collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_and_a_stopped_run_continues_bit_by_bit() {
+    let [through, again, stopped] = [folder(), folder(), folder()];
+    let whole = trained(&options(small(), through.path()));
+    assert!(!whole.interrupted && whole.updates == 50 && whole.model.is_some(), "{whole:?}");
+    trained(&options(small(), again.path()));
+    assert!(tensors(through.path()) == tensors(again.path()), "the same seed gave other weights");
+    // Stopped in every stage: after 10, 20, … updates.
+    let mut run_on = TrainOptions { resume: false, ..options(small(), stopped.path()) };
+    for _ in 0..20 {
+        let stop = Arc::clone(&run_on.stop);
+        stop.store(false, Ordering::Relaxed);
+        let found = run(&run_on, &mut |_| stop.store(true, Ordering::Relaxed));
+        let found = found.unwrap_or_else(|e| panic!("{e}"));
+        run_on.resume = true;
+        if !found.interrupted {
+            assert!(tensors(through.path()) == tensors(stopped.path()), "resuming gave other weights");
+            return;
+        }
+    }
+    panic!("the run never ended");
+}
+
+#[test]
+fn five_episodes_of_td3_give_five_rewards_and_more_than_a_hundred_updates() {
+    let mut config = small();
+    (config.imitation.updates, config.gradient.updates) = (0, 0);
+    (config.td3.environments, config.td3.episode_steps, config.td3.critic_first) = (1, 48, 0);
+    config.td3.updates = 5 * 48 - 40 + 1;
+    let dir = folder();
+    let found = trained(&options(config, dir.path()));
+    assert_eq!(found.episode_rewards.len(), 5);
+    assert!(found.updates > 100 && found.episode_rewards.iter().all(|r| r.is_finite()), "{found:?}");
+}
+
+#[test]
+fn gradients_through_the_plant_lower_the_cost() {
+    let config = TrainConfig::default();
+    let profile = synthetic::profile(4, 2);
+    let variation = model_based::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
+    let source = Source::new(Plant::reference(), Schema::TenD, profile, 48);
+    let mut trainer = GradientTrainer::new(Plant::reference(), Schema::TenD, source, variation, 3);
+    let settings = config::Gradient { episodes: 4, ..config.gradient };
+    let costs: Vec<f64> = (0..40).map(|_| trainer.descend(&settings, 0.0, 1).loss).collect();
+    let mean = |costs: &[f64]| costs.iter().sum::<f64>() / costs.len() as f64;
+    assert!(mean(&costs[30..]) < mean(&costs[..10]) - 2.0, "{costs:?}");
+}
+
+#[test]
+fn a_differentiated_step_costs_what_the_environment_says() {
+    let plant = Plant::reference();
+    let profile = Arc::new(synthetic::profile(3, 4));
+    let mut env = MemgEnv::new(plant, Arc::clone(&profile), RewardWeights::default());
+    env.reset(Start::block(0..profile.rows().len()));
+    let mut rng = Pcg64Mcg::seed_from_u64(1);
+    let mut point = PlantPoint::REST;
+    let (mut cost, mut expected) = (0.0, 0.0);
+    let mut action = [0.0_f32; 3];
+    for row in profile.rows() {
+        if rng.random_bool(0.3) {
+            action = [(); 3].map(|()| rng.random_range(-1.0..=1.0));
+        }
+        let given = Given::new(&plant, row);
+        let lived = step(plant.parameters(), &given, &point, action.map(f64::from), Switch::Asked);
+        let Some(real) = env.step(Action(action)) else { panic!("over") };
+        cost += lived.cost.v;
+        expected += real.cost.get();
+        assert!((lived.chp.v - real.verdict.safe.chp().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
+        assert!((lived.battery.v - real.verdict.safe.battery().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
+        point = lived.after;
+        // Whole watts against kilowatts: keep the two from drifting apart.
+        point.soc = env.soc().get();
+        (point.battery, point.chp) = (env.memory().battery.kilowatts().get(), env.memory().chp.kilowatts().get());
+    }
+    assert!((cost - expected).abs() < 0.01 * expected.abs(), "{cost} {expected}");
+}
+
+#[test]
+fn derivatives_are_those_of_finite_differences() {
+    let p = *Plant::reference().parameters();
+    let row = synthetic::profile(1, 7).rows()[40];
+    let given = Given::new(&Plant::reference(), &row);
+    let mut rng = Pcg64Mcg::seed_from_u64(5);
+    let (mut right, mut all) = (0, 0);
+    for _ in 0..300 {
+        let point = PlantPoint {
+            soc: rng.random_range(0.1..0.9),
+            battery: rng.random_range(-30.0..30.0),
+            chp: rng.random_range(15.0..75.0),
+            on: true,
+            age: 5,
+        };
+        let action = [(); 3].map(|()| rng.random_range(-0.8..0.8));
+        let at = |action: [f64; 3], soc: f64| step(&p, &given, &PlantPoint { soc, ..point }, action, Switch::Asked);
+        let here = at(action, point.soc);
+        let h = 1e-6;
+        for (k, derivative) in here.cost.d[3..].iter().enumerate() {
+            let (mut up, mut down) = (action, action);
+            up[k] += h;
+            down[k] -= h;
+            let numeric = (at(up, point.soc).cost.v - at(down, point.soc).cost.v) / (2.0 * h);
+            all += 1;
+            right += usize::from((numeric - derivative).abs() < 1e-4 * (1.0 + numeric.abs()));
+        }
+        let numeric = (at(action, point.soc + h).soc.v - at(action, point.soc - h).soc.v) / (2.0 * h);
+        all += 1;
+        right += usize::from((numeric - here.soc.d[0]).abs() < 1e-4 * (1.0 + numeric.abs()));
+    }
+    // Kinks have no derivative; few random points lie on one.
+    assert!(right * 100 >= all * 99, "{right} of {all}");
+}
+
+#[test]
+fn what_cannot_be_continued_from_is_named() {
+    let dir = folder();
+    let mut resumed = TrainOptions { resume: true, ..options(small(), dir.path()) };
+    let error = |options: &TrainOptions| run(options, &mut |_| {}).map(|_| ()).unwrap_err().to_string();
+    assert!(error(&resumed).contains(CHECKPOINT));
+    trained(&TrainOptions { resume: false, ..resumed.clone() });
+    resumed.config.schema = Schema::Extended;
+    let message = error(&resumed);
+    assert!(message.contains("memg-extended/1") && message.contains("memg-10d/1"), "{message}");
+    resumed.config.schema = Schema::TenD;
+    let path = dir.path().join(CHECKPOINT);
+    let mut file = Checkpoint::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    file.put("gradient.net", vec![3], &[0.0; 3]);
+    file.save(&path).unwrap_or_else(|e| panic!("{e}"));
+    assert!(error(&resumed).contains("gradient.net"));
+}
+
+#[test]
+fn a_profile_that_is_too_short_is_refused() {
+    let dir = folder();
+    let mut short = options(small(), dir.path());
+    short.profile = Arc::new(Profile::default());
+    assert!(matches!(run(&short, &mut |_| {}), Err(TrainError::Data(_))));
+}
