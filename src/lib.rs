@@ -5,6 +5,7 @@ pub mod control;
 pub mod cosim;
 pub mod daemon;
 pub mod evaluate;
+pub mod optimum;
 pub mod plant_io;
 pub mod policy;
 pub mod settings;
