@@ -116,6 +116,9 @@ fn table_of(c: &Comparison) -> String {
     html
 }
 
+/// Points of a curve.
+type Points = Vec<(f64, f64)>;
+
 /// A line in a drawing.
 struct Curve {
     name: &'static str,
@@ -150,7 +153,7 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
     let own = |of: fn(&Step) -> f64| hours(steps[shown.clone()].iter().map(of).collect());
     let ideal = |of: fn(&optimum::PlanStep) -> f64| hours(best.plan[shown.clone()].iter().map(of).collect());
     let mut html = String::new();
-    let pairs: [(&str, Vec<(f64, f64)>, Vec<(f64, f64)>); 4] = [
+    let pairs: [(&str, Points, Points); 4] = [
         ("battery, kW (+ charges)", own(|s| s.verdict.safe.battery().kilowatts().get()), ideal(|p| p.battery_kw)),
         ("CHP, kW", own(|s| s.verdict.safe.chp().kilowatts().get()), ideal(|p| p.chp_kw)),
         ("grid, kW (+ imports)", own(|s| s.dispatch.grid.signed().get()), ideal(|p| p.grid_kw)),
@@ -203,7 +206,12 @@ fn drawing(curves: &[Curve], x_label: &str) -> String {
         || curves.iter().flat_map(|curve| curve.points.iter().copied()).filter(|(x, y)| x.is_finite() && y.is_finite());
     let range = |of: fn((f64, f64)) -> f64| {
         let (low, high) = all().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        if low < high { (low, high) } else { (low.min(0.0).max(-1.0), low.min(0.0).max(-1.0) + 1.0) }
+        if low < high {
+            (low, high)
+        } else {
+            let middle = if low.is_finite() { low } else { 0.0 };
+            (middle - 0.5, middle + 0.5)
+        }
     };
     let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
     let place = |(x, y): (f64, f64)| {
