@@ -108,14 +108,16 @@ struct Request {
     kwargs: serde_json::Map<String, Value>,
 }
 
+/// A request on the wire: type, id, `[function, arguments, named arguments]`.
+type Message = (u64, Value, (String, Vec<Value>, serde_json::Map<String, Value>));
+
 impl Request {
     fn parse(bytes: &[u8]) -> Result<Self, CosimError> {
         let wrong = || {
             let shown: String = String::from_utf8_lossy(bytes).chars().take(80).collect();
             CosimError::Protocol(format!("expected [0, id, [function, args, kwargs]], found {shown:?}"))
         };
-        let message: (u64, Value, (String, Vec<Value>, serde_json::Map<String, Value>)) =
-            serde_json::from_slice(bytes).map_err(|_| wrong())?;
+        let message: Message = serde_json::from_slice(bytes).map_err(|_| wrong())?;
         let (0, id, (function, args, kwargs)) = message else { return Err(wrong()) };
         Ok(Self { id, function, args, kwargs })
     }

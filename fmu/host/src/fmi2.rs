@@ -197,15 +197,21 @@ impl Slave2 {
         let (function, status) = match kind {
             // SAFETY: a live instance, one reference, one value.
             Type::Float64 => {
-                ("fmi2GetReal", unsafe { (self.functions.get_real)(self.component, &reference, 1, &mut real) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.get_real)(self.component, &reference, 1, &mut real) };
+                ("fmi2GetReal", status)
             }
             // SAFETY: as above.
             Type::Boolean => {
-                ("fmi2GetBoolean", unsafe { (self.functions.get_boolean)(self.component, &reference, 1, &mut integer) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.get_boolean)(self.component, &reference, 1, &mut integer) };
+                ("fmi2GetBoolean", status)
             }
             // SAFETY: as above.
             _ => {
-                ("fmi2GetInteger", unsafe { (self.functions.get_integer)(self.component, &reference, 1, &mut integer) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.get_integer)(self.component, &reference, 1, &mut integer) };
+                ("fmi2GetInteger", status)
             }
         };
         self.judge(function, status)?;
@@ -216,17 +222,23 @@ impl Slave2 {
         let (function, status) = match kind {
             // SAFETY: a live instance, one reference, one value.
             Type::Float64 => {
-                ("fmi2SetReal", unsafe { (self.functions.set_real)(self.component, &reference, 1, &value) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.set_real)(self.component, &reference, 1, &value) };
+                ("fmi2SetReal", status)
             }
             Type::Boolean => {
                 let value = c_int::from(value >= 0.5);
                 // SAFETY: as above.
-                ("fmi2SetBoolean", unsafe { (self.functions.set_boolean)(self.component, &reference, 1, &value) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.set_boolean)(self.component, &reference, 1, &value) };
+                ("fmi2SetBoolean", status)
             }
             _ => {
                 let value = integer(reference, value)?;
                 // SAFETY: as above.
-                ("fmi2SetInteger", unsafe { (self.functions.set_integer)(self.component, &reference, 1, &value) })
+                // SAFETY: a live instance, one reference, one value.
+                let status = unsafe { (self.functions.set_integer)(self.component, &reference, 1, &value) };
+                ("fmi2SetInteger", status)
             }
         };
         self.judge(function, status)
