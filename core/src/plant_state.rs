@@ -126,6 +126,8 @@ pub struct PlantState {
     pub pv: Measurement<Kilowatts>,
     /// Wind power that could be produced now.
     pub wind: Measurement<Kilowatts>,
+    /// `pv` and `wind` are what could be produced. If not, they are what is produced, which a cap hides the rest of.
+    pub available_is_measured: bool,
     /// Electric load.
     pub electric_load: Measurement<Kilowatts>,
     /// Heat demand.
@@ -169,18 +171,13 @@ impl PlantState {
     pub fn from_image(image: impl Fn(Signal) -> Measurement<f64>, local_hour: f64) -> Self {
         let power = |signal| image(signal).map(Kilowatts::new);
         let flag = |signal| image(signal).map(|value| value >= 0.5);
-        let available = |ideal, now| {
-            let ideal = image(ideal);
-            // A device that does not report its available power is judged by what it produces.
-            if ideal.usable().is_some() && ideal.quality != crate::measurement::Quality::NotRequired {
-                ideal.map(Kilowatts::new)
-            } else {
-                image(now).map(Kilowatts::new)
-            }
-        };
+        let reported = |signal| image(signal).usable().is_some();
+        // A device that does not report its available power is judged by what it produces.
+        let available = |ideal, now| image(if reported(ideal) { ideal } else { now }).map(Kilowatts::new);
         Self {
             pv: available(Signal::PvAvailableKw, Signal::PvKw),
             wind: available(Signal::WindAvailableKw, Signal::WindKw),
+            available_is_measured: reported(Signal::PvAvailableKw) && reported(Signal::WindAvailableKw),
             electric_load: power(Signal::ElectricLoadKw),
             heat_load: image(Signal::HeatLoadKw).map(KilowattsThermal::new),
             soc: image(Signal::Soc).map(Soc::new),

@@ -51,6 +51,9 @@ pub struct ControlState {
     pub request: Option<Setpoints>,
     /// The operator's set-points.
     pub manual: Option<Setpoints>,
+    /// Cap on renewables that is in force at the plant.
+    #[serde(default)]
+    pub cap: Option<Watts>,
     /// Limits at the connection from outside; they only narrow the plant's own.
     #[serde(default)]
     pub limits: ExchangeLimits,
@@ -75,6 +78,7 @@ impl ControlState {
             memory: ControlMemory::at_rest(),
             request: None,
             manual: None,
+            cap: None,
             limits: ExchangeLimits::default(),
             step: None,
             plant_ms: None,
@@ -362,7 +366,10 @@ fn apply(
     let mut memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
     let verdict = match state.situation.map(|(situation, at)| aged(config, &situation, input.now_ms.saturating_sub(at)))
     {
-        Some(situation) => filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms),
+        Some(situation) => {
+            let situation = behind_cap(config, state, input, situation);
+            filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms)
+        }
         None => {
             let verdict = config.filter.safe_stop(&memory.anchor(hold_ms));
             memory.record(&verdict);
@@ -371,8 +378,23 @@ fn apply(
     };
     if state.mode.mode.writes() {
         state.memory = memory;
+        state.cap = verdict.safe.renewable_limit();
     }
     Some(verdict)
+}
+
+/// Production this close to its cap may be held down by it.
+const AT_CAP: f64 = 0.95;
+
+/// What a capped plant could produce if nobody measures it: its rating. Otherwise the cap would be lifted because it
+/// works, and the limit behind it broken in every other cycle.
+fn behind_cap(config: &ControlConfig, state: &ControlState, input: &CycleInput, situation: Situation) -> Situation {
+    let Some(cap) = state.cap.filter(|_| !input.state.available_is_measured) else { return situation };
+    if situation.renewables().get() < AT_CAP * cap.kilowatts().get() {
+        return situation;
+    }
+    let rated = &config.filter.plant().parameters().exogenous;
+    Situation { pv: Kilowatts::new(rated.pv_kw_nom), wind: Kilowatts::new(rated.wind_kw_nom), ..situation }
 }
 
 /// The filter with the limits from outside.

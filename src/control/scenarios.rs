@@ -218,6 +218,25 @@ fn a_limit_from_outside_narrows_the_exchange_until_it_is_lifted() {
 }
 
 #[test]
+fn a_cap_that_works_is_not_lifted_because_it_works() {
+    let mut rig = Rig::new(true);
+    for (signal, kw) in
+        [(Signal::PvKw, 60.0), (Signal::WindKw, 40.0), (Signal::ElectricLoadKw, 5.0), (Signal::Soc, 0.9)]
+    {
+        rig.set(signal, Measurement::good(kw));
+    }
+    rig.chain.policy = Some(Box::new(memg_core::rules::Idle));
+    rig.set(Signal::BatteryKw, Measurement::good(0.0));
+    let cap = |decision: CycleDecision| decision.safe.unwrap().renewable_limit().map(|w| w.get());
+    assert_eq!(cap(rig.run(6)), Some(85_000), "80 kW of export and 5 kW of load");
+    // the plant obeys: production is now at the cap
+    rig.set(Signal::PvKw, Measurement::good(45.0));
+    assert_eq!(cap(rig.run(5)), Some(85_000));
+    rig.set(Signal::PvKw, Measurement::good(20.0));
+    assert_eq!(cap(rig.run(2)), None, "a cloud: production is well below the cap");
+}
+
+#[test]
 fn a_driver_fault_takes_the_policy_out_of_control() {
     let mut rig = Rig::new(false).in_auto();
     rig.fault = Some(Fault { severity: Severity::Soft, cause: "battery does not apply set-points".into() });
