@@ -100,7 +100,8 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 
 fn spec(args: &Args) -> PolicySpec {
     match (&args.model, &args.policy) {
-        (Some(dir), _) => PolicySpec::Model { dir: dir.clone(), runtime: Runtime::default() },
+        // The fastest of the runtimes, which agree within 1e-5: a year is 35 040 decisions.
+        (Some(dir), _) => PolicySpec::Model { dir: dir.clone(), runtime: Runtime::Rust },
         (None, name) => PolicySpec::Rule(name.clone().unwrap_or_default()),
     }
 }
