@@ -1,6 +1,7 @@
 //! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
 pub mod fault_proxy;
+pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;
 pub mod rig;

@@ -4,6 +4,7 @@ use memg_core::measurement::Quality;
 use memg_gateway::plant_io::event::EventKind;
 use memg_gateway::plant_io::image::ImageBuilder;
 use memg_gateway::plant_io::modbus::DeviceState;
+use memg_gateway::plant_io::modbus::plan::blocks;
 use memg_gateway::plant_io::modbus::probe::{ProbeValue, probe};
 use memg_integration_tests::fault_proxy::{Fault, FaultProxy, Framing};
 use memg_integration_tests::rig::{BATTERY, Rig, at_rest, device, until};
@@ -199,8 +200,7 @@ async fn exceptions_are_answered_by_their_kind() {
 async fn one_dead_unit_of_ten_leaves_the_others_ninety_per_cent_of_their_rate() {
     let virtual_device = VirtualDevice::start().await;
     for unit in 1..=10 {
-        virtual_device.state().set(unit, 0, &[500, 0]);
-        virtual_device.state().set(unit, 10, &[0; 11]);
+        virtual_device.state().set(unit, 0, &[500; 21]);
         virtual_device.state().discrete.insert((unit, 0), true);
     }
     let mut image = ImageBuilder::default();
@@ -216,7 +216,7 @@ async fn one_dead_unit_of_ten_leaves_the_others_ninety_per_cent_of_their_rate() 
     let (before, start) = (polls(&rig), Instant::now());
     sleep(Duration::from_secs(6)).await;
     let slots = start.elapsed().as_secs_f64() / 0.1;
-    let blocks = 3.0;
+    let blocks = blocks(&rig.devices[0]).len() as f64;
     for (unit, (before, after)) in before.iter().zip(polls(&rig)).enumerate().take(9) {
         let share = (after - before) as f64 / (slots * blocks);
         assert!(share >= 0.9, "unit {} kept {:.1} % of its rate", unit + 1, share * 100.0);

@@ -141,6 +141,20 @@ async fn a_clamped_set_point_and_one_that_somebody_changed_are_noticed() {
 }
 
 #[tokio::test]
+async fn a_set_point_lost_by_a_device_that_restarted_behind_its_gateway_is_sent_again_at_once() {
+    let (device, mut rig) = direct().await;
+    rig.order(5.0, 1);
+    until("it is confirmed", || rig.counters().applied == 1).await;
+    sleep(Duration::from_millis(5100)).await;
+    rig.order(5.0, 2);
+    at_rest(&device);
+    let resumed = until("control resumes", || device.get(13) == 1 && device.get(SETPOINT) == raw(5.0)).await;
+    assert!(resumed < Duration::from_millis(500), "{resumed:?}");
+    assert_eq!(rig.events(EventKind::Reverted).len(), 1);
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn an_unanswered_write_is_unknown_until_the_device_was_read() {
     for (fault, became) in [(Fault::LoseAnswer, "was applied"), (Fault::LoseRequest, "was not applied")] {
         let (device, proxy, mut rig) = behind_proxy().await;

@@ -60,7 +60,9 @@ impl Connection {
         shutdown: watch::Receiver<bool>,
     ) -> Self {
         let backoff = Backoff::new(line.timing.reconnect_max, seed(&line.transport.to_string()));
-        let orders = Orders { slot: orders, latest: None, closed: false, expired: None };
+        // Orders wake only those who write.
+        let closed = units.iter().all(|unit| unit.writes.is_empty());
+        let orders = Orders { slot: orders, latest: None, closed, expired: None };
         Self { line, units, orders, shutdown, backoff, lost: false, unsettled: false, served: false }
     }
 

@@ -1,7 +1,7 @@
 //! Which registers are read together.
 //!
 //! Points that lie close are read with one request: at most the device's limit, bridging small gaps, never across an
-//! unreadable hole, never splitting a value. When a device refuses a block's addresses (exception 2), the block is halved
+//! unreadable hole, never splitting a value. When a device refuses a block's addresses (exception 2), the block is split
 //! until the refused point stands alone; the caller keeps the result. Pure; `gateway check` prints it.
 
 use crate::plant_io::device::{Device, ReadLimits};
@@ -34,20 +34,37 @@ impl Block {
         12 + 9 + data
     }
 
-    /// Halves by points, each half trimmed to what it needs; `None` if only one point is left. A point that overlaps its
-    /// neighbour (bits of one register) stays with it.
+    /// Two blocks instead of this one, each trimmed to what it needs: split at the widest gap, because cells that nobody
+    /// asked for are the likeliest to be unreadable, else in the middle. `None` if all its points share one register.
     #[must_use]
     pub fn bisect(&self, points: &[Point]) -> Option<(Self, Self)> {
-        let address = |index: &usize| points.get(*index).map_or(0, |point| point.address);
-        let middle = self.points.get(self.points.len() / 2).map(address)?;
-        let (low, high): (Vec<usize>, Vec<usize>) = self.points.iter().partition(|index| address(index) < middle);
-        let (low, high) = if low.is_empty() {
-            // All points up to the middle share one register.
-            self.points.iter().partition(|index| address(index) <= middle)
-        } else {
-            (low, high)
-        };
+        let split = self.widest_gap(points).or_else(|| self.middle(points))?;
+        let below = |index: &usize| points.get(*index).is_some_and(|point| point.address < split);
+        let (low, high): (Vec<usize>, Vec<usize>) = self.points.iter().partition(|index| below(index));
         Some((self.trimmed(low, points)?, self.trimmed(high, points)?))
+    }
+
+    /// First address behind the widest gap.
+    fn widest_gap(&self, points: &[Point]) -> Option<u16> {
+        let own: Vec<&Point> = self.points.iter().filter_map(|index| points.get(*index)).collect();
+        let gap = |pair: &[&Point]| match pair {
+            [low, high] => (u32::from(high.address).saturating_sub(low.end()), high.address),
+            _ => (0, 0),
+        };
+        own.windows(2)
+            .map(gap)
+            .filter(|(width, _)| *width > 0)
+            .max_by_key(|(width, _)| *width)
+            .map(|(_, address)| address)
+    }
+
+    /// Address of the middle point, or of the first one behind the first register.
+    fn middle(&self, points: &[Point]) -> Option<u16> {
+        let addresses: Vec<u16> =
+            self.points.iter().filter_map(|index| points.get(*index)).map(|point| point.address).collect();
+        let first = *addresses.first()?;
+        let middle = *addresses.get(addresses.len() / 2)?;
+        if middle > first { Some(middle) } else { addresses.into_iter().find(|address| *address > first) }
     }
 
     fn trimmed(&self, indices: Vec<usize>, points: &[Point]) -> Option<Self> {

@@ -80,7 +80,7 @@ fn different_poll_intervals_and_unit_ids_are_read_apart() {
 
 #[test]
 fn halving_ends_with_the_refused_point_alone() {
-    let points: Vec<Point> = (0..8).map(|index| at(index * 2, Encoding::U16)).collect();
+    let points: Vec<Point> = (0..8).map(|index| at(index * 2, Encoding::U32)).collect();
     let device = device(points, limits(125, 16, &[]));
     let mut block = blocks(&device).remove(0);
     let mut halvings = 0;
@@ -89,7 +89,15 @@ fn halving_ends_with_the_refused_point_alone() {
         block = if low.points.contains(&3) { low } else { high };
         halvings += 1;
     }
-    assert_eq!((block.points.clone(), block.start, block.count, halvings), (vec![3], 6, 1, 3));
+    assert_eq!((block.points.clone(), block.start, block.count, halvings), (vec![3], 6, 2, 3));
+}
+
+#[test]
+fn a_refused_block_is_split_at_its_widest_gap_first() {
+    let points = [0, 1, 4, 10, 11].map(|address| at(address, Encoding::U16)).to_vec();
+    let device = device(points, limits(125, 16, &[]));
+    let (low, high) = blocks(&device).remove(0).bisect(&device.points).expect("more than one register");
+    assert_eq!((low.start, low.count, high.start, high.count), (0, 5, 10, 2));
 }
 
 #[test]

@@ -281,7 +281,8 @@ impl Unit {
             return;
         };
         let kind = if was_confirmed { EventKind::Reverted } else { EventKind::NotApplied };
-        let pause = sent.at.max(Instant::now()) + NOT_APPLIED_PAUSE;
+        // One that held for a while (a device that restarted behind its gateway) is sent again at once.
+        let pause = sent.at + NOT_APPLIED_PAUSE;
         state.forget(Some(pause));
         let told = std::mem::replace(&mut state.told, true);
         self.counters.add(|counters| if was_confirmed { &counters.reverted } else { &counters.not_applied }, 1);

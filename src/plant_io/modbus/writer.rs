@@ -16,7 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// Pause before a set-point is written again that the device acknowledged but did not apply.
+/// Pause between a write and the next one of a set-point that the device acknowledged but did not apply or keep.
 pub(super) const NOT_APPLIED_PAUSE: Duration = Duration::from_secs(5);
 const DAY: Duration = Duration::from_secs(86_400);
 
