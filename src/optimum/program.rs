@@ -82,7 +82,9 @@ impl Program {
         let a = CscMatrix::new_from_triplets(equations + inequalities, n, rows, columns, factors);
         let b: Vec<f64> = self.equations.right.into_iter().chain(self.inequalities.right).collect();
         let cones = [ZeroConeT(equations), NonnegativeConeT(inequalities)];
-        let settings = DefaultSettingsBuilder::default().verbose(false).max_iter(200).build();
+        // A block costs hundreds of EUR: 1e-6 of that is far below a cent.
+        let mut settings = DefaultSettingsBuilder::default();
+        let settings = settings.verbose(false).max_iter(200).tol_gap_rel(1e-6).tol_feas(1e-7).build();
         let settings = settings.map_err(|e| e.to_string())?;
         let solver = DefaultSolver::new(&CscMatrix::zeros((n, n)), &self.cost, &a, &b, &cones, settings);
         let mut solver = solver.map_err(|e| e.to_string())?;

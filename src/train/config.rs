@@ -44,7 +44,7 @@ impl Default for TrainConfig {
             imitation: Imitation::default(),
             gradient: Gradient::default(),
             td3: Td3Settings::default(),
-            validate_every: 100,
+            validate_every: 200,
             checkpoint_every: 10,
         }
     }
@@ -138,7 +138,7 @@ pub struct Gradient {
 impl Default for Gradient {
     fn default() -> Self {
         Self {
-            updates: 6000,
+            updates: 12_000,
             episodes: 6,
             rate: 1e-3,
             norm_max: 10.0,
@@ -220,7 +220,7 @@ impl Default for Td3Settings {
             policy_noise: 0.05,
             noise_clip: 0.1,
             exploration_noise: 0.1,
-            q_scale: 2.5,
+            q_scale: 0.1,
             bc_weight: 10.0,
             correction: 0.01,
             risk: 0.0,

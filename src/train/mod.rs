@@ -260,7 +260,13 @@ impl<'a> Run<'a> {
         let source = Source::new(options.plant, config.schema, (*split.training).clone(), config.episodes.steps);
         let variation = config.episodes.variation();
         let gradient = GradientTrainer::new(options.plant, config.schema, source, variation, config.seed);
-        let bound = bound(&options.plant, &split.validation, None)?;
+        let saved = options
+            .resume
+            .then(|| state::saved_bound(&options.out.join(CHECKPOINT), split.validation.rows().len() / 96));
+        let bound = match saved.flatten() {
+            Some(bound) => bound,
+            None => bound(&options.plant, &split.validation, None)?,
+        };
         let files = MetricsFiles::open(&options.out, options.resume)?;
         let mut run = Self {
             options,

@@ -8,7 +8,9 @@ use super::metrics::Figures;
 use super::model_based::net::{Adam, Net};
 use super::td3::{Td3, Td3Progress};
 use super::{Best, CHECKPOINT, Done, Run, Stage, TrainError};
+use crate::evaluate::compare::Bound;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Version of the checkpoint's contents.
 const FORMAT: u32 = 1;
@@ -22,6 +24,7 @@ struct Saved {
     adam_steps: i32,
     best: Option<SavedBest>,
     history: Vec<Figures>,
+    bound: Bound,
     seconds: f64,
     looked_at: u64,
     td3: Option<SavedTd3>,
@@ -82,6 +85,7 @@ impl Run<'_> {
                 tensors: best.tensors.iter().map(|(name, shape, _)| (name.clone(), shape.clone())).collect(),
             }),
             history: self.history.clone(),
+            bound: self.bound.clone(),
             seconds: self.seconds(),
             looked_at: self.looked_at,
             td3: self.td3.as_ref().map(|td3| save_td3(td3, &mut file)),
@@ -146,6 +150,13 @@ impl Run<'_> {
         self.episodes_saved = self.td3.as_ref().map_or(0, |td3| td3.episode_rewards().len());
         Ok(())
     }
+}
+
+/// The validation days' bound in a checkpoint: finding it again takes as long as hundreds of updates.
+pub(super) fn saved_bound(path: &Path, days: usize) -> Option<Bound> {
+    let file = Checkpoint::load(path).ok()?;
+    let saved: Saved = serde_json::from_str(&file.state).ok()?;
+    (saved.bound.daily_cost_eur.len() == days).then_some(saved.bound)
 }
 
 fn save_td3(td3: &Td3, file: &mut Checkpoint) -> SavedTd3 {
