@@ -5,6 +5,7 @@
 //! protocol: [`crate::daemon`] wires it to drivers.
 
 pub mod account;
+pub mod assumed;
 pub mod cycle;
 pub mod explain;
 pub mod history;

@@ -5,9 +5,8 @@ use super::alarms::Alarms;
 use super::messages::{Messages, Wishes};
 use super::view::View;
 use crate::control::account::{Account, Summary};
-use crate::control::cycle::{
-    Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide, share_renewable_limit,
-};
+use crate::control::assumed::share_renewable_limit;
+use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use crate::control::journal::{Header, Journal, Record};
 use crate::control::mode::{Fault, Severity};
 use crate::plant_io::WriteOrder;

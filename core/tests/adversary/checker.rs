@@ -98,7 +98,7 @@ impl Rules {
     /// Import in W.
     pub fn exchange(&self, seen: &Seen, at: &Point) -> f64 {
         let produced = at.cap.map_or(seen.renewables_w, |cap| seen.renewables_w.min(cap as f64));
-        seen.load_w - produced + (at.battery - at.chp) as f64
+        seen.load_w - produced + at.battery as f64 - at.chp as f64
     }
 
     /// Import in W at which the voltage is `pu`.

@@ -1,0 +1,56 @@
+//! What a decision has to assume beyond the measurements: limits from outside, ageing, production behind a cap.
+
+use super::cycle::{ControlConfig, ControlState, CycleInput};
+use memg_core::safety::SafetyFilter;
+use memg_core::setpoints::SafeSetpoints;
+use memg_core::situation::Situation;
+use memg_core::units::{Kilowatts, Soc};
+
+/// Production this close to its cap may be held down by it.
+const AT_CAP: f64 = 0.95;
+
+/// What a capped plant could produce if nobody measures it: its rating. Otherwise the cap would be lifted because it
+/// works, and the limit behind it broken in every other cycle.
+pub(super) fn behind_cap(
+    config: &ControlConfig,
+    state: &ControlState,
+    input: &CycleInput,
+    situation: Situation,
+) -> Situation {
+    let Some(cap) = state.cap.filter(|_| !input.state.available_is_measured) else { return situation };
+    if situation.renewables().get() < AT_CAP * cap.kilowatts().get() {
+        return situation;
+    }
+    let rated = &config.filter.plant().parameters().exogenous;
+    Situation { pv: Kilowatts::new(rated.pv_kw_nom), wind: Kilowatts::new(rated.wind_kw_nom), ..situation }
+}
+
+/// The filter with the limits from outside.
+pub(super) fn narrowed(config: &ControlConfig, state: &ControlState) -> SafetyFilter {
+    let kw = |limit: Option<f64>| limit.map(Kilowatts::new);
+    let limits = state.limits;
+    SafetyFilter::new(config.filter.plant().with_exchange_limits(kw(limits.import_kw_max), kw(limits.export_kw_max)))
+}
+
+/// The last known situation some time later: its SoC may have moved by full power in either direction.
+pub(super) fn aged(config: &ControlConfig, situation: &Situation, age_ms: u64) -> Situation {
+    let plant = config.filter.plant();
+    let hours = age_ms as f64 / 3_600_000.0;
+    let down = plant.discharge_max().as_f64() * plant.soc_per_wh_discharged() * hours;
+    let up = plant.charge_max().as_f64() * plant.soc_per_wh_charged() * hours;
+    Situation {
+        soc_low: Soc::new((situation.soc_low.get() - down).max(0.0).min(situation.soc_low.get())),
+        soc_high: Soc::new((situation.soc_high.get() + up).min(1.0).max(situation.soc_high.get())),
+        ..*situation
+    }
+}
+
+/// How a cap on renewables is shared: PV yields first, wind keeps what fits under the cap. kW.
+#[must_use]
+pub fn share_renewable_limit(config: &ControlConfig, safe: &SafeSetpoints, wind: Option<Kilowatts>) -> (f64, f64) {
+    let rated = &config.filter.plant().parameters().exogenous;
+    let Some(limit) = safe.renewable_limit() else { return (rated.pv_kw_nom, rated.wind_kw_nom) };
+    let limit = limit.kilowatts().get();
+    let wind = wind.map_or(rated.wind_kw_nom, Kilowatts::get).min(limit).max(0.0);
+    (limit - wind, wind)
+}
