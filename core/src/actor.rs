@@ -44,11 +44,30 @@ impl Layer {
         output.copy_from_slice(&self.bias);
         let rows = input.iter().zip(self.weights.chunks_exact(self.bias.len()));
         // Half of the inputs are zero after a relu. All weights are finite, so skipping them changes nothing.
-        for (x, row) in rows.filter(|(x, _)| **x != 0.0) {
-            for (y, w) in output.iter_mut().zip(row) {
-                *y += x * w;
+        let mut rows = rows.filter(|(x, _)| **x != 0.0);
+        while let Some(first) = rows.next() {
+            match (rows.next(), rows.next(), rows.next()) {
+                (Some(second), Some(third), Some(fourth)) => add_four(output, [first, second, third, fourth]),
+                (second, third, _) => [Some(first), second, third].into_iter().flatten().for_each(|r| add(output, r)),
             }
         }
+    }
+}
+
+/// An input and its weights to all outputs.
+type Row<'a> = (&'a f32, &'a [f32]);
+
+fn add(output: &mut [f32], (x, row): Row<'_>) {
+    for (y, w) in output.iter_mut().zip(row) {
+        *y += x * w;
+    }
+}
+
+/// Four rows in one pass over the outputs: a third of the memory traffic, and the same sums in the same order.
+fn add_four(output: &mut [f32], [a, b, c, d]: [Row<'_>; 4]) {
+    let weights = a.1.iter().zip(b.1).zip(c.1.iter().zip(d.1));
+    for (y, ((wa, wb), (wc, wd))) in output.iter_mut().zip(weights) {
+        *y = *y + a.0 * wa + b.0 * wb + c.0 * wc + d.0 * wd;
     }
 }
 

@@ -58,7 +58,7 @@ pub(super) struct BuildArgs {
     /// Profile of the plant FMU (default: synthetic days)
     #[arg(long, value_name = "CSV")]
     profile: Option<PathBuf>,
-    /// The FMU library (default: looked for beside the gateway; cargo build --release -p memg-fmu makes it)
+    /// The FMU library (default: looked for beside the gateway; cargo build --profile fmu -p memg-fmu makes it)
     #[arg(long, value_name = "FILE")]
     library: Option<PathBuf>,
     /// Folder for the files

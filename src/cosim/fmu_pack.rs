@@ -141,11 +141,11 @@ fn find_library(named: Option<&Path>) -> Result<PathBuf, CosimError> {
     })
 }
 
+/// The profile `fmu` first: its binary is the small one.
 fn library_folders() -> Vec<PathBuf> {
     let executable = std::env::current_exe().unwrap_or_default();
-    let mut folders = Vec::new();
-    for folder in executable.ancestors().skip(1).take(3) {
-        folders.extend([folder.to_owned(), folder.join("fmu"), folder.join("release"), folder.join("lib")]);
-    }
-    folders
+    let near: Vec<&Path> = executable.ancestors().skip(1).take(3).collect();
+    let below = |name: &'static str| near.iter().map(move |folder| folder.join(name));
+    let beside = near.iter().map(|folder| folder.to_path_buf());
+    below("fmu").chain(beside).chain(below("release")).chain(below("lib")).collect()
 }

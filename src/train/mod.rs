@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod config;
+mod export;
 pub mod fused;
 pub mod gradient;
 pub mod imitate;
@@ -22,8 +23,8 @@ pub mod td3;
 #[cfg(test)]
 mod tests;
 
-use crate::evaluate::compare::{Bound, Comparison, GOOD_RULE, bound, compare_with};
-use crate::policy::model::{EvaluationRow, ModelError, ModelRecord, TrainingRecord, plant_hash, write_model};
+use crate::evaluate::compare::{Bound, Comparison, bound};
+use crate::policy::model::ModelError;
 use crate::policy::weights::{Dense, Weights, WeightsError};
 use config::TrainConfig;
 use gradient::GradientTrainer;
@@ -220,7 +221,7 @@ pub fn run(options: &TrainOptions, sink: &mut dyn FnMut(&Progress)) -> Result<Su
     run.finish()
 }
 
-/// Seconds kept for the final table and the report.
+/// Seconds kept for the final table and the report at least.
 const RESERVE_S: f64 = 45.0;
 
 fn make_dir(dir: &Path) -> Result<(), TrainError> {

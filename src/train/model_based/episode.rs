@@ -83,9 +83,9 @@ impl Source {
         let mut rows = self.profile.rows()[window].to_vec();
         if rng.random_bool(variation.wide) {
             self.mix(&mut rows, rng, variation.window_days);
-            Scaling::draw(rng, 0.3, 0.5).apply(&mut rows, &self.plant);
+            Scaling::draw(rng, 0.3, &Tariff::WIDE).apply(&mut rows, &self.plant);
         } else {
-            Scaling::draw(rng, variation.scale, 0.15).apply(&mut rows, &self.plant);
+            Scaling::draw(rng, variation.scale, &Tariff::USUAL).apply(&mut rows, &self.plant);
         }
         rows
     }
@@ -191,8 +191,22 @@ struct Scaling {
     spread: f64,
 }
 
+/// Factors on a tariff's swing around its mean, and on the distance between import and export price.
+struct Tariff {
+    swing: (f64, f64),
+    spread: (f64, f64),
+}
+
+impl Tariff {
+    const USUAL: Self = Self { swing: (0.85, 1.15), spread: (0.85, 1.15) };
+    /// From nearly flat to half as much again; taxes and fees differ more than markets.
+    const WIDE: Self = Self { swing: (0.2, 1.5), spread: (0.5, 1.7) };
+}
+
 impl Scaling {
-    fn draw(rng: &mut Pcg64Mcg, width: f64, swing: f64) -> Self {
+    fn draw(rng: &mut Pcg64Mcg, width: f64, tariff: &Tariff) -> Self {
+        let price_swing = rng.random_range(tariff.swing.0..=tariff.swing.1);
+        let spread = rng.random_range(tariff.spread.0..=tariff.spread.1);
         let mut around_one = |width: f64| 1.0 + rng.random_range(-width..=width);
         Self {
             pv: around_one(width),
@@ -200,8 +214,8 @@ impl Scaling {
             load: around_one(width),
             heat: around_one(width),
             price: around_one(width),
-            price_swing: around_one(swing),
-            spread: around_one(swing),
+            price_swing,
+            spread,
         }
     }
 
