@@ -13,24 +13,26 @@ MEASURED = "p_pv p_wind p_load q_heat soc price price_export v_pcc f_grid p_batt
 WANTED = "p_battery_set p_chp_set p_renewable_max".split()
 
 
-def fmpy_loop(ems_path, plant_path, steps):
+def start(path):
+    """An FMU under FMPy, initialized: itself, references by name, (get, set) of numbers, (get, set) of booleans."""
     from fmpy import extract, instantiate_fmu, read_model_description
 
-    def start(path):
-        description = read_model_description(path)
-        fmu = instantiate_fmu(extract(path), description, fmi_type="CoSimulation")
-        three = description.fmiVersion.startswith("3")
-        if three:
-            fmu.enterInitializationMode(startTime=0.0)
-        else:
-            fmu.setupExperiment(startTime=0.0)
-            fmu.enterInitializationMode()
-        fmu.exitInitializationMode()
-        reference = {v.name: v.valueReference for v in description.modelVariables}
-        real = (fmu.getFloat64, fmu.setFloat64) if three else (fmu.getReal, fmu.setReal)
-        flag = (fmu.getBoolean, fmu.setBoolean)
-        return fmu, reference, real, flag
+    description = read_model_description(path)
+    fmu = instantiate_fmu(extract(path), description, fmi_type="CoSimulation")
+    three = description.fmiVersion.startswith("3")
+    if three:
+        fmu.enterInitializationMode(startTime=0.0)
+    else:
+        fmu.setupExperiment(startTime=0.0)
+        fmu.enterInitializationMode()
+    fmu.exitInitializationMode()
+    reference = {v.name: v.valueReference for v in description.modelVariables}
+    real = (fmu.getFloat64, fmu.setFloat64) if three else (fmu.getReal, fmu.setReal)
+    flag = (fmu.getBoolean, fmu.setBoolean)
+    return fmu, reference, real, flag
 
+
+def fmpy_loop(ems_path, plant_path, steps):
     ems, plant = start(ems_path), start(plant_path)
 
     def copy(source, target, names, flags):
@@ -104,4 +106,5 @@ def ecos_loop(ems_path, plant_path, steps):
 
 
 LOOPS = {"fmpy": fmpy_loop, "libcosim": libcosim_loop, "ecos": ecos_loop}
-LOOPS[sys.argv[1]](sys.argv[2], sys.argv[3], int(sys.argv[4]))
+if __name__ == "__main__":
+    LOOPS[sys.argv[1]](sys.argv[2], sys.argv[3], int(sys.argv[4]))

@@ -24,6 +24,9 @@ import paho.mqtt.client as mqtt
 STEP_S = 900
 CAPACITY_KWH = 100.0
 ANSWER_WITHIN_S = 10
+START_TRIES = 20
+# What is answered on which topic.
+ANSWERS = {"start": "ready", "meas": "setp", "stop": "summary", "villas/in": "villas/out"}
 
 
 class Controller:
@@ -34,7 +37,7 @@ class Controller:
         self.answers = queue.Queue()
         self.subscribed = queue.Queue()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="lockstep-simulator")
-        self.client.on_connect = lambda client, *_: client.subscribe([(f"{prefix}/{t}", 1) for t in ("ready", "setp", "summary")])
+        self.client.on_connect = lambda client, *_: client.subscribe([(f"{prefix}/{t}", 1) for t in ANSWERS.values()])
         self.client.on_subscribe = lambda *_: self.subscribed.put(True)
         self.client.on_message = lambda _client, _data, message: self.answers.put((message.topic, message.payload))
         self.client.on_socket_open = lambda _client, _data, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -42,11 +45,25 @@ class Controller:
         self.client.loop_start()
         self.subscribed.get(timeout=ANSWER_WITHIN_S)
 
-    def ask(self, topic, message):
-        """Sends a message and returns the raw answer."""
+    def ask(self, topic, message, tries=1):
+        """Sends a message and returns the raw answer. With several tries the message is repeated every second."""
         # json.dumps writes NaN bare, which is not JSON; the controller takes it for a missing value.
-        self.client.publish(f"{self.prefix}/{topic}", json.dumps(message), qos=1)
-        return self.answers.get(timeout=ANSWER_WITHIN_S)[1]
+        text = json.dumps(message)
+        for left in reversed(range(tries)):
+            self.client.publish(f"{self.prefix}/{topic}", text, qos=1)
+            try:
+                return self.answer(f"{self.prefix}/{ANSWERS[topic]}", 1 if left else ANSWER_WITHIN_S)
+            except queue.Empty:
+                if not left:
+                    raise TimeoutError(f"no answer to {topic} within {ANSWER_WITHIN_S} s; is the gateway running?")
+
+    def answer(self, wanted, within_s):
+        """The next message of a topic; others are passed over."""
+        until = time.monotonic() + within_s
+        while True:
+            topic, payload = self.answers.get(timeout=max(0.0, until - time.monotonic()))
+            if topic == wanted:
+                return payload
 
     def close(self):
         self.client.disconnect()
@@ -64,7 +81,8 @@ def measurements(k, soc):
 def run_day(controller, steps):
     """Runs the day and returns the summary and the times of the ticks in ms."""
     sid = f"day-{int(time.time() * 1000)}"
-    ready = json.loads(controller.ask("start", {"sid": sid, "t0": 0, "dt_s": STEP_S}))
+    # Repeated, because the gateway may not have reached the broker yet; a start that comes twice does no harm.
+    ready = json.loads(controller.ask("start", {"sid": sid, "t0": 0, "dt_s": STEP_S}, tries=START_TRIES))
     assert ready["status"] == "ok", ready
     soc, ticks_ms = 0.5, []
     for k in range(steps):

@@ -1,6 +1,8 @@
 //! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
+pub mod cosim_day;
 pub mod fault_proxy;
+pub mod gateway_process;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;

@@ -27,10 +27,10 @@ impl Step for Surplus {
     fn begin(&mut self, _start: &Start) -> Result<(), String> {
         Ok(())
     }
-    fn step(&mut self, _t_s: f64, values: &Values) -> StepAnswer {
+    fn step(&mut self, _t_s: f64, values: &Values) -> Result<StepAnswer, String> {
         let kw = |signal| values.measurement(signal).value.unwrap_or(0.0);
         let surplus_kw = kw(Signal::PvKw) - kw(Signal::ElectricLoadKw);
-        StepAnswer { setpoints: BTreeMap::from([("battery_kw", surplus_kw)]), ..StepAnswer::default() }
+        Ok(StepAnswer { setpoints: BTreeMap::from([("battery_kw", surplus_kw)]), ..StepAnswer::default() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! `gateway check`
 
 use super::{log_to_stderr, refuse};
+use crate::cosim::lockstep::settings::{AfterStop, LockstepSettings};
+use crate::cosim::lockstep::villas::Position;
+use crate::cosim::lockstep::{SETPOINTS, connection};
 use crate::plant_io::device::Device;
 use crate::plant_io::modbus::{plan, probe};
 use crate::settings::{self, Settings};
@@ -29,6 +32,9 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     };
     println!("{}: correct. Site {}, {}.", args.config.display(), settings.site, kind(&settings));
     observation(&settings);
+    if let Some(lockstep) = &settings.cosim {
+        lockstep_plan(&settings, lockstep);
+    }
     for device in &settings.devices {
         read_plan(device);
     }
@@ -38,6 +44,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 
 fn kind(settings: &Settings) -> &'static str {
     match (&settings.demo, settings.simulated) {
+        _ if settings.cosim.is_some() => "simulated, in lock-step over MQTT",
         (Some(_), _) => "the built-in virtual plant (its devices appear when it starts)",
         (None, true) => "simulated, armed by itself",
         (None, false) => "a real plant: starts in shadow, written only after arming",
@@ -56,7 +63,7 @@ const OBSERVATION: [(&str, Signal); 7] = [
 ];
 
 fn observation(settings: &Settings) {
-    if settings.demo.is_some() {
+    if settings.demo.is_some() || settings.cosim.is_some() {
         return;
     }
     println!("\nObservation");
@@ -72,6 +79,35 @@ fn observation(settings: &Settings) {
             println!("  {:<26} {origin}", signal.name());
         }
     }
+}
+
+/// Topics and what they carry.
+fn lockstep_plan(settings: &Settings, lockstep: &LockstepSettings) {
+    let Some(mqtt) = &settings.mqtt else { return };
+    let place = connection(&mqtt.connection);
+    println!("\nLock-step at {}:{}, below {}/", place.broker.host, place.broker.port, place.prefix);
+    println!("  from the simulator     start, meas, stop");
+    println!("  to the simulator       ready, setp, summary");
+    let needed: Vec<&str> = Signal::ALL.into_iter().filter(|s| s.is_required()).map(Signal::name).collect();
+    println!("  needed in each meas    {}", needed.join(", "));
+    let others: Vec<&str> = Signal::ALL.into_iter().filter(|s| !s.is_required()).map(Signal::name).collect();
+    println!("  used if they are there {}, import_price_ahead (list)", others.join(", "));
+    println!("  in each setp           {}", SETPOINTS.join(", "));
+    let after = match lockstep.after_stop {
+        AfterStop::Exit => "the gateway ends",
+        AfterStop::Wait => "the next run is waited for",
+    };
+    println!(
+        "  after stop             {after}; a run that is silent for {} s is over",
+        lockstep.idle_max.as_secs_f64()
+    );
+    let Some(villas) = &lockstep.villas else { return };
+    println!("  VILLASnode frames      villas/in, villas/out, a step every {} s", villas.dt_s);
+    println!(
+        "    in                   {}",
+        villas.inputs.iter().map(Position::to_string).collect::<Vec<_>>().join(", ")
+    );
+    println!("    out                  {}", villas.outputs.join(", "));
 }
 
 fn fallback(signal: Signal) -> String {

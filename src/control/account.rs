@@ -81,6 +81,11 @@ impl Account {
         Self { plant, summary: Summary::default(), last: None }
     }
 
+    /// The time until the next cycle does not count: another run begins.
+    pub const fn gap(&mut self) {
+        self.last = None;
+    }
+
     /// Adds a cycle: its measured powers count for the plant time since the cycle before.
     pub fn add(&mut self, input: &CycleInput, decision: &CycleDecision) {
         let s = &mut self.summary;

@@ -29,6 +29,8 @@ pub struct ControlConfig {
     pub simulated: bool,
     /// Length of a supervision cycle in plant time, ms.
     pub cycle_ms: i64,
+    /// How long the last known situation may stand in for a missing one, ms; after that the safe-stop set-points.
+    pub stand_in_ms: u64,
 }
 
 /// Who is asked for a request: the policy, and the good rule behind it.
@@ -321,7 +323,9 @@ fn choose(
     chain: &mut Chain,
 ) -> Source {
     let policy_name = chain.policy.as_deref().map_or("none", Policy::name).to_owned();
-    let entering = state.mode.since_ms == input.now_ms;
+    // A cycle that is a whole policy step has no time for an entry of its own: ramps alone keep it bumpless.
+    let whole_step = config.cycle_ms >= config.filter.plant().step_ms();
+    let entering = state.mode.since_ms == input.now_ms && !whole_step;
     let source = |name: &str, setpoints| Source { name: name.to_owned(), setpoints };
     match state.mode.mode {
         Mode::Init => source("none", None),
@@ -365,8 +369,9 @@ fn apply(
     let step_ms = config.filter.plant().step_ms().max(1);
     let hold_ms = (step_ms - input.plant_ms.rem_euclid(step_ms)).max(config.cycle_ms);
     let mut memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
-    let verdict = match state.situation.map(|(situation, at)| aged(config, &situation, input.now_ms.saturating_sub(at)))
-    {
+    let age_ms = |at: u64| input.now_ms.saturating_sub(at);
+    let known = state.situation.filter(|(_, at)| age_ms(*at) <= config.stand_in_ms);
+    let verdict = match known.map(|(situation, at)| aged(config, &situation, age_ms(at))) {
         Some(situation) => {
             let situation = behind_cap(config, state, input, situation);
             filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms)

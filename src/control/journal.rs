@@ -32,6 +32,9 @@ pub struct Header {
     pub simulated: bool,
     /// Length of a cycle in plant time, ms.
     pub cycle_ms: i64,
+    /// See [`ControlConfig::stand_in_ms`].
+    #[serde(default = "forever")]
+    pub stand_in_ms: u64,
     /// Model folder, or the name of a rule.
     pub policy: String,
     /// Runtime of the actor.
@@ -40,6 +43,10 @@ pub struct Header {
     pub model: String,
     /// Control state at the start of the run.
     pub state: ControlState,
+}
+
+const fn forever() -> u64 {
+    u64::MAX
 }
 
 impl Header {
@@ -54,6 +61,7 @@ impl Header {
             times: config.times,
             simulated: config.simulated,
             cycle_ms: config.cycle_ms,
+            stand_in_ms: config.stand_in_ms,
             policy,
             runtime,
             model,
@@ -289,7 +297,8 @@ mod tests {
 
     fn header() -> Header {
         let filter = SafetyFilter::new(Plant::reference());
-        let config = ControlConfig { filter, times: ModeTimes::default(), simulated: true, cycle_ms: 1000 };
+        let config =
+            ControlConfig { filter, times: ModeTimes::default(), simulated: true, cycle_ms: 1000, stand_in_ms: 0 };
         Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
     }
 

@@ -100,6 +100,7 @@ pub fn begin(
         times: header.times,
         simulated: header.simulated,
         cycle_ms: header.cycle_ms,
+        stand_in_ms: header.stand_in_ms,
     };
     let chain = load(header).map_err(ReplayError::Model)?;
     if chain.model != header.model {

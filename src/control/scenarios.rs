@@ -47,7 +47,7 @@ impl Rig {
             (Signal::ExportPriceEurPerKwh, 0.08),
         ];
         Self {
-            config: ControlConfig { filter, times, simulated, cycle_ms: 1000 },
+            config: ControlConfig { filter, times, simulated, cycle_ms: 1000, stand_in_ms: u64::MAX },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
             values: values.map(|(signal, value)| (signal, Measurement::good(value))).to_vec(),

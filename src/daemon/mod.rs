@@ -5,6 +5,7 @@
 
 mod alarms;
 mod clock;
+mod cosim;
 mod demo;
 mod engine;
 mod messages;
@@ -50,6 +51,9 @@ pub struct RunOptions {
 /// The journal cannot be opened or belongs to a running gateway; a model cannot be loaded where nothing may stand in
 /// for it. No set-point has been written then.
 pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
+    if let Some(lockstep) = settings.cosim.clone() {
+        return cosim::run(settings, lockstep, options).await;
+    }
     if settings.control.speed != 1.0 && !settings.simulated {
         bail!(
             "control.speed is {}, but the site is not simulated: a real plant runs at speed 1",
@@ -62,6 +66,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         times: settings.control.modes,
         simulated: settings.simulated,
         cycle_ms: (cycle.as_secs_f64() * 1000.0 * settings.control.speed).round() as i64,
+        stand_in_ms: u64::MAX,
     };
     let chain = chain(&settings.policy.spec);
     let mut state = ControlState::start(0);
@@ -145,6 +150,20 @@ pub fn chain_of(header: &Header) -> Result<Chain, String> {
     Ok(Chain { policy: Some(policy), model: model_hash(&spec), rule: GoodRule })
 }
 
+fn open_journal_file(settings: &Settings) -> Result<Option<Journal>> {
+    let Some(path) = &settings.journal.path else { return Ok(None) };
+    let journal = Journal::open(path, settings.journal.bytes_max);
+    journal.map(Some).with_context(|| format!("journal {}", path.display()))
+}
+
+/// A policy and its runtime as a journal's header says them.
+fn policy_names(spec: &PolicySpec) -> [String; 2] {
+    match spec {
+        PolicySpec::Rule(name) => [name.clone(), "rule".to_owned()],
+        PolicySpec::Model { dir, runtime } => [dir.display().to_string(), runtime.name().to_owned()],
+    }
+}
+
 fn open_journal(
     settings: &Settings,
     config: &ControlConfig,
@@ -152,16 +171,13 @@ fn open_journal(
     state: &mut ControlState,
 ) -> Result<Option<(Journal, Header)>> {
     let Some(path) = &settings.journal.path else { return Ok(None) };
+    let Some(mut journal) = open_journal_file(settings)? else { return Ok(None) };
     let what = || format!("journal {}", path.display());
-    let mut journal = Journal::open(path, settings.journal.bytes_max).with_context(what)?;
     if !settings.simulated && restore(path, state).with_context(what)? {
         tracing::info!(path = %path.display(), "Set-points and CHP timers restored from the journal.");
     }
-    let (policy, runtime) = match &settings.policy.spec {
-        PolicySpec::Rule(name) => (name.clone(), "rule"),
-        PolicySpec::Model { dir, runtime } => (dir.display().to_string(), runtime.name()),
-    };
-    let header = Header::new(&settings.site, config, [&policy, runtime, &chain.model], state);
+    let [policy, runtime] = policy_names(&settings.policy.spec);
+    let header = Header::new(&settings.site, config, [&policy, &runtime, &chain.model], state);
     journal.begin(&header).with_context(what)?;
     Ok(Some((journal, header)))
 }

@@ -5,6 +5,7 @@
 //! line and key before anything is opened; nothing but [`Settings`] goes further in.
 
 mod control;
+mod cosim;
 mod layers;
 mod plant;
 mod points;
@@ -17,10 +18,12 @@ pub use layers::{Layers, Override};
 pub use plant::read_site;
 pub use points::PointMap;
 
+use crate::cosim::lockstep::settings::LockstepSettings;
 use crate::plant_io::device::{self, Device, RawDevice};
 use crate::plant_io::image::ImageBuilder;
 use crate::plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
 use crate::plant_io::problem::{Problem, read};
+use cosim::Beside;
 use memg_core::equipment::Plant;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +46,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// The built-in virtual plant, if this is a demonstration.
     pub demo: Option<DemoSettings>,
+    /// The plant is a simulator in lock-step over MQTT.
+    pub cosim: Option<LockstepSettings>,
     /// Modbus devices.
     pub devices: Vec<Device>,
     /// MQTT, if configured.
@@ -54,7 +59,7 @@ pub struct Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 8] = ["site", "plant", "control", "policy", "journal", "demo", "device", "mqtt"];
+const TABLES: [&str; 9] = ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt"];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -88,7 +93,15 @@ impl Loader {
         let demo = control::demo(&mut self);
         let devices = self.devices(&mut image);
         let mqtt = self.mqtt();
-        let points = points::map(&devices, mqtt.as_ref(), &mut image, &mut self.problems, demo.is_some());
+        let lockstep = self.layers.has("cosim");
+        let cosim = cosim::cosim(&mut self);
+        if let Some(site) = site.as_ref().filter(|_| lockstep) {
+            let beside =
+                Beside { simulated: site.simulated, mqtt: mqtt.as_ref(), demo: demo.as_ref(), devices: &devices };
+            self.problems.extend(cosim::problems(&beside));
+        }
+        let later = demo.is_some() || lockstep;
+        let points = points::map(&devices, mqtt.as_ref(), &mut image, &mut self.problems, later);
         self.finish()?;
         let (Some(site), Some(plant)) = (site, plant) else { return Err(Vec::new()) };
         Ok(Settings {
@@ -100,6 +113,7 @@ impl Loader {
             policy,
             journal,
             demo,
+            cosim,
             devices,
             mqtt,
             points,

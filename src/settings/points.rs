@@ -27,7 +27,7 @@ pub(super) fn map(
     mqtt: Option<&MqttSettings>,
     image: &mut ImageBuilder,
     problems: &mut Vec<Problem>,
-    demo: bool,
+    later: bool,
 ) -> PointMap {
     let mut map = PointMap { price_ahead: vec![None; PRICE_HOURS], ..PointMap::default() };
     for (index, device) in devices.iter().enumerate() {
@@ -53,8 +53,8 @@ pub(super) fn map(
         }
     }
     let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));
-    // A demonstration gets its devices when it starts.
-    let missing = missing.filter(|_| !demo || !devices.is_empty());
+    // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
+    let missing = missing.filter(|_| !later || !devices.is_empty());
     problems.extend(
         missing.map(|signal| {
             Problem::new("", format!("nobody measures {}; control cannot work without it", signal.name()))

@@ -29,6 +29,41 @@ fn the_shipped_configuration_is_right() {
 }
 
 #[test]
+fn the_shipped_co_simulations_are_right() {
+    assert!(load(&shipped("cosim.toml"), "", &[]).unwrap().cosim.is_some());
+    assert!(load(&shipped("cosim-free.toml"), "", &[]).unwrap().cosim.is_none());
+}
+
+/// Loads the shipped lock-step configuration, edited.
+fn lockstep_problems(edit: impl Fn(String) -> String) -> Vec<String> {
+    let text = std::fs::read_to_string(shipped("cosim.toml")).unwrap();
+    problems(move |_, site| (edit(text.clone()), site))
+}
+
+#[test]
+fn wrong_keys_of_a_co_simulation_have_file_line_and_key() {
+    let found = lockstep_problems(|text| text.replace("idle_max_s", "idle_s").replace("\"exit\"", "\"leave\""));
+    assert!(found.iter().any(|p| p.starts_with("/gateway.toml:") && p.contains("cosim.idle_s")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains(":28: cosim.after_stop: expected")), "{found:#?}");
+    let found = lockstep_problems(|text| text.replace("\"soc\"", "\"charge\"").replace("\"chp_on\"", "\"on\""));
+    assert!(found.iter().any(|p| p.contains("cosim.villas.inputs[4]: \"charge\" is not a signal")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("cosim.villas.outputs[2]: \"on\"")), "{found:#?}");
+}
+
+#[test]
+fn what_would_measure_or_write_besides_the_simulator_is_refused() {
+    let demo = "[demo]\nprofile = \"x.csv\"\n";
+    let input = "[[mqtt.inputs]]\ntopic = \"a\"\nname = \"a\"\nraw = true\nrange = [0, 1]\n";
+    let found =
+        lockstep_problems(|text| format!("{text}\n{input}{demo}").replace("simulated = true", "simulated = false"));
+    for key in ["demo: cannot stand beside", "mqtt.inputs: cannot stand beside", "site.simulated: must be true"] {
+        assert!(found.iter().any(|p| p.contains(key)), "{key}: {found:#?}");
+    }
+    let found = lockstep_problems(|text| text.replace("[mqtt]", "[mqqt]"));
+    assert!(found.iter().any(|p| p.contains("cosim: needs [mqtt]")), "{found:#?}");
+}
+
+#[test]
 fn unknown_keys_and_missing_limits_are_all_reported_with_file_line_and_key() {
     let found = problems(|gateway, site| {
         (gateway.replace("hold_s =", "hold_sec ="), site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n"))

@@ -63,6 +63,8 @@ pub enum Ending {
     TimedOut,
     /// Another run began.
     Replaced,
+    /// The time for simulations is used up.
+    TimeOver,
 }
 
 impl Ending {
@@ -71,6 +73,7 @@ impl Ending {
             Self::Stopped => "stopped",
             Self::TimedOut => "timed_out",
             Self::Replaced => "replaced",
+            Self::TimeOver => "time_over",
         }
     }
 }
@@ -126,7 +129,7 @@ impl<S: Step> Machine<S> {
         };
         match request {
             Request::Start => self.start(&message, now),
-            Request::Meas => vec![self.meas(&message)],
+            Request::Meas => self.meas(&message),
             Request::Stop => vec![self.stop(&message)],
             Request::Villas => self.villas(&message, now),
         }
@@ -166,7 +169,7 @@ impl<S: Step> Machine<S> {
         Ok(())
     }
 
-    fn meas(&mut self, message: &Value) -> Reply {
+    fn meas(&mut self, message: &Value) -> Vec<Reply> {
         let k = message.get("k").and_then(Value::as_u64);
         let sid = message::sid(message);
         let answered = sid.clone().and_then(|sid| {
@@ -175,10 +178,11 @@ impl<S: Step> Machine<S> {
             let encode = |answer: &StepAnswer, t_s| message::setpoints(&sid, k, t_s, answer);
             self.advance(k, Some(t_s), &values, encode)
         });
-        match answered {
+        let reply = match answered {
             Ok(payload) => Reply { topic: "setp", payload },
             Err(error) => self.failed(Request::Meas, sid.ok(), k, &error),
-        }
+        };
+        [reply].into_iter().chain(self.end_if_over()).collect()
     }
 
     fn stop(&mut self, message: &Value) -> Reply {
@@ -222,6 +226,7 @@ impl<S: Step> Machine<S> {
                 Reply { topic: "villas/out", payload: frame.refusal() }
             }
         });
+        replies.extend(self.end_if_over());
         replies
     }
 
@@ -255,7 +260,7 @@ impl<S: Step> Machine<S> {
         if t_s.is_some_and(|t_s| (t_s - expected_s).abs() > 1e-6 * run.start.dt_s.max(1.0)) {
             return Err(format!("t does not fit: t0 + k dt_s = {expected_s}"));
         }
-        let answer = held(self.step.step(expected_s, values), values.lacks_any(self.step.required()))?;
+        let answer = held(self.step.step(expected_s, values)?, values.lacks_any(self.step.required()))?;
         run.tally.steps += 1;
         run.tally.hold_steps += u64::from(answer.status == StepStatus::Hold);
         run.tally.t_last_s = Some(expected_s);
@@ -264,8 +269,13 @@ impl<S: Step> Machine<S> {
         Ok(payload)
     }
 
+    fn end_if_over(&mut self) -> Option<Reply> {
+        if self.step.is_over() { self.end(Ending::TimeOver) } else { None }
+    }
+
     fn end(&mut self, ending: Ending) -> Option<Reply> {
         let run = self.run.take()?;
+        self.step.ended(ending);
         let payload = message::summary(&run.start.sid, ending, &run.tally);
         self.ended = Some((run.start.sid, Arc::clone(&payload)));
         Some(Reply { topic: "summary", payload })

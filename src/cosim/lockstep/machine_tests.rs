@@ -1,4 +1,4 @@
-use super::super::villas::VillasMap;
+use super::super::villas::{Position, VillasMap};
 use super::*;
 use memg_core::plant_state::Signal;
 use serde_json::json;
@@ -21,12 +21,12 @@ impl Step for Follower {
         if start.mode.as_deref() == Some("impossible") { Err("no such mode".into()) } else { Ok(()) }
     }
 
-    fn step(&mut self, t_s: f64, values: &Values) -> StepAnswer {
+    fn step(&mut self, t_s: f64, values: &Values) -> Result<StepAnswer, String> {
         self.steps += 1;
         let battery_kw = values.measurement(Signal::PvKw).value.unwrap_or(0.0);
         let battery_kw = if battery_kw == 666.0 { f64::NAN } else { battery_kw };
         let setpoints = [("battery_kw", battery_kw), ("steps", f64::from(self.steps)), ("t_s", t_s)];
-        StepAnswer { setpoints: BTreeMap::from(setpoints), ..StepAnswer::default() }
+        Ok(StepAnswer { setpoints: BTreeMap::from(setpoints), ..StepAnswer::default() })
     }
 }
 
@@ -37,7 +37,7 @@ struct Bench {
 
 impl Bench {
     fn idle() -> Self {
-        let inputs = vec![None, Some(Signal::PvKw)];
+        let inputs = vec![Position::Nothing, Position::Signal(Signal::PvKw)];
         let outputs = vec!["battery_kw".into(), "status".into(), "none".into()];
         let villas = Some(VillasMap { inputs, outputs, t0_s: 0.0, dt_s: 1.0 });
         let settings = LockstepSettings { villas, ..LockstepSettings::default() };

@@ -8,6 +8,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Name of the list of import prices among the values.
+const PRICES: &str = "import_price_ahead";
+
 /// A step: number, simulated time (s), values.
 #[derive(Debug, PartialEq)]
 pub(super) struct Measured {
@@ -83,7 +86,8 @@ pub(super) fn measured(message: &Value) -> Result<Measured, String> {
     let t_s = number(message, "t")?;
     let object = message.get("v").and_then(Value::as_object).ok_or("v is missing or not an object")?;
     let named = |(name, value): (&String, &Value)| Some((Signal::from_name(name)?, value.as_f64()?));
-    Ok(Measured { k, t_s, values: Values::new(object.iter().filter_map(named)) })
+    let prices = object.get(PRICES).and_then(Value::as_array).into_iter().flatten().map(Value::as_f64);
+    Ok(Measured { k, t_s, values: Values::new(object.iter().filter_map(named)).with_prices(prices) })
 }
 
 fn number(message: &Value, key: &str) -> Result<f64, String> {
@@ -107,6 +111,8 @@ struct Setpoints<'a> {
     v: &'a BTreeMap<&'static str, f64>,
     safety: &'a [String],
     status: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -133,8 +139,8 @@ pub(super) fn ready(sid: Option<&str>, error: Option<&str>) -> Arc<str> {
 }
 
 pub(super) fn setpoints(sid: &str, k: u64, t: f64, answer: &StepAnswer) -> Arc<str> {
-    let StepAnswer { setpoints, safety, status } = answer;
-    text(&Setpoints { sid, k, t, v: setpoints, safety, status: status.name() })
+    let StepAnswer { setpoints, safety, status, fault } = answer;
+    text(&Setpoints { sid, k, t, v: setpoints, safety, status: status.name(), fault: fault.as_deref() })
 }
 
 pub(super) fn failure(sid: Option<&str>, k: Option<u64>, error: &str) -> Arc<str> {
@@ -167,8 +173,9 @@ mod tests {
 
     #[test]
     fn what_is_no_finite_number_is_missing() {
-        let message = json!({ "k": 0, "t": 0, "v": { "pv_kw": 1, "soc": null, "wind_kw": "2", "colour": 3 } });
-        let expected = Values::new([(Signal::PvKw, 1.0)]);
+        let v = json!({ "pv_kw": 1, "soc": null, "wind_kw": "2", "colour": 3, "import_price_ahead": [0.1, null, -1] });
+        let message = json!({ "k": 0, "t": 0, "v": v });
+        let expected = Values::new([(Signal::PvKw, 1.0)]).with_prices([Some(0.1), None, Some(-1.0)]);
         assert_eq!(measured(&message).unwrap(), Measured { k: 0, t_s: 0.0, values: expected });
         assert!(measured(&json!({ "k": -1, "t": 0, "v": {} })).unwrap_err().contains("k is missing"));
         assert!(measured(&json!({ "k": 1, "t": null, "v": {} })).unwrap_err().contains("t is missing"));

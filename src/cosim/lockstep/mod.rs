@@ -7,30 +7,39 @@
 //! |---|---|---|
 //! | `start` | simulator | `{"sid","t0","dt_s","mode"}`: begins a run at simulated time `t0` seconds; `mode` may be left out |
 //! | `ready` | controller | `{"sid","status":"ok"}`, or `"error"` and why |
-//! | `meas` | simulator | `{"sid","k","t","v":{"pv_kw":…}}`: step `k` = 0, 1, 2, …; `t = t0 + k dt_s`; `v` holds signals by name |
+//! | `meas` | simulator | `{"sid","k","t","v":{"pv_kw":…}}`: step `k` = 0, 1, 2, …; `t = t0 + k dt_s`; `v` holds signals by name, and perhaps `import_price_ahead` |
 //! | `setp` | controller | `{"sid","k","t","v":{…},"safety":[…],"status":"ok"}`, exactly one for every `meas` |
 //! | `stop` | simulator | `{"sid"}` |
 //! | `summary` | controller | `{"sid","status","steps","hold_steps","repeated","errors","t_last"}` |
+//!
+//! Signals are those of [`Signal`], in the units of their names. `import_price_ahead` is a list of the mean import prices
+//! of up to 24 hours, EUR/kWh, the first one beginning at `t`; models of the extended schema look at it. Without it they
+//! assume that the present price stays.
 //!
 //! Rules:
 //! - `k` = last + 1 is stepped. `k` = last gets the cached answer, byte for byte: a message that came twice, or an answer
 //!   that got lost, changes nothing. Any other `k`, a foreign `sid`, a `t` that does not fit: `"status":"error"` with the
 //!   reason and without `v`; the run goes on where it was.
 //! - A required signal that is missing, `null`, NaN or infinite (bare `NaN` as Python writes it included) gives safe
-//!   set-points and `"status":"hold"`.
+//!   set-points, `"status":"hold"`, and `"fault"` with its name. `"status":"fallback"` says that the network failed and the
+//!   good rule decided.
 //! - A `start` with another sid ends the run before; the same `start` again is answered again.
 //! - Simulated time alone counts. The wall clock only ends a run that was silent for `idle_max_s`.
 //!
 //! Simulators that speak VILLASnode frames instead use `villas/in` and `villas/out`: see [`villas`].
 
+mod controller;
 pub mod machine;
 mod message;
 mod service;
 pub mod settings;
 pub mod villas;
 
+pub use controller::{Controller, Journaling, Progress, SETPOINTS};
 pub use service::{connection, spawn};
 
+use machine::Ending;
+use memg_core::extended::PRICE_HOURS;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeMap;
@@ -48,7 +57,20 @@ pub trait Step: Send {
 
     /// One step of the length that [`Step::begin`] was told, at simulated time `t_s`. Must answer whatever is missing:
     /// without a required value it gives its safe set-points.
-    fn step(&mut self, t_s: f64, values: &Values) -> StepAnswer;
+    ///
+    /// # Errors
+    /// Why there are no set-points at all; nothing has moved, and the same step may be asked again.
+    fn step(&mut self, t_s: f64, values: &Values) -> Result<StepAnswer, String>;
+
+    /// The time for simulations is used up: the run ends after this step.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// The run has ended.
+    fn ended(&mut self, ending: Ending) {
+        let _ = ending;
+    }
 }
 
 /// How a run begins.
@@ -66,25 +88,43 @@ pub struct Start {
 
 /// What the simulator measures in one step; finite numbers only, in the units of the signals.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Values(BTreeMap<Signal, f64>);
+pub struct Values {
+    signals: BTreeMap<Signal, f64>,
+    price_ahead: Vec<Option<f64>>,
+}
 
 impl Values {
     /// Keeps what is finite.
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = (Signal, f64)>) -> Self {
-        Self(values.into_iter().filter(|(_, value)| value.is_finite()).collect())
+        let signals = values.into_iter().filter(|(_, value)| value.is_finite()).collect();
+        Self { signals, price_ahead: Vec::new() }
+    }
+
+    /// The same with import prices of the hours ahead, EUR/kWh; what is not finite is not known.
+    #[must_use]
+    pub fn with_prices(mut self, prices: impl IntoIterator<Item = Option<f64>>) -> Self {
+        let known = |price: Option<f64>| price.filter(|price| price.is_finite());
+        self.price_ahead = prices.into_iter().take(PRICE_HOURS).map(known).collect();
+        self
+    }
+
+    /// Import prices of the hours ahead, EUR/kWh.
+    #[must_use]
+    pub fn price_ahead(&self) -> &[Option<f64>] {
+        &self.price_ahead
     }
 
     /// The measurement of a signal: good, or never read.
     #[must_use]
     pub fn measurement(&self, signal: Signal) -> Measurement<f64> {
-        self.0.get(&signal).map_or(Measurement::never(), |value| Measurement::good(*value))
+        self.signals.get(&signal).map_or(Measurement::never(), |value| Measurement::good(*value))
     }
 
     /// Whether there is none for one of these signals.
     #[must_use]
     pub fn lacks_any(&self, required: &[Signal]) -> bool {
-        required.iter().any(|signal| !self.0.contains_key(signal))
+        required.iter().any(|signal| !self.signals.contains_key(signal))
     }
 }
 
@@ -97,6 +137,8 @@ pub struct StepAnswer {
     pub safety: Vec<String>,
     /// Whether this is control or only safety.
     pub status: StepStatus,
+    /// What is wrong, by name.
+    pub fault: Option<String>,
 }
 
 /// Whether an answer is control or only safety.
@@ -107,6 +149,8 @@ pub enum StepStatus {
     Ok,
     /// Safe set-points, because something is missing.
     Hold,
+    /// The network failed; the good rule decided, the filter agreed or corrected.
+    Fallback,
 }
 
 impl StepStatus {
@@ -116,6 +160,7 @@ impl StepStatus {
         match self {
             Self::Ok => "ok",
             Self::Hold => "hold",
+            Self::Fallback => "fallback",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Settings of the lock-step protocol: the `[cosim]` table.
 
-use super::villas::VillasMap;
+use super::controller::SETPOINTS;
+use super::villas::{Position, STATUS, VillasMap};
 use crate::plant_io::problem::{self, Problem};
-use memg_core::plant_state::Signal;
+use jiff::civil::{Date, DateTime};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -11,13 +12,27 @@ use std::time::Duration;
 pub struct LockstepSettings {
     /// A run that is silent for longer is over, wall clock.
     pub idle_max: Duration,
+    /// Local time at simulated time 0, ms since 1970.
+    pub start_ms: i64,
+    /// What a `stop` of the simulator ends.
+    pub after_stop: AfterStop,
     /// Positions in VILLASnode frames; `None` = such frames are refused.
     pub villas: Option<VillasMap>,
 }
 
+/// What a `stop` of the simulator ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AfterStop {
+    /// The run and the gateway.
+    #[default]
+    Exit,
+    /// The run; the gateway waits for the next one.
+    Wait,
+}
+
 impl Default for LockstepSettings {
     fn default() -> Self {
-        Self { idle_max: Duration::from_secs(60), villas: None }
+        Self { idle_max: Duration::from_secs(60), start_ms: 0, after_stop: AfterStop::Exit, villas: None }
     }
 }
 
@@ -27,6 +42,10 @@ impl Default for LockstepSettings {
 pub struct RawLockstep {
     /// A run that is silent for longer is over, s of the wall clock. Default 60.
     pub idle_max_s: Option<f64>,
+    /// The site's local time at simulated time 0: `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM`. Default 1970-01-01.
+    pub start: Option<String>,
+    /// `exit`: a `stop` ends the gateway as well (default). `wait`: it waits for the next run.
+    pub after_stop: Option<String>,
     /// VILLASnode frames: see [`RawVillas`]. Without this table they are refused.
     pub villas: Option<toml::Value>,
 }
@@ -35,9 +54,10 @@ pub struct RawLockstep {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawVillas {
-    /// Signals in the order of the simulator's `data`; an empty text passes a position over.
+    /// Signals, or `import_price_ahead_0` to `…_23`, in the order of the simulator's `data`; an empty text passes a
+    /// position over.
     pub inputs: Vec<String>,
-    /// Set-points in the order of the answer's `data`; `status` is 0 for control, 1 for hold.
+    /// Set-points in the order of the answer's `data`; `status` is 0 for control, 1 for hold, 2 for fallback.
     pub outputs: Vec<String>,
     /// Simulated time of sequence 0, s. Default 0.
     #[serde(default)]
@@ -57,23 +77,51 @@ pub fn validate(table: toml::Value) -> Result<LockstepSettings, Vec<Problem>> {
     if !(1.0..=86_400.0).contains(&idle_max_s) {
         problems.push(Problem::new("cosim.idle_max_s", "must be between 1 and 86400 s"));
     }
+    let start_ms = raw.start.as_deref().map_or(Some(0), local_ms);
+    if start_ms.is_none() {
+        problems.push(Problem::new("cosim.start", "expected YYYY-MM-DD or YYYY-MM-DDTHH:MM of the site's local time"));
+    }
+    let after_stop = match raw.after_stop.as_deref() {
+        None | Some("exit") => AfterStop::Exit,
+        Some("wait") => AfterStop::Wait,
+        Some(other) => {
+            let message = format!("expected \"exit\" or \"wait\", found {other:?}");
+            problems.push(Problem::new("cosim.after_stop", message));
+            AfterStop::Exit
+        }
+    };
     let villas = raw.villas.and_then(|table| villas(table, &mut problems));
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(LockstepSettings { idle_max: Duration::from_secs_f64(idle_max_s), villas })
+    let idle_max = Duration::from_secs_f64(idle_max_s);
+    Ok(LockstepSettings { idle_max, start_ms: start_ms.unwrap_or_default(), after_stop, villas })
+}
+
+/// ms from 1970-01-01 to a local date or date and time.
+fn local_ms(text: &str) -> Option<i64> {
+    let day = || text.parse::<Date>().ok().map(|day| day.to_datetime(jiff::civil::Time::midnight()));
+    let moment = if text.contains('T') { text.parse::<DateTime>().ok() } else { day() }?;
+    let since = moment.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    i64::try_from(since.as_millis()).ok()
 }
 
 fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> {
     let raw: RawVillas = problem::read("cosim.villas", table, problems)?;
-    let mut signal = |(n, name): (usize, &String)| {
-        let signal = Signal::from_name(name);
-        if signal.is_none() && !name.is_empty() {
+    let mut inputs = Vec::new();
+    for (n, name) in raw.inputs.iter().enumerate() {
+        let position = Position::from_name(name);
+        if position.is_none() {
             problems.push(Problem::new(format!("cosim.villas.inputs[{n}]"), format!("{name:?} is not a signal")));
         }
-        signal
-    };
-    let inputs = raw.inputs.iter().enumerate().map(&mut signal).collect();
+        inputs.extend(position);
+    }
+    for (n, name) in raw.outputs.iter().enumerate() {
+        if name != STATUS && !SETPOINTS.contains(&name.as_str()) {
+            let message = format!("{name:?}: expected {STATUS} or one of {}", SETPOINTS.join(", "));
+            problems.push(Problem::new(format!("cosim.villas.outputs[{n}]"), message));
+        }
+    }
     if !(raw.dt_s > 0.0 && raw.dt_s.is_finite() && raw.t0_s.is_finite()) {
         problems.push(Problem::new("cosim.villas.dt_s", "must be above 0, and t0_s a finite number"));
     }
@@ -97,9 +145,20 @@ mod tests {
 
     #[test]
     fn every_problem_is_named() {
-        let text = "idle_max_s = 0\nidle = 1\n[villas]\ninputs = ['pv_kw', '', 'x']\noutputs = []\ndt_s = 0";
+        let text = "idle_max_s = 0\nidle = 1\nstart = 'then'\n[villas]\ninputs = ['pv_kw', '', 'x']\noutputs = ['q']\ndt_s = 0";
         let problems = validated(text).unwrap_err();
         let keys: Vec<_> = problems.iter().map(|text| text.split(": ").next().unwrap_or_default()).collect();
-        assert_eq!(keys, ["cosim.idle", "cosim.idle_max_s", "cosim.villas.inputs[2]", "cosim.villas.dt_s"]);
+        let wrong = ["inputs[2]", "outputs[0]", "dt_s"].map(|key| format!("cosim.villas.{key}"));
+        assert_eq!(keys[..3], ["cosim.idle", "cosim.idle_max_s", "cosim.start"]);
+        assert_eq!(keys[3..], wrong);
+    }
+
+    #[test]
+    fn the_start_is_a_local_date_or_date_and_time() {
+        for (text, ms) in
+            [("1970-01-02", 86_400_000), ("1970-01-01T06:15", 22_500_000), ("2016-04-20", 1_461_110_400_000)]
+        {
+            assert_eq!(validated(&format!("start = '{text}'")).unwrap().start_ms, ms, "{text}");
+        }
     }
 }

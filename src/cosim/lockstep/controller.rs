@@ -1,0 +1,285 @@
+//! The gateway's control behind the lock-step protocol: one `meas` is one supervision cycle, decided and journaled by the
+//! same code as at a plant.
+//!
+//! What differs from a plant: a run begins in Auto, from the powers that its first step measures. Nothing stands in for a
+//! missing measurement, not even for a moment: set-points are the certified safe-stop ones until it is back. A device that
+//! reports a fault stops the run's control until its end, because there is no operator who could acknowledge.
+
+use super::machine::Ending;
+use super::settings::AfterStop;
+use super::{Start, Step, StepAnswer, StepStatus, Values};
+use crate::control::account::{Account, Summary};
+use crate::control::assumed::share_renewable_limit;
+use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use crate::control::journal::{Header, Journal, Record};
+use crate::control::mode::{Mode, ModeTimes};
+use memg_core::equipment::Plant;
+use memg_core::memory::ControlMemory;
+use memg_core::plant_state::{PlantState, Signal};
+use memg_core::safety::SafetyFilter;
+use memg_core::setpoints::SafeSetpoints;
+use memg_core::units::Watts;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Names of the set-points in an answer. kW; battery + = charging; a limit at its rated power does not limit.
+pub const SETPOINTS: [&str; 6] =
+    ["battery_kw", "chp_kw", "chp_on", "renewable_limit_kw", "pv_limit_kw", "wind_limit_kw"];
+
+/// Modes in simulated time: a hold lasts as long as its cause, and ends with the first good step.
+pub const TIMES: ModeTimes = ModeTimes { hold_ms: u64::MAX, observe_ms: 0, recover_cycles: 1, stop_write_ms: u64::MAX };
+
+/// A journal with what its headers say of the configuration.
+#[derive(Debug)]
+pub struct Journaling {
+    /// Name of the site.
+    pub site: String,
+    /// Policy and runtime.
+    pub policy: [String; 2],
+    /// Where steps are recorded; `None` = nowhere.
+    pub journal: Option<Journal>,
+}
+
+/// What others see of the runs so far.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// All runs so far.
+    pub summary: Summary,
+    /// The latest step.
+    pub last: Option<(CycleInput, CycleDecision)>,
+    /// There is nothing more to do: the simulator said stop, or the time is used up.
+    pub over: bool,
+}
+
+/// Control as a [`Step`].
+pub struct Controller {
+    config: ControlConfig,
+    chain: Chain,
+    journaling: Journaling,
+    /// Local time at simulated time 0, ms since 1970.
+    zero_ms: i64,
+    after_stop: AfterStop,
+    /// Simulated time that may still be used, ms; `None` = any.
+    left_ms: Option<i64>,
+    account: Account,
+    run: Run,
+    progress: watch::Sender<Progress>,
+}
+
+/// The run that is going on.
+struct Run {
+    state: ControlState,
+    is_journaled: bool,
+    cycle: u64,
+}
+
+impl Controller {
+    /// A controller for a plant. `zero_ms` is the site's local time at simulated time 0, ms since 1970; `duration` bounds
+    /// the simulated time of all runs together.
+    #[must_use]
+    pub fn new(
+        plant: Plant,
+        chain: Chain,
+        journaling: Journaling,
+        (zero_ms, after_stop): (i64, AfterStop),
+        duration: Option<Duration>,
+    ) -> Self {
+        let filter = SafetyFilter::new(plant);
+        Self {
+            config: ControlConfig { filter, times: TIMES, simulated: true, cycle_ms: plant.step_ms(), stand_in_ms: 0 },
+            chain,
+            journaling,
+            zero_ms,
+            after_stop,
+            left_ms: duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+            account: Account::new(plant),
+            run: Run { state: first_state(ControlMemory::at_rest()), is_journaled: false, cycle: 0 },
+            progress: watch::Sender::default(),
+        }
+    }
+
+    /// What the runs do.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    fn input(&self, t_s: f64, values: &Values) -> CycleInput {
+        let cycle = self.run.cycle + 1;
+        let plant_ms = self.zero_ms.saturating_add((t_s * 1000.0).round() as i64);
+        let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        CycleInput {
+            cycle,
+            // The run began one step before its first measurement, so that nothing happens at the very start.
+            now_ms: cycle.saturating_mul(u64::try_from(self.config.cycle_ms).unwrap_or(u64::MAX)),
+            plant_ms,
+            state: PlantState::from_image(|signal| values.measurement(signal), local_hour),
+            price_ahead: values.price_ahead().to_vec(),
+            operator: None,
+            manual: None,
+            limits: None,
+            fault: None,
+        }
+    }
+
+    /// Decides and journals. An error leaves the run where it was.
+    fn decide(&mut self, input: &CycleInput) -> Result<(ControlState, CycleDecision), String> {
+        let mut state = if self.run.cycle == 0 {
+            first_state(measured(&self.config, &input.state))
+        } else {
+            self.run.state.clone()
+        };
+        self.begin_journal(&state)?;
+        let decision = decide(&self.config, &mut state, input, &mut self.chain);
+        let record = Record { input, decision: &decision, memory: &state.memory };
+        let journal = self.journaling.journal.as_mut();
+        journal.map_or(Ok(()), |journal| journal.write(&record)).map_err(|error| unwritten(&error))?;
+        Ok((state, decision))
+    }
+
+    /// A header where a run or a file begins, with the state before the step that follows.
+    fn begin_journal(&mut self, state: &ControlState) -> Result<(), String> {
+        let Some(journal) = &mut self.journaling.journal else { return Ok(()) };
+        let begun = self.run.is_journaled;
+        if begun && !journal.is_full() {
+            return Ok(());
+        }
+        let [policy, runtime] = &self.journaling.policy;
+        let header = Header::new(&self.journaling.site, &self.config, [policy, runtime, &self.chain.model], state);
+        let written = if begun { journal.rotate(&header) } else { journal.begin(&header) };
+        written.map_err(|error| unwritten(&error))?;
+        self.run.is_journaled = true;
+        Ok(())
+    }
+
+    fn answer(&self, input: &CycleInput, decision: &CycleDecision) -> Result<StepAnswer, String> {
+        let mode = decision.mode.name();
+        let safe = decision.safe.as_ref().ok_or_else(|| format!("there are no set-points in the mode {mode}"))?;
+        let status = match decision.mode {
+            Mode::Auto | Mode::Manual => StepStatus::Ok,
+            Mode::Fallback => StepStatus::Fallback,
+            Mode::Init | Mode::Shadow | Mode::Hold | Mode::SafeStop => StepStatus::Hold,
+        };
+        Ok(StepAnswer {
+            setpoints: self.setpoints(safe, input),
+            safety: reasons(decision),
+            status,
+            fault: decision.fault.as_ref().map(|fault| fault.cause.clone()),
+        })
+    }
+
+    fn setpoints(&self, safe: &SafeSetpoints, input: &CycleInput) -> BTreeMap<&'static str, f64> {
+        let (pv_kw, wind_kw) = share_renewable_limit(&self.config, safe, input.state.wind.usable());
+        let rated = &self.config.filter.plant().parameters().exogenous;
+        let no_limit = rated.pv_kw_nom + rated.wind_kw_nom;
+        let values = [
+            safe.battery().kilowatts().get(),
+            safe.chp().kilowatts().get(),
+            f64::from(u8::from(safe.chp_on())),
+            safe.renewable_limit().map_or(no_limit, |limit| limit.kilowatts().get()),
+            pv_kw,
+            wind_kw,
+        ];
+        SETPOINTS.into_iter().zip(values).collect()
+    }
+
+    fn tell(&mut self, input: CycleInput, decision: CycleDecision) {
+        self.account.add(&input, &decision);
+        // A step counts from its beginning, the account only what lies between two measurements.
+        self.account.summary.plant_hours +=
+            if input.cycle == 1 { self.config.cycle_ms as f64 / 3_600_000.0 } else { 0.0 };
+        self.left_ms = self.left_ms.map(|left| left - self.config.cycle_ms);
+        let (summary, last, over) = (self.account.summary.clone(), Some((input, decision)), self.is_over());
+        self.progress.send_replace(Progress { summary, last, over });
+    }
+}
+
+impl Step for Controller {
+    /// PV and wind may be given as what is produced or as what could be produced: control itself looks for either.
+    fn required(&self) -> &[Signal] {
+        &[Signal::ElectricLoadKw, Signal::HeatLoadKw, Signal::Soc]
+    }
+
+    fn begin(&mut self, start: &Start) -> Result<(), String> {
+        if let Some(mode) = start.mode.as_deref().filter(|mode| *mode != "auto") {
+            return Err(format!("mode: expected \"auto\" or nothing, found {mode:?}"));
+        }
+        let step_ms = start.dt_s * 1000.0;
+        if !(1.0..=86_400_000.0).contains(&step_ms) || (step_ms - step_ms.round()).abs() > 1e-6 {
+            return Err(format!("dt_s: expected whole milliseconds up to a day, found {}", start.dt_s));
+        }
+        if start.t0_s.abs() > 1e11 {
+            return Err(format!("t0: expected at most 1e11 s, found {}", start.t0_s));
+        }
+        self.config.cycle_ms = step_ms.round() as i64;
+        self.account.gap();
+        self.run = Run { state: first_state(ControlMemory::at_rest()), is_journaled: false, cycle: 0 };
+        tracing::info!(sid = start.sid, t0_s = start.t0_s, dt_s = start.dt_s, "A run begins.");
+        Ok(())
+    }
+
+    fn step(&mut self, t_s: f64, values: &Values) -> Result<StepAnswer, String> {
+        let input = self.input(t_s, values);
+        let (state, decision) = self.decide(&input)?;
+        let answer = self.answer(&input, &decision)?;
+        (self.run.state, self.run.cycle) = (state, input.cycle);
+        if let Some(change) = &decision.change {
+            let (from, to) = (change.from.name(), change.to.name());
+            tracing::info!(cycle = input.cycle, from, to, cause = %change.cause, "The mode changed.");
+        }
+        self.tell(input, decision);
+        Ok(answer)
+    }
+
+    fn is_over(&self) -> bool {
+        self.left_ms.is_some_and(|left| left <= 0)
+    }
+
+    fn ended(&mut self, ending: Ending) {
+        tracing::info!(ending = ending.name(), steps = self.run.cycle, "The run has ended.");
+        let exit = ending == Ending::Stopped && self.after_stop == AfterStop::Exit;
+        self.progress.send_modify(|progress| progress.over |= exit);
+    }
+}
+
+/// Control from the first step on.
+fn first_state(memory: ControlMemory) -> ControlState {
+    let mut state = ControlState { memory, ..ControlState::start(0) };
+    state.mode.mode = Mode::Auto;
+    state
+}
+
+/// Ramps count from the powers that the first step measures; the CHP is free to switch, as in the environment.
+fn measured(config: &ControlConfig, state: &PlantState) -> ControlMemory {
+    let (plant, rest) = (config.filter.plant(), ControlMemory::at_rest());
+    let battery = state.battery.usable().map_or(rest.battery, Watts::nearest);
+    let battery = battery.within(-plant.discharge_max(), plant.charge_max());
+    let power = state.chp.usable().map_or(rest.chp, Watts::nearest);
+    let on = state.chp_on.usable().unwrap_or(power >= plant.chp_min());
+    let chp = if on { power.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
+    ControlMemory::from_measured(battery, chp, on, rest.chp_in_state_ms)
+}
+
+/// Rules that changed the request, each once.
+fn reasons(decision: &CycleDecision) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for intervention in &decision.interventions {
+        let name = serde_json::to_value(intervention.rule).ok();
+        let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or("unknown").to_owned();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// A set-point that is not in the journal could never be explained: it is not sent.
+fn unwritten(error: &std::io::Error) -> String {
+    tracing::error!(%error, "The journal cannot be written; no set-points are sent.");
+    format!("the journal cannot be written: {error}")
+}
+
+#[cfg(test)]
+#[path = "controller_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+use super::*;
+use crate::control::explain::explain;
+use crate::control::replay::replay;
+use crate::policy::load_policy;
+use memg_core::env::MemgEnv;
+use memg_core::profile::{Profile, ProfileRow};
+use memg_core::reward::RewardWeights;
+use memg_core::rules::GoodRule;
+use memg_core::synthetic;
+use std::path::Path;
+use std::sync::Arc;
+
+const DAY: usize = 96;
+
+fn chain(policy: &str) -> Chain {
+    let policy = load_policy(&policy.parse().unwrap()).unwrap();
+    Chain { policy: Some(policy), model: "the one".into(), rule: GoodRule }
+}
+
+fn controller(policy: &str, journal: Option<&Path>, duration: Option<Duration>) -> Controller {
+    let journal = journal.map(|path| Journal::open(path, u64::MAX).unwrap());
+    let journaling = Journaling { site: "test".into(), policy: [policy.into(), "rule".into()], journal };
+    Controller::new(Plant::reference(), chain(policy), journaling, (0, AfterStop::Exit), duration)
+}
+
+fn start() -> Start {
+    Start { sid: "a".into(), t0_s: 0.0, dt_s: 900.0, mode: None }
+}
+
+fn values(row: &ProfileRow, soc: f64) -> Values {
+    Values::new([
+        (Signal::PvAvailableKw, row.pv_kw),
+        (Signal::WindAvailableKw, row.wind_kw),
+        (Signal::ElectricLoadKw, row.electric_load_kw),
+        (Signal::HeatLoadKw, row.heat_load_kw),
+        (Signal::Soc, soc),
+        (Signal::ImportPriceEurPerKwh, row.import_price),
+        (Signal::ExportPriceEurPerKwh, row.export_price),
+        (Signal::GridVoltagePu, row.grid_voltage_pu),
+        (Signal::FrequencyHz, row.frequency_hz),
+    ])
+}
+
+fn some_values() -> Values {
+    values(&ProfileRow { pv_kw: 20.0, electric_load_kw: 40.0, ..ProfileRow::default() }, 0.5)
+}
+
+/// Two days, so that the second one knows a yesterday.
+fn same_as_the_environment(policy: &str, profile: Profile) {
+    let mut judge = load_policy(&policy.parse().unwrap()).unwrap();
+    let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
+    let mut controller = controller(policy, None, None);
+    controller.begin(&start()).unwrap();
+    for k in 0..2 * DAY {
+        let ahead = profile.outlook(&(0..profile.rows().len()), k, 4).import_price;
+        let measured = values(&profile.rows()[k], env.soc().get()).with_prices(ahead);
+        let answer = controller.step(900.0 * k as f64, &measured).unwrap();
+        let safe = env.step_policy(judge.as_mut()).unwrap().unwrap().verdict.safe;
+        let expected = [safe.battery(), safe.chp()].map(|power| power.kilowatts().get().to_bits());
+        let found = ["battery_kw", "chp_kw"].map(|name| answer.setpoints[name].to_bits());
+        assert_eq!((found, answer.status), (expected, StepStatus::Ok), "{policy} {k}");
+    }
+}
+
+#[test]
+fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    for policy in ["rule", &format!("rust:{models}/td3-10d"), &format!("rust:{models}/td3-extended")] {
+        same_as_the_environment(policy, synthetic::profile(4, 7));
+    }
+}
+
+#[test]
+fn a_missing_value_gives_safe_stop_set_points_that_name_it_and_the_next_good_step_is_control() {
+    for signal in ["pv_available_kw", "wind_available_kw", "electric_load_kw", "heat_load_kw", "soc"] {
+        let missing = Signal::from_name(signal).unwrap();
+        let good = some_values();
+        let bad = Values::new(Signal::ALL.into_iter().filter(|s| *s != missing).filter_map(|s| {
+            let measurement = good.measurement(s);
+            Some((s, measurement.value?))
+        }));
+        let mut controller = controller("rule", None, None);
+        controller.begin(&start()).unwrap();
+        let answers = [&bad, &good, &bad, &good].map(|values| {
+            let t_s = 900.0 * controller.run.cycle as f64;
+            controller.step(t_s, values).unwrap()
+        });
+        let hold = |answer: &StepAnswer| {
+            let named = answer.fault.as_deref().unwrap().contains(signal.trim_end_matches("_available_kw"));
+            named && answer.setpoints["battery_kw"] == 0.0 && answer.setpoints["renewable_limit_kw"] == 0.0
+        };
+        assert_eq!(answers.each_ref().map(|a| a.status.name()), ["hold", "ok", "hold", "ok"], "{signal}");
+        assert!(hold(&answers[0]) && hold(&answers[2]), "{answers:#?}");
+        assert_eq!(answers[0].safety, ["safe_stop"]);
+    }
+}
+
+#[test]
+fn a_value_out_of_the_declared_bounds_gives_hold() {
+    let mut controller = controller("rule", None, None);
+    controller.begin(&start()).unwrap();
+    let wild = values(&ProfileRow { electric_load_kw: 1e9, ..ProfileRow::default() }, 0.5);
+    let answer = controller.step(0.0, &wild).unwrap();
+    assert_eq!((answer.status, answer.setpoints["battery_kw"]), (StepStatus::Hold, 0.0));
+    assert!(answer.fault.unwrap().contains("outside the bounds"));
+}
+
+#[test]
+fn runs_are_journaled_so_that_replay_and_explanation_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut controller = controller("rule", Some(&path), None);
+    for _ in 0..2 {
+        controller.begin(&start()).unwrap();
+        for k in 0..8 {
+            let measured = if k == 4 { Values::default() } else { some_values() };
+            controller.step(900.0 * f64::from(k), &measured).unwrap();
+        }
+    }
+    let found = replay(&path, |_| Ok(chain("rule"))).unwrap();
+    assert_eq!((found.runs, found.cycles, found.written), (2, 16, 16));
+    assert!(explain(&path, 5).unwrap().unwrap().contains("is not usable"));
+    assert!(explain(&path, 3).unwrap().unwrap().contains("Sent: battery"));
+}
+
+#[test]
+fn a_journal_that_begins_a_new_file_in_a_run_still_replays() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let mut controller = controller("rule", None, None);
+    controller.journaling.journal = Some(Journal::open(&path, 20_000).unwrap());
+    controller.begin(&start()).unwrap();
+    (0..96).for_each(|k| drop(controller.step(900.0 * f64::from(k), &some_values()).unwrap()));
+    let found = replay(&path, |_| Ok(chain("rule"))).unwrap();
+    assert!(found.cycles > 0 && found.cycles < 96, "{found:?}");
+}
+
+#[test]
+fn ramps_begin_at_the_powers_that_the_first_step_measures() {
+    let mut controller = controller("idle", None, None);
+    controller.begin(&start()).unwrap();
+    let running = [(Signal::BatteryKw, 30.0), (Signal::ChpKw, 50.0), (Signal::ChpOn, 1.0)];
+    let good = some_values();
+    let known = Signal::ALL.into_iter().filter_map(|s| Some((s, good.measurement(s).value?)));
+    let answer = controller.step(0.0, &Values::new(known.chain(running))).unwrap();
+    // 10 kW and 5 kW a step is what site A allows.
+    assert_eq!((answer.setpoints["battery_kw"], answer.setpoints["chp_kw"]), (20.0, 45.0));
+}
+
+#[test]
+fn a_step_that_cannot_be_journaled_is_an_error_and_moves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut controller = controller("rule", None, None);
+    // One byte is always exceeded: the second step begins a new file, where there is no folder any more.
+    controller.journaling.journal = Some(Journal::open(&folder.path().join("journal"), 1).unwrap());
+    controller.begin(&start()).unwrap();
+    controller.step(0.0, &some_values()).unwrap();
+    drop(folder);
+    for _ in 0..2 {
+        let error = controller.step(900.0, &some_values()).unwrap_err();
+        assert!(error.contains("the journal cannot be written"), "{error}");
+        assert_eq!(controller.run.cycle, 1);
+    }
+}
+
+#[test]
+fn the_time_for_simulations_is_used_up_by_all_runs_together() {
+    let mut controller = controller("rule", None, Some(Duration::from_secs(1800)));
+    for (k, over) in [(0, false), (0, true)] {
+        controller.begin(&start()).unwrap();
+        controller.step(900.0 * f64::from(k), &some_values()).unwrap();
+        assert_eq!((controller.is_over(), controller.progress().borrow().over), (over, over));
+    }
+    assert_eq!(controller.progress().borrow().summary.plant_hours, 0.5);
+}
+
+#[test]
+fn a_start_that_control_cannot_keep_is_refused() {
+    let wrong = [
+        ("mode", Start { mode: Some("manual".into()), ..start() }),
+        ("dt_s", Start { dt_s: 0.0001, ..start() }),
+        ("dt_s", Start { dt_s: 1e9, ..start() }),
+        ("t0", Start { t0_s: 1e300, ..start() }),
+    ];
+    for (name, start) in wrong {
+        let error = controller("rule", None, None).begin(&start).unwrap_err();
+        assert!(error.starts_with(name), "{error}");
+    }
+}

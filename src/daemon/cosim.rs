@@ -1,0 +1,95 @@
+//! `gateway run` with `[cosim]`: control of a simulated plant in lock-step over MQTT.
+//!
+//! The simulator's messages are the clock; this file only wires the controller to broker and journal, and stops them. It
+//! ends when it is told to stop, when a simulator says `stop`, or when the simulated time is used up.
+
+use super::alarms::Alarms;
+use super::view::View;
+use super::{EVENTS, RunOptions, model_hash, open_journal_file, policy_names};
+use crate::control::account::Summary;
+use crate::control::cycle::Chain;
+use crate::cosim::lockstep::settings::LockstepSettings;
+use crate::cosim::lockstep::{Controller, Journaling, Progress, connection, spawn};
+use crate::plant_io::event::DriverEvent;
+use crate::plant_io::mqtt::clock::Clock;
+use crate::plant_io::mqtt::{LinkState, Service};
+use crate::policy::load_policy;
+use crate::settings::Settings;
+use anyhow::{Context, Result, bail};
+use memg_core::rules::GoodRule;
+use std::ops::ControlFlow;
+use tokio::sync::{mpsc, watch};
+
+/// Runs until the simulations are over.
+///
+/// # Errors
+/// The model cannot be loaded (a simulation of another policy than the one wanted is worth nothing), or the journal cannot
+/// be opened.
+pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options: RunOptions) -> Result<Summary> {
+    let Some(mqtt) = &settings.mqtt else { bail!("[cosim] needs [mqtt]") };
+    let spec = &settings.policy.spec;
+    let policy = load_policy(spec).context("the policy cannot be loaded")?;
+    let chain = Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule };
+    let journaling =
+        Journaling { site: settings.site.clone(), policy: policy_names(spec), journal: open_journal_file(&settings)? };
+    let start = (lockstep.start_ms, lockstep.after_stop);
+    let controller = Controller::new(settings.plant, chain, journaling, start, options.duration);
+    let progress = controller.progress();
+    let place = connection(&mqtt.connection);
+    let broker = format!("{}:{}", place.broker.host, place.broker.port);
+    tracing::info!(broker, prefix = place.prefix, "Lock-step: waiting for a simulator.");
+    let (stop, stopped) = watch::channel(false);
+    let (events_in, events) = mpsc::channel(EVENTS);
+    let service = spawn(place, lockstep, controller, events_in, Clock::system(), stopped);
+    let watcher = Watcher { events, progress, alarms: Alarms::default(), view: options.view };
+    watcher.watch(service, options.stop, stop).await
+}
+
+/// Looks on while the service works.
+struct Watcher {
+    events: mpsc::Receiver<DriverEvent>,
+    progress: watch::Receiver<Progress>,
+    alarms: Alarms,
+    view: watch::Sender<View>,
+}
+
+impl Watcher {
+    async fn watch(
+        mut self,
+        mut service: Service,
+        mut told: watch::Receiver<bool>,
+        stop: watch::Sender<bool>,
+    ) -> Result<Summary> {
+        loop {
+            tokio::select! {
+                _ = told.wait_for(|stop| *stop) => break,
+                Some(event) = self.events.recv() => self.alarms.take(&event),
+                changed = self.progress.changed() => if changed.is_err() || self.look(&service).is_break() {
+                    break;
+                },
+                ended = &mut service.task => {
+                    return ended.context("the co-simulation's task").and_then(|()| bail!("the co-simulation's task has ended"));
+                }
+            }
+        }
+        let _ = stop.send(true);
+        service.task.await.context("the co-simulation's task")?;
+        let mut summary = self.progress.borrow().summary.clone();
+        summary.alarms = self.alarms.counts;
+        Ok(summary)
+    }
+
+    fn look(&mut self, service: &Service) -> ControlFlow<()> {
+        let Progress { summary, last, over } = self.progress.borrow_and_update().clone();
+        self.view.send_replace(View {
+            cycle: summary.cycles,
+            last,
+            devices: Vec::new(),
+            broker: Some(*service.link.borrow() == LinkState::Up),
+            cost_eur: summary.cost_eur,
+            alarm: self.alarms.latest.clone(),
+            slips: 0,
+        });
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
