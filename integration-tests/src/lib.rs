@@ -1,13 +1,16 @@
 //! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
+pub mod bare_plant;
 pub mod cosim_day;
 pub mod fault_proxy;
+pub mod gateway;
 pub mod gateway_process;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;
 pub mod rig;
 pub mod virtual_device;
+pub mod wire;
 
 use std::process::{Command, Stdio};
 

@@ -6,9 +6,9 @@ use memg_integration_tests::peer::{Peer, python};
 use memg_integration_tests::peer_is_there;
 use memg_integration_tests::rig::{Rig, at_rest, until};
 use memg_integration_tests::virtual_device::VirtualDevice;
+use memg_integration_tests::wire::Wire;
 use std::time::Duration;
-use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::time::sleep;
 
 const DEVICE: &str = include_str!("../../config/devices/sunspec-der-battery.toml");
@@ -64,28 +64,6 @@ async fn a_foreign_inverter_is_controlled_over_rtu_in_tcp() {
     let mut peer = Peer::start(&python, "sunspec_battery.py", &["rtu_over_tcp"]).await;
     let transport = format!("rtu_over_tcp = \"127.0.0.1:{}\"", peer.place);
     control(&mut peer, &transport).await;
-}
-
-/// A pair of serial ports that are wired to each other.
-struct Wire {
-    folder: TempDir,
-    _socat: Child,
-}
-
-impl Wire {
-    async fn lay() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let end = |name: &str| format!("pty,raw,echo=0,link={}", folder.path().join(name).display());
-        let socat = Command::new("socat").args([end("a"), end("b")]).kill_on_drop(true).spawn().expect("socat starts");
-        let wire = Self { folder, _socat: socat };
-        until("both ends are there", || wire.folder.path().join("b").exists() && wire.folder.path().join("a").exists())
-            .await;
-        wire
-    }
-
-    fn end(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
 }
 
 #[tokio::test]

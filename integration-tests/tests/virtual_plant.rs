@@ -139,7 +139,7 @@ async fn a_foreign_subscriber_receives_the_prices_and_the_day_ahead() {
     let options = Options { clock: Clock::Stepped, ..Options::default() };
     let plant = VirtualPlant::start(Plant::reference(), profile, options).await.expect("it starts");
     let mut subscriber = broker.listen("plant/harbour/#").await;
-    let _ = publish(&plant, ([127, 0, 0, 1], broker.port).into(), "harbour");
+    let _ = publish(&plant, "127.0.0.1", broker.port, "harbour");
     let market = subscriber.until(|seen| seen.topic == "plant/harbour/market").await.json();
     assert_eq!(market["import_price_eur_per_kwh"], row.import_price);
     let day_ahead = subscriber.until(|seen| seen.topic == "plant/harbour/day-ahead").await.json();

@@ -128,9 +128,9 @@ fn read_plan(device: &Device) {
     for block in &blocks {
         let names: Vec<&str> = block.points.iter().filter_map(|i| Some(device.points.get(*i)?.name.as_str())).collect();
         println!(
-            "  unit {:>3} {:?} {:>5} +{:<3} every {:>6.2} s, {:>3} bytes: {}",
+            "  unit {:>3} {:<8} {:>5} +{:<3} every {:>6.2} s, {:>3} bytes: {}",
             block.unit_id,
-            block.table,
+            block.table.name(),
             block.start,
             block.count,
             block.poll.as_secs_f64(),
@@ -150,14 +150,14 @@ fn writes(settings: &Settings) {
             let rule = owner.write.as_ref();
             let what = match (written.fixed, rule) {
                 (Some(value), _) => format!("fixed {value} with {}", owner.name),
-                (None, Some(rule)) => format!("{:?} from {} to {}", rule.output, rule.range.0, rule.range.1),
+                (None, Some(rule)) => format!("{} from {} to {}", rule.output.name(), rule.range.0, rule.range.1),
                 (None, None) => continue,
             };
             println!(
-                "  {} unit {} {:?} {:>5} {:<24} {what}",
+                "  {:<16} unit {:>3} {:<8} {:>5} {:<24} {what}",
                 device.name,
                 device.unit_of(written.point),
-                point.table,
+                point.table.name(),
                 point.address,
                 point.name
             );
@@ -171,7 +171,7 @@ fn writes(settings: &Settings) {
 
 fn probed(value: &probe::ProbeValue) -> (String, bool) {
     match value {
-        probe::ProbeValue::Number(number) => (number.to_string(), true),
+        probe::ProbeValue::Number(number) => ((number + 0.0).to_string(), true),
         probe::ProbeValue::Text(text) => (format!("{text:?}"), true),
         probe::ProbeValue::Unusable(why) => (format!("unusable: {why}"), false),
         probe::ProbeValue::Failed(why) => (format!("failed: {why}"), false),

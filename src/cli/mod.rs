@@ -12,6 +12,7 @@ mod run;
 mod train;
 
 use clap::{Parser, Subcommand};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -108,8 +109,9 @@ pub(crate) fn refuse(problems: &[crate::plant_io::problem::Problem]) -> ExitCode
 pub(crate) fn log_to_stderr(default: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).try_init();
+    let ansi = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_target(false).with_ansi(ansi).try_init();
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `gateway plant`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
-use crate::virtual_plant::{Options, VirtualPlant};
+use crate::virtual_plant::{Options, VirtualPlant, mqtt};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Simulate a plant: battery, CHP, meters, PV and wind behind Modbus TCP servers. Prints the [[device]] tables that a
-/// gateway needs to reach it, then runs until Ctrl-C.
+/// Simulate a plant: battery, CHP, meters, PV and wind behind Modbus TCP servers; prices, weather and heat demand over
+/// MQTT. Prints the tables that a gateway needs to reach it, then runs until Ctrl-C.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Profile with the columns of config/profiles/site-a-2016.csv
@@ -20,6 +20,12 @@ pub(super) struct Args {
     /// First port; the devices take it and the following (default: chosen by the system)
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
+    /// Broker for the plant's messages (default: one of its own on the loopback interface)
+    #[arg(long, value_name = "HOST:PORT")]
+    mqtt: Option<String>,
+    /// Name of the site: messages are published below plant/<NAME>
+    #[arg(long, default_value = "virtual", value_name = "NAME")]
+    site: String,
     /// Plant seconds per second
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     speed: f64,
@@ -41,7 +47,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
-    log_to_stderr("info");
+    log_to_stderr("info,rumqttd=off");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
     runtime.block_on(go(args))
 }
@@ -61,8 +67,9 @@ async fn go(args: &Args) -> Result<ExitCode> {
     let (speed, noise, seed, first_port) = (args.speed, args.noise, args.seed, args.port);
     let options = Options { speed, noise, seed, first_port, faults, ..Options::default() };
     let plant = VirtualPlant::start(plant, profile, options).await?;
+    let messages = messages(&plant, args).await?;
     if !args.json {
-        print!("{}", plant.device_tables());
+        print!("{}{messages}", plant.device_tables());
     }
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
@@ -73,6 +80,37 @@ async fn go(args: &Args) -> Result<ExitCode> {
     }
     plant.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts publishing; the tables of a gateway at the same broker.
+async fn messages(plant: &VirtualPlant, args: &Args) -> Result<String> {
+    let (host, port) = match &args.mqtt {
+        Some(place) => {
+            let parts = place.rsplit_once(':').and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)));
+            parts.with_context(|| format!("--mqtt {place}: expected HOST:PORT"))?
+        }
+        None => match own_broker().await? {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => return Ok(String::new()),
+        },
+    };
+    let site = &args.site;
+    let inputs = mqtt::publish(plant, &host, port, site);
+    Ok(format!(
+        "[mqtt]\nhost = {host:?}\nport = {port}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{inputs}"
+    ))
+}
+
+#[cfg(feature = "demo-broker")]
+async fn own_broker() -> Result<Option<std::net::SocketAddr>> {
+    let address = crate::plant_io::broker::start().await.context("the plant's own broker")?;
+    Ok(Some(address))
+}
+
+#[cfg(not(feature = "demo-broker"))]
+async fn own_broker() -> Result<Option<std::net::SocketAddr>> {
+    tracing::warn!("This build has no broker of its own: nothing is published without --mqtt HOST:PORT.");
+    Ok(None)
 }
 
 async fn wait(duration: Option<Duration>) {

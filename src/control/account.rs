@@ -41,6 +41,10 @@ pub struct Summary {
     pub policy_steps: u64,
     /// Values written to devices.
     pub writes: u64,
+    /// Read requests that devices answered.
+    pub polls: u64,
+    /// Reads that were due and did not happen.
+    pub polls_missed: u64,
     /// Interventions by rule.
     pub interventions: BTreeMap<String, u64>,
     /// Cycles at each relaxation stage.

@@ -106,6 +106,9 @@ pub struct ExchangeLimits {
 pub struct CycleInput {
     /// Counts from 1 in every run.
     pub cycle: u64,
+    /// Before its time, because a measurement moved. Such cycles do not count where good cycles are counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub early: bool,
     /// Monotonic time since the start of the run, ms.
     pub now_ms: u64,
     /// Plant time: local time of the site, ms since 1970.
@@ -127,6 +130,11 @@ pub struct CycleInput {
     /// A fault of the gateway itself or of a driver (journal full, write not applied).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// What a cycle decided. Compared text for text in replay.
@@ -184,7 +192,13 @@ pub fn decide(
     }
     let fault = worst_fault(config, state, input, situation.as_ref().err().map(ToString::to_string));
     let before = state.mode.mode;
-    let facts = Facts { fault: &fault, operator: input.operator, simulated: config.simulated, now_ms: input.now_ms };
+    let facts = Facts {
+        fault: &fault,
+        operator: input.operator,
+        simulated: config.simulated,
+        early: input.early,
+        now_ms: input.now_ms,
+    };
     let change = state.mode.advance(&config.times, &facts);
     state.manual = input.manual.or(state.manual);
     state.limits = input.limits.unwrap_or(state.limits);

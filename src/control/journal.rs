@@ -10,7 +10,7 @@ use super::mode::ModeTimes;
 use memg_core::equipment::PlantParameters;
 use memg_core::memory::ControlMemory;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -147,9 +147,10 @@ impl Journal {
     /// of its own. Beyond `bytes_max` the file is renamed to `<name>.1` by [`Journal::rotate`].
     ///
     /// # Errors
-    /// The file system's own.
+    /// The file system's own, and [`io::ErrorKind::ResourceBusy`] while another gateway writes this journal.
     pub fn open(path: &Path, bytes_max: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        lock(&file)?;
         let whole = end_of_last_line(&mut file)?;
         file.set_len(whole)?;
         Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max })
@@ -203,6 +204,21 @@ impl Journal {
         }
         self.bytes += self.line.len() as u64;
         Ok(())
+    }
+}
+
+/// Two gateways on one journal would be two gateways on one plant. The system lifts the lock when the process ends,
+/// however it ends.
+fn lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(io::Error::new(
+            io::ErrorKind::ResourceBusy,
+            "another gateway is writing it; two gateways must not control one plant",
+        )),
+        // A file system without locks: nothing is known of others.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 
@@ -313,6 +329,17 @@ mod tests {
         Journal::open(&path, u64::MAX).unwrap().begin(&header()).unwrap();
         let entries: Vec<_> = Reader::open(&path).unwrap().collect();
         assert!(entries.len() == 2 && entries.iter().all(Result::is_ok));
+    }
+
+    #[test]
+    fn two_gateways_cannot_write_one_journal_and_a_dead_one_does_not_hold_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let first = Journal::open(&path, u64::MAX).unwrap();
+        let refused = Journal::open(&path, u64::MAX).unwrap_err();
+        assert!(refused.to_string().contains("another gateway"), "{refused}");
+        drop(first);
+        assert!(Journal::open(&path, u64::MAX).is_ok());
     }
 
     #[test]

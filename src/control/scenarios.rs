@@ -16,6 +16,7 @@ use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
 
 struct Rig {
+    early: bool,
     config: ControlConfig,
     state: ControlState,
     chain: Chain,
@@ -47,6 +48,7 @@ impl Rig {
             (Signal::ExportPriceEurPerKwh, 0.08),
         ];
         Self {
+            early: false,
             config: ControlConfig { filter, times, simulated, cycle_ms: 1000, stand_in_ms: u64::MAX },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
@@ -74,6 +76,7 @@ impl Rig {
             |signal| self.values.iter().find(|(known, _)| *known == signal).map_or_else(Measurement::never, |v| v.1);
         CycleInput {
             cycle: self.cycle,
+            early: self.early,
             now_ms: self.now_ms,
             plant_ms: self.plant_ms,
             state: PlantState::from_image(find, 12.0),
@@ -159,6 +162,18 @@ impl Policy for Broken {
     fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
         Err(PolicyError::NotFinite)
     }
+}
+
+#[test]
+fn cycles_before_their_time_see_faults_at_once_but_do_not_count_as_recovery() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.early = true;
+    rig.set(Signal::HeatLoadKw, Measurement { value: Some(60.0), quality: Quality::CommLost, age_ms: 4_000 });
+    assert_eq!(rig.cycle().mode, Mode::Hold);
+    rig.set(Signal::HeatLoadKw, Measurement::good(60.0));
+    assert_eq!(rig.run(50).mode, Mode::Hold);
+    rig.early = false;
+    assert_eq!(rig.run(3).mode, Mode::Auto);
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn first_row(profile: &Profile, start: Option<&str>) -> Result<usize> {
 #[cfg(feature = "demo-broker")]
 async fn broker(plant: &VirtualPlant, site: &str) -> Result<String> {
     let address = crate::plant_io::broker::start().await.context("the demonstration's broker")?;
-    let topics = crate::virtual_plant::mqtt::publish(plant, address, site);
+    let topics = crate::virtual_plant::mqtt::publish(plant, &address.ip().to_string(), address.port(), site);
     Ok(format!(
         "[mqtt]\nhost = \"{}\"\nport = {}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{topics}",
         address.ip(),

@@ -14,11 +14,12 @@ use crate::plant_io::event::DriverEvent;
 use crate::plant_io::image::{PointId, ProcessImage};
 use crate::plant_io::modbus::Running;
 use crate::settings::Settings;
+use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 /// What connects the engine to the rest.
 pub(super) struct Wires {
@@ -30,6 +31,18 @@ pub(super) struct Wires {
     pub clock: PlantClock,
     pub view: watch::Sender<View>,
     pub cycle: Duration,
+    /// Shortest time between two cycles when a measurement moved; `None`: cycles come on their grid alone.
+    pub react: Option<Duration>,
+}
+
+/// Why a cycle begins.
+enum Begin {
+    /// Its time has come: when it was due.
+    Due(Instant),
+    /// A measurement moved.
+    Early,
+    /// It does not: the run is over.
+    Stop,
 }
 
 pub(super) struct Engine {
@@ -45,7 +58,24 @@ pub(super) struct Engine {
     price_ahead: Vec<Option<PointId>>,
     cycle: u64,
     started: Instant,
+    last_cycle: Instant,
     lateness_ms: Vec<f32>,
+}
+
+/// How far a signal may move before a cycle comes early; `None`: it can wait for the next one. Its unit is the signal's.
+fn band(signal: Signal, plant: &Plant) -> Option<f64> {
+    use Signal as S;
+    match signal {
+        // A fiftieth of what may be imported: less than the margin that rounding and ramps need anyway.
+        S::PvKw | S::WindKw | S::PvAvailableKw | S::WindAvailableKw | S::ElectricLoadKw | S::GridKw | S::GridKvar => {
+            Some(0.02 * plant.import_max().kilowatts().get())
+        }
+        S::GridVoltagePu => Some(0.005),
+        S::FrequencyHz => Some(0.05),
+        S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => Some(0.5),
+        S::HeatLoadKw | S::Soc | S::BatteryKw | S::ChpKw | S::ChpOn => None,
+        S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => None,
+    }
 }
 
 /// Lateness samples kept for the percentile in the summary.
@@ -60,7 +90,8 @@ impl Engine {
         journal: Option<(Journal, Header)>,
         wires: Wires,
     ) -> Self {
-        let signals = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        wires.image.watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(*signal, &settings.plant)?))));
         Self {
             account: Account::new(settings.plant),
             price_ahead: settings.points.price_ahead,
@@ -74,6 +105,7 @@ impl Engine {
             signals,
             cycle: 0,
             started: Instant::now(),
+            last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
         }
     }
@@ -85,11 +117,14 @@ impl Engine {
         let begin = self.wires.clock.elapsed();
         self.started = Instant::now();
         loop {
-            tokio::select! {
-                due = ticks.tick() => self.lateness(due),
-                _ = stop.wait_for(|stop| *stop) => break,
+            match self.next(&mut ticks, &mut stop).await {
+                Begin::Due(due) => {
+                    self.lateness(due);
+                    self.tick(false);
+                }
+                Begin::Early => self.tick(true),
+                Begin::Stop => break,
             }
-            self.tick();
             let passed = self.wires.clock.elapsed().saturating_sub(begin);
             if duration.is_some_and(|duration| passed >= duration) {
                 break;
@@ -100,6 +135,24 @@ impl Engine {
         self.summary()
     }
 
+    async fn next(&self, ticks: &mut Interval, stop: &mut watch::Receiver<bool>) -> Begin {
+        let moved = async {
+            match self.wires.react {
+                None => std::future::pending().await,
+                Some(gap) => {
+                    self.wires.image.moved().await;
+                    sleep_until(self.last_cycle + gap).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Begin::Stop,
+            due = ticks.tick() => Begin::Due(due),
+            () = moved => Begin::Early,
+        }
+    }
+
     fn lateness(&mut self, due: Instant) {
         let late = due.elapsed();
         self.account.summary.slips += u64::from(late > self.wires.cycle / 2);
@@ -108,10 +161,11 @@ impl Engine {
         }
     }
 
-    fn tick(&mut self) {
+    fn tick(&mut self, early: bool) {
         self.cycle += 1;
+        self.last_cycle = Instant::now();
         self.take_events();
-        let input = self.input();
+        let input = CycleInput { early, ..self.input() };
         let decision = decide(&self.config, &mut self.state, &input, &mut self.chain);
         self.log(&decision);
         let order = self.order(&input, &decision);
@@ -144,6 +198,7 @@ impl Engine {
         };
         CycleInput {
             cycle: self.cycle,
+            early: false,
             now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
             plant_ms,
             state: PlantState::from_image(lookup, local_hour),
@@ -245,7 +300,12 @@ impl Engine {
     fn summary(&mut self) -> Summary {
         let mut summary = self.account.summary.clone();
         summary.alarms = self.alarms.counts.clone();
-        summary.writes = self.wires.devices.devices.iter().map(|device| device.counters.values().writes).sum();
+        for device in &self.wires.devices.devices {
+            let counted = device.counters.values();
+            summary.writes += counted.writes;
+            summary.polls += counted.polls;
+            summary.polls_missed += counted.polls_missed;
+        }
         self.lateness_ms.sort_by(f32::total_cmp);
         let rank = self.lateness_ms.len().saturating_sub(1) * 99 / 100;
         summary.tick_lateness_p99_ms = self.lateness_ms.get(rank).copied().unwrap_or(0.0);

@@ -2,12 +2,12 @@
 
 use super::view::View;
 use crate::control::cycle::{CycleDecision, ExchangeLimits};
-use crate::control::mode::{Mode, Operator};
+use crate::control::mode::{Mode, ModeChange, Operator};
 use crate::plant_io::WriteOrder;
 use crate::plant_io::event::DriverEvent;
 use crate::plant_io::mqtt::clock::Clock;
 use crate::plant_io::mqtt::command::{Command, ModeWish};
-use crate::plant_io::mqtt::report::StateReporter;
+use crate::plant_io::mqtt::report::{ControlReport, StateReporter};
 use crate::plant_io::mqtt::settings::Outputs;
 use crate::plant_io::mqtt::{LinkState, MqttHandle};
 use memg_core::measurement::Measurement;
@@ -41,6 +41,14 @@ struct InterventionReport<'a> {
     mode: Mode,
     request: Option<Setpoints>,
     interventions: &'a [memg_core::safety::Intervention],
+}
+
+#[derive(Serialize)]
+struct ModeReport<'a> {
+    time_unix_ms: u64,
+    cycle: u64,
+    #[serde(flatten)]
+    change: &'a ModeChange,
 }
 
 impl Messages {
@@ -84,7 +92,16 @@ impl Messages {
     ) {
         let now = self.clock.now();
         let publisher = &self.handle.publisher;
-        self.reporter.report(publisher, now, values);
+        let control = ControlReport {
+            cycle: view.cycle,
+            mode: decision.mode.name(),
+            decided_by: &decision.decided_by,
+            fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
+        };
+        self.reporter.report(publisher, now, control, values);
+        if let Some(change) = &decision.change {
+            publisher.event("modes", &ModeReport { time_unix_ms: now.unix_ms, cycle: view.cycle, change });
+        }
         if let Some(order) = order {
             publisher.setpoints(now, decision.mode.name(), order);
         }

@@ -21,7 +21,7 @@ use crate::control::restore::restore;
 use crate::plant_io::{modbus, mqtt};
 use crate::policy::{PolicySpec, load_policy, model};
 use crate::settings::Settings;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use engine::{Engine, Wires};
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
@@ -53,12 +53,6 @@ pub struct RunOptions {
 pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
-    }
-    if settings.control.speed != 1.0 && !settings.simulated {
-        bail!(
-            "control.speed is {}, but the site is not simulated: a real plant runs at speed 1",
-            settings.control.speed
-        );
     }
     let cycle = cycle_length(&settings);
     let config = ControlConfig {
@@ -92,7 +86,9 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         let handle = mqtt::spawn(mqtt, image.clone(), &settings.points.mqtt, events_in, clock, stopped);
         messages::Messages::new(handle, outputs)
     });
-    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, cycle };
+    // Accelerated plants get their cycles on the grid alone: everything moves all the time.
+    let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
+    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, cycle, react };
     let mut engine = Engine::new(settings, config, state, chain, journal, wires);
     let summary = engine.run(options.duration, options.stop).await;
     let _ = stop_drivers.send(true);

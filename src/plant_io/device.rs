@@ -11,6 +11,7 @@ mod instance;
 mod point_check;
 mod write_check;
 
+use super::Output;
 use super::image::{ImageBuilder, PointId};
 use super::point::{Point, Table};
 use super::problem::Problem;
@@ -163,6 +164,11 @@ impl Device {
     /// The signals this device measures and their places in the process image.
     pub fn signals(&self) -> impl Iterator<Item = (Signal, PointId)> + '_ {
         self.points.iter().enumerate().filter_map(|(index, point)| Some((point.signal?, self.id(index))))
+    }
+
+    /// The outputs of the controller that go to this device.
+    pub fn outputs(&self) -> impl Iterator<Item = Output> + '_ {
+        self.points.iter().filter_map(|point| Some(point.write.as_ref()?.output))
     }
 
     /// Every register that can be written, in the order of the sequences: for `gateway check`.

@@ -6,6 +6,7 @@
 use memg_core::measurement::{Measurement, Quality};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Index of a point in the image.
@@ -29,6 +30,9 @@ struct Slot {
     read_at: Option<Instant>,
     fault: Option<Quality>,
     age_max: Duration,
+    /// The value when it was last frozen, and how far it may move from there before somebody should look.
+    frozen: f64,
+    band: f64,
 }
 
 /// Hands out places in an image before it exists: devices and topics take theirs while the configuration is read.
@@ -61,40 +65,75 @@ impl ImageBuilder {
 #[derive(Debug, Clone)]
 pub struct ProcessImage {
     slots: Arc<Mutex<Vec<Slot>>>,
+    moved: Arc<Notify>,
 }
 
 impl ProcessImage {
     /// An image for points with these maximum ages, in the order of their [`PointId`]s.
     #[must_use]
     pub fn new(ages_max: impl IntoIterator<Item = Duration>) -> Self {
-        let slot = |age_max| Slot { value: None, read_at: None, fault: None, age_max };
-        Self { slots: Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect())) }
+        let slot =
+            |age_max| Slot { value: None, read_at: None, fault: None, age_max, frozen: f64::NAN, band: f64::INFINITY };
+        Self { slots: Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect())), moved: Arc::default() }
+    }
+
+    /// From now on [`ProcessImage::moved`] tells when one of these points leaves its band around the value that was
+    /// frozen last, or becomes unusable.
+    pub fn watch(&self, bands: impl IntoIterator<Item = (PointId, f64)>) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, band) in bands {
+            slots.get_mut(id.0).into_iter().for_each(|slot| slot.band = band);
+        }
+    }
+
+    /// Returns when a watched point has moved; at once if one did since the last call.
+    pub async fn moved(&self) {
+        self.moved.notified().await;
     }
 
     /// Records a block of updates that were read at `at`.
     pub fn publish(&self, at: Instant, updates: &[(PointId, Update)]) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moved = false;
         for (id, update) in updates {
             let Some(slot) = slots.get_mut(id.0) else { continue };
-            match update {
-                Update::Value(value) => {
-                    (slot.value, slot.read_at, slot.fault) = (Some(*value), Some(at), None);
-                }
-                Update::OutOfRange => slot.fault = Some(Quality::OutOfRange),
-                Update::CommLost => slot.fault = Some(Quality::CommLost),
-            }
+            moved |= slot.take(at, *update);
+        }
+        drop(slots);
+        if moved {
+            self.moved.notify_one();
         }
     }
 
     /// The measurements of these points as of `now`, in one instant.
     #[must_use]
     pub fn freeze(&self, now: Instant, ids: &[PointId]) -> Vec<Measurement<f64>> {
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        ids.iter().map(|id| slots.get(id.0).map_or(Measurement::never(), |slot| slot.measure(now))).collect()
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut measure = |id: &PointId| slots.get_mut(id.0).map_or(Measurement::never(), |slot| slot.freeze(now));
+        ids.iter().map(&mut measure).collect()
     }
 }
 
 impl Slot {
+    /// Takes an update in; true if somebody should look.
+    fn take(&mut self, at: Instant, update: Update) -> bool {
+        let before = self.fault;
+        match update {
+            Update::Value(value) => {
+                (self.value, self.read_at, self.fault) = (Some(value), Some(at), None);
+            }
+            Update::OutOfRange => self.fault = Some(Quality::OutOfRange),
+            Update::CommLost => self.fault = Some(Quality::CommLost),
+        }
+        let left_band = self.value.is_some_and(|value| (value - self.frozen).abs() > self.band);
+        left_band || (self.band.is_finite() && before != self.fault)
+    }
+
+    fn freeze(&mut self, now: Instant) -> Measurement<f64> {
+        self.frozen = self.value.unwrap_or(f64::NAN);
+        self.measure(now)
+    }
+
     fn measure(&self, now: Instant) -> Measurement<f64> {
         let Some((value, read_at)) = self.value.zip(self.read_at) else {
             return Measurement { quality: self.fault.unwrap_or(Quality::NeverRead), ..Measurement::never() };
@@ -126,5 +165,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(16)).await;
         let stale = image.freeze(Instant::now(), &[id])[0];
         assert_eq!((stale.value, stale.quality, stale.age_ms), (Some(43.0), Quality::Stale, 16_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watched_value_tells_when_it_leaves_its_band_or_is_lost_and_only_then() {
+        let image = ProcessImage::new([Duration::from_secs(15); 2]);
+        let (watched, other) = (PointId(0), PointId(1));
+        image.watch([(watched, 2.0)]);
+        let tells = |id, update| {
+            image.publish(Instant::now(), &[(id, update)]);
+            let image = image.clone();
+            async move { tokio::time::timeout(Duration::from_millis(1), image.moved()).await.is_ok() }
+        };
+        image.publish(Instant::now(), &[(watched, Update::Value(10.0)), (other, Update::Value(10.0))]);
+        let _ = image.freeze(Instant::now(), &[watched, other]);
+        assert!(!tells(other, Update::Value(90.0)).await && !tells(watched, Update::Value(12.0)).await);
+        assert!(tells(watched, Update::Value(12.1)).await);
+        let _ = image.freeze(Instant::now(), &[watched]);
+        assert!(tells(watched, Update::CommLost).await && !tells(watched, Update::CommLost).await);
+        assert!(tells(watched, Update::Value(12.1)).await);
     }
 }

@@ -44,6 +44,19 @@ pub enum Output {
 }
 
 impl Output {
+    /// The name in configuration files; it carries the unit.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BatterySetpointKw => "battery_setpoint_kw",
+            Self::ChpSetpointKw => "chp_setpoint_kw",
+            Self::ChpRun => "chp_run",
+            Self::PvLimitKw => "pv_limit_kw",
+            Self::WindLimitKw => "wind_limit_kw",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+
     /// The value of this output in an order, in the unit of its name.
     #[must_use]
     pub fn value(self, order: &WriteOrder) -> f64 {

@@ -81,6 +81,8 @@ pub(super) fn site(loader: &mut Loader) -> Option<Site> {
 struct RawControl {
     /// Supervision cycle, s.
     cycle_s: f64,
+    /// Shortest time between two cycles when a measurement moved by much, s; 0: cycles come on their grid alone.
+    react_s: f64,
     /// Longest stay in Hold, s.
     hold_s: f64,
     /// Time without fault from Fallback back to Auto, s.
@@ -95,7 +97,15 @@ struct RawControl {
 
 impl Default for RawControl {
     fn default() -> Self {
-        Self { cycle_s: 1.0, hold_s: 60.0, observe_s: 60.0, recover_cycles: 3, stop_write_s: 3600.0, speed: None }
+        Self {
+            cycle_s: 1.0,
+            react_s: 0.05,
+            hold_s: 60.0,
+            observe_s: 60.0,
+            recover_cycles: 3,
+            stop_write_s: 3600.0,
+            speed: None,
+        }
     }
 }
 
@@ -104,13 +114,15 @@ impl Default for RawControl {
 pub struct ControlTimes {
     /// Supervision cycle.
     pub cycle: Duration,
+    /// Shortest time between two cycles when a measurement moved; `None`: cycles come on their grid alone.
+    pub react: Option<Duration>,
     /// Modes.
     pub modes: ModeTimes,
     /// Plant seconds per second (simulated plants only).
     pub speed: f64,
 }
 
-pub(super) fn times(loader: &mut Loader) -> ControlTimes {
+pub(super) fn times(loader: &mut Loader, simulated: bool) -> ControlTimes {
     let raw: RawControl = loader.table("control").unwrap_or_default();
     let mut check = |key: &str, value: f64, low: f64, high: f64| {
         if !(value >= low && value <= high) {
@@ -120,6 +132,7 @@ pub(super) fn times(loader: &mut Loader) -> ControlTimes {
         value.clamp(low, high)
     };
     let cycle_s = check("cycle_s", raw.cycle_s, 0.01, 60.0);
+    let react_s = check("react_s", raw.react_s, 0.0, 60.0);
     let hold_s = check("hold_s", raw.hold_s, 0.0, 3600.0);
     let observe_s = check("observe_s", raw.observe_s, 0.0, 86_400.0);
     let stop_write_s = check("stop_write_s", raw.stop_write_s, 0.0, 86_400.0);
@@ -131,7 +144,12 @@ pub(super) fn times(loader: &mut Loader) -> ControlTimes {
         recover_cycles: raw.recover_cycles,
         stop_write_ms: ms(stop_write_s),
     };
-    ControlTimes { cycle: Duration::from_secs_f64(cycle_s), modes, speed }
+    if speed != 1.0 && !simulated {
+        let message = format!("{speed}, but site.simulated is false: a real plant runs at speed 1");
+        loader.problems.push(Problem::new("control.speed", message));
+    }
+    let react = (react_s > 0.0).then(|| Duration::from_secs_f64(react_s));
+    ControlTimes { cycle: Duration::from_secs_f64(cycle_s), react, modes, speed }
 }
 
 /// `[policy]`

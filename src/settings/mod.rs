@@ -87,7 +87,7 @@ impl Loader {
         let mut image = ImageBuilder::default();
         let site = control::site(&mut self);
         let plant = plant::plant(&mut self, site.as_ref().and_then(|site| site.plant_file.clone()));
-        let control = control::times(&mut self);
+        let control = control::times(&mut self, site.as_ref().is_none_or(|site| site.simulated));
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);

@@ -1,5 +1,6 @@
 //! Which point of the process image means what.
 
+use crate::plant_io::Output;
 use crate::plant_io::device::Device;
 use crate::plant_io::image::{ImageBuilder, PointId};
 use crate::plant_io::mqtt::settings::{MqttSettings, Target};
@@ -52,6 +53,7 @@ pub(super) fn map(
             }
         }
     }
+    one_place_each(devices, problems);
     let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));
     // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
     let missing = missing.filter(|_| !later || !devices.is_empty());
@@ -61,6 +63,19 @@ pub(super) fn map(
         }),
     );
     map
+}
+
+/// Two registers for one set-point would move the plant twice. A heartbeat may be stroked at every device.
+fn one_place_each(devices: &[Device], problems: &mut Vec<Problem>) {
+    let mut written: BTreeMap<Output, String> = BTreeMap::new();
+    for (index, device) in devices.iter().enumerate() {
+        for output in device.outputs().filter(|output| *output != Output::Heartbeat) {
+            if let Some(first) = written.insert(output, device.name.to_string()) {
+                let message = format!("{} is already written to device {first}", output.name());
+                problems.push(Problem::new(format!("device[{index}].write"), message));
+            }
+        }
+    }
 }
 
 fn insert(map: &mut PointMap, signal: Signal, id: PointId, origin: String, key: &str, problems: &mut Vec<Problem>) {

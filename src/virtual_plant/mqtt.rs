@@ -19,7 +19,6 @@ use crate::plant_io::mqtt::{self, Guarantee, LinkState, Message, Publisher, Rece
 use memg_core::equipment::Plant;
 use serde_json::{Value, json};
 use std::fmt::Write;
-use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -51,10 +50,10 @@ impl Receive for Deaf {
 
 /// Publishes the plant at a broker below `plant/<site>`, and returns the `[[mqtt.inputs]]` tables of a gateway there.
 #[must_use]
-pub fn publish(plant: &VirtualPlant, broker: SocketAddr, site: &str) -> String {
+pub fn publish(plant: &VirtualPlant, host: &str, port: u16, site: &str) -> String {
     let prefix = format!("plant/{site}");
     let tables = input_tables(&prefix);
-    plant.publish_to(MqttTarget { host: broker.ip().to_string(), port: broker.port(), prefix });
+    plant.publish_to(MqttTarget { host: host.to_owned(), port, prefix });
     tables
 }
 

@@ -111,6 +111,7 @@ impl Controller {
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         CycleInput {
             cycle,
+            early: false,
             // The run began one step before its first measurement, so that nothing happens at the very start.
             now_ms: cycle.saturating_mul(u64::try_from(self.config.cycle_ms).unwrap_or(u64::MAX)),
             plant_ms,

@@ -3,10 +3,10 @@
 //! | topic below the prefix | content | kind |
 //! |---|---|---|
 //! | `status` | birth, last will, good-bye | retained |
-//! | `state` | every value with quality and age, one batch | retained |
+//! | `state` | mode, fault, and every value with quality and age, one batch | retained |
 //! | `state/<name>` | one value, if `per_value_topics` is on | retained |
 //! | `setpoints` | what was written last | retained |
-//! | `alarms`, `interventions` | one message each | event |
+//! | `alarms`, `interventions`, `modes` | one message each | event |
 //! | `ack/<kind>` | answer to a command | event |
 
 use super::clock::Now;
@@ -27,9 +27,24 @@ struct ReportedValue {
     age_s: f64,
 }
 
+/// What control is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ControlReport<'a> {
+    /// Cycle, from 1.
+    pub cycle: u64,
+    /// Mode.
+    pub mode: &'a str,
+    /// Who made the request that is in force.
+    pub decided_by: &'a str,
+    /// The worst fault, if there is one.
+    pub fault: Option<&'a str>,
+}
+
 #[derive(Debug, Serialize)]
 struct StateReport<'a> {
     time_unix_ms: u64,
+    #[serde(flatten)]
+    control: ControlReport<'a>,
     values: &'a BTreeMap<&'a str, ReportedValue>,
 }
 
@@ -45,29 +60,33 @@ struct ValueReport {
 pub struct StateReporter {
     outputs: Outputs,
     last: Option<Instant>,
+    mode: String,
 }
 
 impl StateReporter {
     /// Nothing published so far.
     #[must_use]
     pub const fn new(outputs: Outputs) -> Self {
-        Self { outputs, last: None }
+        Self { outputs, last: None, mode: String::new() }
     }
 
-    /// Publishes the measurements of a cycle as `state`, unless the last time was too recent. Names carry the unit.
+    /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and the mode is still the
+    /// same. Names carry the unit.
     pub fn report<'a>(
         &mut self,
         publisher: &Publisher,
         now: Now,
+        control: ControlReport<'_>,
         values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
     ) {
         let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
-        if !self.last.is_none_or(due) {
+        if !self.last.is_none_or(due) && self.mode == control.mode {
             return;
         }
+        control.mode.clone_into(&mut self.mode);
         self.last = Some(now.mono);
         let values: BTreeMap<_, _> = values.into_iter().map(|(name, m)| (name, reported(m))).collect();
-        publisher.set("state", &StateReport { time_unix_ms: now.unix_ms, values: &values });
+        publisher.set("state", &StateReport { time_unix_ms: now.unix_ms, control, values: &values });
         if self.outputs.per_value == PerValue::Enabled {
             for (name, value) in values {
                 let report = ValueReport { time_unix_ms: now.unix_ms, value };
@@ -149,18 +168,22 @@ mod tests {
         let outputs = Outputs { state_interval: Duration::from_secs(5), per_value: PerValue::Enabled };
         let mut reporter = StateReporter::new(outputs);
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
-        reporter.report(&publisher, clock.now(), [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
+        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None };
+        reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
         let expected = [
-            r#"state {"time_unix_ms":1700000000000,"values":{"pv_kw":{"value":null,"quality":"good","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
+            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"values":{"pv_kw":{"value":null,"quality":"good","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
             r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"good","age_s":0.0}"#,
             r#"state/soc {"time_unix_ms":1700000000000,"value":0.5,"quality":"stale","age_s":16.5}"#,
         ];
         assert_eq!(sent(&publisher.outbox).await, expected);
         tokio::time::advance(Duration::from_secs(4)).await;
-        reporter.report(&publisher, clock.now(), [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
         assert!(publisher.outbox.is_empty(), "too soon");
         tokio::time::advance(Duration::from_secs(1)).await;
-        reporter.report(&publisher, clock.now(), [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2);
+        let held = ControlReport { mode: "hold", fault: Some("soc is stale"), ..control };
+        reporter.report(&publisher, clock.now(), held, [("soc", soc)]);
+        assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of mode is told at once");
     }
 }

@@ -1,0 +1,56 @@
+//! A gateway that controls a plant, as an operator starts it: watched and ended from outside.
+
+use crate::gateway_process::gateway;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+}
+
+impl Gateway {
+    /// `gateway run CONFIG --json MORE...`; killed when dropped. Its log goes to the test's standard error.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn run(config: &Path, more: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(gateway());
+        command.arg("run").arg(config).arg("--json").args(more).envs(environment.iter().copied());
+        command.stdout(Stdio::piped()).kill_on_drop(true);
+        Self { child: command.spawn().expect("the gateway starts") }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap_or(0)
+    }
+
+    /// Asks it to end, as an operator's Ctrl-C or a service manager does, and reads its summary.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub async fn stop(self) -> serde_json::Value {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()));
+        self.end().await
+    }
+
+    /// Waits until it ends by itself and reads its summary.
+    ///
+    /// # Panics
+    /// If it does not end well within a minute.
+    pub async fn end(self) -> serde_json::Value {
+        let output = timeout(PATIENCE, self.child.wait_with_output()).await.expect("it ends").expect("it ran");
+        assert!(output.status.success(), "the gateway ended with {}", output.status);
+        serde_json::from_slice(&output.stdout).expect("a summary in JSON")
+    }
+}
