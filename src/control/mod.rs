@@ -9,6 +9,7 @@ pub mod assumed;
 pub mod cycle;
 pub mod explain;
 pub mod history;
+pub mod input;
 pub mod journal;
 pub mod mode;
 pub mod replay;

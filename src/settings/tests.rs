@@ -71,7 +71,7 @@ fn unknown_keys_and_missing_limits_are_all_reported_with_file_line_and_key() {
     assert_eq!(found.len(), 3, "{found:#?}");
     assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:7: plant.battery.soc_max: missing")), "{found:#?}");
     assert!(found.iter().any(|p| p.contains("plant.battery.soc_maximum: unknown key")), "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("/gateway.toml:14: control.hold_sec")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("/gateway.toml:15: control.hold_sec")), "{found:#?}");
 }
 
 #[test]
