@@ -45,10 +45,13 @@ impl Layer {
         let rows = input.iter().zip(self.weights.chunks_exact(self.bias.len()));
         // Half of the inputs are zero after a relu. All weights are finite, so skipping them changes nothing.
         let mut rows = rows.filter(|(x, _)| **x != 0.0);
-        while let Some(first) = rows.next() {
-            match (rows.next(), rows.next(), rows.next()) {
-                (Some(second), Some(third), Some(fourth)) => add_four(output, [first, second, third, fourth]),
-                (second, third, _) => [Some(first), second, third].into_iter().flatten().for_each(|r| add(output, r)),
+        loop {
+            let eight: [Option<Row<'_>>; 8] = core::array::from_fn(|_| rows.next());
+            match eight {
+                [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] => {
+                    add_eight(output, [a, b, c, d], [e, f, g, h]);
+                }
+                fewer => return fewer.into_iter().flatten().for_each(|row| add(output, row)),
             }
         }
     }
@@ -63,11 +66,13 @@ fn add(output: &mut [f32], (x, row): Row<'_>) {
     }
 }
 
-/// Four rows in one pass over the outputs: a third of the memory traffic, and the same sums in the same order.
-fn add_four(output: &mut [f32], [a, b, c, d]: [Row<'_>; 4]) {
-    let weights = a.1.iter().zip(b.1).zip(c.1.iter().zip(d.1));
-    for (y, ((wa, wb), (wc, wd))) in output.iter_mut().zip(weights) {
-        *y = *y + a.0 * wa + b.0 * wb + c.0 * wc + d.0 * wd;
+/// Eight rows in one pass over the outputs: a fifth of the memory traffic, and the same sums in the same order.
+fn add_eight(output: &mut [f32], [a, b, c, d]: [Row<'_>; 4], [e, f, g, h]: [Row<'_>; 4]) {
+    let first = a.1.iter().zip(b.1).zip(c.1.iter().zip(d.1));
+    let second = e.1.iter().zip(f.1).zip(g.1.iter().zip(h.1));
+    for (y, (((wa, wb), (wc, wd)), ((we, wf), (wg, wh)))) in output.iter_mut().zip(first.zip(second)) {
+        let half = *y + a.0 * wa + b.0 * wb + c.0 * wc + d.0 * wd;
+        *y = half + e.0 * we + f.0 * wf + g.0 * wg + h.0 * wh;
     }
 }
 

@@ -330,7 +330,11 @@ impl Instance {
             self.store.replace(state.values.clone());
         }
         (self.clock, self.phase) = (state.clock, state.phase);
-        if self.model.restore(state.memory) { Ok(()) } else { Err(Fault::error("the saved state is of another model")) }
+        if self.model.restore(state.memory.clone()) {
+            Ok(())
+        } else {
+            Err(Fault::error("the saved state is of another model"))
+        }
     }
 
     /// A state as bytes.

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod log;
 pub mod model;
 pub mod plant;
+pub mod price_ahead;
 pub mod resources;
 #[cfg(test)]
 mod tests;

@@ -81,7 +81,7 @@ impl Kind {
 }
 
 /// What a model remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Memory {
     /// The controller's.
     Ems(ems::Memory),
@@ -133,7 +133,7 @@ impl Model {
 
     /// What it remembers.
     #[must_use]
-    pub const fn memory(&self) -> Memory {
+    pub fn memory(&self) -> Memory {
         match self {
             Self::Ems(ems) => Memory::Ems(ems.memory()),
             Self::Plant(plant) => Memory::Plant(plant.memory()),
@@ -141,7 +141,7 @@ impl Model {
     }
 
     /// Replaces what it remembers; false if the memory is another model's.
-    pub const fn restore(&mut self, memory: Memory) -> bool {
+    pub fn restore(&mut self, memory: Memory) -> bool {
         match (self, memory) {
             (Self::Ems(ems), Memory::Ems(memory)) => ems.restore(memory),
             (Self::Plant(plant), Memory::Plant(memory)) => plant.restore(memory),

@@ -10,6 +10,7 @@ import sys
 
 STEP = 900.0
 MEASURED = "p_pv p_wind p_load q_heat soc price price_export v_pcc f_grid p_battery p_chp p_grid q_grid".split()
+MEASURED += [f"price_ahead_{hour}" for hour in range(24)] + ["price_ahead_hours"]
 WANTED = "p_battery_set p_chp_set p_renewable_max".split()
 
 

@@ -16,6 +16,7 @@ import mosaik_api_v3
 
 STEP = 900
 MEASURED = "p_pv p_wind p_load q_heat soc price price_export v_pcc f_grid p_battery p_chp chp_on p_grid q_grid".split()
+MEASURED += [f"price_ahead_{hour}" for hour in range(24)] + ["price_ahead_hours"]
 WANTED = {"p_battery_set": 0.0, "p_chp_set": 0.0, "chp_on_set": False, "p_renewable_max": 1e6}
 
 

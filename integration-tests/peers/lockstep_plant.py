@@ -23,7 +23,8 @@ SIGNALS = {
 }
 # The input of the plant for each set-point.
 SET_POINTS = {"battery_kw": "p_battery_set", "chp_kw": "p_chp_set", "renewable_limit_kw": "p_renewable_max"}
-INPUTS = [*SIGNALS.values(), "chp_on"]
+PRICES = [f"price_ahead_{hour}" for hour in range(24)]
+INPUTS = [*SIGNALS.values(), "chp_on"]  # and behind them the prices ahead
 OUTPUTS = [*SET_POINTS, "chp_on", "status"]
 
 
@@ -35,7 +36,9 @@ class Plant:
 
     def measure(self):
         values = dict(zip(SIGNALS.values(), self.get([self.reference[name] for name in SIGNALS])))
-        return values | {"chp_on": float(self.get_flags([self.reference["chp_on"]])[0])}
+        (known,) = self.get([self.reference["price_ahead_hours"]])
+        prices = list(self.get([self.reference[name] for name in PRICES]))[: int(known)]
+        return values | {"chp_on": float(self.get_flags([self.reference["chp_on"]])[0]), "import_price_ahead": prices}
 
     def live(self, k, wanted):
         self.set([self.reference[name] for name in SET_POINTS.values()], [wanted[name] for name in SET_POINTS])
@@ -52,7 +55,8 @@ def by_messages(controller, k, measured):
 
 def by_frames(controller, k, measured):
     """One step with VILLASnode frames: numbers without names."""
-    frame = {"ts": {"origin": [k * STEP_S, 0]}, "sequence": k, "data": [measured[name] for name in INPUTS]}
+    data = [measured[name] for name in INPUTS] + measured["import_price_ahead"]
+    frame = {"ts": {"origin": [k * STEP_S, 0]}, "sequence": k, "data": data}
     (answer,) = json.loads(controller.ask("villas/in", [frame], tries=1 if k else START_TRIES))
     assert answer["sequence"] == k and answer["ts"] == frame["ts"], answer
     wanted = dict(zip(OUTPUTS, answer["data"]))

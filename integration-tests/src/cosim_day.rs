@@ -41,6 +41,14 @@ pub fn library() -> PathBuf {
     target().join("fmu").join(format!("{}memg_fmu{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
 }
 
+/// The FMU binary that panics on demand, kept apart from the one that users get.
+pub fn panicking_library() -> PathBuf {
+    let apart = target().join("panic-injection");
+    let folder = apart.display().to_string();
+    cargo_build(&["--profile", "fmu", "-p", "memg-fmu", "--features", "panic-injection", "--target-dir", &folder]);
+    apart.join("fmu").join(format!("{}memg_fmu{}", std::env::consts::DLL_PREFIX, std::env::consts::DLL_SUFFIX))
+}
+
 /// Who decides: the rule, or a network that is shipped.
 #[derive(Debug, Clone)]
 pub enum Decider {
@@ -49,10 +57,10 @@ pub enum Decider {
 }
 
 impl Decider {
-    /// The rule, and the shipped network of the small schema.
+    /// The rule, and the shipped networks: one of the small schema, one that looks at the hours ahead.
     pub fn all() -> Vec<Self> {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        vec![Self::Rule, Self::Network(models.join("td3-10d"))]
+        vec![Self::Rule, Self::Network(models.join("td3-10d")), Self::Network(models.join("td3-extended"))]
     }
 
     /// As `decide_with` in a configuration says it.

@@ -20,8 +20,18 @@ pub struct Gateway(Option<Child>);
 
 impl Gateway {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// With environment variables.
+    pub fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(gateway());
-        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .envs(environment.iter().copied())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         Self(Some(command.spawn().expect("the gateway starts")))
     }
 
@@ -58,6 +68,7 @@ pub fn lockstep_configuration(folder: &Path, port: u16, policy: &str) -> String 
     let site = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/sites/site-a.toml");
     let inputs = "electric_load_kw heat_load_kw soc battery_kw chp_kw import_price_eur_per_kwh export_price_eur_per_kwh \
                   grid_voltage_pu frequency_hz grid_kw grid_kvar pv_available_kw wind_available_kw chp_on";
+    let prices = (0..24).map(|hour| format!("import_price_ahead_{hour}"));
     let outputs = ["battery_kw", "chp_kw", "renewable_limit_kw", "chp_on", "status"];
     let content = format!(
         "[site]\nname = 'lab'\ntime_zone = '+00:00'\nsimulated = true\nplant_file = '{site}'\n\
@@ -65,7 +76,7 @@ pub fn lockstep_configuration(folder: &Path, port: u16, policy: &str) -> String 
          [mqtt]\nhost = '127.0.0.1'\nport = {port}\nclient_id = 'lab'\nprefix = 'memg/lab'\n\
          [cosim]\n[cosim.villas]\ndt_s = 900.0\ninputs = {:?}\noutputs = {outputs:?}\n",
         folder.join("journal").display(),
-        inputs.split_whitespace().collect::<Vec<_>>(),
+        inputs.split_whitespace().map(str::to_owned).chain(prices).collect::<Vec<_>>(),
     );
     let file = folder.join("gateway.toml");
     std::fs::write(&file, content).expect("written");

@@ -7,9 +7,11 @@ use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
 use memg_fmu::variable::Causality;
 use memg_gateway::cosim::mosaik::serve;
-use memg_gateway::cosim::{CosimOptions, Direction, MosaikOptions, Unit, cosim, fmu_build, fmu_check, mosaik};
+use memg_gateway::cosim::{
+    BuildOptions, CosimOptions, Direction, MosaikOptions, PATIENCE, Unit, cosim, fmu_build, fmu_check, mosaik,
+};
 use memg_integration_tests::cosim_day::{
-    Decider, Row, STEPS, built_in, options, packed, profile_file, rows, script, trace_rows,
+    Decider, Row, STEPS, built_in, options, packed, panicking_library, profile_file, rows, script, trace_rows,
 };
 use memg_integration_tests::peer::python;
 use std::collections::HashMap;
@@ -50,7 +52,7 @@ fn files_are_the_same_bytes_every_time_and_pass_their_own_check() {
     for file in fmu_build(&options(None, again.path())).expect("FMUs") {
         let first = packed().join("rule").join(file.file_name().expect("a name"));
         assert_eq!(std::fs::read(&file).expect("read"), std::fs::read(&first).expect("read"), "{}", file.display());
-        let report = fmu_check(&first).expect("a good FMU");
+        let report = fmu_check(&first, PATIENCE).expect("a good FMU");
         assert!(report.not_finite.is_empty() && report.variables[0] > 0, "{report}");
     }
 }
@@ -62,7 +64,7 @@ fn a_truncated_file_is_refused_before_anything_is_loaded() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("cut.fmu");
         std::fs::write(&path, &bytes[..part]).expect("written");
-        let found = fmu_check(&path).expect_err("refused").to_string();
+        let found = fmu_check(&path, PATIENCE).expect_err("refused").to_string();
         assert!(found.contains("not a readable FMU"), "{found}");
     }
 }
@@ -78,6 +80,7 @@ fn a_plant_fmu_in_the_gateways_loop_is_the_built_in_day() {
             duration_s: 86_400.0,
             trace: Some(trace.clone()),
             controller: decider.units(),
+            patience: PATIENCE,
         };
         let summary = cosim(&options).expect("a simulation");
         assert_eq!((summary.steps, summary.safe_stops), (96, 0));
@@ -102,6 +105,19 @@ fn fmpy_and_fmutool_find_nothing_wrong() {
                 assert!(found <= most, "{kind:?} {decider:?} {fmi:?}: {name} is {found}, promised {most}");
             }
         }
+    }
+}
+
+/// A host with the panic-injecting binary: the guard's own tests are in `fmu/src/tests`.
+#[test]
+fn a_panic_in_a_step_leaves_a_foreign_host_alive_with_a_fatal_status_and_a_log_line() {
+    let Some(python) = python() else { return };
+    let out = tempfile::tempdir().expect("a folder");
+    let panicking =
+        BuildOptions { kinds: vec![Kind::Ems], library: Some(panicking_library()), ..options(None, out.path()) };
+    for file in fmu_build(&panicking).expect("FMUs") {
+        let said = script(&python, "cosim_panic.py", &[&file.display().to_string()]);
+        assert!(said.contains("alive"), "{said}");
     }
 }
 

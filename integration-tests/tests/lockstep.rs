@@ -10,6 +10,7 @@ use memg_gateway::plant_io::mqtt::clock::{Clock, Now};
 use memg_gateway::plant_io::mqtt::settings::{self, Connection};
 use memg_gateway::plant_io::mqtt::{Body, Guarantee, LinkState, Message, Receive, Service, serve};
 use memg_gateway::plant_io::problem::parse_table;
+use memg_integration_tests::gateway_process::{Gateway, lockstep_configuration};
 use memg_integration_tests::mosquitto::{Keep, Mosquitto, PATIENCE};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -54,16 +55,16 @@ async fn controller(broker: &Mosquitto) -> (Service, watch::Sender<bool>) {
     (service, stop)
 }
 
-/// A simulator on the gateway's own MQTT connection; answers arrive in a channel.
-struct Answers(mpsc::Sender<String>);
+/// A simulator on the gateway's own MQTT connection, below a prefix; answers arrive in a channel.
+struct Answers(String, mpsc::Sender<String>);
 
 impl Receive for Answers {
     fn topics(&self) -> Vec<(String, Guarantee)> {
-        ["ready", "setp", "summary"].map(|name| (format!("memg/site/cosim/{name}"), Guarantee::EveryOne)).into()
+        ["ready", "setp", "summary"].map(|name| (format!("{}/cosim/{name}", self.0), Guarantee::EveryOne)).into()
     }
     fn message(&mut self, message: Message<'_>, _now: Now) {
         if let Body::Bytes(bytes) = message.body {
-            self.0.try_send(String::from_utf8_lossy(bytes).into_owned()).expect("room for an answer");
+            self.1.try_send(String::from_utf8_lossy(bytes).into_owned()).expect("room for an answer");
         }
     }
     fn tick(&mut self, _link: LinkState, _now: Now) {}
@@ -76,12 +77,13 @@ struct Simulator {
 }
 
 impl Simulator {
-    async fn start(broker: &Mosquitto) -> Self {
+    async fn start(broker: &Mosquitto, prefix: &str) -> Self {
         let (sender, answers) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let mut connection = connection(broker, "simulator");
-        connection.prefix.push_str("/cosim");
-        let mut service = serve(connection, |_| Answers(sender), mpsc::channel(1).0, Clock::system(), stopped);
+        connection.prefix = format!("{prefix}/cosim");
+        let prefix = prefix.to_owned();
+        let mut service = serve(connection, |_| Answers(prefix, sender), mpsc::channel(1).0, Clock::system(), stopped);
         let up = service.link.wait_for(|link| *link == LinkState::Up);
         timeout(PATIENCE, up).await.expect("the simulator connects").unwrap();
         Self { service, answers, _stop: stop }
@@ -93,24 +95,50 @@ impl Simulator {
         serde_json::from_str(&answer).unwrap()
     }
 
+    /// Repeated, because the gateway may not have subscribed yet.
+    async fn begin(&mut self) {
+        for _ in 0..100 {
+            self.service.publisher.event("start", &json!({ "sid": "s", "t0": 0, "dt_s": 900 }));
+            if timeout(Duration::from_millis(300), self.answers.recv()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the gateway does not answer");
+    }
+
     async fn meas(&mut self, k: u64) -> serde_json::Value {
-        let v = json!({ "pv_kw": 50, "electric_load_kw": k });
-        self.ask("meas", json!({ "sid": "s", "k": k, "t": 900 * k, "v": v })).await
+        let hour = (k % 96) as f64 / 4.0;
+        let v = json!({ "pv_kw": 2.0 * hour, "electric_load_kw": 50.0 - hour, "wind_kw": 5, "heat_load_kw": 20, "soc": 0.5 });
+        let meas = json!({ "sid": "s", "k": k, "t": 900 * k, "v": v });
+        let mut answer = self.ask("meas", meas).await;
+        // A start that came twice was answered twice.
+        while answer["k"].is_null() && answer["status"] == "ok" {
+            let next = timeout(PATIENCE, self.answers.recv()).await.expect("an answer").expect("the simulator lives");
+            answer = serde_json::from_str(&next).unwrap();
+        }
+        answer
     }
 }
 
+/// Simulator, mosquitto, the gateway's program with the shipped network and its journal, and back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tick_through_the_broker_takes_less_than_5_ms() {
     let Some(broker) = Mosquitto::start().await else { return };
-    let _controller = controller(&broker).await;
-    let mut simulator = Simulator::start(&broker).await;
-    simulator.ask("start", json!({ "sid": "s", "t0": 0, "dt_s": 900 })).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../models/td3-10d");
+    let config = lockstep_configuration(folder.path(), broker.port, model);
+    let gateway = Gateway::start(&["run", &config, "--json"]);
+    let mut simulator = Simulator::start(&broker, "memg/lab").await;
+    simulator.begin().await;
     let mut ticks_ms = Vec::new();
     for k in 0..2000 {
         let begin = Instant::now();
-        assert_eq!(simulator.meas(k).await["v"]["battery_kw"], 50.0 - k as f64);
+        let answer = simulator.meas(k).await;
         ticks_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+        assert_eq!((&answer["k"], &answer["status"]), (&json!(k), &json!("ok")), "{answer}");
     }
+    simulator.ask("stop", json!({ "sid": "s" })).await;
+    assert!(gateway.output().status.success());
     ticks_ms.sort_by(f64::total_cmp);
     let (p50, p99, worst) = (ticks_ms[1000], ticks_ms[1980], ticks_ms[1999]);
     println!("lock-step tick through mosquitto, 2000 ticks: p50 {p50:.3} ms, p99 {p99:.3} ms, worst {worst:.3} ms");
@@ -124,7 +152,7 @@ async fn a_run_survives_a_restart_of_the_broker_and_a_stored_message_starts_noth
     let stored = json!({ "sid": "old", "t0": 0, "dt_s": 900 }).to_string();
     broker.publish("memg/site/cosim/start", stored, Keep::Retained).await;
     let (mut service, _stop) = controller(&broker).await;
-    let mut simulator = Simulator::start(&broker).await;
+    let mut simulator = Simulator::start(&broker, "memg/site").await;
     let foreign = simulator.ask("meas", json!({ "sid": "old", "k": 0, "t": 0, "v": {} })).await;
     assert_eq!(foreign["error"], "no run is going on; send start");
     simulator.ask("start", json!({ "sid": "s", "t0": 0, "dt_s": 900 })).await;

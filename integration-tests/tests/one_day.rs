@@ -3,7 +3,7 @@
 use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
 use memg_gateway::control::journal::{Entry, Reader};
-use memg_gateway::cosim::{CosimOptions, cosim};
+use memg_gateway::cosim::{CosimOptions, PATIENCE, cosim};
 use memg_integration_tests::cosim_day::{Decider, Row, STEPS, built_in, profile_file, rows, script, trace_rows};
 use memg_integration_tests::gateway_process::{Gateway, gateway, lockstep_configuration, text};
 use memg_integration_tests::mosquitto::Mosquitto;
@@ -80,7 +80,14 @@ fn foreign_plant(decider: &Decider, fmi: Fmi) -> Vec<Row> {
     let folder = tempfile::tempdir().expect("a folder");
     let trace = folder.path().join("trace.csv");
     let (fmu, trace_file) = (decider.fmu(Kind::Plant, fmi), Some(trace.clone()));
-    let options = CosimOptions { fmu, map: None, duration_s: 86_400.0, trace: trace_file, controller: decider.units() };
+    let options = CosimOptions {
+        fmu,
+        map: None,
+        duration_s: 86_400.0,
+        trace: trace_file,
+        controller: decider.units(),
+        patience: PATIENCE,
+    };
     cosim(&options).expect("a simulation");
     trace_rows(&trace)
 }

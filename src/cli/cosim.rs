@@ -1,6 +1,6 @@
 //! `gateway fmu`, `gateway cosim`, `gateway mosaik`
 
-use super::{log_to_stderr, parse_duration, refuse};
+use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration, refuse};
 use crate::cosim::{self, BuildOptions, CosimOptions, Direction, MosaikOptions, UnitOptions};
 use crate::settings::read_site;
 use anyhow::{Context, Result};
@@ -70,7 +70,7 @@ pub(super) fn fmu_main(command: &FmuCommand) -> Result<ExitCode> {
     log_to_stderr("warn");
     match command {
         FmuCommand::Check { file } => {
-            println!("{}", cosim::fmu_check(file)?);
+            println!("{}", cosim::fmu_check(file, cosim::PATIENCE)?);
             Ok(ExitCode::SUCCESS)
         }
         FmuCommand::Build(args) => build(args),
@@ -135,10 +135,15 @@ struct Controller {
 
 impl Controller {
     fn options(&self) -> Result<UnitOptions, ExitCode> {
+        let weights = self.model.as_deref().map(cosim::checked_weights).transpose();
+        let weights = weights.map_err(|error| {
+            eprintln!("error: {error}");
+            ExitCode::from(EXIT_CONFIGURATION)
+        })?;
         Ok(UnitOptions {
             plant: site(self.site.as_deref())?,
             policy: if self.model.is_some() { "td3" } else { "rule" }.to_owned(),
-            weights: self.model.as_ref().map(|dir| dir.join(crate::policy::model::SAFETENSORS)),
+            weights,
             hour_start: self.hour_start,
         })
     }
@@ -156,6 +161,9 @@ pub(super) struct CosimArgs {
     /// Simulated time
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     duration: Duration,
+    /// Longest time that one call into the plant may take
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration, default_value = "5m")]
+    patience: Duration,
     /// Write one row a step
     #[arg(long, value_name = "CSV")]
     trace: Option<PathBuf>,
@@ -175,6 +183,7 @@ pub(super) fn cosim_main(args: &CosimArgs) -> Result<ExitCode> {
         duration_s: args.duration.as_secs_f64(),
         trace: args.trace.clone(),
         controller,
+        patience: args.patience,
     })?;
     println!(
         "{}: {} steps, {} with interventions, {} of safe stop",

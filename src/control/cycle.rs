@@ -4,11 +4,11 @@
 //! policy is asked when a policy step begins, its request is filtered again with fresh measurements every cycle.
 
 use super::assumed::{aged, behind_cap, narrowed};
-use super::history::History;
 pub use super::input::{CycleInput, ExchangeLimits};
 use super::mode::{Facts, Fault, Mode, ModeChange, ModeState, ModeTimes, Severity};
 use memg_core::decide::{filtered, request};
 use memg_core::extended::Outlook;
+use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::PlantState;
 use memg_core::policy::{Policy, Request};

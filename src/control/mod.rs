@@ -8,7 +8,6 @@ pub mod account;
 pub mod assumed;
 pub mod cycle;
 pub mod explain;
-pub mod history;
 pub mod input;
 pub mod journal;
 pub mod mode;

@@ -44,6 +44,24 @@ pub enum CosimError {
     /// The foreign FMU failed.
     #[error("plant FMU: {0}")]
     Plant(#[from] HostError),
+    /// The foreign FMU failed at a variable.
+    #[error("plant FMU: {name}: {error}")]
+    PlantVariable {
+        /// The plant's variable.
+        name: String,
+        /// What it said.
+        error: HostError,
+    },
+    /// The foreign FMU does not come back. Its thread stays until the process ends.
+    #[error("{}: {call} has not come back for {patience:?}", path.display())]
+    Hung {
+        /// The .fmu file.
+        path: PathBuf,
+        /// The function and the simulated time.
+        call: String,
+        /// How long it was waited for, wall clock.
+        patience: std::time::Duration,
+    },
     /// The controller refused; the message names the variable.
     #[error("controller: {0}")]
     Controller(String),
@@ -53,6 +71,11 @@ pub enum CosimError {
 }
 
 impl CosimError {
+    /// For [`HostError`]s at a plant's variable.
+    pub(crate) fn at(name: &str) -> impl FnOnce(HostError) -> Self {
+        |error| Self::PlantVariable { name: name.to_owned(), error }
+    }
+
     pub(crate) fn file(path: &Path, reason: &dyn std::fmt::Display) -> Self {
         Self::File { path: path.to_owned(), reason: reason.to_string() }
     }

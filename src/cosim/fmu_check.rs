@@ -1,10 +1,11 @@
 //! `gateway fmu check`: unpack, read, load, initialize and step an FMU once.
 
 use super::error::CosimError;
-use super::fmu_host::{Content, ForeignFmu};
+use super::fmu_host::{Content, ForeignFmu, Watch, guarded};
 use memg_fmu::describe::Fmi;
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 /// What a check found; an FMU that fails gives an error instead.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,18 +44,31 @@ impl fmt::Display for CheckReport {
     }
 }
 
-/// Checks an FMU. Its code runs in this process.
+/// Checks an FMU. Its code runs in this process; each call of it may take `patience`.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn fmu_check(path: &Path) -> Result<CheckReport, CosimError> {
+pub fn fmu_check(path: &Path, patience: Duration) -> Result<CheckReport, CosimError> {
     let fmu = ForeignFmu::open(path)?;
+    let folder = fmu.folder().to_owned();
+    let done = guarded(path, patience, move |watch| check(&fmu, watch));
+    if matches!(done, Err(CosimError::Hung { .. })) {
+        ForeignFmu::abandon(&folder);
+    }
+    done
+}
+
+fn check(fmu: &ForeignFmu, watch: &Watch) -> Result<CheckReport, CosimError> {
     let description = &fmu.description;
     let step_s = description.step_size.unwrap_or(900.0);
+    watch.enter("instantiate");
     let mut slave = fmu.instantiate("check")?;
+    watch.enter("initialization");
     slave.enter_initialization(0.0, step_s)?;
     slave.exit_initialization()?;
+    watch.enter("doStep at 0 s");
     slave.step(0.0, step_s)?;
+    watch.enter("reading the outputs");
     let mut not_finite = Vec::new();
     let mut variables = [0; 4];
     for variable in &description.variables {
@@ -63,10 +77,15 @@ pub fn fmu_check(path: &Path) -> Result<CheckReport, CosimError> {
             *count += 1;
         }
         let Content::Number(kind) = variable.content else { continue };
-        if variable.causality == "output" && !slave.number(kind, variable.reference)?.is_finite() {
+        if variable.causality != "output" {
+            continue;
+        }
+        let value = slave.number(kind, variable.reference).map_err(CosimError::at(&variable.name))?;
+        if !value.is_finite() {
             not_finite.push(variable.name.clone());
         }
     }
+    watch.enter("terminate");
     slave.terminate()?;
     let log = slave.log_lines();
     let (model_name, fmi) = (description.model_name.clone(), description.fmi);

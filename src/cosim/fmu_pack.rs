@@ -71,6 +71,15 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
     format!("{}_fmi{version}.fmu", kind.identifier())
 }
 
+/// The weights' file of a model folder that has proved itself: hashes, schema, shapes, golden outputs.
+///
+/// # Errors
+/// The folder, and which file or key of it is wrong.
+pub fn checked_weights(folder: &Path) -> Result<PathBuf, CosimError> {
+    weights(folder)?;
+    Ok(folder.join(SAFETENSORS))
+}
+
 /// Weights of a whole model folder, hashes and golden outputs checked.
 fn weights(folder: &Path) -> Result<Vec<u8>, CosimError> {
     let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;

@@ -12,6 +12,7 @@ pub use table::*;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::limits;
+use crate::price_ahead;
 use crate::resources::Resources;
 use crate::variable::{Store, Value};
 use memg_core::action::Action;
@@ -20,6 +21,7 @@ use memg_core::decide::{self, Decision};
 use memg_core::dispatch::curtailed;
 use memg_core::equipment::Plant;
 use memg_core::extended::Outlook;
+use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::{PlantState, Signal};
@@ -62,15 +64,19 @@ enum Status {
 }
 
 /// What the controller remembers between steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     control: ControlMemory,
     /// The last decision was the controller's; otherwise the next one starts from measured powers.
     in_charge: bool,
+    /// The last day.
+    history: History,
 }
 
 impl Memory {
-    const AT_REST: Self = Self { control: ControlMemory::at_rest(), in_charge: false };
+    fn at_rest() -> Self {
+        Self { control: ControlMemory::at_rest(), in_charge: false, history: History::default() }
+    }
 }
 
 /// What initialization made of the parameters.
@@ -88,18 +94,18 @@ pub struct Ems {
 impl Ems {
     /// A controller before initialization.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { ready: None, memory: Memory::AT_REST }
+    pub fn new() -> Self {
+        Self { ready: None, memory: Memory::at_rest() }
     }
 
     /// What it remembers.
     #[must_use]
-    pub const fn memory(&self) -> Memory {
-        self.memory
+    pub fn memory(&self) -> Memory {
+        self.memory.clone()
     }
 
     /// Replaces what it remembers.
-    pub const fn restore(&mut self, memory: Memory) {
+    pub fn restore(&mut self, memory: Memory) {
         self.memory = memory;
     }
 
@@ -111,7 +117,7 @@ impl Ems {
         let plant = limits::plant(store).map_err(Fault::error)?;
         let policy = policy::load(store, resources).map_err(Fault::error)?;
         self.ready = Some(Ready { filter: SafetyFilter::new(plant), policy });
-        self.memory = Memory::AT_REST;
+        self.memory = Memory::at_rest();
         Ok(())
     }
 
@@ -133,16 +139,17 @@ impl Ems {
         let plant = *ready.filter.plant();
         let state = plant_state(store, instant);
         if !store.boolean(ENABLE) {
-            self.memory.in_charge = false;
+            // Nothing is remembered across a gap.
+            self.memory = Memory { in_charge: false, history: History::default(), ..self.memory };
             follow(store, &plant);
             return Ok(None);
         }
         let situation = Situation::from_plant_state(&state, &plant).map_err(|e| Fault::error(e.to_string()))?;
         if !self.memory.in_charge {
-            self.memory = Memory { control: measured(store), in_charge: true };
+            (self.memory.control, self.memory.in_charge) = (measured(store), true);
         }
         let memory = &mut self.memory.control;
-        let outlook = Outlook::default();
+        let outlook = outlook(store, &plant, &mut self.memory.history, &situation);
         let asked = decide::step(&ready.filter, &situation, memory, &outlook, ready.policy.as_mut());
         let (decision, warning) = match asked {
             Ok(decision) => (decision, None),
@@ -163,6 +170,17 @@ impl Ems {
         publish(store, &plant, &situation, &decision, status);
         Ok(warning)
     }
+}
+
+/// What is known of the hours ahead before this step; then the step becomes a part of the past.
+fn outlook(store: &Store, plant: &Plant, history: &mut History, now: &Situation) -> Outlook {
+    let step_h = plant.parameters().step_h;
+    let per_hour = (1.0 / step_h).round().max(1.0) as usize;
+    let prices: Vec<Option<f64>> = price_ahead::read(store, PRICE_AHEAD).collect();
+    let outlook = history.outlook(&prices, per_hour);
+    history.observe(now);
+    history.close_step(24 * per_hour);
+    outlook
 }
 
 impl Default for Ems {

@@ -1,7 +1,8 @@
 //! The controller's variables.
 
 use crate::limits;
-use crate::variable::{Unit, Value, Variable, variables};
+use crate::price_ahead;
+use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 use memg_core::plant_state::Signal;
 
@@ -31,6 +32,9 @@ pub const MEASUREMENTS: [(u32, Signal); 14] = [
     (13, Signal::GridKw),
     (14, Signal::GridKvar),
 ];
+
+/// Import prices of the hours ahead, and behind them how many are known.
+pub const PRICE_AHEAD: u32 = 30;
 
 /// Battery set-point.
 pub const P_BATTERY_SET: u32 = 100;
@@ -65,6 +69,7 @@ pub const HOUR_START: u32 = 212;
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     let mut rows = limits::variables(plant);
     rows.extend(measurements(plant));
+    rows.extend(price_ahead::rows(Causality::Input, PRICE_AHEAD));
     rows.extend(set_points(plant));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:

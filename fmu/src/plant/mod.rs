@@ -11,14 +11,17 @@ pub use table::*;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::limits;
+use crate::price_ahead;
 use crate::resources::Resources;
 use crate::variable::{Store, Value};
 use memg_core::dispatch::{Dispatch, Running};
 use memg_core::equipment::Plant;
+use memg_core::extended::PRICE_HOURS;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::situation::Situation;
 use memg_core::units::{Eur, Hours, Kilowatts, Soc, Watts};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What changes while the plant runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -55,15 +58,26 @@ impl Accounts {
 struct Ready {
     plant: Plant,
     profile: Profile,
+    blocks: Vec<Range<usize>>,
     row_start: usize,
 }
 
 impl Ready {
-    fn row(&self, clock: &Clock) -> ProfileRow {
-        let rows = self.profile.rows();
+    fn index(&self, clock: &Clock) -> usize {
         let ticks = usize::try_from(clock.ticks()).unwrap_or(0);
-        let index = (self.row_start + ticks) % rows.len().max(1);
-        rows.get(index).copied().unwrap_or_default()
+        (self.row_start + ticks) % self.profile.rows().len().max(1)
+    }
+
+    fn row(&self, clock: &Clock) -> ProfileRow {
+        self.profile.rows().get(self.index(clock)).copied().unwrap_or_default()
+    }
+
+    /// Day-ahead prices as far as the block of days goes.
+    fn price_ahead(&self, clock: &Clock) -> [Option<f64>; PRICE_HOURS] {
+        let index = self.index(clock);
+        let block = self.blocks.iter().find(|block| block.contains(&index)).cloned().unwrap_or(0..0);
+        let step_h = self.plant.parameters().step_h;
+        self.profile.outlook(&block, index, (1.0 / step_h).round().max(1.0) as usize).import_price
     }
 }
 
@@ -170,6 +184,7 @@ impl PlantModel {
             store.put(reference, Value::Real(value));
         }
         store.put(CHP_ON, Value::Boolean(memory.chp_on));
+        price_ahead::publish(store, PRICE_AHEAD, &ready.price_ahead(clock));
         Ok(())
     }
 }
@@ -233,5 +248,6 @@ fn load(store: &Store, resources: &Resources) -> Result<Ready, String> {
         .ok()
         .filter(|row| *row < profile.rows().len())
         .ok_or_else(|| format!("row_start: expected 0 to {}, found {first}", profile.rows().len().saturating_sub(1)))?;
-    Ok(Ready { plant, profile, row_start })
+    let blocks = profile.blocks(None);
+    Ok(Ready { plant, profile, blocks, row_start })
 }

@@ -2,7 +2,8 @@
 //! that hosts can connect the two by name.
 
 use crate::limits;
-use crate::variable::{Unit, Value, Variable, variables};
+use crate::price_ahead;
+use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 
 /// Battery set-point.
@@ -19,6 +20,9 @@ pub const REALS: [u32; 21] =
     [100, 101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127];
 /// CHP state.
 pub const CHP_ON: u32 = 112;
+
+/// Import prices of the hours ahead, and behind them how many are known.
+pub const PRICE_AHEAD: u32 = 130;
 
 /// State of charge at the start.
 pub const SOC_START: u32 = 210;
@@ -39,6 +43,7 @@ pub fn rows(plant: &PlantParameters) -> Vec<Variable> {
         3 "p_renewable_max" Some(Unit::Kilowatt), Value::Real(rated), "Cap on PV plus wind";
     });
     rows.extend(measurements());
+    rows.extend(price_ahead::rows(Causality::Output, PRICE_AHEAD));
     rows.extend(accounts());
     rows.extend(variables! { Parameter:
         210 "soc_start" Some(Unit::PerUnit), Value::Real(0.5), "State of charge at the start";

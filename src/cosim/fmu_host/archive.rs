@@ -60,6 +60,11 @@ impl Unpacked {
         folder.join(platform::library(identifier))
     }
 
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The resources folder; it may be missing.
     #[must_use]
     pub fn resources(&self) -> PathBuf {

@@ -6,12 +6,13 @@
 use super::super::error::CosimError;
 use super::super::unit::{Unit, UnitOptions};
 use super::map::{MapFile, Setting, Wiring};
-use super::{ForeignFmu, Link};
+use super::{ForeignFmu, Link, Watch, guarded};
 use memg_fmu::variable::Causality;
 use memg_fmu_host::Slave;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A co-simulation with a foreign plant.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct CosimOptions {
     pub trace: Option<PathBuf>,
     /// The controller.
     pub controller: UnitOptions,
+    /// How long one call into the plant may take, wall clock.
+    pub patience: Duration,
 }
 
 /// What was done.
@@ -41,15 +44,24 @@ pub struct Summary {
     pub safe_stops: u64,
 }
 
-/// Runs the simulation.
+/// Runs the simulation. The plant runs in a thread of its own, so that one that hangs ends with an error.
 ///
 /// # Errors
 /// The file, variable or FMU function that is wrong.
 pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
+    let fmu = ForeignFmu::open(&options.fmu)?;
+    let (folder, own) = (fmu.folder().to_owned(), options.clone());
+    let done = guarded(&options.fmu, options.patience, move |watch| simulate(&own, fmu, watch));
+    if matches!(done, Err(CosimError::Hung { .. })) {
+        ForeignFmu::abandon(&folder);
+    }
+    done
+}
+
+fn simulate(options: &CosimOptions, fmu: ForeignFmu, watch: &Watch) -> Result<Summary, CosimError> {
     let step_s = options.controller.plant.step_h * 3600.0;
     let steps = step_count(options.duration_s, step_s)?;
     let map = options.map.as_deref().map_or(Ok(MapFile::default()), read_map)?;
-    let fmu = ForeignFmu::open(&options.fmu)?;
     let mut controller = Unit::controller(&options.controller)?;
     let wiring = Wiring::new(&map, &fmu.description, controller.rows())?;
     let mut trace = options.trace.as_deref().map(|path| Trace::create(path, &controller)).transpose()?;
@@ -57,11 +69,13 @@ pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
     for (name, value) in &wiring.constants {
         controller.set_number(name, *value)?;
     }
-    let mut plant = initialized(&fmu, &wiring, options.duration_s)?;
+    let mut plant = initialized(&fmu, &wiring, options.duration_s, watch)?;
     let mut summary = Summary { plant: fmu.description.model_name.clone(), steps, interventions: 0, safe_stops: 0 };
     for k in 0..steps {
         let time = k as f64 * step_s;
+        watch.enter(format!("an exchange of values at {time} s"));
         exchange(&mut plant, &mut controller, &wiring, step_s)?;
+        watch.enter(format!("doStep at {time} s"));
         plant.step(time, step_s)?;
         summary.count(&mut controller)?;
         if let Some(trace) = &mut trace {
@@ -71,6 +85,7 @@ pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
     if let Some(trace) = trace {
         trace.finish()?;
     }
+    watch.enter("terminate");
     plant.terminate()?;
     Ok(summary)
 }
@@ -97,14 +112,18 @@ fn read_map(path: &Path) -> Result<MapFile, CosimError> {
     toml::from_str(&text).map_err(|error| CosimError::file(path, &error))
 }
 
-fn initialized(fmu: &ForeignFmu, wiring: &Wiring, stop: f64) -> Result<Slave, CosimError> {
+fn initialized(fmu: &ForeignFmu, wiring: &Wiring, stop: f64, watch: &Watch) -> Result<Slave, CosimError> {
+    watch.enter("instantiate");
     let mut plant = fmu.instantiate("plant")?;
-    for (_, setting) in &wiring.settings {
-        match setting {
-            Setting::Number(kind, reference, value) => plant.set_number(*kind, *reference, *value)?,
-            Setting::Text(reference, value) => plant.set_text(*reference, value)?,
-        }
+    for (name, setting) in &wiring.settings {
+        watch.enter(format!("setting {name}"));
+        let set = match setting {
+            Setting::Number(kind, reference, value) => plant.set_number(*kind, *reference, *value),
+            Setting::Text(reference, value) => plant.set_text(*reference, value),
+        };
+        set.map_err(CosimError::at(name))?;
     }
+    watch.enter("initialization");
     plant.enter_initialization(0.0, stop)?;
     plant.exit_initialization()?;
     Ok(plant)
@@ -112,14 +131,15 @@ fn initialized(fmu: &ForeignFmu, wiring: &Wiring, stop: f64) -> Result<Slave, Co
 
 fn exchange(plant: &mut Slave, controller: &mut Unit, wiring: &Wiring, step_s: f64) -> Result<(), CosimError> {
     for link in &wiring.measurements {
-        let raw = plant.number(link.kind, link.reference)?;
+        let raw = plant.number(link.kind, link.reference).map_err(CosimError::at(&link.plant))?;
         let value = link.scale * raw + link.offset;
         controller.set_number(&link.controller, value).map_err(|error| from_plant(&error, link))?;
     }
     controller.step(step_s)?;
     for link in &wiring.set_points {
         let value = controller.number(&link.controller)?;
-        plant.set_number(link.kind, link.reference, link.scale * value + link.offset)?;
+        let set = plant.set_number(link.kind, link.reference, link.scale * value + link.offset);
+        set.map_err(CosimError::at(&link.plant))?;
     }
     Ok(())
 }

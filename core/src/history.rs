@@ -1,9 +1,9 @@
-//! What the gateway remembers of the last day, for the extended observation: quarter-hour means of PV, net load and heat.
+//! What control remembers of the last day, for the extended observation: means of PV, net load and heat of every step.
 //!
-//! Day-ahead prices come as values of their own (see [`CycleInput::price_ahead`](super::cycle::CycleInput)).
+//! Day-ahead prices come as values of their own: nobody remembers the future.
 
-use memg_core::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS};
-use memg_core::situation::Situation;
+use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS};
+use crate::situation::Situation;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -59,9 +59,11 @@ impl History {
             let back = (24 - hours) * steps_per_hour;
             self.steps.len().checked_sub(back).and_then(|index| self.steps.get(index))
         };
-        for (index, hours) in POWER_OFFSETS_H.into_iter().enumerate() {
-            outlook.pv_kw[index] = at(hours).map(|past| past.pv_kw);
-            outlook.net_load_kw[index] = at(hours).map(|past| past.net_load_kw);
+        for (slot, hours) in outlook.pv_kw.iter_mut().zip(POWER_OFFSETS_H) {
+            *slot = at(hours).map(|past| past.pv_kw);
+        }
+        for (slot, hours) in outlook.net_load_kw.iter_mut().zip(POWER_OFFSETS_H) {
+            *slot = at(hours).map(|past| past.net_load_kw);
         }
         for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
             *slot = at(hours).map(|past| past.heat_kw);
