@@ -163,6 +163,59 @@ def judge_bad_input(path):
     raise AssertionError(f"a step with {name} = NaN was accepted")
 
 
+def refused(call, *words):
+    """The call must fail; the log must say the words."""
+    lines.clear()
+    try:
+        call()
+    except FMICallException as failure:
+        assert failure.status == 3, failure
+        assert all(any(word in line for line in lines) for word in words), lines
+        return
+    raise AssertionError(f"accepted; expected {words}")
+
+
+def judge_wrong_use(path):
+    description = read_model_description(path)
+    folder, references = extract(path), {v.name: v.valueReference for v in description.modelVariables}
+    three = description.fmiVersion.startswith("3")
+
+    def fresh(parameter=None, value=None):
+        fmu = instantiate_fmu(folder, description, fmi_type="CoSimulation", logger=log_line)
+        get, put = (fmu.getFloat64, fmu.setFloat64) if three else (fmu.getReal, fmu.setReal)
+        if parameter:
+            put([references[parameter]], [value])
+        return fmu, get
+
+    def initialize(fmu):
+        fmu.enterInitializationMode(startTime=0.0) if three else (fmu.setupExperiment(startTime=0.0), fmu.enterInitializationMode())
+        fmu.exitInitializationMode()
+
+    fmu, get = fresh()
+    refused(lambda: get([4_000_000_000]), "4000000000")
+    output = "p_battery_set" if "p_battery" in references and is_input(description, "p_load") else "soc"
+    refused(lambda: get([references[output]]), output)
+    fmu, _ = fresh("battery.soc_min", 2.0)
+    refused(lambda: initialize(fmu), "battery.soc_min")
+    text = "model_file" if "model_file" in references else "profile_file"
+    fmu, _ = fresh()
+    fmu.setString([references[text]], ["missing.file"])
+    if text == "model_file":
+        fmu.setString([references["policy"]], ["td3"])
+    refused(lambda: initialize(fmu), text, "missing.file")
+
+
+def is_input(description, name):
+    return any(v.name == name and v.causality == "input" for v in description.modelVariables)
+
+
+def log_line(*arguments):
+    lines.append(b" ".join(a for a in arguments if isinstance(a, bytes)).decode())
+
+
+lines = []
+
+
 def judge(path):
     problems = validate_fmu(path)
     assert not problems, problems
@@ -178,6 +231,7 @@ def judge(path):
     judge_states(path)
     judge_threads(path)
     judge_bad_input(path)
+    judge_wrong_use(path)
     print("growth_kb", judge_growth(path))
     print("file_bytes", Path(path).stat().st_size)
 

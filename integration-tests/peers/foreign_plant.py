@@ -2,6 +2,8 @@
 
     python -m pythonfmu build -f foreign_plant.py -d FOLDER       gives FOLDER/ForeignPlant.fmu (FMI 2.0)
 
+FMI 3.0 with PythonFMU3: Fmi3, Float64 and Int32 in place of Fmi2, Real and Integer.
+
 The parameter `trouble` spoils step `trouble_at`: 1 gives NaN, 2 an exception, 3 never comes back.
 """
 

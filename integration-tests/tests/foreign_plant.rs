@@ -22,6 +22,43 @@ p_chp_set = { to = "Engine.P", scale = 1000.0 }
 "Storage.E" = 3.6e8
 "#;
 
+/// The tool for each version of the standard; the one for 3.0 has other names for the same things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    PythonFmu,
+    PythonFmu3,
+}
+
+impl Tool {
+    const BOTH: [Self; 2] = [Self::PythonFmu, Self::PythonFmu3];
+
+    const fn module(self) -> &'static str {
+        match self {
+            Self::PythonFmu => "pythonfmu",
+            Self::PythonFmu3 => "pythonfmu3",
+        }
+    }
+
+    const fn step(self) -> &'static str {
+        match self {
+            Self::PythonFmu => "fmi2DoStep",
+            Self::PythonFmu3 => "fmi3DoStep",
+        }
+    }
+
+    fn script(self) -> String {
+        let script = include_str!("../peers/foreign_plant.py");
+        match self {
+            Self::PythonFmu => script.to_owned(),
+            Self::PythonFmu3 => {
+                [("pythonfmu ", "pythonfmu3 "), ("Fmi2", "Fmi3"), ("Real", "Float64"), ("Integer", "Int32")]
+                    .into_iter()
+                    .fold(script.to_owned(), |text, (old, new)| text.replace(old, new))
+            }
+        }
+    }
+}
+
 /// The FMU, its map, and the environment that its embedded Python needs.
 struct Plant {
     folder: tempfile::TempDir,
@@ -29,12 +66,14 @@ struct Plant {
 }
 
 impl Plant {
-    fn build() -> Option<Self> {
+    fn build(tool: Tool) -> Option<Self> {
         let python = python()?;
         let folder = tempfile::tempdir().expect("a folder");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/foreign_plant.py");
+        let script = folder.path().join("foreign_plant.py");
+        std::fs::write(&script, tool.script()).expect("written");
+        let [script, out] = [script.as_path(), folder.path()].map(|path| path.display().to_string());
         let run = |arguments: &[&str]| Command::new(&python).args(arguments).output().expect("Python runs");
-        let built = run(&["-m", "pythonfmu", "build", "-f", script, "-d", &folder.path().display().to_string()]);
+        let built = run(&["-m", tool.module(), "build", "-f", &script, "-d", &out]);
         assert!(built.status.success(), "{}", text(&built.stderr));
         // Such FMUs expect a host that is Python itself; elsewhere its library has to be loaded first.
         let library = run(&["-c", "import sysconfig; print(sysconfig.get_config_var('INSTSONAME'))"]);
@@ -81,7 +120,13 @@ fn columns(trace: &Path, names: &[&str]) -> Vec<Vec<f64>> {
 
 #[test]
 fn a_foreign_plant_is_driven_through_a_day_with_its_own_names_units_and_signs() {
-    let Some(plant) = Plant::build() else { return };
+    for tool in Tool::BOTH {
+        let Some(plant) = Plant::build(tool) else { return };
+        lives_through_a_day(&plant);
+    }
+}
+
+fn lives_through_a_day(plant: &Plant) {
     let trace = plant.path("trace.csv");
     let ended = plant.run(MAP, &["--trace", &trace]);
     assert!(ended.status.success(), "{}", text(&ended.stderr));
@@ -98,10 +143,16 @@ fn a_foreign_plant_is_driven_through_a_day_with_its_own_names_units_and_signs() 
 
 #[test]
 fn a_plant_that_hangs_raises_or_gives_nan_ends_with_the_name_of_what_is_wrong() {
-    let Some(plant) = Plant::build() else { return };
+    for tool in Tool::BOTH {
+        let Some(plant) = Plant::build(tool) else { return };
+        fails_in_its_own_ways(&plant, tool);
+    }
+}
+
+fn fails_in_its_own_ways(plant: &Plant, tool: Tool) {
     let trouble = |kind: u32| format!("{MAP}trouble = {kind}\ntrouble_at = 3\n");
     plant.fails(&trouble(1), &[], &["p_load", "found NaN", "from the plant's Hall.P"]);
-    plant.fails(&trouble(2), &[], &["plant FMU: fmi2DoStep"]);
+    plant.fails(&trouble(2), &[], &["plant FMU: ", tool.step(), "on strike"]);
     let begin = Instant::now();
     plant.fails(
         &trouble(3),
@@ -113,7 +164,7 @@ fn a_plant_that_hangs_raises_or_gives_nan_ends_with_the_name_of_what_is_wrong() 
 
 #[test]
 fn wrong_maps_parameters_and_files_are_named() {
-    let Some(plant) = Plant::build() else { return };
+    let Some(plant) = Plant::build(Tool::PythonFmu) else { return };
     plant.fails(&MAP.replace("Roof.P", "Attic.P"), &[], &["p_pv: the plant has no variable \"Attic.P\""]);
     plant.fails(&MAP.replace("Storage.E", "Storage.F"), &[], &["the plant has no parameter \"Storage.F\""]);
     plant.fails(&MAP.replace("p_chp_set", "p_chp"), &[], &["p_chp is not an output of the controller"]);

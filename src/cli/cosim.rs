@@ -1,7 +1,7 @@
 //! `gateway fmu`, `gateway cosim`, `gateway mosaik`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration, refuse};
-use crate::cosim::{self, BuildOptions, CosimOptions, Direction, MosaikOptions, UnitOptions};
+use crate::cosim::{self, BuildOptions, CosimError, CosimOptions, Direction, MosaikOptions, UnitOptions};
 use crate::settings::read_site;
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
@@ -70,7 +70,7 @@ pub(super) fn fmu_main(command: &FmuCommand) -> Result<ExitCode> {
     log_to_stderr("warn");
     match command {
         FmuCommand::Check { file } => {
-            println!("{}", cosim::fmu_check(file, cosim::PATIENCE)?);
+            println!("{}", or_leave(cosim::fmu_check(file, cosim::PATIENCE))?);
             Ok(ExitCode::SUCCESS)
         }
         FmuCommand::Build(args) => build(args),
@@ -177,19 +177,28 @@ pub(super) fn cosim_main(args: &CosimArgs) -> Result<ExitCode> {
         Ok(controller) => controller,
         Err(refused) => return Ok(refused),
     };
-    let summary = cosim::cosim(&CosimOptions {
+    let summary = or_leave(cosim::cosim(&CosimOptions {
         fmu: args.plant.clone(),
         map: args.map.clone(),
         duration_s: args.duration.as_secs_f64(),
         trace: args.trace.clone(),
         controller,
         patience: args.patience,
-    })?;
+    }))?;
     println!(
         "{}: {} steps, {} with interventions, {} of safe stop",
         summary.plant, summary.steps, summary.interventions, summary.safe_stops
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Foreign code that hangs would also hang or crash an orderly exit: the process ends at once.
+fn or_leave<T>(done: Result<T, CosimError>) -> Result<T, CosimError> {
+    if let Err(error @ CosimError::Hung { .. }) = &done {
+        eprintln!("error: {error}");
+        memg_fmu_host::leave(1);
+    }
+    done
 }
 
 /// Be a simulator for mosaik

@@ -43,7 +43,7 @@ pub enum CosimError {
     },
     /// The foreign FMU failed.
     #[error("plant FMU: {0}")]
-    Plant(#[from] HostError),
+    Plant(HostError),
     /// The foreign FMU failed at a variable.
     #[error("plant FMU: {name}: {error}")]
     PlantVariable {
@@ -68,6 +68,12 @@ pub enum CosimError {
     /// The peer does not speak the protocol.
     #[error("mosaik: {0}")]
     Protocol(String),
+}
+
+impl From<HostError> for CosimError {
+    fn from(error: HostError) -> Self {
+        Self::Plant(error)
+    }
 }
 
 impl CosimError {

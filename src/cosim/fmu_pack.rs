@@ -45,9 +45,9 @@ const SYNTHETIC_SEED: u64 = 7;
 /// # Errors
 /// The file that cannot be read or written, or the model that is not whole.
 pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
+    let weights = options.model.as_deref().map(weights).transpose()?;
     let library = find_library(options.library.as_deref())?;
     let binary = std::fs::read(&library).map_err(|error| CosimError::file(&library, &error))?;
-    let weights = options.model.as_deref().map(weights).transpose()?;
     std::fs::create_dir_all(&options.out).map_err(|error| CosimError::file(&options.out, &error))?;
     let mut files = Vec::new();
     for kind in &options.kinds {

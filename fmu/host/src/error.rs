@@ -31,6 +31,9 @@ pub enum HostError {
         /// The FMU's latest log lines.
         log: Vec<String>,
     },
+    /// The FMU has failed fatally before. Nothing of it may be called any more.
+    #[error("the FMU has failed fatally before")]
+    Broken,
     /// A value does not fit the variable's type.
     #[error("variable {reference}: {value} does not fit its type")]
     Value {
@@ -45,6 +48,9 @@ fn in_words(log: &[String]) -> String {
     if log.is_empty() { String::new() } else { format!(" ({})", log.join("; ")) }
 }
 
+/// The status after which nothing may be called any more.
+pub(crate) const FATAL: &str = "fatal error";
+
 /// A status code of either standard in words.
 pub(crate) fn status_name(status: i32) -> String {
     match status {
@@ -52,7 +58,7 @@ pub(crate) fn status_name(status: i32) -> String {
         1 => "warning".to_owned(),
         2 => "discarded".to_owned(),
         3 => "error".to_owned(),
-        4 => "fatal error".to_owned(),
+        4 => FATAL.to_owned(),
         5 => "pending".to_owned(),
         other => format!("status {other}"),
     }

@@ -16,6 +16,8 @@ pub use error::HostError;
 
 use fmi2::Slave2;
 use fmi3::Slave3;
+use std::ffi::c_int;
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 /// Type of a variable, as the functions of the standards distinguish them. FMI 2.0 knows `Float64`, `Int32`, `Boolean`.
@@ -59,9 +61,20 @@ pub struct Origin {
     pub name: String,
 }
 
-/// An instance of a foreign FMU. Freed when dropped.
+/// An instance of a foreign FMU. Freed when dropped, unless it has failed fatally: then the standards forbid every further
+/// call, and instance and library stay until the process ends.
 pub struct Slave {
-    abi: Abi,
+    abi: ManuallyDrop<Abi>,
+    broken: bool,
+}
+
+impl Drop for Slave {
+    fn drop(&mut self) {
+        if !self.broken {
+            // SAFETY: dropped once, here, and not used afterwards.
+            unsafe { ManuallyDrop::drop(&mut self.abi) };
+        }
+    }
 }
 
 enum Abi {
@@ -79,7 +92,16 @@ impl Slave {
             Version::Two => Abi::Two(Slave2::new(origin)?),
             Version::Three => Abi::Three(Slave3::new(origin)?),
         };
-        Ok(Self { abi })
+        Ok(Self { abi: ManuallyDrop::new(abi), broken: false })
+    }
+
+    fn call<T>(&mut self, call: impl FnOnce(&mut Abi) -> Result<T, HostError>) -> Result<T, HostError> {
+        if self.broken {
+            return Err(HostError::Broken);
+        }
+        let done = call(&mut self.abi);
+        self.broken = matches!(&done, Err(HostError::Status { status, .. }) if status == error::FATAL);
+        done
     }
 
     /// Enters initialization; parameters and inputs may have been set before.
@@ -87,10 +109,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own.
     pub fn enter_initialization(&mut self, start: f64, stop: f64) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.enter_initialization(start, stop),
             Abi::Three(slave) => slave.enter_initialization(start, stop),
-        }
+        })
     }
 
     /// Leaves initialization.
@@ -98,10 +120,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own.
     pub fn exit_initialization(&mut self) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.exit_initialization(),
             Abi::Three(slave) => slave.exit_initialization(),
-        }
+        })
     }
 
     /// One communication step.
@@ -109,10 +131,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own; it discarded the step, or asks to end the simulation.
     pub fn step(&mut self, time: f64, size: f64) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.step(time, size),
             Abi::Three(slave) => slave.step(time, size),
-        }
+        })
     }
 
     /// Reads a number; a boolean is 0 or 1.
@@ -120,10 +142,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own.
     pub fn number(&mut self, kind: Type, reference: u32) -> Result<f64, HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.number(kind, reference),
             Abi::Three(slave) => slave.number(kind, reference),
-        }
+        })
     }
 
     /// Writes a number. An integer is rounded to the nearest, a boolean is true from 0.5 upward.
@@ -131,10 +153,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own, or the number does not fit the type.
     pub fn set_number(&mut self, kind: Type, reference: u32, value: f64) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.set_number(kind, reference, value),
             Abi::Three(slave) => slave.set_number(kind, reference, value),
-        }
+        })
     }
 
     /// Writes a text.
@@ -142,10 +164,10 @@ impl Slave {
     /// # Errors
     /// The FMU's own, or the text contains a zero byte.
     pub fn set_text(&mut self, reference: u32, value: &str) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.set_text(reference, value),
             Abi::Three(slave) => slave.set_text(reference, value),
-        }
+        })
     }
 
     /// Ends the simulation.
@@ -153,20 +175,31 @@ impl Slave {
     /// # Errors
     /// The FMU's own.
     pub fn terminate(&mut self) -> Result<(), HostError> {
-        match &mut self.abi {
+        self.call(|abi| match abi {
             Abi::Two(slave) => slave.terminate(),
             Abi::Three(slave) => slave.terminate(),
-        }
+        })
     }
 
     /// Log lines that the FMU has written since the last call; the oldest are lost beyond 64.
     #[must_use]
     pub fn log_lines(&self) -> Vec<String> {
-        match &self.abi {
+        match &*self.abi {
             Abi::Two(slave) => slave.journal().take(),
             Abi::Three(slave) => slave.journal().take(),
         }
     }
+}
+
+unsafe extern "C" {
+    fn _exit(code: c_int) -> !;
+}
+
+/// Ends the process without running anything of a foreign library on the way out: for one that never comes back. Nothing
+/// is flushed.
+pub fn leave(code: i32) -> ! {
+    // SAFETY: takes any number and does not return.
+    unsafe { _exit(code) }
 }
 
 /// `file:` URI of a folder, percent-encoded (FMI 2.0).
