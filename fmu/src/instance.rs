@@ -330,11 +330,8 @@ impl Instance {
             self.store.replace(state.values.clone());
         }
         (self.clock, self.phase) = (state.clock, state.phase);
-        if self.model.restore(state.memory.clone()) {
-            Ok(())
-        } else {
-            Err(Fault::error("the saved state is of another model"))
-        }
+        let restored = self.model.restore(state.memory.clone());
+        if restored { Ok(()) } else { Err(Fault::error("the saved state is of another model")) }
     }
 
     /// A state as bytes.

@@ -29,13 +29,14 @@ unsafe extern "C" {
 unsafe extern "C" fn logger(
     environment: *mut c_void,
     _: *const c_char,
-    _: c_int,
+    status: c_int,
     _: *const c_char,
     message: *const c_char,
 ) {
+    // Logging is on, because many FMUs otherwise keep the reason of a failure to themselves; chatter is left out.
     // SAFETY: the environment given at instantiation lives as long as the instance.
     let journal = unsafe { environment.cast::<Journal>().as_ref() };
-    if let Some(journal) = journal.filter(|_| !message.is_null()) {
+    if let Some(journal) = journal.filter(|_| !message.is_null() && status > 0) {
         // SAFETY: a zero-terminated string by the standard.
         journal.add(&unsafe { CStr::from_ptr(message) }.to_string_lossy());
     }
@@ -147,7 +148,7 @@ impl Slave2 {
         let (name, token, uri) = (c_string(&origin.name), c_string(&origin.token), c_string(&uri(&origin.resources)));
         // SAFETY: arguments as the standard says; callbacks and journal outlive the instance.
         let component = unsafe {
-            instantiate(name.as_ptr(), 1, token.as_ptr(), uri.as_ptr(), std::ptr::from_ref(&*callbacks), 0, 0)
+            instantiate(name.as_ptr(), 1, token.as_ptr(), uri.as_ptr(), std::ptr::from_ref(&*callbacks), 0, 1)
         };
         if component.is_null() {
             return Err(HostError::Status {

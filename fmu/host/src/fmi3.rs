@@ -29,10 +29,11 @@ type DoStep = unsafe extern "C" fn(Instance, f64, f64, bool, *mut u8, *mut u8, *
 type Get<T> = unsafe extern "C" fn(Instance, *const u32, usize, *mut T, usize) -> c_int;
 type Set<T> = unsafe extern "C" fn(Instance, *const u32, usize, *const T, usize) -> c_int;
 
-unsafe extern "C" fn log_message(environment: *mut c_void, _: c_int, _: *const c_char, message: *const c_char) {
+unsafe extern "C" fn log_message(environment: *mut c_void, status: c_int, _: *const c_char, message: *const c_char) {
     // SAFETY: the environment given at instantiation lives as long as the instance.
     let journal = unsafe { environment.cast::<Journal>().as_ref() };
-    if let Some(journal) = journal.filter(|_| !message.is_null()) {
+    // As in FMI 2.0: logging is on, chatter is left out.
+    if let Some(journal) = journal.filter(|_| !message.is_null() && status > 0) {
         // SAFETY: a zero-terminated string by the standard.
         journal.add(&unsafe { CStr::from_ptr(message) }.to_string_lossy());
     }
@@ -137,7 +138,7 @@ impl Slave3 {
                 token.as_ptr(),
                 resources.as_ptr(),
                 false,
-                false,
+                true,
                 false,
                 false,
                 none,
