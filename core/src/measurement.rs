@@ -17,6 +17,8 @@ pub enum Quality {
     Substituted,
     /// Read once, but longer ago than its maximum age.
     Stale,
+    /// Read in time, but the same number for longer than its source ever rests.
+    Frozen,
     /// Read, but outside the declared range, not a number, or a sentinel for "not implemented".
     OutOfRange,
     /// The device or broker does not answer; the value is the last one before.

@@ -324,3 +324,28 @@ fn sources_may_draw_a_little_at_night_and_exceed_their_rating_in_cold_sun() {
     let verdict = filter(&night, &anchor(-50.0, 30.0), &request(-50.0, 30.0));
     assert!(verdict.safe.renewable_limit().is_none_or(|limit| limit >= Watts::ZERO), "{verdict:?}");
 }
+
+#[test]
+fn a_shut_down_keeps_the_grid_limits_for_every_load_from_every_chp_state_and_ends_with_the_chp_off() {
+    let plant = Plant::reference();
+    let bounds = plant.parameters().exogenous;
+    let worst = [bounds.electric_load_kw_min, bounds.electric_load_kw_max].map(watts);
+    for start in 10_000..=80_000 {
+        let mut memory = ControlMemory::from_measured(watts(30.0), Watts::new(start), true, 0);
+        for step in 0.. {
+            memory.begin_step();
+            let anchor = memory.anchor(STEP_MS);
+            let verdict = SafetyFilter::new(plant).shut_down(&anchor);
+            let (chp, on) = (verdict.safe.chp(), verdict.safe.chp_on());
+            assert!(worst.iter().all(|load| (-plant.export_max()..=plant.import_max()).contains(&(*load - chp))));
+            assert!(on || anchor.chp_in_state_ms >= plant.min_up_ms() && anchor.chp <= plant.chp_min());
+            assert!(!on || anchor.chp - chp <= plant.chp_ramp());
+            memory.record(&verdict);
+            memory.elapse(STEP_MS);
+            if !on {
+                break;
+            }
+            assert!(step < 20, "{start}");
+        }
+    }
+}

@@ -341,13 +341,18 @@ fn apply(
     let mut memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
     let age_ms = |at: u64| input.now_ms.saturating_sub(at);
     let known = state.situation.filter(|(_, at)| age_ms(*at) <= config.stand_in_ms);
-    let verdict = match known.map(|(situation, at)| aged(config, &situation, age_ms(at))) {
+    let verdict = match known
+        .filter(|_| state.mode.mode != Mode::SafeStop)
+        .map(|(situation, at)| aged(config, &situation, age_ms(at)))
+    {
         Some(situation) => {
             let situation = behind_cap(config, state, input, situation);
             filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms)
         }
         None => {
-            let verdict = config.filter.safe_stop(&memory.anchor(hold_ms));
+            let anchor = memory.anchor(hold_ms);
+            let stopping = state.mode.mode == Mode::SafeStop;
+            let verdict = if stopping { config.filter.shut_down(&anchor) } else { config.filter.safe_stop(&anchor) };
             memory.record(&verdict);
             verdict
         }

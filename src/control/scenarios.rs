@@ -13,7 +13,7 @@ use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::units::Kilowatts;
+use memg_core::units::{Kilowatts, Watts};
 
 struct Rig {
     early: bool,
@@ -142,6 +142,24 @@ fn a_stale_measurement_holds_then_stops() {
     let stop = rig.run(2);
     assert_eq!(stop.mode, Mode::SafeStop);
     assert_eq!(rig.run(2000).safe.unwrap().battery().get(), 0, "battery to zero");
+}
+
+#[test]
+fn a_safe_stop_unloads_the_chp_step_by_step_and_switches_it_off_after_its_minimum_time() {
+    let mut rig = Rig::new(false);
+    rig.set(Signal::ChpKw, Measurement::good(22.0));
+    rig.set(Signal::ChpOn, Measurement::good(1.0));
+    let mut rig = rig.in_auto();
+    rig.operator = Some(Operator::SafeStop);
+    let mut seen = vec![22_000];
+    for _ in 0..4 * 900 {
+        let safe = rig.cycle().safe.unwrap();
+        assert_eq!((safe.battery().get(), safe.renewable_limit().map(Watts::get)), (0, Some(0)));
+        if seen.last() != Some(&safe.chp().get()) {
+            seen.push(safe.chp().get());
+        }
+    }
+    assert_eq!(seen, [22_000, 17_000, 12_000, 10_000, 0]);
 }
 
 #[test]

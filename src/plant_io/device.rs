@@ -146,6 +146,9 @@ impl Device {
     pub fn new(raw: &RawDevice, file: &DeviceFile, key: &str, image: &mut ImageBuilder) -> Result<Self, Vec<Problem>> {
         let mut device = instance::join(raw, file, key)?;
         device.first = image.add_all(device.points.iter().map(|point| point.age_max));
+        for (index, point) in device.points.iter().enumerate() {
+            point.frozen.into_iter().for_each(|limit| image.frozen_after(device.id(index), limit));
+        }
         Ok(device)
     }
 

@@ -30,6 +30,9 @@ struct Slot {
     read_at: Option<Instant>,
     fault: Option<Quality>,
     age_max: Duration,
+    /// Since when the value is what it is, and how long it may be.
+    same_since: Option<Instant>,
+    frozen_after: Option<Duration>,
     /// The value when it was last frozen, and how far it may move from there before somebody should look.
     frozen: f64,
     band: f64,
@@ -39,6 +42,7 @@ struct Slot {
 #[derive(Debug, Clone, Default)]
 pub struct ImageBuilder {
     ages_max: Vec<Duration>,
+    frozen_after: Vec<(PointId, Duration)>,
 }
 
 impl ImageBuilder {
@@ -54,10 +58,21 @@ impl ImageBuilder {
         first
     }
 
+    /// A point counts as frozen when it has shown the same number for this long.
+    pub fn frozen_after(&mut self, id: PointId, limit: Duration) {
+        self.frozen_after.push((id, limit));
+    }
+
     /// The image with all places handed out.
     #[must_use]
     pub fn build(self) -> ProcessImage {
-        ProcessImage::new(self.ages_max)
+        let image = ProcessImage::new(self.ages_max);
+        let mut slots = image.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, limit) in self.frozen_after {
+            slots.get_mut(id.0).into_iter().for_each(|slot| slot.frozen_after = Some(limit));
+        }
+        drop(slots);
+        image
     }
 }
 
@@ -72,8 +87,16 @@ impl ProcessImage {
     /// An image for points with these maximum ages, in the order of their [`PointId`]s.
     #[must_use]
     pub fn new(ages_max: impl IntoIterator<Item = Duration>) -> Self {
-        let slot =
-            |age_max| Slot { value: None, read_at: None, fault: None, age_max, frozen: f64::NAN, band: f64::INFINITY };
+        let slot = |age_max| Slot {
+            value: None,
+            read_at: None,
+            fault: None,
+            age_max,
+            same_since: None,
+            frozen_after: None,
+            frozen: f64::NAN,
+            band: f64::INFINITY,
+        };
         Self { slots: Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect())), moved: Arc::default() }
     }
 
@@ -120,6 +143,9 @@ impl Slot {
         let before = self.fault;
         match update {
             Update::Value(value) => {
+                if self.value != Some(value) {
+                    self.same_since = Some(at);
+                }
                 (self.value, self.read_at, self.fault) = (Some(value), Some(at), None);
             }
             Update::OutOfRange => self.fault = Some(Quality::OutOfRange),
@@ -127,6 +153,11 @@ impl Slot {
         }
         let left_band = self.value.is_some_and(|value| (value - self.frozen).abs() > self.band);
         left_band || (self.band.is_finite() && before != self.fault)
+    }
+
+    fn is_frozen(&self, now: Instant) -> bool {
+        let same_for = self.same_since.map(|since| now.saturating_duration_since(since));
+        self.frozen_after.zip(same_for).is_some_and(|(limit, same)| same > limit)
     }
 
     fn freeze(&mut self, now: Instant) -> Measurement<f64> {
@@ -142,6 +173,7 @@ impl Slot {
         let quality = match self.fault {
             Some(fault) => fault,
             None if age > self.age_max => Quality::Stale,
+            None if self.is_frozen(now) => Quality::Frozen,
             None => Quality::Good,
         };
         Measurement { value: Some(value), quality, age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX) }
@@ -165,6 +197,24 @@ mod tests {
         tokio::time::advance(Duration::from_secs(16)).await;
         let stale = image.freeze(Instant::now(), &[id])[0];
         assert_eq!((stale.value, stale.quality, stale.age_ms), (Some(43.0), Quality::Stale, 16_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_value_that_never_changes_is_frozen_after_its_time_and_good_again_when_it_moves() {
+        let mut builder = ImageBuilder::default();
+        let id = builder.add(Duration::from_secs(15));
+        builder.frozen_after(id, Duration::from_secs(60));
+        let image = builder.build();
+        let quality = |value| {
+            image.publish(Instant::now(), &[(id, Update::Value(value))]);
+            image.freeze(Instant::now(), &[id])[0].quality
+        };
+        for _ in 0..=6 {
+            assert_eq!(quality(7.0), Quality::Good);
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        assert_eq!(quality(7.0), Quality::Frozen);
+        assert_eq!(quality(7.1), Quality::Good);
     }
 
     #[tokio::test(start_paused = true)]

@@ -187,6 +187,8 @@ pub struct Point {
     pub poll: Duration,
     /// From this age on it is stale.
     pub age_max: Duration,
+    /// The same number for longer than this means that its source is stuck; `None`: it may rest.
+    pub frozen: Option<Duration>,
     /// Whether it can be read.
     pub readable: bool,
     /// How it is written; `None` means that the driver refuses to.

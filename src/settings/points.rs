@@ -39,6 +39,7 @@ pub(super) fn map(
     }
     for (index, input) in mqtt.iter().flat_map(|mqtt| &mqtt.inputs).enumerate() {
         let id = image.add(input.age_max);
+        input.frozen.into_iter().for_each(|limit| image.frozen_after(id, limit));
         map.mqtt.push(id);
         match &input.target {
             Target::Signal(signal) => {

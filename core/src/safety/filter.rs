@@ -70,22 +70,42 @@ impl SafetyFilter {
     /// Battery at zero, CHP as it is, renewables off: keeps the grid limits for every load within the declared bounds.
     #[must_use]
     pub fn safe_stop(&self, anchor: &Anchor) -> Verdict {
+        self.blind(anchor, held_chp(&self.plant, anchor))
+    }
+
+    /// Like [`Self::safe_stop`], but the CHP unloads with its ramp and stops once its minimum time on is over. Keeps the
+    /// same limits: with battery and renewables at zero any CHP power within its ratings does.
+    #[must_use]
+    pub fn shut_down(&self, anchor: &Anchor) -> Verdict {
+        self.blind(anchor, unloaded_chp(&self.plant, anchor))
+    }
+
+    /// Set-points that need no measurement.
+    fn blind(&self, anchor: &Anchor, chp: Watts) -> Verdict {
         let mut interventions = Interventions::default();
-        interventions.push(Intervention {
-            rule: Rule::SafeStop,
-            quantity: Quantity::Battery,
-            before_w: anchor.battery,
-            after_w: Watts::ZERO,
-            margin_w: Watts::ZERO,
-        });
-        let chp = held_chp(&self.plant, anchor);
+        let before = [(Quantity::Battery, anchor.battery, Watts::ZERO), (Quantity::Chp, anchor.chp_now, chp)];
+        for (quantity, before_w, after_w) in before {
+            if quantity == Quantity::Battery || before_w != after_w {
+                let margin_w = Watts::ZERO;
+                interventions.push(Intervention { rule: Rule::SafeStop, quantity, before_w, after_w, margin_w });
+            }
+        }
         Verdict {
-            safe: SafeSetpoints::new(Watts::ZERO, chp, anchor.chp_on, Some(Watts::ZERO)),
+            safe: SafeSetpoints::new(Watts::ZERO, chp, chp > Watts::ZERO, Some(Watts::ZERO)),
             battery_base: Watts::ZERO,
             relaxation: Relaxation::SafeStop,
             interventions,
         }
     }
+}
+
+/// Next set-point of a CHP on its way to a stop; 0 = off.
+fn unloaded_chp(plant: &Plant, anchor: &Anchor) -> Watts {
+    let at_minimum = anchor.chp.max(anchor.chp_now) <= plant.chp_min();
+    if !anchor.chp_on || (at_minimum && anchor.chp_in_state_ms >= plant.min_up_ms()) {
+        return Watts::ZERO;
+    }
+    (anchor.chp - plant.chp_ramp()).within(plant.chp_min(), held_chp(plant, anchor))
 }
 
 fn set_points(choice: &Choice, strip: &Strip) -> SafeSetpoints {

@@ -45,6 +45,7 @@ pub(super) fn point(
         signal: None,
         poll,
         age_max,
+        frozen: raw.frozen_s.map(|frozen| seconds(&format!("{key}.frozen_s"), frozen, (1.0, 864_000.0), problems)),
         readable: !raw.write_only,
         write: None,
     };

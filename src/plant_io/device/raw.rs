@@ -108,6 +108,9 @@ pub struct RawPoint {
     pub poll_s: Option<f64>,
     /// Seconds after which the value is stale (default: three polls, at least 5 s).
     pub age_max_s: Option<f64>,
+    /// Seconds after which the same number means that its source is stuck (default: it may rest). Not for what may
+    /// rightly stand still, such as PV at night.
+    pub frozen_s: Option<f64>,
     /// What it means to the controller. Absent: telemetry only, or assigned by the site file.
     pub signal: Option<String>,
     /// Names of raw numbers.

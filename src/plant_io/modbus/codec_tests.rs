@@ -26,6 +26,7 @@ pub(crate) fn point(encoding: Encoding) -> Point {
         signal: None,
         poll: Duration::from_secs(1),
         age_max: Duration::from_secs(5),
+        frozen: None,
         readable: true,
         write: None,
     }

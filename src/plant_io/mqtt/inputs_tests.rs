@@ -22,6 +22,7 @@ fn input(time: bool) -> Input {
         offset: 0.0,
         range: (0.0, 100.0),
         age_max: Duration::from_secs(15),
+        frozen: None,
     }
 }
 

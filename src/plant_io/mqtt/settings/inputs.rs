@@ -72,6 +72,7 @@ impl Check<'_> {
         let offset = self.finite("offset", raw.offset.unwrap_or(0.0));
         let range = self.range(raw.range);
         let age_max = self.problems.seconds(&self.at("age_max_s"), raw.age_max_s.unwrap_or(15.0), (0.1, 86_400.0));
+        let frozen = raw.frozen_s.map(|frozen| self.problems.seconds(&self.at("frozen_s"), frozen, (1.0, 864_000.0)));
         if raw.words.values().any(|number| !number.is_finite()) {
             self.problems.add(self.at("words"), "must be finite numbers");
         }
@@ -85,6 +86,7 @@ impl Check<'_> {
             offset: offset?,
             range: range?,
             age_max: age_max?,
+            frozen: frozen.flatten(),
         })
     }
 

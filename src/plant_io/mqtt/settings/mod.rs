@@ -85,6 +85,8 @@ pub struct Input {
     pub range: (f64, f64),
     /// The value may be used for this long.
     pub age_max: Duration,
+    /// The same number for longer than this means that its source is stuck; `None`: it may rest.
+    pub frozen: Option<Duration>,
 }
 
 /// What a value means.

@@ -75,6 +75,8 @@ pub struct RawInput {
     pub range: Option<[f64; 2]>,
     /// The value may be used for this long, s. Default 15.
     pub age_max_s: Option<f64>,
+    /// The same number for this long means that its source is stuck, s. Default: it may rest.
+    pub frozen_s: Option<f64>,
 }
 
 /// `[mqtt.commands]`
