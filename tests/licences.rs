@@ -22,8 +22,6 @@ const PERMISSIVE: [&str; 14] = [
     "Unicode-3.0",
     "CDLA-Permissive-2.0",
 ];
-/// File-level copyleft that linking does not spread; listed by name, each with its reason.
-const EXCEPTIONS: [(&str, &str); 1] = [("serialport", "MPL-2.0: used unchanged, its source stays available")];
 const FORBIDDEN: [&str; 2] = ["rodbus", "dnp3"];
 
 fn packages() -> Vec<Value> {
@@ -56,8 +54,7 @@ fn every_dependency_is_permissively_licensed_and_none_is_forbidden() {
     for package in &packages {
         let name = package["name"].as_str().unwrap();
         let licence = package["license"].as_str().unwrap_or("none stated");
-        let excused = EXCEPTIONS.iter().any(|(excused, _)| *excused == name);
-        if FORBIDDEN.contains(&name) || !(is_permissive(licence) || excused) {
+        if FORBIDDEN.contains(&name) || !is_permissive(licence) {
             wrong.push(format!("{name}: {licence}"));
         }
     }

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
-/// The gateway's program in the profile of the test, built if it is not there yet.
+/// The gateway's program: `$MEMG_GATEWAY`, else built in the profile of the test.
 pub fn gateway() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        if let Some(program) = std::env::var_os("MEMG_GATEWAY") {
+            return program.into();
+        }
         let (profile, folder) = if cfg!(debug_assertions) { ("dev", "debug") } else { ("release", "release") };
         cargo_build(&["--profile", profile, "--workspace", "--bin", "gateway"]);
         target().join(folder).join(format!("gateway{}", std::env::consts::EXE_SUFFIX))

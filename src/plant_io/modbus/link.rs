@@ -6,6 +6,7 @@
 use super::guard::{Framing, Guard};
 use crate::plant_io::device::{Parity, SerialLine, Timing, Transport};
 use crate::plant_io::point::Table;
+use serial2_tokio::SerialPort;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -17,7 +18,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_modbus::client::{Client, Context};
 use tokio_modbus::slave::SlaveContext;
 use tokio_modbus::{Request, Response, Slave};
-use tokio_serial::SerialPortBuilderExt;
 
 /// Why a request brought nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -222,15 +222,22 @@ async fn tcp(address: &str) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn serial(line: &SerialLine) -> io::Result<tokio_serial::SerialStream> {
+fn serial(line: &SerialLine) -> io::Result<SerialPort> {
     let parity = match line.parity {
-        Parity::Even => tokio_serial::Parity::Even,
-        Parity::Odd => tokio_serial::Parity::Odd,
-        Parity::None => tokio_serial::Parity::None,
+        Parity::Even => serial2_tokio::Parity::Even,
+        Parity::Odd => serial2_tokio::Parity::Odd,
+        Parity::None => serial2_tokio::Parity::None,
     };
-    let stop_bits = if line.stop_bits == 2 { tokio_serial::StopBits::Two } else { tokio_serial::StopBits::One };
-    let builder = tokio_serial::new(&line.path, line.baud).parity(parity).stop_bits(stop_bits);
-    Ok(builder.open_native_async()?)
+    let stop_bits = if line.stop_bits == 2 { serial2_tokio::StopBits::Two } else { serial2_tokio::StopBits::One };
+    SerialPort::open(&line.path, |mut settings: serial2_tokio::Settings| {
+        settings.set_raw();
+        settings.set_baud_rate(line.baud)?;
+        settings.set_char_size(serial2_tokio::CharSize::Bits8);
+        settings.set_parity(parity);
+        settings.set_stop_bits(stop_bits);
+        settings.set_flow_control(serial2_tokio::FlowControl::None);
+        Ok(settings)
+    })
 }
 
 /// Silence between two frames: 3.5 characters of 11 bits, 1.75 ms from 19200 Bd on.
