@@ -18,33 +18,32 @@ pub(super) struct ActorGradient {
 }
 
 impl Nets<'_> {
-    /// `π(s)` of every row, behind the observations and in the second pass.
+    /// `π(s)` of every row, in the actor's outputs and behind the observations.
     pub(super) fn policy_rows(&self, work: &mut Work) {
-        let (pass, rows) = (&mut work.passes[1], work.x.rows());
-        self.act(Weights::Live, &mut work.x, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows * ACTION_DIM]));
+        self.act(Weights::Live, &mut work.x, &mut work.actor);
     }
 
-    /// `Q₁(s, π(s))` of every row in the first pass, and its gradient with respect to the action.
+    /// `Q₁(s, π(s))` of every row, and its gradient with respect to the action.
     pub(super) fn value_rows(&self, work: &mut Work) {
-        let (pass, rows, critic) = (&mut work.passes[0], work.x.rows(), &self.critics[0]);
-        critic.forward(self.isa, Weights::Live, &work.x, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows]));
-        pass.d_out[..rows].fill(1.0);
-        critic.backward(self.isa, pass);
+        let (critic, rows) = (&self.critics[0], work.rows());
+        critic.forward(self.isa, Weights::Live, &work.x, &mut work.critic);
+        work.q[0][..rows].copy_from_slice(&work.critic.out[..rows]);
+        work.gradients.out[..rows].fill(1.0);
+        critic.backward_in_place(self.isa, &work.gradients.out, &mut work.critic);
         critic.input_rows(self.obs_dim, &mut work.action_rows);
-        self.isa.dots::<ACTION_DIM>(&pass.d1, &work.action_rows, &mut work.d_action[..rows * ACTION_DIM]);
+        self.isa.dots::<ACTION_DIM>(&work.critic.h1, &work.action_rows, &mut work.d_action[..rows * ACTION_DIM]);
     }
 
     /// The loss gradient of every row, through tanh and the actor.
     pub(super) fn actor_rows(&self, work: &mut Work, gradient: ActorGradient) {
-        let (pass, count) = (&mut work.passes[1], work.x.rows() * ACTION_DIM);
-        for i in 0..count {
-            let (action, goal) = (pass.out[i], work.goal[i]);
+        for i in 0..work.rows() * ACTION_DIM {
+            let (action, goal) = (work.actor.out[i], work.goal[i]);
             let cloning =
                 if gradient.cloning == 0.0 || goal.is_nan() { 0.0 } else { gradient.cloning * (action - goal) };
             let value = if gradient.value == 0.0 { 0.0 } else { gradient.value * work.d_action[i] };
-            pass.d_out[i] = (value + cloning) * (1.0 - action * action);
+            work.gradients.out[i] = (value + cloning) * (1.0 - action * action);
         }
-        self.actor.backward(self.isa, pass);
+        self.actor.backward(self.isa, &work.actor, &mut work.gradients);
     }
 }
 
@@ -67,11 +66,11 @@ impl ActorSums {
         let mut sums = Self::default();
         for work in works {
             let rows = work.rows();
-            for &q in &work.passes[0].out[..rows] {
+            for &q in &work.q[0][..rows] {
                 sums.q += f64::from(q);
                 sums.q_abs += f64::from(q.abs());
             }
-            let pairs = work.passes[1].out.iter().zip(&work.goal).take(rows * ACTION_DIM);
+            let pairs = work.actor.out.iter().zip(&work.goal).take(rows * ACTION_DIM);
             for (action, goal) in pairs.filter(|(_, goal)| !goal.is_nan()) {
                 sums.distance += f64::from(action - goal).powi(2);
                 sums.goals += 1;

@@ -52,8 +52,8 @@ impl AdamStep {
             let m_new = V::load(m).mul_add(V::splat(BETA1 as f32), gradient.mul(V::splat((1.0 - BETA1) as f32)));
             let square = gradient.mul(gradient);
             let v_new = V::load(v).mul_add(V::splat(BETA2 as f32), square.mul(V::splat((1.0 - BETA2) as f32)));
-            let spread = v_new.sqrt().mul_add(V::splat(self.root), V::splat(EPSILON as f32));
-            let w_new = m_new.div(spread).neg_mul_add(V::splat(self.rate), V::load(w));
+            let quotient = V::adam_quotient(m_new, v_new, V::splat(self.root), V::splat(EPSILON as f32));
+            let w_new = quotient.neg_mul_add(V::splat(self.rate), V::load(w));
             m_new.store(m);
             v_new.store(v);
             w_new.store(w);
@@ -61,6 +61,22 @@ impl AdamStep {
                 let target = slab.target.add(at);
                 let old = V::load(target).mul(V::splat(1.0 - tau));
                 w_new.mul_add(V::splat(tau), old).store(target);
+            }
+        }
+    }
+}
+
+impl AdamStep {
+    /// Asks for the memory `apply` will touch at `at`.
+    #[inline(always)]
+    pub(super) unsafe fn prefetch<V: Lanes>(&self, at: usize, slab: &SlabPointers) {
+        // SAFETY: a prefetch never faults; offsets are inside the slab.
+        unsafe {
+            V::prefetch(slab.w.add(at));
+            V::prefetch(slab.m.add(at));
+            V::prefetch(slab.v.add(at));
+            if self.polyak != Polyak::Keep {
+                V::prefetch(slab.target.add(at));
             }
         }
     }

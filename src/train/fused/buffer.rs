@@ -3,6 +3,8 @@
 //! Terms: a *panel* is 32 columns of a weight matrix stored row after row, so that a tile of it is one run of memory;
 //! a *slab* is a parameter tensor with its Adam moments and its target copy, all four in the same panel layout.
 
+use super::arena::{Aligned, Arena};
+
 /// Units of both hidden layers.
 pub const HIDDEN: usize = 256;
 /// Components of an action.
@@ -16,36 +18,6 @@ pub(super) const MARGIN: usize = 16;
 /// Floats from one row of a batch matrix to the next. 17 cache lines: coprime to the 64 sets of a first-level cache.
 pub(super) const STRIDE: usize = MARGIN + HIDDEN;
 
-/// Owned floats starting at a 64-byte boundary.
-#[derive(Debug)]
-pub(super) struct Aligned {
-    store: Vec<f32>,
-    start: usize,
-    len: usize,
-}
-
-impl Aligned {
-    /// `len` zeros.
-    pub(super) fn zeros(len: usize) -> Self {
-        let store = vec![0.0_f32; len + 15];
-        let start = store.as_ptr().align_offset(64).min(15);
-        Self { store, start, len }
-    }
-}
-
-impl std::ops::Deref for Aligned {
-    type Target = [f32];
-    fn deref(&self) -> &[f32] {
-        &self.store[self.start..self.start + self.len]
-    }
-}
-
-impl std::ops::DerefMut for Aligned {
-    fn deref_mut(&mut self) -> &mut [f32] {
-        &mut self.store[self.start..self.start + self.len]
-    }
-}
-
 /// A batch matrix `[rows, <= 256]`, one sample a row, with a column of ones before the data.
 #[derive(Debug)]
 pub(super) struct Matrix {
@@ -56,8 +28,8 @@ pub(super) struct Matrix {
 
 impl Matrix {
     /// A matrix with room for `rows` samples, all in use.
-    pub(super) fn new(rows: usize) -> Self {
-        let mut data = Aligned::zeros(rows * STRIDE);
+    pub(super) fn new(rows: usize, arena: &mut Arena) -> Self {
+        let mut data = arena.zeros(rows * STRIDE);
         for row in data.chunks_exact_mut(STRIDE) {
             row[MARGIN - 1] = 1.0;
         }
@@ -111,8 +83,8 @@ pub(super) struct Slab {
 
 impl Slab {
     /// A slab of zeros.
-    pub(super) fn zeros(len: usize) -> Self {
-        let [w, m, v, target] = std::array::from_fn(|_| Aligned::zeros(len));
+    pub(super) fn zeros(len: usize, arena: &mut Arena) -> Self {
+        let [w, m, v, target] = std::array::from_fn(|_| arena.zeros(len));
         Self { w, m, v, target }
     }
 }

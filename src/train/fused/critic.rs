@@ -6,7 +6,7 @@ use super::buffer::ACTION_DIM;
 use super::config::Td3Config;
 use super::net::{Net, Weights};
 use super::random::Stream;
-use super::work::Work;
+use super::work::{Activations, Work};
 use super::{Isa, buffer::Matrix};
 
 /// The networks as a piece of work reads them.
@@ -23,35 +23,36 @@ pub(super) struct Nets<'a> {
 }
 
 impl Nets<'_> {
-    /// `tanh` of the actor's sums on the observations in `x`, and the same written behind them.
-    pub(super) fn act(&self, weights: Weights, x: &mut Matrix, (h1, h2, out): (&mut Matrix, &mut Matrix, &mut [f32])) {
-        self.actor.forward(self.isa, weights, x, (h1, h2, out));
+    /// `tanh` of the actor's sums on the observations in `x`, in `acts.out` and behind the observations.
+    pub(super) fn act(&self, weights: Weights, x: &mut Matrix, acts: &mut Activations) {
+        self.actor.forward(self.isa, weights, x, acts);
+        let out = &mut acts.out[..x.rows() * ACTION_DIM];
         self.isa.tanh(out);
         for (row, action) in out.chunks_exact(ACTION_DIM).enumerate() {
             x.row_mut(row)[self.obs_dim..self.obs_dim + ACTION_DIM].copy_from_slice(action);
         }
     }
 
-    /// From the gathered transitions to the gradients of both critics, for a batch of `batch` rows in all.
-    pub(super) fn critic_rows(&self, work: &mut Work, config: &Td3Config, noise: Stream, batch: usize) {
+    /// The target value of every gathered transition.
+    pub(super) fn target_rows(&self, work: &mut Work, config: &Td3Config, noise: Stream) {
         work.draw_noise(self.isa, noise);
-        self.target_actions(work, config);
-        self.target_values(work, config);
-        for (critic, pass) in self.critics.iter().zip(&mut work.passes) {
-            let rows = work.x.rows();
-            critic.forward(self.isa, Weights::Live, &work.x, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows]));
-            for ((d, q), y) in pass.d_out.iter_mut().zip(&pass.out[..rows]).zip(&work.y) {
-                *d = 2.0 / batch as f32 * (q - y);
-            }
-            critic.backward(self.isa, pass);
+        self.act(Weights::Target, &mut work.x_next, &mut work.critic);
+        self.smooth(work, config);
+        let rows = work.rows();
+        work.y.fill(f32::INFINITY);
+        for critic in self.critics {
+            critic.forward(self.isa, Weights::Target, &work.x_next, &mut work.critic);
+            work.y.iter_mut().zip(&work.critic.out[..rows]).for_each(|(y, q)| *y = y.min(*q));
+        }
+        let outcome = work.reward.iter().zip(&work.alive);
+        for (y, (reward, alive)) in work.y.iter_mut().zip(outcome).take(rows) {
+            *y = reward + config.discount * alive * *y;
         }
     }
 
-    /// Writes the smoothed target actions behind the next observations.
-    fn target_actions(&self, work: &mut Work, config: &Td3Config) {
-        let (pass, rows) = (&mut work.passes[0], work.x.rows());
-        self.act(Weights::Target, &mut work.x_next, (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows * ACTION_DIM]));
-        for (row, noise) in work.noise.chunks_exact(ACTION_DIM).enumerate().take(rows) {
+    /// Adds clipped noise to the target actions behind the next observations.
+    fn smooth(&self, work: &mut Work, config: &Td3Config) {
+        for (row, noise) in work.noise.chunks_exact(ACTION_DIM).enumerate().take(work.x_next.rows()) {
             let action = &mut work.x_next.row_mut(row)[self.obs_dim..self.obs_dim + ACTION_DIM];
             for (a, n) in action.iter_mut().zip(noise) {
                 let n = (n * config.policy_noise).clamp(-config.noise_clip, config.noise_clip);
@@ -60,16 +61,14 @@ impl Nets<'_> {
         }
     }
 
-    /// The smaller target critic's value of the target action, discounted, plus the reward.
-    fn target_values(&self, work: &mut Work, config: &Td3Config) {
-        let rows = work.x.rows();
-        for (critic, pass) in self.critics.iter().zip(&mut work.passes) {
-            let out = (&mut pass.h1, &mut pass.h2, &mut pass.out[..rows]);
-            critic.forward(self.isa, Weights::Target, &work.x_next, out);
+    /// Value and gradients of one critic on the stored actions, for a batch of `batch` rows in all.
+    pub(super) fn critic_rows(&self, work: &mut Work, critic: usize, batch: usize) {
+        let (net, rows) = (&self.critics[critic], work.rows());
+        net.forward(self.isa, Weights::Live, &work.x, &mut work.critic);
+        work.q[critic][..rows].copy_from_slice(&work.critic.out[..rows]);
+        for ((d, q), y) in work.gradients.out.iter_mut().zip(&work.q[critic][..rows]).zip(&work.y) {
+            *d = 2.0 / batch as f32 * (q - y);
         }
-        for row in 0..rows {
-            let next = work.passes[0].out[row].min(work.passes[1].out[row]);
-            work.y[row] = work.reward[row] + config.discount * work.alive[row] * next;
-        }
+        net.backward(self.isa, &work.critic, &mut work.gradients);
     }
 }

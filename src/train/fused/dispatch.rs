@@ -6,7 +6,7 @@ use super::adam::AdamStep;
 use super::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use super::avx512::Avx512;
-use super::buffer::{Matrix, Slab};
+use super::buffer::{Matrix, PANELS, Slab};
 use super::kernels::{self, Factors, Region};
 use super::peak;
 use super::portable::Portable;
@@ -93,11 +93,11 @@ macro_rules! enter {
 
 enter! {
     fn kernels::forward(a: &Matrix, k: usize, w: &[f32], c: &mut Matrix, panel: usize);
-    fn kernels::backward(a: &Matrix, w: &[f32], gate: &Matrix, c: &mut Matrix, panel: usize);
+    fn kernels::backward(a: &Matrix, w: &[&[f32]; PANELS], gate: Option<&Matrix>, c: &mut Matrix, panel: usize);
     fn kernels::descend<const KS: usize>(works: &[Work], factors: Factors, panel: usize, region: Region<'_>, step: &AdamStep);
     fn kernels::descend_small(gradient: &[f32; 16], slab: &mut Slab, step: &AdamStep);
     fn kernels::dots<const OUT: usize>(h: &Matrix, w: &[f32], out: &mut [f32]);
-    fn kernels::spread<const OUT: usize>(g: &[f32], w: &[f32], h: &Matrix, d: &mut Matrix);
+    fn kernels::spread<const OUT: usize>(g: &[f32], w: &[f32], h: Option<&Matrix>, d: &mut Matrix);
     fn kernels::transpose(src: &[f32], dst: &mut [f32]);
     fn kernels::tanh(xs: &mut [f32]);
     fn kernels::normals(stream: Stream, first: u64, out: &mut [f32]);

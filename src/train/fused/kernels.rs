@@ -14,38 +14,40 @@ use super::work::Work;
 #[inline(always)]
 pub(super) unsafe fn forward<V: Lanes>(a: &Matrix, k: usize, w: &[f32], c: &mut Matrix, panel: usize) {
     assert!(w.len() == (1 + k) * PANEL, "a panel of 1 + k rows");
+    let finish = BiasRelu(w.as_ptr());
     // SAFETY: the bias is row 0 of the panel, the weights are the k rows after it.
-    unsafe { product::<V, _>(a, k, w[PANEL..].as_ptr(), (c, panel), BiasRelu(w.as_ptr())) }
+    unsafe { product::<V, _>(a, &[&w[PANEL..]], (c, panel), finish) }
 }
 
-/// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`; `w` is a panel of 256 rows of the transposed weights.
+/// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`, without a gate of what `c` held before; `w` is a panel of the transposed weights, in
+/// blocks of 32 rows.
 #[inline(always)]
-pub(super) unsafe fn backward<V: Lanes>(a: &Matrix, w: &[f32], gate: &Matrix, c: &mut Matrix, panel: usize) {
-    assert!(w.len() == HIDDEN * PANEL && gate.rows() == c.rows(), "a square layer and its own activation");
-    // SAFETY: the gate has the extent of c.
-    unsafe { product::<V, _>(a, HIDDEN, w.as_ptr(), (c, panel), Gate(gate.raw().as_ptr())) }
-}
-
-/// Columns `panel` of `finish(a·b)`.
-#[inline(always)]
-unsafe fn product<V: Lanes, F: Finish>(
+pub(super) unsafe fn backward<V: Lanes>(
     a: &Matrix,
-    k: usize,
-    b: *const f32,
-    (c, panel): (&mut Matrix, usize),
-    finish: F,
+    w: &[&[f32]; PANELS],
+    gate: Option<&Matrix>,
+    c: &mut Matrix,
+    panel: usize,
 ) {
+    assert!(gate.is_none_or(|gate| gate.rows() == c.rows()), "the layer's own activation");
+    let gate = gate.map(|gate| gate.raw().as_ptr());
+    // SAFETY: the gate has the extent of c, and a tile reads its part before it writes it.
+    unsafe { product::<V, _>(a, w, (c, panel), Gate(gate)) }
+}
+
+/// Columns `panel` of `finish(a·b)`; `b` in pieces of whole rows.
+#[inline(always)]
+unsafe fn product<V: Lanes, F: Finish>(a: &Matrix, b: &[&[f32]], (c, panel): (&mut Matrix, usize), finish: F) {
     let rows = a.rows();
+    let k: usize = b.iter().map(|piece| piece.len() / PANEL).sum();
     assert!(c.rows() == rows && k <= HIDDEN && panel < PANELS, "operands fit together");
     let (a, c, first) = (a.raw().as_ptr(), c.raw_mut().as_mut_ptr(), MARGIN + panel * PANEL);
     for col in (0..PANEL).step_by(2 * V::COUNT) {
         for i in 0..rows.div_ceil(V::TILE_ROWS) {
             let (row, count) = split(rows, V::TILE_ROWS, i);
             let at = row * STRIDE + first;
-            // SAFETY: rows and columns of the tile lie inside a and c, k rows inside b, as asserted.
-            unsafe {
-                with_rows!(count, V, product_tile::<F>(k, a.add(row * STRIDE + MARGIN), b, (c, at, col), finish))
-            };
+            // SAFETY: rows and columns of the tile lie inside a and c, and b's rows inside its pieces, as asserted.
+            unsafe { with_rows!(count, V, product_tile::<F>(a.add(row * STRIDE + MARGIN), b, (c, at, col), finish)) };
         }
     }
 }
@@ -92,6 +94,9 @@ pub(super) unsafe fn descend<V: Lanes, const KS: usize>(
     }
 }
 
+/// Rows of the batch between two prefetches of a tile's parameters.
+const CHUNK: usize = 16;
+
 /// One tile of `descend`: columns from `row` of `a`, columns from `col` of `b`, at offset `at` of the slab.
 #[inline(always)]
 unsafe fn descend_tile<V: Lanes, const R: usize, const KS: usize>(
@@ -104,10 +109,19 @@ unsafe fn descend_tile<V: Lanes, const R: usize, const KS: usize>(
     // SAFETY: the caller checked the extents.
     unsafe {
         let mut tile: Tile<V, R> = [[V::splat(0.0); 2]; R];
+        let mut ahead = 0;
         for work in works.iter().filter(|work| work.rows() > 0) {
             let (a, b) = factors(work);
             let (a, raw) = (a.as_ptr().add(row), b.raw().as_ptr().add(col));
-            accumulate::<V, R, 1, KS, STRIDE>(&mut tile, b.rows(), a, raw);
+            for first in (0..b.rows()).step_by(CHUNK) {
+                if ahead < R {
+                    step.prefetch::<V>(at + ahead * PANEL, slab);
+                    step.prefetch::<V>(at + ahead * PANEL + V::COUNT, slab);
+                    ahead += 1;
+                }
+                let k = CHUNK.min(b.rows() - first);
+                accumulate::<V, R, 1, KS, STRIDE>(&mut tile, k, a.add(first * KS), raw.add(first * STRIDE));
+            }
         }
         for (r, sums) in tile.iter().enumerate() {
             step.apply(sums[0], at + r * PANEL, slab);
@@ -152,12 +166,14 @@ pub(super) unsafe fn dots<V: Lanes, const OUT: usize>(h: &Matrix, w: &[f32], out
     }
 }
 
-/// `d[r, ..] = Σₒ g[r, o]·w[o, ..] ⊙ [h[r, ..] > 0]`, the gradient behind a layer of few outputs.
+/// `d[r, ..] = Σₒ g[r, o]·w[o, ..] ⊙ [h[r, ..] > 0]`, the gradient behind a layer of few outputs; without `h` of what `d` held before.
 #[inline(always)]
-pub(super) unsafe fn spread<V: Lanes, const OUT: usize>(g: &[f32], w: &[f32], h: &Matrix, d: &mut Matrix) {
-    let rows = h.rows();
-    assert!(w.len() == OUT * HIDDEN && g.len() >= rows * OUT && d.rows() == rows, "OUT rows of 256 weights");
-    let (h, w, d) = (h.raw().as_ptr(), w.as_ptr(), d.raw_mut().as_mut_ptr());
+pub(super) unsafe fn spread<V: Lanes, const OUT: usize>(g: &[f32], w: &[f32], h: Option<&Matrix>, d: &mut Matrix) {
+    let rows = d.rows();
+    let shapes = h.is_none_or(|h| h.rows() == rows);
+    assert!(w.len() == OUT * HIDDEN && g.len() >= rows * OUT && shapes, "OUT rows of 256 weights");
+    let (w, d) = (w.as_ptr(), d.raw_mut().as_mut_ptr());
+    let h = h.map_or(d.cast_const(), |h| h.raw().as_ptr());
     for (r, g) in g.chunks_exact(OUT).take(rows).enumerate() {
         for at in (0..HIDDEN).step_by(V::COUNT) {
             // SAFETY: row r of h and d has 256 floats after its margin, w has OUT·256.

@@ -35,6 +35,15 @@ pub(super) trait Lanes: Copy {
     unsafe fn relu(self) -> Self;
     /// `self` where `gate > 0`, zero elsewhere.
     unsafe fn where_positive(self, gate: Self) -> Self;
+    /// `m / (√v·root + tiny)` for `v ≥ 0`, the quotient of an Adam step; within 3 units in the last place.
+    #[inline(always)]
+    unsafe fn adam_quotient(m: Self, v: Self, root: Self, tiny: Self) -> Self {
+        // SAFETY: the caller runs on a processor with this set.
+        unsafe { m.div(v.sqrt().mul_add(root, tiny)) }
+    }
+    /// Asks for the cache line at `p`; has no other effect, `p` need not be readable.
+    #[inline(always)]
+    unsafe fn prefetch(_p: *const f32) {}
     /// Sum of the lanes.
     unsafe fn sum(self) -> f32;
 

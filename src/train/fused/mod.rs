@@ -6,13 +6,16 @@
 //!
 //! An update runs in phases; in each, threads claim items that nothing else in the phase writes:
 //!
-//! 1. pieces of the batch: sample, targets, both critics forward and backward ([`critic`]);
-//! 2. blocks of 32 hidden units of both critics: gradient product, Adam, polyak; then the transposed copies for the backward pass;
-//! 3. pieces: actor forward, first critic forward and backward to the action; then, knowing the batch's mean |Q|, actor backward ([`actor`]);
-//! 4. blocks of the actor, as 2.
+//! 1. pieces of the batch: sample, targets, first critic forward and backward ([`critic`]);
+//! 2. blocks of 32 hidden units of the first critic: gradient product, Adam, polyak, all while its activations are still in the cache;
+//! 3. and 4. the same for the second critic;
+//! 5. pieces: actor forward, first critic forward and backward to the action;
+//! 6. pieces, now that the batch's mean |Q| is known: actor backward ([`actor`]);
+//! 7. blocks of the actor, as 2.
 
 mod actor;
 mod adam;
+mod arena;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]

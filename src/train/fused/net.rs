@@ -4,9 +4,13 @@
 
 use super::Isa;
 use super::adam::AdamStep;
-use super::buffer::{Aligned, HIDDEN, Matrix, PANEL, PANELS, STRIDE, Slab};
-use super::kernels::Region;
-use super::work::{Pass, Work, head_factors, hidden_factors, input_factors};
+use super::arena::{Aligned, Arena};
+use super::buffer::{HIDDEN, Matrix, PANEL, PANELS, STRIDE, Slab};
+use super::kernels::{Factors, Region};
+use super::work::{Activations, Gradients, NetFactors, Work};
+
+/// Floats in a square block of weights.
+const BLOCK: usize = PANEL * PANEL;
 
 /// Which copy of the parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) struct Block {
     pub(super) l1: Slab,
     /// `[1 + 256, 32]`, the bias first.
     pub(super) l2: Slab,
+    /// The live weights of `l2` transposed for the backward pass: `[8, 32 units, 32 inputs]`, a panel of inputs after the other.
+    pub(super) back: Aligned,
 }
 
 /// The last layer.
@@ -54,8 +60,6 @@ pub(super) struct Net<const OUT: usize> {
     pub(super) blocks: Vec<Block>,
     /// The last layer.
     pub(super) head: Head<OUT>,
-    /// The second layer's live weights transposed, `[256 units, 32 inputs]` each, for the backward pass.
-    back: Vec<Aligned>,
 }
 
 /// A part of a network that one thread trains at a time.
@@ -68,21 +72,16 @@ pub(super) enum Part<'a, const OUT: usize> {
 
 impl<const OUT: usize> Net<OUT> {
     /// A network of zeros.
-    pub(super) fn zeros(inputs: usize) -> Self {
-        let block = |_| Block { l1: Slab::zeros((1 + inputs) * PANEL), l2: Slab::zeros((1 + HIDDEN) * PANEL) };
-        let head = Head { w: Slab::zeros(OUT * HIDDEN), bias: Slab::zeros(16) };
-        let back = (0..PANELS).map(|_| Aligned::zeros(HIDDEN * PANEL)).collect();
-        Self { inputs, blocks: (0..PANELS).map(block).collect(), head, back }
+    pub(super) fn zeros(inputs: usize, arena: &mut Arena) -> Self {
+        let blocks = (0..PANELS).map(|_| Block::zeros(inputs, arena)).collect();
+        let head = Head { w: Slab::zeros(OUT * HIDDEN, arena), bias: Slab::zeros(16, arena) };
+        Self { inputs, blocks, head }
     }
 
     /// `h1 = relu(x·W1 + b1)`, `h2 = relu(h1·W2 + b2)`, `out = h2·W3 + b3`.
-    pub(super) fn forward(
-        &self,
-        isa: Isa,
-        weights: Weights,
-        x: &Matrix,
-        (h1, h2, out): (&mut Matrix, &mut Matrix, &mut [f32]),
-    ) {
+    pub(super) fn forward(&self, isa: Isa, weights: Weights, x: &Matrix, acts: &mut Activations) {
+        let Activations { h1, h2, out } = acts;
+        let out = &mut out[..x.rows() * OUT];
         for (panel, block) in self.blocks.iter().enumerate() {
             isa.forward(x, self.inputs, block.l1.read(weights), h1, panel);
         }
@@ -96,13 +95,25 @@ impl<const OUT: usize> Net<OUT> {
         }
     }
 
-    /// From `pass.d_out` the gradients before the rectifiers: `d2 = (d_out·W3ᵀ) ⊙ [h2 > 0]`, `d1 = (d2·W2ᵀ) ⊙ [h1 > 0]`.
-    pub(super) fn backward(&self, isa: Isa, pass: &mut Pass) {
-        let Pass { h1, h2, d1, d2, d_out, .. } = pass;
-        isa.spread::<OUT>(d_out, &self.head.w.w, h2, d2);
-        for (panel, back) in self.back.iter().enumerate() {
-            isa.backward(d2, back, h1, d1, panel);
+    /// From `d.out` the gradients before the rectifiers: `d2 = (d_out·W3ᵀ) ⊙ [h2 > 0]`, `d1 = (d2·W2ᵀ) ⊙ [h1 > 0]`.
+    pub(super) fn backward(&self, isa: Isa, acts: &Activations, d: &mut Gradients) {
+        isa.spread::<OUT>(&d.out, &self.head.w.w, Some(&acts.h2), &mut d.d2);
+        for panel in 0..PANELS {
+            isa.backward(&d.d2, &self.back(panel), Some(&acts.h1), &mut d.d1, panel);
         }
+    }
+
+    /// As `backward`, from the gradients `d_out`, with `d2` written over `h2` and `d1` over `h1`.
+    pub(super) fn backward_in_place(&self, isa: Isa, d_out: &[f32], acts: &mut Activations) {
+        isa.spread::<OUT>(d_out, &self.head.w.w, None, &mut acts.h2);
+        for panel in 0..PANELS {
+            isa.backward(&acts.h2, &self.back(panel), None, &mut acts.h1, panel);
+        }
+    }
+
+    /// The transposed weights of the second layer to inputs `32·panel ..`, block after block.
+    fn back(&self, panel: usize) -> [&[f32]; PANELS] {
+        std::array::from_fn(|block| &self.blocks[block].back[panel * BLOCK..(panel + 1) * BLOCK])
     }
 
     /// The parts that train independently.
@@ -111,15 +122,9 @@ impl<const OUT: usize> Net<OUT> {
         blocks.chain(std::iter::once(Part::Head(&mut self.head)))
     }
 
-    /// The transposed copies, each with the blocks it is made from and its number.
-    pub(super) fn transposes(&mut self) -> impl Iterator<Item = (&mut Aligned, &[Block], usize)> {
-        let blocks = &*self.blocks;
-        self.back.iter_mut().enumerate().map(move |(panel, back)| (back, blocks, panel))
-    }
-
     /// Brings all transposed copies up to date.
     pub(super) fn refresh(&mut self, isa: Isa) {
-        self.transposes().for_each(|copy| transpose(isa, copy));
+        self.blocks.iter_mut().for_each(|block| block.refresh(isa));
     }
 
     /// Copies the first layer's weights of inputs `first ..` in the layout of a head, `[8, n, 32]`.
@@ -132,40 +137,53 @@ impl<const OUT: usize> Net<OUT> {
     }
 }
 
-/// Copy number `panel`: the weights from hidden units `32·panel ..` into all others.
-pub(super) fn transpose(isa: Isa, (back, blocks, panel): (&mut Aligned, &[Block], usize)) {
-    const SIZE: usize = PANEL * PANEL;
-    for (back, block) in back.chunks_exact_mut(SIZE).zip(blocks) {
-        let start = PANEL + panel * SIZE;
-        isa.transpose(&block.l2.w[start..start + SIZE], back);
+impl Block {
+    /// A block of zeros.
+    fn zeros(inputs: usize, arena: &mut Arena) -> Self {
+        let (l1, l2) = (Slab::zeros((1 + inputs) * PANEL, arena), Slab::zeros((1 + HIDDEN) * PANEL, arena));
+        Self { l1, l2, back: arena.zeros(HIDDEN * PANEL) }
+    }
+
+    /// Brings the transposed copy up to date.
+    fn refresh(&mut self, isa: Isa) {
+        for (from, to) in self.l2.w[PANEL..].chunks_exact(BLOCK).zip(self.back.chunks_exact_mut(BLOCK)) {
+            isa.transpose(from, to);
+        }
     }
 }
 
 impl<const OUT: usize> Part<'_, OUT> {
-    /// One Adam step with the gradient of pass `PASS`; `inputs` as of the network.
-    pub(super) fn descend<const PASS: usize>(&mut self, isa: Isa, inputs: usize, works: &[Work], step: &AdamStep) {
+    /// One Adam step with the gradient found through `factors`; `inputs` as of the network.
+    pub(super) fn descend(
+        &mut self,
+        isa: Isa,
+        inputs: usize,
+        works: &[Work],
+        (factors, step): (&NetFactors, &AdamStep),
+    ) {
         match self {
             Part::Block(block, panel) => {
                 let l1 = Region { slab: &mut block.l1, base: 0, rows: 1 + inputs };
-                isa.descend::<STRIDE>(works, input_factors::<PASS>, *panel, l1, step);
+                isa.descend::<STRIDE>(works, factors.l1, *panel, l1, step);
                 let l2 = Region { slab: &mut block.l2, base: 0, rows: 1 + HIDDEN };
-                isa.descend::<STRIDE>(works, hidden_factors::<PASS>, *panel, l2, step);
+                isa.descend::<STRIDE>(works, factors.l2, *panel, l2, step);
+                block.refresh(isa);
             }
-            Part::Head(head) => head.descend::<PASS>(isa, works, step),
+            Part::Head(head) => head.descend(isa, works, factors.l3, step),
         }
     }
 }
 
 impl<const OUT: usize> Head<OUT> {
-    fn descend<const PASS: usize>(&mut self, isa: Isa, works: &[Work], step: &AdamStep) {
+    fn descend(&mut self, isa: Isa, works: &[Work], factors: Factors, step: &AdamStep) {
         for panel in 0..PANELS {
             let region = Region { slab: &mut self.w, base: panel * OUT * PANEL, rows: OUT };
-            isa.descend::<OUT>(works, head_factors::<PASS>, panel, region, step);
+            isa.descend::<OUT>(works, factors, panel, region, step);
         }
         let mut gradient = [0.0; 16];
         for work in works {
-            let d_out = &work.passes[PASS].d_out[..work.rows() * OUT];
-            for d in d_out.chunks_exact(OUT) {
+            let (d_out, _) = factors(work);
+            for d in d_out[..work.rows() * OUT].chunks_exact(OUT) {
                 gradient.iter_mut().zip(d).for_each(|(g, d)| *g += d);
             }
         }

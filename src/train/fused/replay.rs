@@ -1,5 +1,6 @@
 //! Transitions: the replay buffer, one array a field, and batches borrowed from anywhere.
 
+use super::arena::advise_large_pages;
 use super::buffer::ACTION_DIM;
 use super::random::Stream;
 
@@ -129,7 +130,7 @@ impl Replay {
     /// If `obs_dim` or `capacity` is zero.
     pub fn new(obs_dim: usize, capacity: usize, expert: ExpertField) -> Self {
         assert!(obs_dim > 0 && capacity > 0, "a replay has rows and columns");
-        Self {
+        let replay = Self {
             obs_dim,
             capacity,
             next: 0,
@@ -139,7 +140,11 @@ impl Replay {
             next_obs: Vec::with_capacity(capacity * obs_dim),
             terminated: Vec::with_capacity(capacity),
             expert: (expert == ExpertField::Stored).then(|| Vec::with_capacity(capacity * ACTION_DIM)),
+        };
+        for field in [&replay.obs, &replay.action, &replay.reward, &replay.next_obs].into_iter().chain(&replay.expert) {
+            advise_large_pages(field.as_ptr(), field.capacity());
         }
+        replay
     }
 
     /// Number of transitions stored.

@@ -39,8 +39,8 @@ pub(super) fn split(rows: usize, rows_max: usize, i: usize) -> (usize, usize) {
 pub(super) trait Finish: Copy {
     /// Start value of the accumulators in the columns at `col`.
     unsafe fn start<V: Lanes>(self, col: usize) -> V;
-    /// Value stored at offset `at` of the result.
-    unsafe fn finish<V: Lanes>(self, sum: V, at: usize) -> V;
+    /// Value stored at offset `at` of the result `c`.
+    unsafe fn finish<V: Lanes>(self, sum: V, c: *const f32, at: usize) -> V;
 }
 
 /// Forward: starts at the bias, ends with the rectifier.
@@ -54,15 +54,16 @@ impl Finish for BiasRelu {
         unsafe { V::load(self.0.add(col)) }
     }
     #[inline(always)]
-    unsafe fn finish<V: Lanes>(self, sum: V, _at: usize) -> V {
+    unsafe fn finish<V: Lanes>(self, sum: V, _c: *const f32, _at: usize) -> V {
         // SAFETY: the caller runs on a processor with V.
         unsafe { sum.relu() }
     }
 }
 
-/// Backward: passes the gradient where the activation was positive; the pointer is the activation, laid out as the result.
+/// Backward: passes the gradient where the activation was positive; the pointer is the activation, laid out as the result, and without it
+/// the result's place holds the activation.
 #[derive(Clone, Copy)]
-pub(super) struct Gate(pub(super) *const f32);
+pub(super) struct Gate(pub(super) Option<*const f32>);
 
 impl Finish for Gate {
     #[inline(always)]
@@ -71,9 +72,9 @@ impl Finish for Gate {
         unsafe { V::splat(0.0) }
     }
     #[inline(always)]
-    unsafe fn finish<V: Lanes>(self, sum: V, at: usize) -> V {
+    unsafe fn finish<V: Lanes>(self, sum: V, c: *const f32, at: usize) -> V {
         // SAFETY: the activation has the result's shape.
-        unsafe { sum.where_positive(V::load(self.0.add(at))) }
+        unsafe { sum.where_positive(V::load(self.0.unwrap_or(c).add(at))) }
     }
 }
 
@@ -100,12 +101,11 @@ pub(super) unsafe fn accumulate<V: Lanes, const R: usize, const RS: usize, const
     }
 }
 
-/// One tile of `C = finish(A·B)`: `R` rows of the batch by `2·COUNT` columns of a panel.
+/// One tile of `C = finish(A·B)`: `R` rows of the batch by `2·COUNT` columns of a panel; B in pieces of whole rows.
 #[inline(always)]
 pub(super) unsafe fn product_tile<V: Lanes, const R: usize, F: Finish>(
-    k: usize,
-    a: *const f32,
-    b: *const f32,
+    mut a: *const f32,
+    b: &[&[f32]],
     (c, at, col): (*mut f32, usize, usize),
     finish: F,
 ) {
@@ -113,11 +113,15 @@ pub(super) unsafe fn product_tile<V: Lanes, const R: usize, F: Finish>(
     unsafe {
         let start = [finish.start::<V>(col), finish.start::<V>(col + V::COUNT)];
         let mut tile: Tile<V, R> = [start; R];
-        accumulate::<V, R, STRIDE, 1, PANEL>(&mut tile, k, a, b.add(col));
+        for piece in b {
+            let k = piece.len() / PANEL;
+            accumulate::<V, R, STRIDE, 1, PANEL>(&mut tile, k, a, piece.as_ptr().add(col));
+            a = a.add(k);
+        }
         for (r, row) in tile.iter().enumerate() {
             for (j, &sum) in row.iter().enumerate() {
                 let at = at + r * STRIDE + col + j * V::COUNT;
-                finish.finish(sum, at).store(c.add(at));
+                finish.finish(sum, c, at).store(c.add(at));
             }
         }
     }

@@ -2,16 +2,17 @@
 
 use super::actor::{ActorGradient, ActorSums};
 use super::adam::{AdamStep, Polyak};
+use super::arena::Arena;
 use super::buffer::{ACTION_DIM, HIDDEN, PANELS};
 use super::config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
 use super::critic::Nets;
 use super::dispatch::Isa;
-use super::net::{Net, Part, transpose};
+use super::net::{Net, Part};
 use super::pool::{Pool, Threads};
 use super::random::Stream;
 use super::replay::{Batch, Draw, Replay};
 use super::state::{NamedTensor, ROLES, Role, StateError, Td3State, prefixes};
-use super::work::Work;
+use super::work::{ACTOR, CRITIC, Intake, Work};
 
 /// Where an update's transitions come from.
 #[derive(Debug, Clone, Copy)]
@@ -78,9 +79,10 @@ impl Td3Kernel {
         assert!(config.batch > 0 && config.policy_delay > 0, "batch and policy delay are positive");
         let pool = Pool::new(threads);
         let piece = config.batch.div_ceil(pool.threads());
-        let works = (0..pool.threads()).map(|_| Work::new(piece)).collect();
-        let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM));
-        let actor = Net::zeros(obs_dim);
+        let mut arena = Arena::default();
+        let works = (0..pool.threads()).map(|_| Work::new(piece, &mut arena)).collect();
+        let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM, &mut arena));
+        let actor = Net::zeros(obs_dim, &mut arena);
         let counters = (0, 0, 0);
         let (updates, critic_steps, actor_steps) = counters;
         let mut kernel = Self {
@@ -183,9 +185,12 @@ impl Td3Kernel {
     /// # Panics
     /// As `update`.
     pub fn clone_update<'a>(&mut self, sample: impl Into<Sample<'a>>) -> UpdateStats {
-        self.gather(sample.into());
+        let intake = self.intake(sample.into());
         let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
-        self.pool.for_each(&mut self.works, |work| nets.policy_rows(work));
+        self.pool.for_each(&mut self.works, |work| {
+            work.gather(&intake);
+            nets.policy_rows(work);
+        });
         let sums = ActorSums::over(&self.works);
         let cloning = 2.0 / sums.goals.max(1) as f32;
         self.descend_actor(ActorGradient { value: 0.0, cloning });
@@ -216,52 +221,52 @@ impl Td3Kernel {
                 work.x.row_mut(row)[..dim].copy_from_slice(obs);
             }
             nets.policy_rows(work);
-            out.copy_from_slice(&work.passes[1].out[..out.len()]);
+            out.copy_from_slice(&work.actor.out[..out.len()]);
         }
     }
 
-    /// Cuts the batch into pieces and copies the transitions. Returns the number of rows.
-    fn gather(&mut self, sample: Sample<'_>) -> usize {
+    /// Decides what an update reads, and cuts the batch into pieces.
+    fn intake<'a>(&mut self, sample: Sample<'a>) -> Intake<'a> {
         let (batch, draw, rows) = match sample {
             Sample::Replay(replay) => (replay.batch(), Draw::Uniform(self.stream(Purpose::Draw)), self.config.batch),
             Sample::Batch(batch) => (*batch, Draw::InOrder, batch.len()),
         };
         batch.check(self.obs_dim);
         assert!(rows <= self.config.batch, "{rows} transitions, room for {}", self.config.batch);
-        let (piece, goal) = (rows.div_ceil(self.works.len()), self.config.objective.goal);
+        let piece = rows.div_ceil(self.works.len());
         for (i, work) in self.works.iter_mut().enumerate() {
             let first = (i * piece).min(rows);
             work.set_rows(first, piece.min(rows - first));
         }
-        self.pool.for_each(&mut self.works, |work| work.gather(&batch, draw, goal));
-        rows
+        Intake { batch, draw, rows, goal: self.config.objective.goal }
     }
 
-    /// Phases 1 and 2. Returns the number of rows.
+    /// Phases 1 to 4. Returns the number of rows.
     fn step_critics(&mut self, sample: Sample<'_>) -> (UpdateStats, usize) {
-        let rows = self.gather(sample);
-        let (noise, config) = (self.stream(Purpose::Noise), self.config);
-        let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
-        self.pool.for_each(&mut self.works, |work| nets.critic_rows(work, &config, noise, rows));
-        self.descend_critics();
-        (self.critic_stats(rows), rows)
+        let (intake, noise, config) = (self.intake(sample), self.stream(Purpose::Noise), self.config);
+        self.critic_steps += 1;
+        for critic in [0, 1] {
+            let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
+            self.pool.for_each(&mut self.works, |work| {
+                if critic == 0 {
+                    work.gather(&intake);
+                    nets.target_rows(work, &config, noise);
+                }
+                nets.critic_rows(work, critic, intake.rows);
+            });
+            self.descend_critic(critic);
+        }
+        (self.critic_stats(intake.rows), intake.rows)
     }
 
-    /// Phase 2: one Adam step of both critics.
-    fn descend_critics(&mut self) {
-        self.critic_steps += 1;
+    /// Phases 2 and 4: one Adam step of a critic.
+    fn descend_critic(&mut self, critic: usize) {
         let blend = self.critic_steps.is_multiple_of(self.config.policy_delay);
         let polyak = if blend { Polyak::Blend(self.config.tau) } else { Polyak::Keep };
         let step = AdamStep::new(self.config.critic_rate, self.critic_steps, polyak);
         let (isa, inputs, works) = (self.isa, self.obs_dim + ACTION_DIM, &self.works);
-        let [q1, q2] = &mut self.critics;
-        let parts = q1.parts().map(|part| (0, part)).chain(q2.parts().map(|part| (1, part)));
-        self.pool.for_up_to::<{ 2 * PANELS + 2 }, _>(parts, |(critic, mut part)| match critic {
-            0 => part.descend::<0>(isa, inputs, works, &step),
-            _ => part.descend::<1>(isa, inputs, works, &step),
-        });
-        let copies = q1.transposes().chain(q2.transposes());
-        self.pool.for_up_to::<{ 2 * PANELS }, _>(copies, |copy| transpose(isa, copy));
+        let train = |mut part: Part<'_, 1>| part.descend(isa, inputs, works, (&CRITIC, &step));
+        self.pool.for_up_to::<{ PANELS + 1 }, _>(self.critics[critic].parts(), train);
     }
 
     /// Losses and mean value, summed in the order of the batch.
@@ -269,8 +274,7 @@ impl Td3Kernel {
         let mut stats = UpdateStats::default();
         for work in &self.works {
             for row in 0..work.rows() {
-                let [q1, q2] = [&work.passes[0], &work.passes[1]].map(|pass| f64::from(pass.out[row]));
-                let y = f64::from(work.y[row]);
+                let [q1, q2, y] = [&work.q[0], &work.q[1], &work.y].map(|xs| f64::from(xs[row]));
                 stats.critic_loss += (q1 - y).powi(2) + (q2 - y).powi(2);
                 stats.q_mean += q1;
             }
@@ -280,7 +284,7 @@ impl Td3Kernel {
         stats
     }
 
-    /// Phases 3 and 4.
+    /// Phases 5 to 7.
     fn step_actor(&mut self, rows: usize) -> ActorStats {
         let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
         self.pool.for_each(&mut self.works, |work| {
@@ -299,16 +303,15 @@ impl Td3Kernel {
         ActorStats { loss, q_mean, bc_loss }
     }
 
-    /// Phases 3b and 4: the actor's gradient, one Adam step, its target.
+    /// Phases 6 and 7: the actor's gradient, one Adam step, its target.
     fn descend_actor(&mut self, gradient: ActorGradient) {
         let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
         self.pool.for_each(&mut self.works, |work| nets.actor_rows(work, gradient));
         self.actor_steps += 1;
         let step = AdamStep::new(self.config.actor_rate, self.actor_steps, Polyak::Blend(self.config.tau));
         let (isa, inputs, works) = (self.isa, self.obs_dim, &self.works);
-        let train = |mut part: Part<'_, ACTION_DIM>| part.descend::<1>(isa, inputs, works, &step);
+        let train = |mut part: Part<'_, ACTION_DIM>| part.descend(isa, inputs, works, (&ACTOR, &step));
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.actor.parts(), train);
-        self.pool.for_up_to::<PANELS, _>(self.actor.transposes(), |copy| transpose(isa, copy));
     }
 
     /// The whole state; `import` of it continues bit by bit.

@@ -3,38 +3,59 @@
 //! The batch is cut into pieces of consecutive rows; every piece passes through all networks by itself, and only the gradient
 //! products read all pieces together.
 
+use super::arena::Arena;
 use super::buffer::{ACTION_DIM, HIDDEN, Matrix};
+use super::config::Goal;
+use super::kernels::Factors;
 use super::random::Stream;
 use super::replay::{Batch, Draw};
 
-/// One network's pass through a piece: activations and the loss gradients with respect to them.
+/// What an update reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Intake<'a> {
+    /// Where transitions are.
+    pub(super) batch: Batch<'a>,
+    /// How they are chosen.
+    pub(super) draw: Draw,
+    /// How many are read.
+    pub(super) rows: usize,
+    /// The action to be imitated.
+    pub(super) goal: Goal,
+}
+
+/// A network's activations in the rows of a piece.
 #[derive(Debug)]
-pub(super) struct Pass {
+pub(super) struct Activations {
     /// Hidden activations `[rows, 256]`.
     pub(super) h1: Matrix,
     /// Hidden activations `[rows, 256]`.
     pub(super) h2: Matrix,
-    /// Gradient before the first rectifier.
-    pub(super) d1: Matrix,
-    /// Gradient before the second rectifier.
-    pub(super) d2: Matrix,
-    /// Outputs `[rows, outputs]`, before the tanh of an actor while they are computed and after it later.
+    /// Outputs `[rows, outputs]`; an actor's after its tanh.
     pub(super) out: Vec<f32>,
-    /// Gradient with respect to the last layer's sums `[rows, outputs]`.
-    pub(super) d_out: Vec<f32>,
 }
 
-impl Pass {
-    fn new(rows: usize) -> Self {
-        let [h1, h2, d1, d2] = std::array::from_fn(|_| Matrix::new(rows));
-        let [out, d_out] = std::array::from_fn(|_| vec![0.0; rows * ACTION_DIM]);
-        Self { h1, h2, d1, d2, out, d_out }
+impl Activations {
+    fn new(rows: usize, arena: &mut Arena) -> Self {
+        let [h1, h2] = std::array::from_fn(|_| Matrix::new(rows, arena));
+        Self { h1, h2, out: vec![0.0; rows * ACTION_DIM] }
     }
+}
 
-    fn set_rows(&mut self, rows: usize) {
-        for matrix in [&mut self.h1, &mut self.h2, &mut self.d1, &mut self.d2] {
-            matrix.set_rows(rows);
-        }
+/// Gradients of a loss with respect to a network's sums.
+#[derive(Debug)]
+pub(super) struct Gradients {
+    /// Before the first rectifier `[rows, 256]`.
+    pub(super) d1: Matrix,
+    /// Before the second rectifier `[rows, 256]`.
+    pub(super) d2: Matrix,
+    /// Of the outputs `[rows, outputs]`; an actor's before its tanh.
+    pub(super) out: Vec<f32>,
+}
+
+impl Gradients {
+    fn new(rows: usize, arena: &mut Arena) -> Self {
+        let [d1, d2] = std::array::from_fn(|_| Matrix::new(rows, arena));
+        Self { d1, d2, out: vec![0.0; rows * ACTION_DIM] }
     }
 }
 
@@ -55,12 +76,18 @@ pub(super) struct Work {
     pub(super) goal: Vec<f32>,
     /// Target value `[rows]`.
     pub(super) y: Vec<f32>,
+    /// The critics' values of the stored action `[rows]`, afterwards the first one's of the policy's action.
+    pub(super) q: [Vec<f32>; 2],
     /// First critic's gradient with respect to the action `[rows, 3]`.
     pub(super) d_action: Vec<f32>,
     /// Numbers of the smoothing noise `[rows, 3]`.
     pub(super) noise: Vec<f32>,
-    /// Passes through the two critics; the actor's pass uses the second while the first critic's is in use.
-    pub(super) passes: [Pass; 2],
+    /// Activations of the critics and of all targets, one after the other.
+    pub(super) critic: Activations,
+    /// Activations of the actor.
+    pub(super) actor: Activations,
+    /// Gradients of the network trained last.
+    pub(super) gradients: Gradients,
     /// First layer's weights of the action inputs, `[8, 3, 32]`.
     pub(super) action_rows: Vec<f32>,
     /// Rows of the replay that were drawn.
@@ -69,12 +96,31 @@ pub(super) struct Work {
 
 impl Work {
     /// Room for `rows` rows.
-    pub(super) fn new(rows: usize) -> Self {
-        let [reward, alive, y] = std::array::from_fn(|_| vec![0.0; rows]);
+    pub(super) fn new(rows: usize, arena: &mut Arena) -> Self {
+        let mut matrix = || Matrix::new(rows, arena);
+        let (x, x_next) = (matrix(), matrix());
+        let [reward, alive, y, q1, q2] = std::array::from_fn(|_| vec![0.0; rows]);
         let [goal, d_action, noise] = std::array::from_fn(|_| vec![0.0; rows * ACTION_DIM]);
-        let (x, x_next, passes) = (Matrix::new(rows), Matrix::new(rows), [Pass::new(rows), Pass::new(rows)]);
-        let action_rows = vec![0.0; ACTION_DIM * HIDDEN];
-        Self { first: 0, x, x_next, reward, alive, goal, y, d_action, noise, passes, action_rows, drawn: vec![0; rows] }
+        let [critic, actor] = std::array::from_fn(|_| Activations::new(rows, arena));
+        let (action_rows, drawn) = (vec![0.0; ACTION_DIM * HIDDEN], vec![0; rows]);
+        let (gradients, q, first) = (Gradients::new(rows, arena), [q1, q2], 0);
+        Self {
+            first,
+            x,
+            x_next,
+            reward,
+            alive,
+            goal,
+            y,
+            q,
+            d_action,
+            noise,
+            critic,
+            actor,
+            gradients,
+            action_rows,
+            drawn,
+        }
     }
 
     /// Rows in use.
@@ -85,14 +131,17 @@ impl Work {
     /// Takes over rows `first .. first + rows` of the batch.
     pub(super) fn set_rows(&mut self, first: usize, rows: usize) {
         self.first = first;
-        self.x.set_rows(rows);
-        self.x_next.set_rows(rows);
-        self.passes.iter_mut().for_each(|pass| pass.set_rows(rows));
+        let (Activations { h1, h2, .. }, Activations { h1: h3, h2: h4, .. }) = (&mut self.critic, &mut self.actor);
+        let Gradients { d1, d2, .. } = &mut self.gradients;
+        for matrix in [&mut self.x, &mut self.x_next, h1, h2, h3, h4, d1, d2] {
+            matrix.set_rows(rows);
+        }
     }
 
     /// Copies this piece's transitions from their source.
-    pub(super) fn gather(&mut self, batch: &Batch<'_>, draw: Draw, goal: super::Goal) {
-        self.draw(batch, draw);
+    pub(super) fn gather(&mut self, intake: &Intake<'_>) {
+        let (batch, goal) = (&intake.batch, intake.goal);
+        self.draw(batch, intake.draw);
         for row in 0..self.rows() {
             let (i, obs) = (self.drawn[row], batch.obs_dim);
             let action = &batch.action[i * ACTION_DIM..(i + 1) * ACTION_DIM];
@@ -103,8 +152,8 @@ impl Work {
             self.reward[row] = batch.reward[i];
             self.alive[row] = if batch.terminated[i] { 0.0 } else { 1.0 };
             let goal = match (goal, batch.expert) {
-                (super::Goal::Expert, Some(expert)) => &expert[i * ACTION_DIM..(i + 1) * ACTION_DIM],
-                (super::Goal::Expert | super::Goal::Stored, _) => action,
+                (Goal::Expert, Some(expert)) => &expert[i * ACTION_DIM..(i + 1) * ACTION_DIM],
+                (Goal::Expert | Goal::Stored, _) => action,
             };
             self.goal[row * ACTION_DIM..(row + 1) * ACTION_DIM].copy_from_slice(goal);
         }
@@ -129,17 +178,27 @@ impl Work {
     }
 }
 
-/// Factors of the gradient of a first layer: inputs with a one before them, and `d1`.
-pub(super) fn input_factors<const PASS: usize>(work: &Work) -> (&[f32], &Matrix) {
-    (work.x.since_ones(), &work.passes[PASS].d1)
+/// Where the gradient products of a network find their factors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NetFactors {
+    /// Of the first layer: inputs with a one before them, and `d1`.
+    pub(super) l1: Factors,
+    /// Of the second layer: first activations with a one before them, and `d2`.
+    pub(super) l2: Factors,
+    /// Of the last layer: gradients of the outputs, and the second activations.
+    pub(super) l3: Factors,
 }
 
-/// Factors of the gradient of a second layer: first activations with a one before them, and `d2`.
-pub(super) fn hidden_factors<const PASS: usize>(work: &Work) -> (&[f32], &Matrix) {
-    (work.passes[PASS].h1.since_ones(), &work.passes[PASS].d2)
-}
+/// After a critic's backward pass.
+pub(super) const CRITIC: NetFactors = NetFactors {
+    l1: |work| (work.x.since_ones(), &work.gradients.d1),
+    l2: |work| (work.critic.h1.since_ones(), &work.gradients.d2),
+    l3: |work| (&work.gradients.out, &work.critic.h2),
+};
 
-/// Factors of the gradient of a last layer: its output gradients and the second activations.
-pub(super) fn head_factors<const PASS: usize>(work: &Work) -> (&[f32], &Matrix) {
-    (&work.passes[PASS].d_out, &work.passes[PASS].h2)
-}
+/// After the actor's backward pass.
+pub(super) const ACTOR: NetFactors = NetFactors {
+    l1: |work| (work.x.since_ones(), &work.gradients.d1),
+    l2: |work| (work.actor.h1.since_ones(), &work.gradients.d2),
+    l3: |work| (&work.gradients.out, &work.actor.h2),
+};

@@ -175,7 +175,7 @@ fn cloning_step_agrees_with_candle() -> Result<()> {
 fn check_adam(isa: Isa, seed: u64) -> Result<()> {
     let stream = Stream::new(seed, 0);
     let start: Vec<f32> = (0..16).map(|i| stream.signed_unit(i)).collect();
-    let mut slab = Slab::zeros(16);
+    let mut slab = Slab::zeros(16, &mut super::super::arena::Arena::default());
     slab.w.copy_from_slice(&start);
     slab.target.copy_from_slice(&start);
     let var = Var::from_slice(&start, 16, &Device::Cpu)?;

@@ -150,7 +150,7 @@ fn panic_in_a_worker_reaches_the_caller_and_the_pool_stays_usable() {
 
 #[test]
 fn rows_of_a_matrix_start_at_cache_lines() {
-    let matrix = super::super::buffer::Matrix::new(5);
+    let matrix = super::super::buffer::Matrix::new(5, &mut super::super::arena::Arena::default());
     assert_eq!(matrix.raw().as_ptr() as usize % 64, 0);
     assert_eq!(STRIDE % 16, 0);
 }
