@@ -5,7 +5,7 @@
 
 use super::config::{Gradient, Imitation};
 use super::model_based::episode::{Episode, Source, Variation};
-use super::model_based::net::{Adam, Net, Scratch, Tape};
+use super::model_based::net::{Adam, Net, Tape};
 use super::model_based::rollout::Shard;
 use super::model_based::rule;
 use super::model_based::step::{PlantPoint, Switch, step};
@@ -87,18 +87,19 @@ impl GradientTrainer {
     pub fn imitate(&mut self, settings: &Imitation) -> GradientStats {
         let (library_x, library_y) = self.library();
         let (dim, n) = (self.schema.len(), settings.batch);
-        let (mut x, mut wanted) = (Vec::with_capacity(n * dim), Vec::with_capacity(n));
-        for _ in 0..n {
+        let (mut tape, mut wanted) = (Tape::default(), Vec::with_capacity(n));
+        tape.make_room(n, dim);
+        for x in tape.observations(0..n).chunks_exact_mut(dim) {
             let row = self.state.rng.random_range(0..library_y.len().max(1));
-            x.extend_from_slice(&library_x[row * dim..(row + 1) * dim]);
+            x.copy_from_slice(&library_x[row * dim..(row + 1) * dim]);
             wanted.push(library_y[row]);
         }
         self.library = Some((library_x, library_y));
         let GradientState { net: Some(net), average, adam: Some(adam), .. } = &mut self.state else {
             return GradientStats::default();
         };
-        let (mut tape, mut actions) = (Tape::default(), vec![[0.0; 3]; n]);
-        net.forward(&x, &mut tape, &mut actions);
+        let mut actions = vec![[0.0; 3]; n];
+        net.forward(&mut tape, 0..n, &mut actions);
         let mut loss = 0.0;
         for (action, wanted) in actions.iter_mut().zip(&wanted) {
             for (a, w) in action.iter_mut().zip(wanted) {
@@ -108,7 +109,8 @@ impl GradientTrainer {
             }
         }
         let mut gradient = vec![0.0; net.weights.len()];
-        net.backward(&tape, &actions, &mut gradient, &mut Scratch::default(), &[], &mut []);
+        net.backward(&mut tape, 0..n, &actions, &[], &mut []);
+        net.add_gradient(&tape, 0..n, &mut gradient);
         let norm = adam.step(net, &gradient, settings.rate, f32::INFINITY);
         *average = Some(net.clone());
         GradientStats { loss, norm: f64::from(norm) }
@@ -168,7 +170,6 @@ impl GradientTrainer {
             for (mean, w) in average.weights.iter_mut().zip(&net.weights) {
                 *mean += settings.average * (w - *mean);
             }
-            average.refresh();
         }
         let days = self.variation.steps as f64 / 96.0;
         let count = self.shards.iter().map(|shard| shard.costs.len()).sum::<usize>().max(1);

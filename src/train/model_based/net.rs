@@ -7,6 +7,7 @@
 use super::product::{LANES, Left, product};
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
+use std::ops::Range;
 
 /// Hidden units.
 pub const HIDDEN: usize = 256;
@@ -20,23 +21,45 @@ pub struct Net {
     /// All parameters: W1, b1, W2, b2, W3, b3.
     pub weights: Vec<f32>,
     second_transposed: Vec<f32>,
+    third_transposed: Vec<f32>,
 }
 
-/// Activations of some rows.
+/// Activations of many rows and, after the backward passes, the derivatives in front of each layer. Rows are written
+/// and read range by range, so that the weights' gradient can be taken over many rows at once.
 #[derive(Debug, Clone, Default)]
 pub struct Tape {
+    inputs: usize,
     x: Vec<f32>,
     h1: Vec<f32>,
     h2: Vec<f32>,
     out: Vec<f32>,
-}
-
-/// Work space of a backward pass.
-#[derive(Debug, Clone, Default)]
-pub struct Scratch {
     d1: Vec<f32>,
     d2: Vec<f32>,
     d3: Vec<f32>,
+}
+
+impl Tape {
+    /// Makes room for `rows` rows of `inputs` numbers; what was there is not kept.
+    pub fn make_room(&mut self, rows: usize, inputs: usize) {
+        self.inputs = inputs;
+        self.x.resize(rows * inputs, 0.0);
+        for hidden in [&mut self.h1, &mut self.h2, &mut self.d1, &mut self.d2] {
+            hidden.resize(rows * HIDDEN, 0.0);
+        }
+        for outputs in [&mut self.out, &mut self.d3] {
+            outputs.resize(rows * OUT, 0.0);
+        }
+    }
+
+    /// Observations of some rows, to be written before the forward pass.
+    pub fn observations(&mut self, rows: Range<usize>) -> &mut [f32] {
+        &mut self.x[rows.start * self.inputs..rows.end * self.inputs]
+    }
+}
+
+/// The part of a matrix that holds these rows.
+fn part(rows: &Range<usize>, width: usize) -> Range<usize> {
+    rows.start * width..rows.end * width
 }
 
 /// Where the layers start.
@@ -62,7 +85,12 @@ impl Net {
     /// All weights zero.
     #[must_use]
     pub fn zeros(inputs: usize) -> Self {
-        Self { inputs, weights: vec![0.0; offsets(inputs).end], second_transposed: vec![0.0; HIDDEN * HIDDEN] }
+        Self {
+            inputs,
+            weights: vec![0.0; offsets(inputs).end],
+            second_transposed: vec![0.0; HIDDEN * HIDDEN],
+            third_transposed: vec![0.0; 3 * HIDDEN],
+        }
     }
 
     /// Uniform in ±1/√inputs, the last layer in ±3e-3.
@@ -84,32 +112,31 @@ impl Net {
         net
     }
 
-    /// Must follow every change of the weights.
+    /// Must follow every change of the weights, before the next backward pass.
     pub fn refresh(&mut self) {
-        let w2 = &self.weights[offsets(self.inputs).w2..];
-        for i in 0..HIDDEN {
-            for j in 0..HIDDEN {
-                self.second_transposed[j * HIDDEN + i] = w2[i * HIDDEN + j];
+        let o = offsets(self.inputs);
+        transpose_blocks(&self.weights[o.w2..o.b2], &mut self.second_transposed);
+        for (j, turned) in self.third_transposed.chunks_exact_mut(HIDDEN).enumerate() {
+            for (turned, w) in turned.iter_mut().zip(self.weights[o.w3..o.b3].chunks_exact(OUT)) {
+                *turned = w[j];
             }
         }
     }
 
-    /// Actions `[rows, 3]` for observations `[rows, inputs]`.
-    pub fn forward(&self, x: &[f32], tape: &mut Tape, actions: &mut [[f32; 3]]) {
-        let (o, rows) = (offsets(self.inputs), actions.len());
-        let w = &self.weights;
-        tape.x.clear();
-        tape.x.extend_from_slice(x);
+    /// Actions `[rows, 3]` for the tape's observations of these rows.
+    pub fn forward(&self, tape: &mut Tape, rows: Range<usize>, actions: &mut [[f32; 3]]) {
+        let (o, n, w) = (offsets(self.inputs), rows.len(), &self.weights);
         let left = |data, width| Left { data, row: width, column: 1 };
-        tape.h1.resize(rows * HIDDEN, 0.0);
-        product(rows, self.inputs, HIDDEN, left(x, self.inputs), &w[..o.b1], &mut tape.h1, false);
-        rectify(&mut tape.h1, &w[o.b1..o.w2]);
-        tape.h2.resize(rows * HIDDEN, 0.0);
-        product(rows, HIDDEN, HIDDEN, left(&tape.h1, HIDDEN), &w[o.w2..o.b2], &mut tape.h2, false);
-        rectify(&mut tape.h2, &w[o.b2..o.w3]);
-        tape.out.resize(rows * OUT, 0.0);
-        product(rows, HIDDEN, OUT, left(&tape.h2, HIDDEN), &w[o.w3..o.b3], &mut tape.out, false);
-        for (action, out) in actions.iter_mut().zip(tape.out.chunks_exact_mut(OUT)) {
+        let x = &tape.x[part(&rows, self.inputs)];
+        let h1 = &mut tape.h1[part(&rows, HIDDEN)];
+        product(n, self.inputs, HIDDEN, left(x, self.inputs), &w[..o.b1], h1, false);
+        rectify(h1, &w[o.b1..o.w2]);
+        let h2 = &mut tape.h2[part(&rows, HIDDEN)];
+        product(n, HIDDEN, HIDDEN, left(h1, HIDDEN), &w[o.w2..o.b2], h2, false);
+        rectify(h2, &w[o.b2..o.w3]);
+        let out = &mut tape.out[part(&rows, OUT)];
+        product(n, HIDDEN, OUT, left(h2, HIDDEN), &w[o.w3..o.b3], out, false);
+        for (action, out) in actions.iter_mut().zip(out.chunks_exact_mut(OUT)) {
             for (i, a) in action.iter_mut().enumerate() {
                 *a = (out[i] + w[o.b3 + i]).tanh();
                 out[i] = *a;
@@ -117,52 +144,51 @@ impl Net {
         }
     }
 
-    /// Adds the gradient of `Σ d_actions · actions`; writes its derivative with respect to the observations if `d_x` is
-    /// as long as them.
+    /// Derivatives of `Σ d_actions · actions` in front of each layer, kept on the tape; `d_x[row, i]` becomes the
+    /// derivative with respect to the observation's number `wanted_inputs[i]`.
     pub fn backward(
         &self,
-        tape: &Tape,
+        tape: &mut Tape,
+        rows: Range<usize>,
         d_actions: &[[f32; 3]],
-        gradient: &mut [f32],
-        s: &mut Scratch,
         wanted_inputs: &[usize],
         d_x: &mut [f32],
     ) {
-        let (o, rows) = (offsets(self.inputs), d_actions.len());
-        let w = &self.weights;
-        s.d3.clear();
-        s.d3.resize(rows * OUT, 0.0);
-        s.d2.resize(rows * HIDDEN, 0.0);
-        for (row, d) in d_actions.iter().enumerate() {
-            let d3 = &mut s.d3[row * OUT..row * OUT + 3];
+        let n = rows.len();
+        let d3 = &mut tape.d3[part(&rows, OUT)];
+        let out = &tape.out[part(&rows, OUT)];
+        for ((d3, out), d) in d3.chunks_exact_mut(OUT).zip(out.chunks_exact(OUT)).zip(d_actions) {
             for i in 0..3 {
-                let a = tape.out[row * OUT + i];
-                d3[i] = d[i] * (1.0 - a * a);
-                gradient[o.b3 + i] += d3[i];
-            }
-            let d2 = &mut s.d2[row * HIDDEN..(row + 1) * HIDDEN];
-            for ((d2, w), h) in d2.iter_mut().zip(w[o.w3..o.b3].chunks_exact(OUT)).zip(&tape.h2[row * HIDDEN..]) {
-                *d2 = if *h > 0.0 { w[0] * d3[0] + w[1] * d3[1] + w[2] * d3[2] } else { 0.0 };
+                d3[i] = d[i] * (1.0 - out[i] * out[i]);
             }
         }
-        let turned = |data, width| Left { data, row: 1, column: width };
-        product(HIDDEN, rows, OUT, turned(&tape.h2, HIDDEN), &s.d3, &mut gradient[o.w3..o.b3], true);
-        product(HIDDEN, rows, HIDDEN, turned(&tape.h1, HIDDEN), &s.d2, &mut gradient[o.w2..o.b2], true);
-        column_sums(&s.d2, &mut gradient[o.b2..o.w3]);
-        s.d1.resize(rows * HIDDEN, 0.0);
-        let left = Left { data: &s.d2, row: HIDDEN, column: 1 };
-        product(rows, HIDDEN, HIDDEN, left, &self.second_transposed, &mut s.d1, false);
-        for (d, h) in s.d1.iter_mut().zip(&tape.h1) {
-            *d = if *h > 0.0 { *d } else { 0.0 };
-        }
-        product(self.inputs, rows, HIDDEN, turned(&tape.x, self.inputs), &s.d1, &mut gradient[..o.b1], true);
-        column_sums(&s.d1, &mut gradient[o.b1..o.w2]);
-        for (d1, d_x) in s.d1.chunks_exact(HIDDEN).zip(d_x.chunks_exact_mut(wanted_inputs.len().max(1))) {
+        let left = |data, width| Left { data, row: width, column: 1 };
+        let d2 = &mut tape.d2[part(&rows, HIDDEN)];
+        product(n, 3, HIDDEN, left(d3, OUT), &self.third_transposed, d2, false);
+        gate(d2, &tape.h2[part(&rows, HIDDEN)]);
+        let d1 = &mut tape.d1[part(&rows, HIDDEN)];
+        product(n, HIDDEN, HIDDEN, left(d2, HIDDEN), &self.second_transposed, d1, false);
+        gate(d1, &tape.h1[part(&rows, HIDDEN)]);
+        for (d1, d_x) in d1.chunks_exact(HIDDEN).zip(d_x.chunks_exact_mut(wanted_inputs.len().max(1))) {
             for (d, input) in d_x.iter_mut().zip(wanted_inputs) {
-                let w1 = &w[input * HIDDEN..(input + 1) * HIDDEN];
-                *d = d1.iter().zip(w1).map(|(d, w)| d * w).sum();
+                *d = dot(d1, &self.weights[input * HIDDEN..(input + 1) * HIDDEN]);
             }
         }
+    }
+
+    /// Adds the weights' gradient of rows whose backward passes are done.
+    pub fn add_gradient(&self, tape: &Tape, rows: Range<usize>, gradient: &mut [f32]) {
+        let (o, n) = (offsets(self.inputs), rows.len());
+        let turned = |data, width| Left { data, row: 1, column: width };
+        let [d1, d2] = [&tape.d1, &tape.d2].map(|d| &d[part(&rows, HIDDEN)]);
+        let [h1, h2] = [&tape.h1, &tape.h2].map(|h| turned(&h[part(&rows, HIDDEN)], HIDDEN));
+        let (x, d3) = (&tape.x[part(&rows, self.inputs)], &tape.d3[part(&rows, OUT)]);
+        product(self.inputs, n, HIDDEN, turned(x, self.inputs), d1, &mut gradient[..o.b1], true);
+        column_sums(d1, &mut gradient[o.b1..o.w2]);
+        product(HIDDEN, n, HIDDEN, h1, d2, &mut gradient[o.w2..o.b2], true);
+        column_sums(d2, &mut gradient[o.b2..o.w3]);
+        product(HIDDEN, n, OUT, h2, d3, &mut gradient[o.w3..o.b3], true);
+        column_sums(d3, &mut gradient[o.b3..o.end]);
     }
 
     /// Tensors in PyTorch's layout: name, shape, data.
@@ -191,6 +217,38 @@ fn rectify(h: &mut [f32], bias: &[f32]) {
     for row in h.chunks_exact_mut(bias.len()) {
         for (x, b) in row.iter_mut().zip(bias) {
             *x = (*x + b).max(0.0);
+        }
+    }
+}
+
+/// Zero where the unit was off.
+fn gate(d: &mut [f32], h: &[f32]) {
+    for (d, h) in d.iter_mut().zip(h) {
+        *d = if *h > 0.0 { *d } else { 0.0 };
+    }
+}
+
+/// A scalar product in sixteen interleaved sums, which fit registers.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 16];
+    for (a, b) in a.chunks_exact(16).zip(b.chunks_exact(16)) {
+        for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
+            *sum += a * b;
+        }
+    }
+    sums.iter().sum()
+}
+
+/// The transpose of a square matrix, block by block: rows 1 kB apart would share a cache set.
+fn transpose_blocks(from: &[f32], to: &mut [f32]) {
+    const BLOCK: usize = 16;
+    for i0 in (0..HIDDEN).step_by(BLOCK) {
+        for j0 in (0..HIDDEN).step_by(BLOCK) {
+            for i in i0..i0 + BLOCK {
+                for j in j0..j0 + BLOCK {
+                    to[j * HIDDEN + i] = from[i * HIDDEN + j];
+                }
+            }
         }
     }
 }

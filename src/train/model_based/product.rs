@@ -2,7 +2,7 @@
 //!
 //! `a` may be read by rows or by columns, so that the same code makes activations, their gradients and the gradients of
 //! weights. Compiled for AVX-512, AVX2 and any processor; the choice is made at run time.
-#![expect(unsafe_code, reason = "enters code compiled for instruction sets found at run time")]
+#![expect(unsafe_code, reason = "code compiled for instruction sets found at run time, inner loops checked once")]
 
 /// How `a` lies in memory: `a(i, l) = data[i * row + l * column]`.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub fn product(m: usize, k: usize, n: usize, a: Left<'_>, b: &[f32], c: &mut [f3
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
 fn avx512(m: usize, k: usize, n: usize, a: Left<'_>, b: &[f32], c: &mut [f32], add: bool) {
-    tiles::<8, 32, true>(m, k, n, a, b, c, add);
+    tiles::<12, 32, true>(m, k, n, a, b, c, add);
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -46,8 +46,28 @@ fn avx2(m: usize, k: usize, n: usize, a: Left<'_>, b: &[f32], c: &mut [f32], add
     tiles::<6, 16, true>(m, k, n, a, b, c, add);
 }
 
+/// Strides that are worth code of their own: rows of a hidden layer, and columns.
+const COMMON: usize = 256;
+
 #[inline(always)]
 fn tiles<const R: usize, const N: usize, const FUSED: bool>(
+    m: usize,
+    k: usize,
+    n: usize,
+    a: Left<'_>,
+    b: &[f32],
+    c: &mut [f32],
+    add: bool,
+) {
+    match (a.row, a.column) {
+        (COMMON, 1) => all_tiles::<R, N, FUSED>(m, k, n, Left { row: COMMON, column: 1, ..a }, b, c, add),
+        (1, COMMON) => all_tiles::<R, N, FUSED>(m, k, n, Left { row: 1, column: COMMON, ..a }, b, c, add),
+        _ => all_tiles::<R, N, FUSED>(m, k, n, a, b, c, add),
+    }
+}
+
+#[inline(always)]
+fn all_tiles<const R: usize, const N: usize, const FUSED: bool>(
     m: usize,
     k: usize,
     n: usize,
@@ -61,6 +81,10 @@ fn tiles<const R: usize, const N: usize, const FUSED: bool>(
         while i + R <= m {
             tile::<R, N, FUSED>((i, j), k, n, a, b, c, add);
             i += R;
+        }
+        while i + 4 <= m {
+            tile::<4, N, FUSED>((i, j), k, n, a, b, c, add);
+            i += 4;
         }
         while i < m {
             tile::<1, N, FUSED>((i, j), k, n, a, b, c, add);
@@ -82,12 +106,11 @@ fn tile<const R: usize, const N: usize, const FUSED: bool>(
     let mut sums = [[0.0_f32; N]; R];
     assert!(k == 0 || ((i + R - 1) * a.row + (k - 1) * a.column < a.data.len() && (k - 1) * n + j + N <= b.len()));
     for l in 0..k {
-        let b: &[f32; N] = match b[l * n + j..l * n + j + N].try_into() {
-            Ok(b) => b,
-            Err(_) => return,
-        };
+        // SAFETY: `l < k`, and the assertion covers the last row and column of the tile in both matrices.
+        let b: &[f32; N] = unsafe { &*b.as_ptr().add(l * n + j).cast() };
         for (r, sums) in sums.iter_mut().enumerate() {
-            let x = a.data[(i + r) * a.row + l * a.column];
+            // SAFETY: as above.
+            let x = unsafe { *a.data.get_unchecked((i + r) * a.row + l * a.column) };
             for (sum, y) in sums.iter_mut().zip(b) {
                 *sum = if FUSED { x.mul_add(*y, *sum) } else { x * y + *sum };
             }

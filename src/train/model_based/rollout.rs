@@ -5,12 +5,15 @@
 
 use super::dual::Dual;
 use super::episode::Episode;
-use super::net::{Net, Scratch, Tape};
+use super::net::{Net, Tape};
 use super::rule;
 use super::step::{Lived, PlantPoint, Switch, on_threshold, step};
 use memg_core::equipment::PlantParameters;
 use memg_core::observation::Schema;
 use std::sync::Arc;
+
+/// Steps whose share of the weights' gradient is taken at once: enough for full matrix products, few enough for the cache.
+const BLOCK: usize = 16;
 
 /// Places in the observation that depend on the plant's state, in the order state of charge, battery, CHP.
 #[must_use]
@@ -33,8 +36,7 @@ pub struct Objective {
 /// One piece of a batch, with its memory.
 #[derive(Debug, Default)]
 pub struct Shard {
-    tapes: Vec<Tape>,
-    scratch: Scratch,
+    tape: Tape,
     lived: Vec<Vec<Lived>>,
     actions: Vec<Vec<[f32; 3]>>,
     /// Sum of the gradient over the shard's rows.
@@ -66,19 +68,19 @@ impl Shard {
     ) -> Vec<Option<usize>> {
         let rows = pairs.len() * 2;
         let steps = pairs.iter().map(|(episode, _)| episode.given.len()).min().unwrap_or(0);
-        self.tapes.resize_with(steps, Tape::default);
+        self.tape.make_room(steps * rows, net.inputs);
         self.actions.resize_with(steps, Vec::new);
         self.lived.resize_with(steps, Vec::new);
         let mut points: Vec<PlantPoint> = pairs.iter().flat_map(|(episode, _)| [episode.start; 2]).collect();
         let mut switched: Vec<Option<usize>> = vec![None; pairs.len()];
         self.costs = vec![0.0; rows];
-        let mut x = vec![0.0; rows * net.inputs];
         for t in 0..steps {
-            for (row, x) in x.chunks_exact_mut(net.inputs).enumerate() {
+            let now = t * rows..(t + 1) * rows;
+            for (row, x) in self.tape.observations(now.clone()).chunks_exact_mut(net.inputs).enumerate() {
                 fill(x, &pairs[row / 2].0, t, &points[row], schema);
             }
             self.actions[t].resize(rows, [0.0; 3]);
-            net.forward(&x, &mut self.tapes[t], &mut self.actions[t]);
+            net.forward(&mut self.tape, now, &mut self.actions[t]);
             self.lived[t].clear();
             for row in 0..rows {
                 let (episode, from) = &pairs[row / 2];
@@ -135,11 +137,15 @@ impl Shard {
                         self.switching(p, t, 2 * pair, worth, objective) * weights[2 * pair] as f32;
                 }
             }
-            net.backward(&self.tapes[t], &d_actions, &mut self.gradient, &mut self.scratch, inputs, &mut d_x);
+            net.backward(&mut self.tape, t * rows..(t + 1) * rows, &d_actions, inputs, &mut d_x);
             for (adjoint, d) in adjoint.iter_mut().zip(d_x.chunks_exact(inputs.len())) {
                 for (i, d) in d.iter().enumerate() {
                     adjoint[i] += f64::from(*d) * scale[i];
                 }
+            }
+            if t % BLOCK == 0 {
+                let last = (t + BLOCK).min(self.lived.len());
+                net.add_gradient(&self.tape, t * rows..last * rows, &mut self.gradient);
             }
         }
     }
