@@ -1,15 +1,16 @@
 //! `gateway evaluate`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr};
-use crate::evaluate::compare::{Comparison, compare};
+use crate::evaluate::compare::{Bound, Comparison, bound_with_progress, compare_with};
 use crate::evaluate::{Evaluation, evaluate, trace};
 use crate::policy::{PolicySpec, Runtime, load_policy};
 use crate::settings::read_site;
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
+use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -68,8 +69,8 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let mut policy = load_policy(&spec(args))?;
     let comparison = match (&args.model, args.compare) {
         (None, false) => None,
-        (Some(_), _) => Some(compare(plant, &profile, args.block_days, &mut [load_policy(&spec(args))?])?),
-        (None, true) => Some(compare(plant, &profile, args.block_days, &mut [])?),
+        (Some(_), _) => Some(compared(args, plant, &profile, &mut [load_policy(&spec(args))?])?),
+        (None, true) => Some(compared(args, plant, &profile, &mut [])?),
     };
     let mut out = args
         .trace
@@ -96,6 +97,28 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     }
     print(&found, comparison.as_ref(), args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All policies beside the bound, which takes most of the time.
+fn compared(args: &Args, plant: Plant, profile: &Arc<Profile>, policies: &mut [Box<dyn Policy>]) -> Result<Comparison> {
+    let bound = bound_of(args, &plant, profile)?;
+    Ok(compare_with(plant, profile, args.block_days, policies, bound)?)
+}
+
+/// The bound, with a line of progress for people.
+fn bound_of(args: &Args, plant: &Plant, profile: &Profile) -> Result<Bound> {
+    let wanted = std::io::stderr().is_terminal();
+    let tell = |done: usize, of: usize| {
+        if wanted {
+            eprint!("\rperfect foresight: {done} of {of} blocks of days \x1b[K");
+        }
+    };
+    tell(0, profile.blocks(args.block_days).len());
+    let found = bound_with_progress(plant, profile, args.block_days, &tell);
+    if wanted {
+        eprint!("\r\x1b[K");
+    }
+    Ok(found?)
 }
 
 fn spec(args: &Args) -> PolicySpec {

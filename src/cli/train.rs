@@ -125,9 +125,10 @@ fn options(args: &Args) -> Result<Result<TrainOptions, String>> {
     }))
 }
 
-/// The command as typed, without the program's own path.
+/// The command as typed, without the program's own path. A resumed run is the same, bit for bit, as one that was never
+/// stopped: the command that makes it again has no `--resume`.
 fn command_line() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--resume").collect();
     format!("gateway {}", arguments.join(" "))
 }
 

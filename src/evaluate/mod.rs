@@ -5,6 +5,7 @@
 //! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency.
 
 pub mod compare;
+pub mod sites;
 pub mod trace;
 
 use memg_core::env::{MemgEnv, Start, Step};

@@ -53,7 +53,7 @@ pub struct PlanStep {
     pub soc: f64,
 }
 
-/// Bounds of all blocks, on as many threads as there are processors.
+/// Bounds of all blocks, on as many threads as there are processors. `done` is told how many blocks are, after each.
 ///
 /// # Errors
 /// The first block without an answer.
@@ -61,15 +61,17 @@ pub fn of_profile(
     plant: &Plant,
     profile: &Profile,
     blocks: &[Range<usize>],
+    done: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<BlockOptimum>, OptimumError> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len().max(1));
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    let [next, count] = [0, 0].map(std::sync::atomic::AtomicUsize::new);
     let work = || {
         let mut found = Vec::new();
         loop {
             let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             let Some(block) = blocks.get(index) else { return found };
             found.push((index, of_block(plant, profile, block)));
+            done(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1);
         }
     };
     let mut all: Vec<_> = std::thread::scope(|scope| {
@@ -338,7 +340,7 @@ mod tests {
         let plant = Plant::reference();
         let profile = std::sync::Arc::new(synthetic::profile(2, 3));
         let blocks = profile.blocks(None);
-        let bounds = of_profile(&plant, &profile, &blocks).unwrap_or_default();
+        let bounds = of_profile(&plant, &profile, &blocks, &|_| {}).unwrap_or_default();
         let bound: f64 = bounds.iter().map(|block| block.cost_eur).sum();
         let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
         assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");

@@ -11,6 +11,7 @@
 
 #[cfg(feature = "candle")]
 pub mod candle_actor;
+pub mod guard;
 #[cfg(feature = "candle")]
 pub mod import_pt;
 pub mod model;
@@ -28,6 +29,7 @@ pub use model::{ModelError, ModelFolder};
 pub use reload::ReloadablePolicy;
 pub use spec::{PolicySpec, Runtime, SpecError};
 
+use guard::Guarded;
 use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::rules;
 
@@ -42,8 +44,9 @@ pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
     match spec {
         PolicySpec::Rule(name) => rules::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
         PolicySpec::Model { dir, runtime } => {
-            let actor = ModelFolder::load(dir)?.actor(*runtime)?;
-            Ok(Box::new(ActorPolicy(actor)))
+            let model = ModelFolder::load(dir)?;
+            let policy = ActorPolicy(model.actor(*runtime)?);
+            Ok(Box::new(Guarded { policy, range: model.manifest().tariff }))
         }
     }
 }

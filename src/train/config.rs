@@ -138,8 +138,8 @@ pub struct Gradient {
 impl Default for Gradient {
     fn default() -> Self {
         Self {
-            updates: 12_000,
-            episodes: 6,
+            updates: 10_000,
+            episodes: 12,
             rate: 1e-3,
             norm_max: 10.0,
             switching: 10.0,

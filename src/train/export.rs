@@ -16,7 +16,7 @@ impl Run<'_> {
         let plant = self.options.plant;
         let name = self.model_name();
         let policies = || -> Result<Vec<Box<dyn Policy>>, TrainError> {
-            Ok(vec![policy(&name, self.config.schema, &best.tensors)?])
+            Ok(vec![policy(&name, self.config.schema, self.tariff, &best.tensors)?])
         };
         let validation = compare_with(plant, &self.split.validation, None, &mut policies()?, self.bound.clone())?;
         let test = if self.split.test.rows().is_empty() {
@@ -38,7 +38,7 @@ impl Run<'_> {
         }
         (summary.validation, summary.test) = (Some(validation), test);
         let path = self.options.out.join(REPORT);
-        let mut actor = policy(&name, self.config.schema, &best.tensors)?;
+        let mut actor = policy(&name, self.config.schema, self.tariff, &best.tensors)?;
         let html = report::html(
             &report::Story {
                 plant,
@@ -95,6 +95,7 @@ impl Run<'_> {
             updates: summary.updates,
             command: self.options.command.clone(),
         };
-        ModelRecord { name: name.to_owned(), plant_hash: plant_hash(&self.options.plant), training, evaluation }
+        let plant_hash = plant_hash(&self.options.plant);
+        ModelRecord { name: name.to_owned(), plant_hash, tariff: self.tariff, training, evaluation }
     }
 }

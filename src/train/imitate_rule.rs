@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         training: training_record(&imitation, &parts),
         evaluation: evaluation(plant, &parts, &name, &weights)?,
         name,
+        tariff: None,
     };
     write_model(Path::new(model), &weights, &record)?;
     Ok(())

@@ -7,6 +7,7 @@
 
 pub mod checkpoint;
 pub mod config;
+pub mod domain;
 mod export;
 pub mod fused;
 pub mod gradient;
@@ -24,6 +25,7 @@ pub mod td3;
 mod tests;
 
 use crate::evaluate::compare::{Bound, Comparison, bound};
+use crate::policy::guard::{Guarded, TariffRange};
 use crate::policy::model::ModelError;
 use crate::policy::weights::{Dense, Weights, WeightsError};
 use config::TrainConfig;
@@ -242,12 +244,14 @@ fn weights(schema: memg_core::observation::Schema, tensors: &Tensors) -> Result<
     Weights::new(schema, ["l1", "l2", "l3"].map(dense))
 }
 
-/// Tensors as a policy.
+/// Tensors as a policy, with the guard that a gateway puts before it.
 fn policy(
     name: &str,
     schema: memg_core::observation::Schema,
+    range: Option<TariffRange>,
     tensors: &Tensors,
 ) -> Result<Box<dyn Policy>, TrainError> {
     let bytes = weights(schema, tensors)?.to_safetensors()?;
-    Ok(Box::new(ActorPolicy(RustActor::from_safetensors(name, schema, &bytes)?)))
+    let policy = ActorPolicy(RustActor::from_safetensors(name, schema, &bytes)?);
+    Ok(Box::new(Guarded { policy, range }))
 }

@@ -7,6 +7,8 @@ pub(super) struct Run<'a> {
     pub(super) options: &'a TrainOptions,
     /// As started or resumed; updates may have been cut to keep the time.
     pub(super) config: TrainConfig,
+    /// Gradient and TD3 updates that were asked for, before any cut.
+    pub(super) planned: [u64; 2],
     pub(super) split: Split,
     pub(super) gradient: GradientTrainer,
     pub(super) td3: Option<Td3>,
@@ -15,6 +17,7 @@ pub(super) struct Run<'a> {
     pub(super) history: Vec<Figures>,
     pub(super) bound: Bound,
     pub(super) rule_cost: f64,
+    pub(super) tariff: Option<TariffRange>,
     pub(super) loss: f64,
     pub(super) started: Instant,
     pub(super) reserve_s: f64,
@@ -43,6 +46,7 @@ impl<'a> Run<'a> {
             return Err(TrainError::Data(format!("{days} days to train on are too few for these episodes")));
         }
         make_dir(&options.out)?;
+        let tariff = domain::tariff_range(config.schema, &split.training);
         let source = Source::new(options.plant, config.schema, (*split.training).clone(), config.episodes.steps);
         let variation = config.episodes.variation();
         let gradient = GradientTrainer::new(options.plant, config.schema, source, variation, config.seed);
@@ -58,6 +62,7 @@ impl<'a> Run<'a> {
         let files = MetricsFiles::open(&options.out, options.resume)?;
         let mut run = Self {
             options,
+            planned: [config.gradient.updates, config.td3.updates],
             config,
             split,
             gradient,
@@ -67,6 +72,7 @@ impl<'a> Run<'a> {
             history: Vec::new(),
             bound,
             rule_cost: f64::NAN,
+            tariff,
             loss: 0.0,
             started,
             reserve_s,
@@ -186,7 +192,7 @@ impl<'a> Run<'a> {
     pub(super) fn look(&mut self) -> Result<(), TrainError> {
         self.looked_at = self.updates();
         let tensors = self.actor();
-        let mut policy = policy("model", self.config.schema, &tensors)?;
+        let mut policy = policy("model", self.config.schema, self.tariff, &tensors)?;
         let plant = self.options.plant;
         let found = crate::evaluate::evaluate(plant, &self.split.validation, None, policy.as_mut(), |_| {})?;
         let regrets: Vec<f64> =
@@ -216,7 +222,7 @@ impl<'a> Run<'a> {
         (cost - best) / (self.rule_cost - best)
     }
 
-    /// Cuts updates that would not fit into the time.
+    /// Cuts updates that would not fit into the time at the stage's rate so far, and brings them back when it goes faster.
     pub(super) fn keep_time(&mut self) {
         let (stage, since, before) = self.stage_started;
         let (elapsed, made) = (self.seconds() - since, self.updates() - before);
@@ -231,11 +237,12 @@ impl<'a> Run<'a> {
         let possible = ((end - self.seconds()).max(0.0) * rate) as u64;
         let cut =
             |planned: u64, done: u64| if planned - done > possible + possible / 20 { done + possible } else { planned };
+        let [gradient, td3] = self.planned;
         match stage {
-            Stage::Gradient => self.config.gradient.updates = cut(self.config.gradient.updates, self.done.gradient),
+            Stage::Gradient => self.config.gradient.updates = cut(gradient, self.done.gradient),
             Stage::Td3 => {
                 let done = self.td3.as_ref().map_or(0, Td3::updates);
-                self.config.td3.updates = cut(self.config.td3.updates, done);
+                self.config.td3.updates = cut(td3, done);
                 if let Some(td3) = &mut self.td3 {
                     td3.set_updates(self.config.td3.updates);
                 }

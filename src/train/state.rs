@@ -19,6 +19,9 @@ const FORMAT: u32 = 1;
 struct Saved {
     format: u32,
     config: TrainConfig,
+    /// Gradient and TD3 updates before any cut.
+    #[serde(default)]
+    planned: Option<[u64; 2]>,
     done: Done,
     gradient: GradientState,
     adam_steps: i32,
@@ -75,6 +78,7 @@ impl Run<'_> {
         let saved = Saved {
             format: FORMAT,
             config: self.config.clone(),
+            planned: Some(self.planned),
             done: self.done,
             gradient: state.clone(),
             adam_steps: state.adam.as_ref().map_or(0, |adam| adam.steps),
@@ -125,6 +129,7 @@ impl Run<'_> {
         };
         // How fast it goes is not part of what is trained.
         let (threads, minutes) = (self.config.threads, self.config.minutes);
+        self.planned = saved.planned.unwrap_or([saved.config.gradient.updates, saved.config.td3.updates]);
         self.config = TrainConfig { threads, minutes, ..saved.config };
         self.done = saved.done;
         self.history = saved.history;

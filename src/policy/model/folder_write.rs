@@ -3,9 +3,9 @@
 use super::manifest::{EvaluationRow, FORMAT, Manifest, Shapes, TrainingRecord, sha256_hex};
 use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
 use crate::policy::ACTION_MAP;
+use crate::policy::guard::TariffRange;
 use crate::policy::onnx::to_onnx;
 use crate::policy::weights::{ACTIONS, Weights};
-use memg_core::actor::RustActor;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -18,6 +18,8 @@ pub struct ModelRecord {
     pub name: String,
     /// Hash of the plant's parameters, see [`super::plant_hash`].
     pub plant_hash: String,
+    /// Tariffs that it was trained for, if it cannot see them all.
+    pub tariff: Option<TariffRange>,
     /// How it was made.
     pub training: TrainingRecord,
     /// What it was worth.
@@ -44,9 +46,7 @@ pub fn write_model(dir: &Path, weights: &Weights, record: &ModelRecord) -> Resul
 /// All files, model.toml last.
 fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<(&'static str, Vec<u8>)>, ModelError> {
     let safetensors = weights.to_safetensors()?;
-    let mut actor = RustActor::from_safetensors(&record.name, weights.schema(), &safetensors)?;
-    let golden = Golden::record(&mut actor).map_err(|e| ModelError::Golden { line: 1, reason: e.to_string() })?;
-    let golden = golden.to_csv(weights.schema()).into_bytes();
+    let golden = Golden::exact(weights).to_csv(weights.schema()).into_bytes();
     let mut files = vec![(SAFETENSORS, safetensors), (ONNX, to_onnx(weights)), (GOLDEN, golden)];
     let manifest = manifest(weights, record, &files);
     let text = toml::to_string(&manifest).map_err(|e| ModelError::Manifest { reason: e.to_string() })?;
@@ -62,6 +62,7 @@ fn manifest(weights: &Weights, record: &ModelRecord, files: &[(&str, Vec<u8>)]) 
         action_map: ACTION_MAP.to_owned(),
         plant_hash: record.plant_hash.clone(),
         shapes: Shapes { input: weights.schema().len(), hidden: vec![weights.hidden(); 2], output: ACTIONS },
+        tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),
         sha256: files.iter().map(|(file, bytes)| ((*file).to_owned(), sha256_hex(bytes))).collect(),

@@ -1,7 +1,7 @@
 //! golden.csv: inputs and outputs that every runtime must reproduce before a model may decide.
 
 use super::ModelError;
-use crate::policy::weights::ACTIONS;
+use crate::policy::weights::{ACTIONS, Dense, Weights};
 use memg_core::action::Action;
 use memg_core::observation::{Observation, Schema};
 use memg_core::policy::{Actor, PolicyError};
@@ -31,6 +31,17 @@ impl Golden {
         let pair = |observation: Observation| Ok((observation, actor.infer(&observation)?));
         let rows: Result<_, PolicyError> = inputs.into_iter().map(pair).collect();
         Ok(Self { rows: rows? })
+    }
+
+    /// The outputs of [`inputs`], computed in f64 and rounded once: nearer to every float32 runtime than they are to each
+    /// other, whose sums round in different orders.
+    #[must_use]
+    pub fn exact(weights: &Weights) -> Self {
+        let pair = |observation: Observation| {
+            let action = exact_outputs(weights, observation.values());
+            (observation, action)
+        };
+        Self { rows: inputs(weights.schema()).into_iter().map(pair).collect() }
     }
 
     /// The rows.
@@ -90,6 +101,20 @@ impl Golden {
         }
         Ok(worst)
     }
+}
+
+/// `tanh(W3 relu(W2 relu(W1 x + b1) + b2) + b3)` in f64.
+fn exact_outputs(weights: &Weights, x: &[f32]) -> Action {
+    let wide = |xs: &[f32]| xs.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
+    let apply = |layer: &Dense, x: &[f64]| -> Vec<f64> {
+        let rows = layer.weight.chunks_exact(layer.inputs.max(1)).zip(&layer.bias);
+        rows.map(|(row, bias)| f64::from(*bias) + row.iter().zip(x).map(|(w, x)| f64::from(*w) * x).sum::<f64>())
+            .collect()
+    };
+    let relu = |xs: Vec<f64>| xs.into_iter().map(|x| x.max(0.0)).collect::<Vec<f64>>();
+    let [first, second, last] = weights.layers();
+    let out = apply(last, &relu(apply(second, &relu(apply(first, &wide(x))))));
+    Action([0, 1, 2].map(|i| out.get(i).map_or(f32::NAN, |y| y.tanh() as f32)))
 }
 
 /// Infinite if any difference is not a number.

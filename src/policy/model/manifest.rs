@@ -2,6 +2,7 @@
 
 use super::ModelError;
 use crate::policy::ACTION_MAP;
+use crate::policy::guard::TariffRange;
 use crate::policy::weights::ACTIONS;
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
@@ -28,6 +29,9 @@ pub struct Manifest {
     pub plant_hash: String,
     /// Widths of the layers.
     pub shapes: Shapes,
+    /// Tariffs that it was trained for; elsewhere the good rule decides. Without it the network always decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tariff: Option<TariffRange>,
     /// How it was made.
     pub training: TrainingRecord,
     /// What it was worth, beside its baselines.

@@ -19,7 +19,8 @@ fn record(name: &str) -> ModelRecord {
         violations: 0,
         chp_starts: 2,
     }];
-    ModelRecord { name: name.to_owned(), plant_hash: plant_hash(&Plant::reference()), training, evaluation }
+    let plant_hash = plant_hash(&Plant::reference());
+    ModelRecord { name: name.to_owned(), plant_hash, tariff: None, training, evaluation }
 }
 
 fn written(schema: Schema) -> (TempDir, PathBuf) {

@@ -1,6 +1,7 @@
 //! Training episodes: windows of real days, varied so that the actor learns the plant and not the year.
 
 use super::step::{Given, PlantPoint};
+use super::tariff::Tariff;
 use memg_core::env::Start;
 use memg_core::equipment::Plant;
 use memg_core::extended;
@@ -27,7 +28,7 @@ pub struct Variation {
 
 impl Default for Variation {
     fn default() -> Self {
-        Self { steps: 192, window_days: 5, wide: 0.4, scale: 0.12 }
+        Self { steps: 192, window_days: 5, wide: 0.8, scale: 0.12 }
     }
 }
 
@@ -81,12 +82,13 @@ impl Source {
     pub fn window_of_days(&self, rng: &mut Pcg64Mcg, variation: &Variation) -> Vec<ProfileRow> {
         let window = self.window(rng, variation.window_days);
         let mut rows = self.profile.rows()[window].to_vec();
-        if rng.random_bool(variation.wide) {
+        let (width, tariff) = if rng.random_bool(variation.wide) {
             self.mix(&mut rows, rng, variation.window_days);
-            Scaling::draw(rng, 0.3, &Tariff::WIDE).apply(&mut rows, &self.plant);
+            (0.3, Tariff::wide(rng, self.schema))
         } else {
-            Scaling::draw(rng, variation.scale, &Tariff::USUAL).apply(&mut rows, &self.plant);
-        }
+            (variation.scale, Tariff::usual(rng, variation.scale))
+        };
+        Scaling::draw(rng, width, tariff).apply(&mut rows, &self.plant);
         rows
     }
 
@@ -186,51 +188,24 @@ struct Scaling {
     wind: f64,
     load: f64,
     heat: f64,
-    price: f64,
-    price_swing: f64,
-    spread: f64,
-}
-
-/// Factors on a tariff's swing around its mean, and on the distance between import and export price.
-struct Tariff {
-    swing: (f64, f64),
-    spread: (f64, f64),
-}
-
-impl Tariff {
-    const USUAL: Self = Self { swing: (0.85, 1.15), spread: (0.85, 1.15) };
-    /// From nearly flat to half as much again; taxes and fees differ more than markets.
-    const WIDE: Self = Self { swing: (0.2, 1.5), spread: (0.5, 1.7) };
+    tariff: Tariff,
 }
 
 impl Scaling {
-    fn draw(rng: &mut Pcg64Mcg, width: f64, tariff: &Tariff) -> Self {
-        let price_swing = rng.random_range(tariff.swing.0..=tariff.swing.1);
-        let spread = rng.random_range(tariff.spread.0..=tariff.spread.1);
-        let mut around_one = |width: f64| 1.0 + rng.random_range(-width..=width);
-        Self {
-            pv: around_one(width),
-            wind: around_one(width),
-            load: around_one(width),
-            heat: around_one(width),
-            price: around_one(width),
-            price_swing,
-            spread,
-        }
+    fn draw(rng: &mut Pcg64Mcg, width: f64, tariff: Tariff) -> Self {
+        let mut around_one = || 1.0 + rng.random_range(-width..=width);
+        Self { pv: around_one(), wind: around_one(), load: around_one(), heat: around_one(), tariff }
     }
 
     fn apply(&self, rows: &mut [ProfileRow], plant: &Plant) {
         let x = &plant.parameters().exogenous;
-        let mean = rows.iter().map(|row| row.import_price).sum::<f64>() / rows.len().max(1) as f64;
-        for row in rows {
+        for row in &mut *rows {
             row.pv_kw = (row.pv_kw * self.pv).min(x.pv_kw_nom);
             row.wind_kw = (row.wind_kw * self.wind).min(x.wind_kw_nom);
             row.electric_load_kw =
                 (row.electric_load_kw * self.load).clamp(x.electric_load_kw_min, x.electric_load_kw_max);
             row.heat_load_kw = (row.heat_load_kw * self.heat).min(x.heat_load_kw_max);
-            let spread = (row.import_price - row.export_price) * self.spread;
-            row.import_price = mean * self.price + (row.import_price - mean) * self.price_swing;
-            row.export_price = row.import_price - spread;
         }
+        self.tariff.apply(rows);
     }
 }

@@ -12,3 +12,4 @@ mod product;
 pub mod rollout;
 pub mod rule;
 pub mod step;
+pub mod tariff;

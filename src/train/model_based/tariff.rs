@@ -1,0 +1,80 @@
+//! Tariffs that training makes of a site's own: other levels, swings and distances between import and export price.
+//!
+//! What is varied is what the actor can see. The ten-number observation holds the import price alone: its actor is
+//! trained around the site's own distance between the two prices and must not be used far from it ([`spread_factors`]).
+//! The extended observation holds both, so its actor also learns fixed feed-in prices and tariffs without any swing.
+
+use memg_core::observation::Schema;
+use memg_core::profile::ProfileRow;
+use rand::RngExt;
+use rand_pcg::Pcg64Mcg;
+use std::ops::RangeInclusive;
+
+/// What becomes of the prices of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tariff {
+    /// Factor on the mean import price.
+    level: f64,
+    /// Added to the import price, EUR/kWh.
+    shift: f64,
+    /// Factor on the import price's distance from its mean.
+    swing: f64,
+    export: Export,
+}
+
+/// How the export price follows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Export {
+    /// Below the import price by the site's own distance times this.
+    Spread(f64),
+    /// The same at all times, EUR/kWh.
+    Fixed(f64),
+}
+
+/// Distances between import and export price, in units of the site's own, that an actor meets in training.
+#[must_use]
+pub const fn spread_factors(schema: Schema) -> RangeInclusive<f64> {
+    match schema {
+        Schema::TenD => 0.6..=1.5,
+        Schema::Extended => 0.1..=3.0,
+    }
+}
+
+impl Tariff {
+    /// The site's own, a little varied.
+    pub fn usual(rng: &mut Pcg64Mcg, width: f64) -> Self {
+        let mut around_one = |width: f64| 1.0 + rng.random_range(-width..=width);
+        let (level, swing, spread) = (around_one(width), around_one(0.15), around_one(0.15));
+        Self { level, shift: 0.0, swing, export: Export::Spread(spread) }
+    }
+
+    /// Another site's: from no swing at all to half as much again; taxes and fees differ more than markets.
+    pub fn wide(rng: &mut Pcg64Mcg, schema: Schema) -> Self {
+        let level = rng.random_range(0.7..=1.3);
+        let (any_swing, no_swing) = (rng.random_range(0.2..=1.6), rng.random_bool(0.15));
+        let spread = Export::Spread(rng.random_range(spread_factors(schema)));
+        let fixed = Export::Fixed(rng.random_range(0.0..=0.13));
+        let (shift, is_fixed) = (rng.random_range(-0.04..=0.16), rng.random_bool(0.3));
+        match schema {
+            Schema::TenD => Self { level, shift: 0.0, swing: any_swing, export: spread },
+            Schema::Extended => {
+                let swing = if no_swing { 0.0 } else { any_swing };
+                Self { level, shift, swing, export: if is_fixed { fixed } else { spread } }
+            }
+        }
+    }
+
+    /// Changes the prices of a window.
+    pub fn apply(&self, rows: &mut [ProfileRow]) {
+        let mean = rows.iter().map(|row| row.import_price).sum::<f64>() / rows.len().max(1) as f64;
+        for row in rows {
+            let spread = row.import_price - row.export_price;
+            row.import_price = mean * self.level + self.shift + (row.import_price - mean) * self.swing;
+            row.export_price = match self.export {
+                Export::Spread(factor) => row.import_price - spread * factor,
+                // Nobody sells dearer than buying: storing would become a money machine.
+                Export::Fixed(price) => price.min(row.import_price),
+            };
+        }
+    }
+}
