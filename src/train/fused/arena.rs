@@ -14,14 +14,16 @@ const PAGE: usize = 2 << 20;
 /// Floats in a cache line; every part of a block starts at one.
 const LINE: usize = 16;
 
+#[cfg(target_os = "linux")]
+unsafe extern "C" {
+    fn madvise(addr: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
+}
+
 /// Asks the system for large pages behind `len` values from `start` on. A hint: where it is refused, everything works, a little slower.
 pub(super) fn advise_large_pages<T>(start: *const T, len: usize) {
     #[cfg(target_os = "linux")]
     {
         const MADV_HUGEPAGE: i32 = 14;
-        unsafe extern "C" {
-            fn madvise(addr: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
-        }
         let (first, end) = ((start as usize).next_multiple_of(4096), start as usize + len * size_of::<T>());
         if first + PAGE <= end {
             // SAFETY: the advice changes how memory is backed, never what it holds; a wrong range is refused.
