@@ -34,11 +34,14 @@ pub struct ControlConfig {
     pub stand_in_ms: u64,
 }
 
+/// What stands for the hash of a model that could not be loaded; the reason may follow.
+pub const NO_MODEL: &str = "none";
+
 /// Who is asked for a request: the policy, and the good rule behind it.
 pub struct Chain {
     /// The configured policy; `None` if its model could not be loaded.
     pub policy: Option<Box<dyn Policy>>,
-    /// Hash of its model, or the rule's name.
+    /// Hash of its model, or the rule's name; [`NO_MODEL`] and the reason if it could not be loaded.
     pub model: String,
     /// The fallback.
     pub rule: GoodRule,
@@ -211,7 +214,7 @@ fn ask(
     chain: &mut Chain,
 ) -> Option<Request> {
     let Some(policy) = chain.policy.as_deref_mut() else {
-        state.policy_failure = Some("no model is loaded".to_owned());
+        state.policy_failure = Some(chain.model.replacen(NO_MODEL, "no model is loaded", 1));
         return None;
     };
     let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };

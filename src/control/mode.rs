@@ -207,8 +207,9 @@ impl ModeState {
     }
 
     fn count(&mut self, facts: &Facts<'_>) {
-        // In Fallback a failing policy is the state of affairs, everywhere else any fault interrupts.
-        if facts.fault.severity == Severity::None {
+        // Init waits for measurements, not for the policy: without one the good rule takes over later.
+        let policy_may_fail = self.mode == Mode::Init && facts.fault.severity == Severity::Policy;
+        if facts.fault.severity == Severity::None || policy_may_fail {
             self.good_cycles = self.good_cycles.saturating_add(u32::from(!facts.early));
         } else {
             (self.good_cycles, self.good_since_ms) = (0, facts.now_ms);

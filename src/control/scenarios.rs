@@ -172,6 +172,15 @@ fn a_measurement_that_comes_back_resumes_after_three_cycles() {
     assert_eq!(rig.cycle().mode, Mode::Auto);
 }
 
+#[test]
+fn without_a_model_the_good_rule_takes_over_and_the_reason_is_told() {
+    let mut rig = Rig::new(true);
+    rig.chain = Chain { policy: None, model: "none: actor.safetensors: wrong hash".into(), rule: GoodRule };
+    let decision = rig.run(8);
+    assert_eq!((decision.mode, decision.decided_by.as_str()), (Mode::Fallback, GoodRule.name()));
+    assert_eq!(decision.fault.unwrap().cause, "no model is loaded: actor.safetensors: wrong hash");
+}
+
 struct Broken;
 impl Policy for Broken {
     fn name(&self) -> &'static str {

@@ -15,7 +15,7 @@ pub use clock::PlantClock;
 pub use demo::Demo;
 
 use crate::control::account::Summary;
-use crate::control::cycle::{Chain, ControlConfig, ControlState};
+use crate::control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
 use crate::control::journal::{Header, Journal};
 use crate::control::restore::restore;
 use crate::plant_io::{modbus, mqtt};
@@ -106,15 +106,16 @@ fn cycle_length(settings: &Settings) -> Duration {
 
 /// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.
 fn chain(spec: &PolicySpec) -> Chain {
-    let policy = match load_policy(spec) {
-        Ok(policy) => Some(policy),
+    match load_policy(spec) {
+        Ok(policy) => Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule },
         Err(error) => {
             tracing::error!(%error, "The policy could not be loaded; the good rule decides.");
-            None
+            // The first line says what is wrong; it stands in every record, so that replay finds the same.
+            let reason = error.to_string();
+            let model = format!("{NO_MODEL}: {}", reason.lines().next().unwrap_or_default());
+            Chain { policy: None, model, rule: GoodRule }
         }
-    };
-    let model = if policy.is_some() { model_hash(spec) } else { "none".to_owned() };
-    Chain { policy, model, rule: GoodRule }
+    }
 }
 
 /// What identifies a policy in journals: the hash of its weights, or the rule's name.
@@ -124,7 +125,7 @@ pub fn model_hash(spec: &PolicySpec) -> String {
         PolicySpec::Rule(name) => name.clone(),
         // The manifest names the hash of every other file, and loading has checked them.
         PolicySpec::Model { dir, .. } => {
-            std::fs::read(dir.join(model::MANIFEST)).map_or_else(|_| "none".into(), |bytes| model::sha256_hex(&bytes))
+            std::fs::read(dir.join(model::MANIFEST)).map_or_else(|_| NO_MODEL.into(), |bytes| model::sha256_hex(&bytes))
         }
     }
 }
@@ -139,8 +140,8 @@ pub fn chain_of(header: &Header) -> Result<Chain, String> {
         runtime => format!("{runtime}:{}", header.policy),
     };
     let spec: PolicySpec = text.parse().map_err(|error| format!("{error}"))?;
-    if header.model == "none" {
-        return Ok(Chain { policy: None, model: "none".into(), rule: GoodRule });
+    if header.model.starts_with(NO_MODEL) {
+        return Ok(Chain { policy: None, model: header.model.clone(), rule: GoodRule });
     }
     let policy = load_policy(&spec).map_err(|error| error.to_string())?;
     Ok(Chain { policy: Some(policy), model: model_hash(&spec), rule: GoodRule })
