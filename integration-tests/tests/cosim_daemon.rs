@@ -19,9 +19,16 @@ struct Lab {
 impl Lab {
     /// Connected: the gateway has said that it is online.
     async fn start(more: &[&str]) -> Option<Self> {
+        Self::configured("", more).await
+    }
+
+    /// With more lines in `[cosim]`.
+    async fn configured(lines: &str, more: &[&str]) -> Option<Self> {
         let broker = Mosquitto::start_with("set_tcp_nodelay true").await?;
         let folder = tempfile::tempdir().expect("a folder");
         let config = lockstep_configuration(folder.path(), broker.port, "rule");
+        let text = std::fs::read_to_string(&config).expect("read").replace("[cosim]\n", &format!("[cosim]\n{lines}\n"));
+        std::fs::write(&config, text).expect("written");
         let answers = broker.listen("memg/lab/cosim/#").await;
         let gateway = Gateway::start(&[&["run", &config, "--json"], more].concat());
         Some(Self { broker, answers, gateway, folder })
@@ -121,6 +128,24 @@ async fn the_gateway_ends_on_interrupt_and_when_its_simulated_time_is_used_up() 
     assert_eq!(lab.seen("summary").await["status"], "time_over");
     let ended = lab.gateway.output();
     assert_eq!(parsed(&text(&ended.stdout))["plant_hours"], 0.5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulator_that_falls_silent_ends_its_run_and_the_next_one_is_served() {
+    let Some(mut lab) = Lab::configured("idle_max_s = 1\nafter_stop = 'wait'", &[]).await else { return };
+    lab.begin("a").await;
+    lab.meas("a", 0, &values()).await;
+    assert_eq!(lab.seen("summary").await["status"], "timed_out");
+    assert_eq!(parsed(&lab.meas("a", 1, &values()).await)["error"], "no run is going on; send start");
+    lab.begin("b").await;
+    assert_eq!(parsed(&lab.meas("b", 0, &values()).await)["status"], "ok");
+    assert_eq!(parsed(&lab.raw("stop", r#"{"sid":"b"}"#, "summary").await)["status"], "stopped");
+    lab.begin("c").await;
+    lab.gateway.interrupt();
+    let journal = lab.journal();
+    assert_eq!(parsed(&text(&lab.gateway.output().stdout))["cycles"], 2);
+    let replay = Gateway::start(&["replay", &journal]).output();
+    assert_eq!(text(&replay.stdout), "2 cycles in 2 runs decided again: identical.\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::{EVENTS, RunOptions, model_hash, open_journal_file, policy_names};
 use crate::control::account::Summary;
 use crate::control::cycle::Chain;
 use crate::cosim::lockstep::settings::LockstepSettings;
-use crate::cosim::lockstep::{Controller, Journaling, Progress, connection, spawn};
+use crate::cosim::lockstep::{Controller, ControllerOptions, Journaling, Progress, connection, spawn};
 use crate::plant_io::event::DriverEvent;
 use crate::plant_io::mqtt::clock::Clock;
 use crate::plant_io::mqtt::{LinkState, Service};
@@ -32,8 +32,14 @@ pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options:
     let chain = Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule };
     let journaling =
         Journaling { site: settings.site.clone(), policy: policy_names(spec), journal: open_journal_file(&settings)? };
-    let start = (lockstep.start_ms, lockstep.after_stop);
-    let controller = Controller::new(settings.plant, chain, journaling, start, options.duration);
+    let controller = Controller::new(ControllerOptions {
+        plant: settings.plant,
+        chain,
+        journaling,
+        zero_ms: lockstep.start_ms,
+        after_stop: lockstep.after_stop,
+        duration: options.duration,
+    });
     let progress = controller.progress();
     let place = connection(&mqtt.connection);
     let broker = format!("{}:{}", place.broker.host, place.broker.port);

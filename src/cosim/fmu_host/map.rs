@@ -145,7 +145,9 @@ impl Wiring {
         }
         let source = entry.and_then(|entry| entry.from.as_deref()).unwrap_or(name);
         let (scale, offset) = entry.map_or((1.0, 0.0), |entry| (entry.scale, entry.offset));
-        match plant.find(source) {
+        // Without an entry only outputs are meant: an input of the same name measures nothing.
+        let variable = plant.find(source).filter(|variable| entry.is_some() || variable.causality != "input");
+        match variable {
             Some(variable) => match link(name, variable, scale, offset) {
                 Ok(link) => self.measurements.push(link),
                 Err(problem) => problems.push(problem),

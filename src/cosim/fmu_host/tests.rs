@@ -151,6 +151,15 @@ fn a_map_adds_what_names_do_not_tell() {
 }
 
 #[test]
+fn an_input_of_the_plant_measures_nothing() {
+    let controller = Kind::Ems.variables(&PlantParameters::reference(), "rule");
+    let xml = memg_fmu::describe::model_description(Fmi::Two, Kind::Ems, &controller);
+    let itself = ModelDescription::parse(&xml).unwrap();
+    let found = Wiring::new(&MapFile::default(), &itself, &controller).unwrap_err().to_string();
+    assert!(found.contains("p_pv: the plant has no such output"), "{found}");
+}
+
+#[test]
 fn every_problem_of_a_map_is_named() {
     let found = wiring("").unwrap_err();
     for words in ["p_wind: the plant has no such output", "p_load", "q_heat", "no set-point reaches the plant"] {

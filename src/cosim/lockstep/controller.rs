@@ -41,6 +41,22 @@ pub struct Journaling {
     pub journal: Option<Journal>,
 }
 
+/// What a controller is made of.
+pub struct ControllerOptions {
+    /// The plant.
+    pub plant: Plant,
+    /// Who is asked.
+    pub chain: Chain,
+    /// Where steps are recorded.
+    pub journaling: Journaling,
+    /// The site's local time at simulated time 0, ms since 1970.
+    pub zero_ms: i64,
+    /// What a `stop` of the simulator ends.
+    pub after_stop: AfterStop,
+    /// Bounds the simulated time of all runs together.
+    pub duration: Option<Duration>,
+}
+
 /// What others see of the runs so far.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
@@ -70,21 +86,14 @@ pub struct Controller {
 /// The run that is going on.
 struct Run {
     state: ControlState,
-    is_journaled: bool,
     cycle: u64,
 }
 
 impl Controller {
-    /// A controller for a plant. `zero_ms` is the site's local time at simulated time 0, ms since 1970; `duration` bounds
-    /// the simulated time of all runs together.
+    /// A controller before its first run.
     #[must_use]
-    pub fn new(
-        plant: Plant,
-        chain: Chain,
-        journaling: Journaling,
-        (zero_ms, after_stop): (i64, AfterStop),
-        duration: Option<Duration>,
-    ) -> Self {
+    pub fn new(options: ControllerOptions) -> Self {
+        let ControllerOptions { plant, chain, journaling, zero_ms, after_stop, duration } = options;
         let filter = SafetyFilter::new(plant);
         Self {
             config: ControlConfig { filter, times: TIMES, simulated: true, cycle_ms: plant.step_ms(), stand_in_ms: 0 },
@@ -94,7 +103,7 @@ impl Controller {
             after_stop,
             left_ms: duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
             account: Account::new(plant),
-            run: Run { state: first_state(ControlMemory::at_rest()), is_journaled: false, cycle: 0 },
+            run: Run { state: first_state(ControlMemory::at_rest()), cycle: 0 },
             progress: watch::Sender::default(),
         }
     }
@@ -142,16 +151,14 @@ impl Controller {
     /// A header where a run or a file begins, with the state before the step that follows.
     fn begin_journal(&mut self, state: &ControlState) -> Result<(), String> {
         let Some(journal) = &mut self.journaling.journal else { return Ok(()) };
-        let begun = self.run.is_journaled;
+        let begun = self.run.cycle > 0;
         if begun && !journal.is_full() {
             return Ok(());
         }
         let [policy, runtime] = &self.journaling.policy;
         let header = Header::new(&self.journaling.site, &self.config, [policy, runtime, &self.chain.model], state);
         let written = if begun { journal.rotate(&header) } else { journal.begin(&header) };
-        written.map_err(|error| unwritten(&error))?;
-        self.run.is_journaled = true;
-        Ok(())
+        written.map_err(|error| unwritten(&error))
     }
 
     fn answer(&self, input: &CycleInput, decision: &CycleDecision) -> Result<StepAnswer, String> {
@@ -215,7 +222,7 @@ impl Step for Controller {
         }
         self.config.cycle_ms = step_ms.round() as i64;
         self.account.gap();
-        self.run = Run { state: first_state(ControlMemory::at_rest()), is_journaled: false, cycle: 0 };
+        self.run = Run { state: first_state(ControlMemory::at_rest()), cycle: 0 };
         tracing::info!(sid = start.sid, t0_s = start.t0_s, dt_s = start.dt_s, "A run begins.");
         Ok(())
     }

@@ -20,7 +20,14 @@ fn chain(policy: &str) -> Chain {
 fn controller(policy: &str, journal: Option<&Path>, duration: Option<Duration>) -> Controller {
     let journal = journal.map(|path| Journal::open(path, u64::MAX).unwrap());
     let journaling = Journaling { site: "test".into(), policy: [policy.into(), "rule".into()], journal };
-    Controller::new(Plant::reference(), chain(policy), journaling, (0, AfterStop::Exit), duration)
+    Controller::new(ControllerOptions {
+        plant: Plant::reference(),
+        chain: chain(policy),
+        journaling,
+        zero_ms: 0,
+        after_stop: AfterStop::Exit,
+        duration,
+    })
 }
 
 fn start() -> Start {
@@ -185,5 +192,50 @@ fn a_start_that_control_cannot_keep_is_refused() {
     for (name, start) in wrong {
         let error = controller("rule", None, None).begin(&start).unwrap_err();
         assert!(error.starts_with(name), "{error}");
+    }
+}
+
+#[test]
+fn smaller_steps_ask_the_policy_once_a_policy_step_and_filter_every_time() {
+    let mut controller = controller("rule", None, None);
+    controller.begin(&Start { dt_s: 60.0, ..start() }).unwrap();
+    for k in 0..30 {
+        let measured = if k == 20 { Values::default() } else { some_values() };
+        let answer = controller.step(60.0 * f64::from(k), &measured).unwrap();
+        assert_eq!(answer.status == StepStatus::Hold, k == 20, "{k}");
+    }
+    let summary = controller.progress().borrow().summary.clone();
+    assert_eq!((summary.cycles, summary.policy_steps), (30, 2));
+    assert!((summary.plant_hours - 0.5).abs() < 1e-9, "{}", summary.plant_hours);
+}
+
+/// Fails whenever it is asked.
+struct Broken;
+
+impl memg_core::policy::Policy for Broken {
+    fn name(&self) -> &str {
+        "broken"
+    }
+    fn act(
+        &mut self,
+        _: &memg_core::policy::PolicyInput<'_>,
+    ) -> Result<memg_core::policy::Request, memg_core::policy::PolicyError> {
+        Err(memg_core::policy::PolicyError::NotFinite)
+    }
+}
+
+#[test]
+fn the_good_rule_stands_in_for_a_policy_that_fails_and_the_simulator_is_told() {
+    let mut broken = controller("rule", None, None);
+    broken.chain.policy = Some(Box::new(Broken));
+    let mut rule = controller("rule", None, None);
+    for controller in [&mut broken, &mut rule] {
+        controller.begin(&start()).unwrap();
+    }
+    for k in 0..4 {
+        let t_s = 900.0 * f64::from(k);
+        let (found, expected) = (broken.step(t_s, &some_values()).unwrap(), rule.step(t_s, &some_values()).unwrap());
+        assert_eq!((found.setpoints, found.status), (expected.setpoints, StepStatus::Fallback), "{k}");
+        assert!(found.fault.unwrap().contains("not finite"));
     }
 }

@@ -35,7 +35,7 @@ mod service;
 pub mod settings;
 pub mod villas;
 
-pub use controller::{Controller, Journaling, Progress, SETPOINTS};
+pub use controller::{Controller, ControllerOptions, Journaling, Progress, SETPOINTS};
 pub use service::{connection, spawn};
 
 use machine::Ending;

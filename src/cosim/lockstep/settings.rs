@@ -132,6 +132,7 @@ fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> 
 mod tests {
     use super::*;
     use crate::plant_io::problem::parse_table;
+    use memg_core::plant_state::Signal;
 
     fn validated(text: &str) -> Result<LockstepSettings, Vec<String>> {
         let problems = validate(toml::Value::Table(parse_table(text).unwrap()));
@@ -151,6 +152,17 @@ mod tests {
         let wrong = ["inputs[2]", "outputs[0]", "dt_s"].map(|key| format!("cosim.villas.{key}"));
         assert_eq!(keys[..3], ["cosim.idle", "cosim.idle_max_s", "cosim.start"]);
         assert_eq!(keys[3..], wrong);
+    }
+
+    #[test]
+    fn positions_of_frames_are_signals_prices_ahead_or_nothing() {
+        let table = |name: &str| format!("[villas]\ninputs = ['', 'soc', '{name}']\noutputs = ['status']\ndt_s = 900");
+        let map = validated(&table("import_price_ahead_23")).unwrap().villas.unwrap();
+        let expected = [Position::Nothing, Position::Signal(Signal::Soc), Position::PriceAhead(23)];
+        assert_eq!(map.inputs, expected);
+        for wrong in ["import_price_ahead_24", "import_price_ahead_", "import_price_ahead_-1", "SOC"] {
+            assert!(validated(&table(wrong)).is_err(), "{wrong}");
+        }
     }
 
     #[test]
