@@ -33,6 +33,7 @@ pub mod dispatch;
 pub mod env;
 pub mod equipment;
 pub mod extended;
+pub mod guard;
 pub mod history;
 pub mod measurement;
 pub mod memory;

@@ -8,7 +8,7 @@ use memg_core::reward::RewardWeights;
 use memg_core::synthetic;
 use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
-use memg_gateway::cosim::{BuildOptions, UnitOptions, file_name, fmu_build};
+use memg_gateway::cosim::{BuildOptions, UnitOptions, checked_weights, file_name, fmu_build};
 use memg_gateway::policy::load_policy;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -84,11 +84,14 @@ impl Decider {
     }
 
     pub fn units(&self) -> UnitOptions {
-        let (policy, weights) = match self {
-            Self::Rule => ("rule", None),
-            Self::Network(folder) => ("td3", Some(folder.join("actor.safetensors"))),
+        let (weights, policy) = match self {
+            Self::Rule => (None, "rule".to_owned()),
+            Self::Network(folder) => {
+                let (weights, policy) = checked_weights(folder).expect("a whole model");
+                (Some(weights), policy)
+            }
         };
-        UnitOptions { plant: PlantParameters::reference(), policy: policy.to_owned(), weights, hour_start: 0.0 }
+        UnitOptions { plant: PlantParameters::reference(), policy, weights, hour_start: 0.0 }
     }
 
     pub fn fmu(&self, kind: Kind, fmi: Fmi) -> PathBuf {

@@ -135,17 +135,13 @@ struct Controller {
 
 impl Controller {
     fn options(&self) -> Result<UnitOptions, ExitCode> {
-        let weights = self.model.as_deref().map(cosim::checked_weights).transpose();
-        let weights = weights.map_err(|error| {
+        let model = self.model.as_deref().map(cosim::checked_weights).transpose();
+        let model = model.map_err(|error| {
             eprintln!("error: {error}");
             ExitCode::from(EXIT_CONFIGURATION)
         })?;
-        Ok(UnitOptions {
-            plant: site(self.site.as_deref())?,
-            policy: if self.model.is_some() { "td3" } else { "rule" }.to_owned(),
-            weights,
-            hour_start: self.hour_start,
-        })
+        let (weights, policy) = model.map_or((None, "rule".to_owned()), |(file, policy)| (Some(file), policy));
+        Ok(UnitOptions { plant: site(self.site.as_deref())?, policy, weights, hour_start: self.hour_start })
     }
 }
 

@@ -10,6 +10,7 @@ use memg_core::equipment::PlantParameters;
 use memg_core::profile::{COLUMNS, Profile, ProfileRow};
 use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
+use memg_fmu::ems::packed_policy;
 use memg_fmu::model::Kind;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -53,7 +54,7 @@ pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
     for kind in &options.kinds {
         for fmi in &options.versions {
             let path = options.out.join(file_name(*kind, *fmi));
-            let archive = archive(options, *kind, *fmi, &binary, weights.as_deref())?;
+            let archive = archive(options, *kind, *fmi, &binary, weights.as_ref())?;
             std::fs::write(&path, archive).map_err(|error| CosimError::file(&path, &error))?;
             files.push(path);
         }
@@ -71,20 +72,21 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
     format!("{}_fmi{version}.fmu", kind.identifier())
 }
 
-/// The weights' file of a model folder that has proved itself: hashes, schema, shapes, golden outputs.
+/// The weights' file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), and the policy
+/// with the tariffs that it was trained for, as [`UnitOptions::policy`](super::UnitOptions) takes it.
 ///
 /// # Errors
 /// The folder, and which file or key of it is wrong.
-pub fn checked_weights(folder: &Path) -> Result<PathBuf, CosimError> {
-    weights(folder)?;
-    Ok(folder.join(SAFETENSORS))
+pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
+    let (_, policy) = weights(folder)?;
+    Ok((folder.join(SAFETENSORS), policy))
 }
 
-/// Weights of a whole model folder, hashes and golden outputs checked.
-fn weights(folder: &Path) -> Result<Vec<u8>, CosimError> {
+/// Weights of a whole model folder, hashes and golden outputs checked, and their policy as it is packed.
+fn weights(folder: &Path) -> Result<(Vec<u8>, String), CosimError> {
     let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
     let bytes = model.bytes(SAFETENSORS).map_err(|error| CosimError::file(folder, &error))?;
-    Ok(bytes.to_vec())
+    Ok((bytes.to_vec(), packed_policy("td3", model.manifest().tariff.as_ref())))
 }
 
 fn archive(
@@ -92,9 +94,9 @@ fn archive(
     kind: Kind,
     fmi: Fmi,
     binary: &[u8],
-    weights: Option<&[u8]>,
+    weights: Option<&(Vec<u8>, String)>,
 ) -> Result<Vec<u8>, CosimError> {
-    let policy = if weights.is_some() { "td3" } else { "rule" };
+    let policy = weights.map_or("rule", |(_, policy)| policy);
     let variables = kind.variables(&options.plant, policy);
     let binary_name = format!("binaries/{}/{}", platform::folder(fmi), platform::library(kind.identifier()));
     let limits = serde_json::to_vec_pretty(&options.plant).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -106,7 +108,7 @@ fn archive(
     ]);
     match kind {
         Kind::Ems => {
-            entries.extend(weights.map(|bytes| ("resources/actor.safetensors".to_owned(), bytes.to_vec())));
+            entries.extend(weights.map(|(bytes, _)| ("resources/actor.safetensors".to_owned(), bytes.clone())));
         }
         Kind::Plant => {
             entries.insert("resources/profile.csv".to_owned(), profile_csv(options.profile.as_ref()).into_bytes());

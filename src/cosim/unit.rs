@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub struct UnitOptions {
     /// Ratings and limits.
     pub plant: PlantParameters,
-    /// `td3`, or a rule's name.
+    /// A rule's name, or `td3` as [`super::checked_weights`] gives it with the network's tariffs.
     pub policy: String,
     /// Weights, for `td3`.
     pub weights: Option<PathBuf>,
@@ -148,5 +148,34 @@ impl Unit {
     pub fn step(&mut self, size: f64) -> Result<(), CosimError> {
         let now = self.instance.now();
         self.instance.step(now, size).map(drop).map_err(|fault| refused(&fault))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::super::checked_weights;
+    use super::*;
+    use std::path::Path;
+
+    /// Set-points and actions (a rule's are those that would request the same) of a first step, prices in EUR/kWh.
+    fn set_points(policy: &str, weights: Option<PathBuf>, import: f64, export: f64) -> [f64; 4] {
+        let plant = PlantParameters::reference();
+        let options = UnitOptions { plant, policy: policy.to_owned(), weights, hour_start: 0.0 };
+        let mut unit = Unit::controller(&options).unwrap();
+        unit.initialize().unwrap();
+        let inputs = [("p_pv", 50.0), ("p_load", 20.0), ("q_heat", 30.0), ("price", import), ("price_export", export)];
+        inputs.into_iter().for_each(|(name, value)| unit.set_number(name, value).unwrap());
+        unit.step(900.0).unwrap();
+        ["p_battery_set", "p_chp_set", "action_battery", "action_chp"].map(|name| unit.number(name).unwrap())
+    }
+
+    #[test]
+    fn a_network_leaves_tariffs_that_it_was_not_trained_for_to_the_rule_as_in_the_daemon() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/td3-10d");
+        let (weights, policy) = checked_weights(&model).unwrap();
+        let network = |import, export| set_points(&policy, Some(weights.clone()), import, export);
+        assert_eq!(network(0.40, 0.02), set_points("rule", None, 0.40, 0.02));
+        assert_ne!(network(0.15, 0.08), set_points("rule", None, 0.15, 0.08));
     }
 }

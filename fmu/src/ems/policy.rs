@@ -1,9 +1,10 @@
 //! From the parameters `policy` and `model_file` to a policy.
 
-use super::{MODEL_FILE, POLICY};
+use super::{MODEL_FILE, POLICY, TARIFF};
 use crate::resources::Resources;
 use crate::variable::Store;
 use memg_core::actor::{RustActor, WeightsError};
+use memg_core::guard::{Guarded, TariffRange};
 use memg_core::observation::Schema;
 use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::rules;
@@ -15,19 +16,24 @@ use memg_core::rules;
 pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
     let name = store.text(POLICY);
     if name == "td3" {
-        return network(store.text(MODEL_FILE), resources);
+        return network(store.text(MODEL_FILE), resources, tariff(store));
     }
     let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", rules::NAMES);
     rules::by_name(name).ok_or_else(known)
 }
 
-fn network(file: &str, resources: &Resources) -> Result<Box<dyn Policy>, String> {
+fn tariff(store: &Store) -> TariffRange {
+    let [low, high, swing] = TARIFF.map(|reference| store.real(reference));
+    TariffRange { spread_eur_per_kwh: [low, high], swing_eur_per_kwh_min: swing }
+}
+
+fn network(file: &str, resources: &Resources, tariff: TariffRange) -> Result<Box<dyn Policy>, String> {
     if file.is_empty() {
         return Err("model_file: expected the name of a safetensors file, found nothing".to_owned());
     }
     let bytes = resources.read(file).map_err(|error| format!("model_file: {error}"))?;
     let actor = any_schema(&bytes).map_err(|error| format!("model_file: {file}: {error}"))?;
-    Ok(Box::new(ActorPolicy(actor)))
+    Ok(Box::new(Guarded { policy: ActorPolicy(actor), range: Some(tariff) }))
 }
 
 /// The width of the first layer tells the schema; an error is the one of the schema that is nearer by that width.

@@ -4,6 +4,7 @@ use crate::limits;
 use crate::price_ahead;
 use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
+use memg_core::guard::TariffRange;
 use memg_core::plant_state::Signal;
 
 /// The controller decides; otherwise its outputs follow the measurements.
@@ -63,10 +64,29 @@ pub const POLICY: u32 = 210;
 pub const MODEL_FILE: u32 = 211;
 /// Local time at time 0.
 pub const HOUR_START: u32 = 212;
+/// Tariffs that the network may decide in: least and largest spread, least swing.
+pub const TARIFF: [u32; 3] = [213, 214, 215];
+/// No tariff is further out than this, EUR/kWh: the network always decides.
+const ANY_SPREAD: f64 = 1e6;
 
-/// The table. `policy` is the start value of the parameter of that name.
+/// A policy as it is packed: its name, and in a second line the tariffs that its network was trained for.
+#[must_use]
+pub fn packed_policy(name: &str, tariff: Option<&TariffRange>) -> String {
+    let tariff = tariff.and_then(|range| serde_json::to_string(range).ok());
+    tariff.map_or_else(|| name.to_owned(), |range| format!("{name}\n{range}"))
+}
+
+/// Name and tariffs of a packed policy.
+fn unpacked(policy: &str) -> (&str, TariffRange) {
+    let (name, range) = policy.split_once('\n').unwrap_or((policy, ""));
+    let any = TariffRange { spread_eur_per_kwh: [-ANY_SPREAD, ANY_SPREAD], swing_eur_per_kwh_min: 0.0 };
+    (name, serde_json::from_str(range).unwrap_or(any))
+}
+
+/// The table. `policy` is the start value of the parameter of that name, or a [`packed_policy`].
 #[must_use]
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
+    let (policy, TariffRange { spread_eur_per_kwh: [low, high], swing_eur_per_kwh_min }) = unpacked(policy);
     let mut rows = limits::variables(plant);
     rows.extend(measurements(plant));
     rows.extend(price_ahead::rows(Causality::Input, PRICE_AHEAD));
@@ -76,6 +96,9 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
         210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; rule, seed or idle = the rule of that name";
         211 "model_file" None, Value::Text("actor.safetensors".to_owned()), "Weights of the network, a file in the resources or an absolute path";
         212 "hour_start" Some(Unit::Hour), Value::Real(0.0), "Site's local time of day at time 0, in hours";
+        213 "tariff.spread_low" Some(Unit::EurPerKwh), Value::Real(low), "Least distance of the export price below the import price at which the network decides; elsewhere the rule does";
+        214 "tariff.spread_high" Some(Unit::EurPerKwh), Value::Real(high), "Largest such distance";
+        215 "tariff.swing_min" Some(Unit::EurPerKwh), Value::Real(swing_eur_per_kwh_min), "Least difference of the prices ahead at which the network decides, if at least 12 hours are known";
     });
     rows
 }
