@@ -142,3 +142,12 @@ fn a_trace_has_a_row_a_step_and_balances() {
         assert!(residual.abs() < 1e-9, "{residual}");
     }
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    let mut check =
+        gateway(&["check", "config/gateway.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(check.stdout.take());
+    let output = check.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+}

@@ -59,6 +59,10 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    // What controls a plant goes on without a reader.
+    if !matches!(cli.command, Command::Run(_) | Command::Plant(_)) {
+        end_quietly_without_reader();
+    }
     let done = match cli.command {
         Command::Run(args) => run::main(&args),
         Command::Plant(args) => plant::main(&args),
@@ -75,6 +79,18 @@ pub fn main() -> ExitCode {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+/// `gateway check FILE | head` ends in silence: a reader that has seen enough is no error. `println!` panics then.
+fn end_quietly_without_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let text = panic.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.starts_with("failed printing to stdout") && text.contains("Broken pipe")) {
+            std::process::exit(0);
+        }
+        usual(panic);
+    }));
 }
 
 /// A duration on the command line: `90s`, `15m`, `24h`, `7d`, or plain seconds.
