@@ -41,6 +41,15 @@ pub struct Outlook {
     pub net_load_kw: [Option<f64>; POWER_OFFSETS_H.len()],
     /// Heat load of yesterday at the offsets, kW thermal.
     pub heat_load_kw: [Option<f64>; HEAT_OFFSETS_H.len()],
+    /// Not observed by networks, but by their guard ([`crate::guard`]): least and largest distance of the export price
+    /// below the import price 1, 2, … 24 hours ago, EUR/kWh.
+    pub spread_seen: Option<[f64; 2]>,
+}
+
+/// Least and largest of some numbers; `None` if there are none.
+#[must_use]
+pub fn extent(values: impl Iterator<Item = f64>) -> Option<[f64; 2]> {
+    values.fold(None, |seen, x| Some(seen.map_or([x, x], |[low, high]: [f64; 2]| [low.min(x), high.max(x)])))
 }
 
 /// Builds the extended observation.

@@ -3,7 +3,8 @@
 //! The ten-number observation holds the import price alone. Its actor has learned what that price means at its own
 //! site: how far below it the export price lies, and that prices swing. With a fixed feed-in price, or none worth
 //! having, the same import price asks for something else, and the network cannot see it. The gateway can: it reads the
-//! export price and the day-ahead prices. The guard looks at the present inputs alone, so a replayed step decides alike.
+//! export price and the day-ahead prices, and it remembers the last day. A fixed feed-in price comes near the site's own
+//! distance twice a day, when the import price passes: that is why a whole day is judged and not the step alone.
 
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::rules::GoodRule;
@@ -15,9 +16,17 @@ use serde::{Deserialize, Serialize};
 pub struct TariffRange {
     /// Least and largest distance of the export price below the import price, EUR/kWh.
     pub spread_eur_per_kwh: [f64; 2],
+    /// Largest change of that distance within a day, EUR/kWh. Models of before this was judged have no such limit.
+    #[serde(default = "any_change")]
+    pub spread_change_eur_per_kwh_max: f64,
     /// Least difference between the dearest and the cheapest of the next 24 hours, EUR/kWh; not judged while fewer than
     /// [`HOURS_KNOWN_MIN`] of them are known.
     pub swing_eur_per_kwh_min: f64,
+}
+
+/// More than any tariff changes, and a number that every file format can hold.
+const fn any_change() -> f64 {
+    1e6
 }
 
 /// So many of the next hours have to be known before the swing is judged.
@@ -28,8 +37,19 @@ impl TariffRange {
     #[must_use]
     pub fn holds(&self, input: &PolicyInput<'_>) -> bool {
         let spread = input.situation.import_price.get() - input.situation.export_price.get();
+        self.follows(spread, input.outlook.spread_seen) && self.swings(&input.outlook.import_price)
+    }
+
+    /// Whether the export price follows the import price as in training, now and over what is remembered of a day.
+    #[must_use]
+    pub fn follows(&self, spread: f64, seen: Option<[f64; 2]>) -> bool {
         let [low, high] = self.spread_eur_per_kwh;
-        (low..=high).contains(&spread) && self.swings(&input.outlook.import_price)
+        let [least, largest] = seen.map_or([spread, spread], |[a, b]| [a.min(spread), b.max(spread)]);
+        // A spread that is not a number fails the first.
+        (low..=high).contains(&spread)
+            && least >= low
+            && largest <= high
+            && largest - least <= self.spread_change_eur_per_kwh_max
     }
 
     /// Whether these prices of the hours ahead swing enough, or too few of them are known to tell.

@@ -2,7 +2,7 @@
 //!
 //! Day-ahead prices come as values of their own: nobody remembers the future.
 
-use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS};
+use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS, extent};
 use crate::situation::Situation;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -13,6 +13,9 @@ pub struct Past {
     pv_kw: f64,
     net_load_kw: f64,
     heat_kw: f64,
+    /// Import price less export price, EUR/kWh; `None` where no price was known.
+    #[serde(default)]
+    spread: Option<f64>,
 }
 
 /// Ring of the last day's steps.
@@ -21,6 +24,9 @@ pub struct History {
     steps: VecDeque<Past>,
     sum: [f64; 3],
     count: u32,
+    /// Of the running step's latest known prices.
+    #[serde(default)]
+    spread: Option<f64>,
 }
 
 impl History {
@@ -31,16 +37,22 @@ impl History {
             *sum += value;
         }
         self.count += 1;
+        let (import, export) = (situation.import_price.get(), situation.export_price.get());
+        // A situation without prices holds zeros.
+        if import != 0.0 || export != 0.0 {
+            self.spread = Some(import - export);
+        }
     }
 
     /// Closes the running step. A step without any cycle forgets the past: nothing is carried across a gap.
     pub fn close_step(&mut self, steps_per_day: usize) {
         if self.count == 0 {
             self.steps.clear();
+            self.spread = None;
             return;
         }
         let [pv_kw, net_load_kw, heat_kw] = self.sum.map(|sum| sum / f64::from(self.count));
-        self.steps.push_back(Past { pv_kw, net_load_kw, heat_kw });
+        self.steps.push_back(Past { pv_kw, net_load_kw, heat_kw, spread: self.spread.take() });
         while self.steps.len() > steps_per_day {
             self.steps.pop_front();
         }
@@ -68,6 +80,7 @@ impl History {
         for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
             *slot = at(hours).map(|past| past.heat_kw);
         }
+        outlook.spread_seen = extent((0..24).filter_map(|hours| at(hours).and_then(|past| past.spread)));
         outlook
     }
 }

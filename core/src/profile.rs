@@ -3,7 +3,7 @@
 
 use crate::calendar::LocalTime;
 use crate::dispatch::Prices;
-use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H};
+use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, extent};
 use crate::situation::Situation;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 
@@ -214,6 +214,8 @@ impl Profile {
         for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
             *slot = yesterday(hours).map(|row| row.heat_load_kw);
         }
+        let past = (0..24).filter_map(yesterday);
+        outlook.spread_seen = extent(past.map(|row| row.import_price - row.export_price));
         outlook
     }
 }

@@ -12,7 +12,11 @@ mod tests {
     use memg_core::rules::{GoodRule, Idle};
     use std::sync::Arc;
 
-    const RANGE: TariffRange = TariffRange { spread_eur_per_kwh: [0.05, 0.09], swing_eur_per_kwh_min: 0.01 };
+    const RANGE: TariffRange = TariffRange {
+        spread_eur_per_kwh: [0.05, 0.09],
+        spread_change_eur_per_kwh_max: 0.02,
+        swing_eur_per_kwh_min: 0.01,
+    };
 
     /// What a day of a synthetic site costs with its prices changed.
     fn cost(policy: &mut dyn Policy, prices: fn(&mut ProfileRow)) -> f64 {
@@ -35,6 +39,15 @@ mod tests {
             assert_eq!(cost(&mut guarded(None), other), cost(&mut Idle, other));
             assert_eq!(cost(&mut guarded(Some(RANGE)), other), cost(&mut GoodRule, other));
         }
+    }
+
+    #[test]
+    fn an_export_price_that_does_not_follow_is_outside_even_while_the_import_price_passes_by() {
+        assert!(RANGE.follows(0.07, None) && RANGE.follows(0.07, Some([0.06, 0.08])));
+        for (now, seen) in [(0.07, [0.02, 0.07]), (0.07, [0.07, 0.1]), (0.055, [0.055, 0.08]), (0.1, [0.06, 0.07])] {
+            assert!(!RANGE.follows(now, Some(seen)), "{now} {seen:?}");
+        }
+        assert!(!RANGE.follows(f64::NAN, None) && !RANGE.follows(f64::NAN, Some([0.06, 0.07])));
     }
 
     #[test]

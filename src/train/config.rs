@@ -131,7 +131,7 @@ pub struct Gradient {
     pub reach: f32,
     /// Share of the new weights in the running average that is judged and exported.
     pub average: f32,
-    /// Risk weight: how much more the worst 5 % of episodes count (by what they cost more than the good rule).
+    /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::tail`].
     pub risk: f64,
 }
 

@@ -2,11 +2,16 @@
 
 use super::model_based::tariff::spread_factors;
 use crate::policy::guard::TariffRange;
+use memg_core::extended::extent;
 use memg_core::observation::Schema;
-use memg_core::profile::Profile;
+use memg_core::profile::{Profile, ProfileRow};
 
 /// A tariff that swings less within a day counts as flat, EUR/kWh. The days of a dynamic tariff swing by some cents.
 const FLAT_BELOW: f64 = 0.01;
+
+/// An export price follows the import price if their distance changes by no more within a day than at home, and this,
+/// EUR/kWh.
+const FOLLOWS_WITHIN: f64 = 0.02;
 
 /// The range of tariffs of an actor trained on these days; `None` if its observation holds both prices and the day ahead.
 #[must_use]
@@ -20,24 +25,37 @@ pub fn tariff_range(schema: Schema, training: &Profile) -> Option<TariffRange> {
             let low = spreads().flat_map(either).fold(f64::INFINITY, f64::min);
             let high = spreads().flat_map(either).fold(f64::NEG_INFINITY, f64::max);
             let swing = FLAT_BELOW.min(0.5 * least_daily_swing(training));
-            Some(TariffRange { spread_eur_per_kwh: [low, high], swing_eur_per_kwh_min: swing })
+            let change = FOLLOWS_WITHIN + factors.end() * largest_daily_change(training);
+            Some(TariffRange {
+                spread_eur_per_kwh: [low, high],
+                spread_change_eur_per_kwh_max: change,
+                swing_eur_per_kwh_min: swing,
+            })
         }
     }
 }
 
 /// Of the day's import prices, EUR/kWh.
 fn least_daily_swing(profile: &Profile) -> f64 {
-    let day = |range: std::ops::Range<usize>| {
-        let prices = || profile.rows()[range.clone()].iter().map(|row| row.import_price);
-        prices().fold(f64::NEG_INFINITY, f64::max) - prices().fold(f64::INFINITY, f64::min)
+    daily_widths(profile, |row| row.import_price).fold(f64::INFINITY, f64::min)
+}
+
+/// Of the distance between import and export price, EUR/kWh.
+fn largest_daily_change(profile: &Profile) -> f64 {
+    daily_widths(profile, |row| row.import_price - row.export_price).fold(0.0, f64::max)
+}
+
+/// Largest less least value of each day.
+fn daily_widths(profile: &Profile, value: fn(&ProfileRow) -> f64) -> impl Iterator<Item = f64> {
+    let width = move |day: std::ops::Range<usize>| {
+        extent(profile.rows()[day].iter().map(value)).map_or(0.0, |[low, high]| high - low)
     };
-    profile.blocks(Some(1)).into_iter().map(day).fold(f64::INFINITY, f64::min).max(0.0)
+    profile.blocks(Some(1)).into_iter().map(width)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memg_core::profile::ProfileRow;
 
     #[test]
     fn the_range_lies_around_the_sites_own_tariff() {

@@ -4,22 +4,17 @@
 //! a fixed number of shards whose gradients are added in order: the result does not depend on the number of threads.
 
 use super::config::{Gradient, Imitation};
-use super::model_based::episode::{Episode, Source, Variation};
+use super::model_based::episode::{Source, Variation};
 use super::model_based::net::{Adam, Net, Tape};
 use super::model_based::rollout::Shard;
-use super::model_based::rule;
-use super::model_based::step::{PlantPoint, Switch, step};
 use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::observation::Schema;
-use memg_core::reward::RunningRisk;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 const SHARDS: usize = 2;
-/// Level of the value at risk.
-const ALPHA: f64 = 0.95;
 /// Episodes of the rule that are imitated.
 const RULE_EPISODES: usize = 100;
 
@@ -50,8 +45,9 @@ pub struct GradientState {
     pub adam: Option<Adam>,
     /// Random state.
     pub rng: Pcg64Mcg,
-    /// Value at risk of what an episode costs more than with the good rule.
-    pub risk: RunningRisk,
+    /// How much each training day counts ([`super::tail`]); empty: all alike.
+    #[serde(default)]
+    pub emphasis: Vec<f64>,
 }
 
 /// What an update saw.
@@ -70,8 +66,8 @@ impl GradientTrainer {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let net = Net::random(schema.len(), &mut rng);
         let adam = Adam::new(net.weights.len());
-        let risk = RunningRisk::new(ALPHA, 0.05);
-        let state = GradientState { average: Some(net.clone()), net: Some(net), adam: Some(adam), rng, risk };
+        let (average, emphasis) = (Some(net.clone()), Vec::new());
+        let state = GradientState { average, net: Some(net), adam: Some(adam), rng, emphasis };
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         Self { schema, parameters: *plant.parameters(), source, variation, shards, library: None, state }
     }
@@ -125,7 +121,7 @@ impl GradientTrainer {
         let mut rng = Pcg64Mcg::seed_from_u64(0x5eed);
         let (mut x, mut wanted) = (Vec::new(), Vec::new());
         for _ in 0..RULE_EPISODES {
-            let episode = self.source.draw(&mut rng, &self.variation);
+            let episode = self.source.draw(&mut rng, &self.variation, &[]);
             let (more, actions) = Shard::rule_states(&self.parameters, self.schema, &episode);
             x.extend(more);
             wanted.extend(actions);
@@ -142,7 +138,7 @@ impl GradientTrainer {
 
     /// One step down the cost of a batch of episodes; `progress` in [0, 1] sets the rate.
     pub fn descend(&mut self, settings: &Gradient, progress: f64, threads: usize) -> GradientStats {
-        let GradientState { net: Some(net), average, adam: Some(adam), rng, risk, .. } = &mut self.state else {
+        let GradientState { net: Some(net), average, adam: Some(adam), rng, emphasis } = &mut self.state else {
             return GradientStats::default();
         };
         let pieces: Vec<Vec<u64>> =
@@ -154,16 +150,15 @@ impl GradientTrainer {
             variation: &self.variation,
             settings,
             net,
-            var: risk.var(),
+            emphasis,
         };
-        let excess = run_shards(&task, &mut self.shards, &pieces, threads);
+        run_shards(&task, &mut self.shards, &pieces, threads);
         let mut gradient = vec![0.0; net.weights.len()];
         for shard in &self.shards {
             for (sum, g) in gradient.iter_mut().zip(&shard.gradient) {
                 *sum += g;
             }
         }
-        excess.iter().for_each(|z| risk.learn(*z));
         let rate = settings.rate * (0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())) as f32;
         let norm = adam.step(net, &gradient, rate, settings.norm_max);
         if let Some(average) = average {
@@ -185,63 +180,38 @@ struct Task<'a> {
     variation: &'a Variation,
     settings: &'a Gradient,
     net: &'a Net,
-    var: f64,
+    emphasis: &'a [f64],
 }
 
 fn split_evenly(total: usize, parts: usize) -> impl Iterator<Item = usize> {
     (0..parts).map(move |i| total / parts + usize::from(i < total % parts))
 }
 
-/// Lives through and learns from every piece; what each pair's first row cost more than the rule, in order.
-fn run_shards(task: &Task<'_>, shards: &mut [Shard], pieces: &[Vec<u64>], threads: usize) -> Vec<f64> {
+/// Lives through and learns from every piece.
+fn run_shards(task: &Task<'_>, shards: &mut [Shard], pieces: &[Vec<u64>], threads: usize) {
     let work = |(shard, seeds): (&mut Shard, &Vec<u64>)| task.piece(shard, seeds);
     if threads < 2 {
-        return shards.iter_mut().zip(pieces).flat_map(work).collect();
+        return shards.iter_mut().zip(pieces).for_each(work);
     }
     std::thread::scope(|scope| {
-        let handles: Vec<_> = shards.iter_mut().zip(pieces).map(|item| scope.spawn(move || work(item))).collect();
-        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
-    })
+        for item in shards.iter_mut().zip(pieces) {
+            scope.spawn(move || work(item));
+        }
+    });
 }
 
 impl Task<'_> {
-    fn piece(&self, shard: &mut Shard, seeds: &[u64]) -> Vec<f64> {
+    fn piece(&self, shard: &mut Shard, seeds: &[u64]) {
         let draw = |seed: &u64| {
             let mut rng = Pcg64Mcg::seed_from_u64(*seed);
-            let episode = Arc::new(self.source.draw(&mut rng, self.variation));
+            let episode = Arc::new(self.source.draw(&mut rng, self.variation, self.emphasis));
             let from = rng.random_range(0..(episode.given.len() * 2 / 3).max(1));
             (episode, from)
         };
         let pairs: Vec<_> = seeds.iter().map(draw).collect();
         let switched = shard.live(self.parameters, self.schema, self.net, &pairs);
-        let rows = 2 * self.settings.episodes;
-        let mut excess = Vec::new();
-        let mut weights = vec![1.0 / rows as f64; pairs.len() * 2];
-        if self.settings.risk > 0.0 {
-            for (i, (episode, _)) in pairs.iter().enumerate() {
-                let z = shard.costs[2 * i] - rule_cost(self.parameters, episode);
-                excess.push(z);
-                let tail = if z > self.var { self.settings.risk / (1.0 - ALPHA) } else { 0.0 };
-                let factor = (1.0 + tail) / (1.0 + self.settings.risk);
-                weights[2 * i] *= factor;
-                weights[2 * i + 1] *= factor;
-            }
-        }
         let objective = self.settings.objective();
-        shard.learn(self.parameters, (self.schema, self.net), &pairs, &switched, &objective, &weights);
-        excess
+        let scale = 1.0 / (2 * self.settings.episodes) as f64;
+        shard.learn(self.parameters, (self.schema, self.net), &pairs, &switched, &objective, scale);
     }
-}
-
-/// What the good rule makes of an episode, EUR, less the worth of what is left in the battery.
-fn rule_cost(p: &PlantParameters, episode: &Episode) -> f64 {
-    let mut point: PlantPoint = episode.start;
-    let mut cost = 0.0;
-    for given in &episode.given {
-        let action = rule::action(p, given, &point).map(f64::from);
-        let lived = step(p, given, &point, action, Switch::Asked);
-        cost += lived.cost.v;
-        point = lived.after;
-    }
-    cost - point.soc * p.battery.capacity_kwh * episode.stored_eur_per_kwh
 }

@@ -20,6 +20,7 @@ pub mod report;
 pub mod split;
 mod stages;
 mod state;
+pub mod tail;
 pub mod td3;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use tail::TrainingDays;
 use td3::Td3;
 
 /// The checkpoint's file name in the output folder.

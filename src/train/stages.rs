@@ -2,6 +2,10 @@
 
 use super::*;
 
+fn cvar95(regrets: &[f64]) -> f64 {
+    memg_core::reward::value_at_risk(regrets, 0.95).map_or(f64::NAN, |(_, cvar)| cvar)
+}
+
 /// A run in progress.
 pub(super) struct Run<'a> {
     pub(super) options: &'a TrainOptions,
@@ -16,6 +20,8 @@ pub(super) struct Run<'a> {
     pub(super) best: Option<Best>,
     pub(super) history: Vec<Figures>,
     pub(super) bound: Bound,
+    /// Only if risk counts.
+    pub(super) tail: Option<TrainingDays>,
     pub(super) rule_cost: f64,
     pub(super) tariff: Option<TariffRange>,
     pub(super) loss: f64,
@@ -50,10 +56,10 @@ impl<'a> Run<'a> {
         let source = Source::new(options.plant, config.schema, (*split.training).clone(), config.episodes.steps);
         let variation = config.episodes.variation();
         let gradient = GradientTrainer::new(options.plant, config.schema, source, variation, config.seed);
-        let saved = options
-            .resume
-            .then(|| state::saved_bound(&options.out.join(CHECKPOINT), split.validation.rows().len() / 96));
-        let bound = match saved.flatten() {
+        let saved = options.resume.then(|| state::saved_bounds(&options.out.join(CHECKPOINT))).flatten();
+        let [validation, training] = saved.map_or([None, None], |(validation, training)| [Some(validation), training]);
+        let days = split.validation.rows().len() / 96;
+        let bound = match validation.filter(|bound| bound.daily_cost_eur.len() == days) {
             Some(bound) => bound,
             None => bound(&options.plant, &split.validation, None)?,
         };
@@ -71,6 +77,7 @@ impl<'a> Run<'a> {
             best: None,
             history: Vec::new(),
             bound,
+            tail: None,
             rule_cost: f64::NAN,
             tariff,
             loss: 0.0,
@@ -87,6 +94,8 @@ impl<'a> Run<'a> {
         if options.resume {
             run.load()?;
         }
+        // After loading: how much risk counts is part of what a resumed run continues.
+        run.tail = TrainingDays::new(run.config.gradient.risk, &options.plant, &run.split.training, training)?;
         Ok(run)
     }
 
@@ -197,9 +206,8 @@ impl<'a> Run<'a> {
         let found = crate::evaluate::evaluate(plant, &self.split.validation, None, policy.as_mut(), |_| {})?;
         let regrets: Vec<f64> =
             found.daily_cost_eur.iter().zip(&self.bound.daily_cost_eur).map(|(cost, best)| cost - best).collect();
-        let cvar = memg_core::reward::value_at_risk(&regrets, 0.95).map_or(f64::NAN, |(_, cvar)| cvar);
-        let risk = self.config.gradient.risk.max(self.config.td3.risk);
-        let score = found.cost_eur_per_day + 0.1 * risk * cvar;
+        let cvar = cvar95(&regrets);
+        let score = found.cost_eur_per_day + self.charge_for_risk(&regrets, policy.as_mut())?;
         let figures = Figures {
             updates: self.updates(),
             stage: self.stage().number(),
@@ -215,6 +223,16 @@ impl<'a> Run<'a> {
         self.files.write(&figures)?;
         self.history.push(figures);
         Ok(())
+    }
+
+    /// What risk adds to the score that actors are selected by, EUR: validation days alone are too few for a tail. The
+    /// worst training days count more from now on.
+    fn charge_for_risk(&mut self, validation: &[f64], actor: &mut dyn Policy) -> Result<f64, TrainError> {
+        let Some(tail) = &self.tail else { return Ok(0.0) };
+        let mut regrets = tail.regrets(self.options.plant, &self.split.training, actor)?;
+        self.gradient.state.emphasis = tail.emphasis(&regrets);
+        regrets.extend(validation);
+        Ok(tail.risk * cvar95(&regrets))
     }
 
     pub(super) fn to_rule(&self, cost: f64) -> f64 {

@@ -28,6 +28,8 @@ struct Saved {
     best: Option<SavedBest>,
     history: Vec<Figures>,
     bound: Bound,
+    #[serde(default)]
+    training_bound: Option<Bound>,
     seconds: f64,
     looked_at: u64,
     td3: Option<SavedTd3>,
@@ -90,6 +92,7 @@ impl Run<'_> {
             }),
             history: self.history.clone(),
             bound: self.bound.clone(),
+            training_bound: self.tail.as_ref().map(|tail| tail.bound.clone()),
             seconds: self.seconds(),
             looked_at: self.looked_at,
             td3: self.td3.as_ref().map(|td3| save_td3(td3, &mut file)),
@@ -157,11 +160,12 @@ impl Run<'_> {
     }
 }
 
-/// The validation days' bound in a checkpoint: finding it again takes as long as hundreds of updates.
-pub(super) fn saved_bound(path: &Path, days: usize) -> Option<Bound> {
+/// Bounds of the validation days and perhaps the training days in a checkpoint: finding them again takes as long as
+/// hundreds of updates.
+pub(super) fn saved_bounds(path: &Path) -> Option<(Bound, Option<Bound>)> {
     let file = Checkpoint::load(path).ok()?;
     let saved: Saved = serde_json::from_str(&file.state).ok()?;
-    (saved.bound.daily_cost_eur.len() == days).then_some(saved.bound)
+    Some((saved.bound, saved.training_bound))
 }
 
 fn save_td3(td3: &Td3, file: &mut Checkpoint) -> SavedTd3 {

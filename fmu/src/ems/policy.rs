@@ -23,8 +23,8 @@ pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, Str
 }
 
 fn tariff(store: &Store) -> TariffRange {
-    let [low, high, swing] = TARIFF.map(|reference| store.real(reference));
-    TariffRange { spread_eur_per_kwh: [low, high], swing_eur_per_kwh_min: swing }
+    let [low, high, change, swing] = TARIFF.map(|reference| store.real(reference));
+    TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max: change, swing_eur_per_kwh_min: swing }
 }
 
 fn network(file: &str, resources: &Resources, tariff: TariffRange) -> Result<Box<dyn Policy>, String> {

@@ -64,8 +64,8 @@ pub const POLICY: u32 = 210;
 pub const MODEL_FILE: u32 = 211;
 /// Local time at time 0.
 pub const HOUR_START: u32 = 212;
-/// Tariffs that the network may decide in: least and largest spread, least swing.
-pub const TARIFF: [u32; 3] = [213, 214, 215];
+/// Tariffs that the network may decide in: least and largest spread, its largest change, least swing.
+pub const TARIFF: [u32; 4] = [213, 214, 216, 215];
 /// No tariff is further out than this, EUR/kWh: the network always decides.
 const ANY_SPREAD: f64 = 1e6;
 
@@ -79,14 +79,19 @@ pub fn packed_policy(name: &str, tariff: Option<&TariffRange>) -> String {
 /// Name and tariffs of a packed policy.
 fn unpacked(policy: &str) -> (&str, TariffRange) {
     let (name, range) = policy.split_once('\n').unwrap_or((policy, ""));
-    let any = TariffRange { spread_eur_per_kwh: [-ANY_SPREAD, ANY_SPREAD], swing_eur_per_kwh_min: 0.0 };
+    let any = TariffRange {
+        spread_eur_per_kwh: [-ANY_SPREAD, ANY_SPREAD],
+        spread_change_eur_per_kwh_max: ANY_SPREAD,
+        swing_eur_per_kwh_min: 0.0,
+    };
     (name, serde_json::from_str(range).unwrap_or(any))
 }
 
 /// The table. `policy` is the start value of the parameter of that name, or a [`packed_policy`].
 #[must_use]
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
-    let (policy, TariffRange { spread_eur_per_kwh: [low, high], swing_eur_per_kwh_min }) = unpacked(policy);
+    let (policy, tariff) = unpacked(policy);
+    let TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max, swing_eur_per_kwh_min } = tariff;
     let mut rows = limits::variables(plant);
     rows.extend(measurements(plant));
     rows.extend(price_ahead::rows(Causality::Input, PRICE_AHEAD));
@@ -99,6 +104,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
         213 "tariff.spread_low" Some(Unit::EurPerKwh), Value::Real(low), "Least distance of the export price below the import price at which the network decides; elsewhere the rule does";
         214 "tariff.spread_high" Some(Unit::EurPerKwh), Value::Real(high), "Largest such distance";
         215 "tariff.swing_min" Some(Unit::EurPerKwh), Value::Real(swing_eur_per_kwh_min), "Least difference of the prices ahead at which the network decides, if at least 12 hours are known";
+        216 "tariff.spread_change_max" Some(Unit::EurPerKwh), Value::Real(spread_change_eur_per_kwh_max), "Largest change of that distance within a day";
     });
     rows
 }

@@ -43,6 +43,8 @@ pub struct Episode {
     pub start: PlantPoint,
     /// Worth of a kWh left in the battery, EUR.
     pub stored_eur_per_kwh: f64,
+    /// How much each step's cost counts; 1 is usual.
+    pub weights: Vec<f64>,
 }
 
 /// Days to draw from.
@@ -80,7 +82,13 @@ impl Source {
     /// A varied window of consecutive days.
     #[must_use]
     pub fn window_of_days(&self, rng: &mut Pcg64Mcg, variation: &Variation) -> Vec<ProfileRow> {
+        self.varied(rng, variation).0
+    }
+
+    /// A varied window of consecutive days, and the row that it begins with.
+    fn varied(&self, rng: &mut Pcg64Mcg, variation: &Variation) -> (Vec<ProfileRow>, usize) {
         let window = self.window(rng, variation.window_days);
+        let begin = window.start;
         let mut rows = self.profile.rows()[window].to_vec();
         let (width, tariff) = if rng.random_bool(variation.wide) {
             self.mix(&mut rows, rng, variation.window_days);
@@ -89,13 +97,13 @@ impl Source {
             (variation.scale, Tariff::usual(rng, variation.scale))
         };
         Scaling::draw(rng, width, tariff).apply(&mut rows, &self.plant);
-        rows
+        (rows, begin)
     }
 
-    /// A random episode.
+    /// A random episode. `emphasis` is how much each day of the profile counts; days beyond its end count 1.
     #[must_use]
-    pub fn draw(&self, rng: &mut Pcg64Mcg, variation: &Variation) -> Episode {
-        let rows = self.window_of_days(rng, variation);
+    pub fn draw(&self, rng: &mut Pcg64Mcg, variation: &Variation, emphasis: &[f64]) -> Episode {
+        let (rows, begin) = self.varied(rng, variation);
         let steps = variation.steps.min(rows.len());
         // As often at a window's start, at rest and without history, as evaluation has first days.
         let (first, start) = if rng.random_bool(0.2) {
@@ -105,7 +113,9 @@ impl Source {
         };
         // Live, tomorrow's prices are published at 13:00; replayed profiles know 24 hours.
         let published_only = rng.random_bool(0.3);
-        self.episode(rows, first..first + steps, start, published_only)
+        let weight = |t: usize| emphasis.get((begin + t) / DAY).copied().unwrap_or(1.0);
+        let weights = (first..first + steps).map(weight).collect();
+        Episode { weights, ..self.episode(rows, first..first + steps, start, published_only) }
     }
 
     /// The episode of given rows.
@@ -133,7 +143,7 @@ impl Source {
             }
         });
         let observed = observed.collect();
-        Episode { given, observed, start, stored_eur_per_kwh: 0.5 * (bought + sold) }
+        Episode { given, observed, start, stored_eur_per_kwh: 0.5 * (bought + sold), weights: Vec::new() }
     }
 
     /// Prices, renewables or loads of other days.

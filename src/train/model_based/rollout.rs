@@ -41,7 +41,7 @@ pub struct Shard {
     actions: Vec<Vec<[f32; 3]>>,
     /// Sum of the gradient over the shard's rows.
     pub gradient: Vec<f32>,
-    /// Cost of each row, EUR, less the worth of what is left in the battery.
+    /// Weighted cost of each row, EUR, less the worth of what is left in the battery.
     pub costs: Vec<f64>,
 }
 
@@ -92,18 +92,17 @@ impl Shard {
                     switched[row / 2] = Some(t);
                 }
                 points[row] = lived.after;
-                self.costs[row] += lived.cost.v;
+                self.costs[row] += episode.weights[t] * lived.cost.v;
                 self.lived[t].push(lived);
             }
         }
         for (row, point) in points.iter().enumerate() {
-            let kwh = point.soc * p.battery.capacity_kwh;
-            self.costs[row] -= kwh * pairs[row / 2].0.stored_eur_per_kwh;
+            self.costs[row] -= point.soc * worth_of_full(p, &pairs[row / 2].0);
         }
         switched
     }
 
-    /// Adds the gradient of the rows' weighted costs. `weights[row]` scales a row.
+    /// Adds the gradient of the rows' weighted costs times `scale_of_rows`.
     pub fn learn(
         &mut self,
         p: &PlantParameters,
@@ -111,30 +110,28 @@ impl Shard {
         pairs: &[(Arc<Episode>, usize)],
         switched: &[Option<usize>],
         objective: &Objective,
-        weights: &[f64],
+        scale_of_rows: f64,
     ) {
         let inputs = state_inputs(schema);
         let scale = [1.0, 1.0 / 50.0, 1.0 / 80.0];
         let rows = pairs.len() * 2;
         self.gradient.clear();
         self.gradient.resize(net.weights.len(), 0.0);
-        let capacity = p.battery.capacity_kwh;
         let mut adjoint: Vec<[f64; 3]> =
-            (0..rows).map(|row| [-pairs[row / 2].0.stored_eur_per_kwh * capacity * weights[row], 0.0, 0.0]).collect();
+            (0..rows).map(|row| [-worth_of_full(p, &pairs[row / 2].0) * scale_of_rows, 0.0, 0.0]).collect();
         let mut d_actions = vec![[0.0_f32; 3]; rows];
         let mut d_x = vec![0.0_f32; rows * inputs.len()];
         for t in (0..self.lived.len()).rev() {
             for row in 0..rows {
                 let lived = &self.lived[t][row];
-                let total = chain(lived, &adjoint[row], weights[row]);
+                let total = chain(lived, &adjoint[row], pairs[row / 2].0.weights[t] * scale_of_rows);
                 adjoint[row] = [total.d[0], total.d[1], total.d[2]];
                 d_actions[row] = [total.d[3] as f32, total.d[4] as f32, total.d[5] as f32];
             }
             for (pair, at) in switched.iter().enumerate() {
                 if *at == Some(t) {
                     let worth = self.costs[2 * pair + 1] - self.costs[2 * pair];
-                    d_actions[2 * pair][1] +=
-                        self.switching(p, t, 2 * pair, worth, objective) * weights[2 * pair] as f32;
+                    d_actions[2 * pair][1] += self.switching(p, t, 2 * pair, worth, objective) * scale_of_rows as f32;
                 }
             }
             net.backward(&mut self.tape, t * rows..(t + 1) * rows, &d_actions, inputs, &mut d_x);
@@ -175,6 +172,11 @@ impl Shard {
         }
         (x, wanted)
     }
+}
+
+/// Worth of a full battery at an episode's end, EUR; it counts as the last step does.
+fn worth_of_full(p: &PlantParameters, episode: &Episode) -> f64 {
+    p.battery.capacity_kwh * episode.stored_eur_per_kwh * episode.weights.last().copied().unwrap_or(1.0)
 }
 
 /// `weight cost + adjoint · state after`, with derivatives.
