@@ -8,6 +8,7 @@
 pub mod checkpoint;
 pub mod config;
 pub mod domain;
+mod drawing;
 mod export;
 pub mod fused;
 pub mod gradient;

@@ -4,6 +4,7 @@
 
 use super::Summary;
 use super::config::TrainConfig;
+use super::drawing::{Curve, Points, drawing};
 use super::metrics::Figures;
 use crate::evaluate::compare::Comparison;
 use crate::evaluate::evaluate;
@@ -116,16 +117,6 @@ fn table_of(c: &Comparison) -> String {
     html
 }
 
-/// Points of a curve.
-type Points = Vec<(f64, f64)>;
-
-/// A line in a drawing.
-struct Curve {
-    name: &'static str,
-    colour: &'static str,
-    points: Vec<(f64, f64)>,
-}
-
 fn learning(history: &[Figures]) -> String {
     let points =
         |figure: fn(&Figures) -> f64| history.iter().map(|f| (f.updates as f64, figure(f))).collect::<Vec<_>>();
@@ -160,7 +151,7 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
         ("state of charge, %", own(|s| 100.0 * s.soc_after.get()), ideal(|p| 100.0 * p.soc)),
     ];
     let first = day.rows().first().map(|row| row.time.to_string()).unwrap_or_default();
-    line(&mut html, &format!("<p>{}</p>", escape(&first)));
+    line(&mut html, &format!("<p>{}</p>", escape(first.get(..10).unwrap_or(&first))));
     for (title, policy, optimum) in pairs {
         line(&mut html, &format!("<h3>{title}</h3>"));
         let curves = [
@@ -198,59 +189,4 @@ fn risk(c: &Comparison) -> String {
         })
         .collect();
     drawing(&curves, "% of days, EUR above the optimum")
-}
-
-fn drawing(curves: &[Curve], x_label: &str) -> String {
-    let (width, height, left, bottom) = (800.0, 240.0, 50.0, 30.0);
-    let all =
-        || curves.iter().flat_map(|curve| curve.points.iter().copied()).filter(|(x, y)| x.is_finite() && y.is_finite());
-    let range = |of: fn((f64, f64)) -> f64| {
-        let (low, high) = all().map(of).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        if low < high {
-            (low, high)
-        } else {
-            let middle = if low.is_finite() { low } else { 0.0 };
-            (middle - 0.5, middle + 0.5)
-        }
-    };
-    let ((x0, x1), (y0, y1)) = (range(|p| p.0), range(|p| p.1));
-    let place = |(x, y): (f64, f64)| {
-        (
-            left + (x - x0) / (x1 - x0) * (width - left - 10.0),
-            (height - bottom) - (y - y0) / (y1 - y0) * (height - bottom - 20.0),
-        )
-    };
-    let mut svg = format!("<svg viewBox=\"0 0 {width} {height}\">");
-    for i in 0..=4 {
-        let share = f64::from(i) / 4.0;
-        let (x, y) = (x0 + share * (x1 - x0), y0 + share * (y1 - y0));
-        let ((px, _), (_, py)) = (place((x, y0)), place((x0, y)));
-        svg.push_str(&format!(
-            "<line x1={left} x2={} y1={py:.1} y2={py:.1} stroke=\"#eee\"/><text x=2 y={:.1}>{y:.3}</text>\
-             <text x={px:.1} y={} text-anchor=middle>{x:.0}</text>",
-            width - 10.0,
-            py + 4.0,
-            height - 14.0
-        ));
-    }
-    for (i, curve) in curves.iter().enumerate() {
-        let path: Vec<String> = curve
-            .points
-            .iter()
-            .filter(|(x, y)| x.is_finite() && y.is_finite())
-            .map(|p| {
-                let (x, y) = place(*p);
-                format!("{x:.1},{y:.1}")
-            })
-            .collect();
-        svg.push_str(&format!(
-            "<polyline fill=none stroke=\"{0}\" stroke-width=1.5 points=\"{1}\"/><text x={2} y=14 style=\"fill:{0}\">{3}</text>",
-            curve.colour,
-            path.join(" "),
-            left + 10.0 + 230.0 * i as f64,
-            curve.name
-        ));
-    }
-    svg.push_str(&format!("<text x={} y={} text-anchor=end>{x_label}</text></svg>\n", width - 10.0, height - 1.0));
-    svg
 }
