@@ -110,10 +110,9 @@ fn bound_of(args: &Args, plant: &Plant, profile: &Profile) -> Result<Bound> {
     let wanted = std::io::stderr().is_terminal();
     let tell = |done: usize, of: usize| {
         if wanted {
-            eprint!("\rperfect foresight: {done} of {of} blocks of days \x1b[K");
+            eprint!("\rperfect foresight: {done} of {of} parts \x1b[K");
         }
     };
-    tell(0, profile.blocks(args.block_days).len());
     let found = bound_with_progress(plant, profile, args.block_days, &tell);
     if wanted {
         eprint!("\r\x1b[K");

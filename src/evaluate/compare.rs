@@ -95,7 +95,7 @@ pub fn bound(plant: &Plant, profile: &Profile, block_days: Option<usize>) -> Res
     bound_with_progress(plant, profile, block_days, &|_, _| {})
 }
 
-/// As [`bound`]; `progress` is told how many blocks are done, and of how many. A month takes seconds, a year minutes.
+/// As [`bound`]; `progress` is told how many parts (weeks of long blocks) are done, and of how many.
 ///
 /// # Errors
 /// The solver found none.
@@ -106,7 +106,7 @@ pub fn bound_with_progress(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Bound, OptimumError> {
     let blocks = profile.blocks(block_days);
-    let found = optimum::of_profile(plant, profile, &blocks, &|done| progress(done, blocks.len()))?;
+    let found = optimum::of_profile(plant, profile, &blocks, progress)?;
     let daily_cost_eur: Vec<f64> = found.iter().flat_map(|block| block.daily_cost_eur.iter().copied()).collect();
     let total: f64 = found.iter().map(|block| block.cost_eur).sum();
     let cost_eur_per_day = total / daily_cost_eur.len().max(1) as f64;

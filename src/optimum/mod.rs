@@ -1,18 +1,21 @@
 //! The perfect-foresight bound: a cost that no policy can undercut on a block of days, whatever it knows.
 //!
-//! It is a **proven lower bound**, not a plan: a linear relaxation of the exact (mixed-integer) problem, solved to a dual
-//! value. The CHP is described by the convex hull of its trajectories ([`chp_graph`]), boiler heat by its hull over
+//! It is a **proven lower bound**, not a plan: a linear relaxation of the exact (mixed-integer) problem, and of that the
+//! value that its multipliers prove ([`program::Program::bound`]), whatever the solver's tolerance. Blocks of more than
+//! two weeks are solved in overlapping parts. The CHP is described by the convex hull of its trajectories ([`chp_graph`]), boiler heat by its hull over
 //! on and off; what is relaxed is that CHP states may be mixed, that the battery may charge and discharge within one
 //! step, and that frequency support is not asked for. Semantics otherwise are those of [`crate::evaluate`]: start at SoC
 //! 0.5, CHP off and free, battery at zero, correction for stored energy at the end, free curtailment, the grid as slack.
 
 mod chp_graph;
+mod parts;
 mod program;
 
 use chp_graph::ChpGraph;
 use memg_core::equipment::Plant;
 use memg_core::profile::{Profile, ProfileRow};
-use program::{Program, Variable};
+use parts::Part;
+use program::{Program, Solution, Variable};
 use std::ops::Range;
 
 /// Why there is no bound.
@@ -53,7 +56,8 @@ pub struct PlanStep {
     pub soc: f64,
 }
 
-/// Bounds of all blocks, on as many threads as there are processors. `done` is told how many blocks are, after each.
+/// Bounds of all blocks, on as many threads as there are processors. `done` is told how many parts of blocks are, and of
+/// how many.
 ///
 /// # Errors
 /// The first block without an answer.
@@ -61,25 +65,25 @@ pub fn of_profile(
     plant: &Plant,
     profile: &Profile,
     blocks: &[Range<usize>],
-    done: &(dyn Fn(usize) + Sync),
+    done: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<BlockOptimum>, OptimumError> {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(blocks.len().max(1));
-    let [next, count] = [0, 0].map(std::sync::atomic::AtomicUsize::new);
-    let work = || {
-        let mut found = Vec::new();
-        loop {
-            let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(block) = blocks.get(index) else { return found };
-            found.push((index, of_block(plant, profile, block)));
-            done(count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1);
-        }
-    };
-    let mut all: Vec<_> = std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_default()).collect()
-    });
-    all.sort_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, result)| result).collect()
+    let per_day = (24.0 / plant.parameters().step_h).round().max(1.0) as usize;
+    let programs = blocks.iter().map(|block| built(plant, profile, block)).collect::<Result<Vec<_>, _>>()?;
+    let tasks: Vec<(usize, Part)> = programs
+        .iter()
+        .enumerate()
+        .flat_map(|(block, built)| parts::of(built.steps.len(), per_day).into_iter().map(move |part| (block, part)))
+        .collect();
+    let solved = parts::in_parallel(&tasks, |(block, part)| programs[*block].program.solve(&part.padded), done);
+    let mut solutions: Vec<Solution> =
+        programs.iter().map(|built| Solution::zeros(&built.program, &(0..built.steps.len()))).collect();
+    for ((block, part), solved) in tasks.iter().zip(solved) {
+        let Range { start: first, end } = blocks[*block];
+        let solved = solved.map_err(|status| OptimumError { first, end, status })?;
+        solutions[*block].take(&solved, &programs[*block].program, &part.core);
+    }
+    let rows = |block: &Range<usize>| profile.rows().get(block.clone()).unwrap_or_default();
+    Ok(programs.iter().zip(&solutions).zip(blocks).map(|((built, x), block)| built.found(x, rows(block))).collect())
 }
 
 /// The bound of one block.
@@ -87,13 +91,19 @@ pub fn of_profile(
 /// # Errors
 /// The solver's failure.
 pub fn of_block(plant: &Plant, profile: &Profile, block: &Range<usize>) -> Result<BlockOptimum, OptimumError> {
-    let failed = |status: String| OptimumError { first: block.start, end: block.end, status };
-    let rows = profile.rows().get(block.clone()).ok_or_else(|| failed("no such rows".to_owned()))?;
+    let found = of_profile(plant, profile, std::slice::from_ref(block), &|_, _| {})?;
+    let none = || OptimumError { first: block.start, end: block.end, status: "no such rows".to_owned() };
+    found.into_iter().next().ok_or_else(none)
+}
+
+/// The program of one block.
+fn built<'a>(plant: &'a Plant, profile: &Profile, block: &Range<usize>) -> Result<Builder<'a>, OptimumError> {
+    let none = || OptimumError { first: block.start, end: block.end, status: "no such rows".to_owned() };
+    let rows = profile.rows().get(block.clone()).ok_or_else(none)?;
     let mut builder = Builder::new(plant, rows);
-    for row in rows {
-        builder.step(row);
-    }
-    builder.finish(rows).map_err(failed)
+    rows.iter().for_each(|row| builder.step(row));
+    builder.close();
+    Ok(builder)
 }
 
 /// Variables of one step.
@@ -145,6 +155,7 @@ impl<'a> Builder<'a> {
         let wear = dt * p.battery.wear_eur_per_kwh;
         let inf = f64::INFINITY;
         let lp = &mut self.program;
+        lp.begin_step();
         let variables = StepVariables {
             charge: lp.variable(wear, 0.0, inf),
             discharge: lp.variable(wear, 0.0, inf),
@@ -156,6 +167,10 @@ impl<'a> Builder<'a> {
             unserved_heat: lp.variable(dt * p.costs.unserved_heat_eur_per_kwh, 0.0, inf),
             arcs: self.arcs(dt * p.costs.gas_eur_per_kwh / p.chp.efficiency_electric, p.chp.start_cost_eur),
         };
+        // Implied by ratings, and by what nobody would pay for.
+        self.program.keep_within(variables.charge, [0.0, p.battery.charge_kw_max]);
+        self.program.keep_within(variables.discharge, [0.0, p.battery.discharge_kw_max]);
+        self.program.keep_within(variables.unserved_heat, [0.0, row.heat_load_kw.max(0.0)]);
         self.battery(&variables);
         self.chp_flow(&variables);
         self.balances(row, &variables);
@@ -184,9 +199,15 @@ impl<'a> Builder<'a> {
         let make = |(arc, possible): (&chp_graph::Arc, bool)| {
             let start = if arc.start { start_cost } else { 0.0 };
             let cost = gas_per_kw * self.graph.power_kw(arc.to) + start;
-            possible.then(|| self.program.variable(cost, 0.0, f64::INFINITY))
+            possible.then(|| {
+                let x = self.program.variable(cost, 0.0, f64::INFINITY);
+                self.program.keep_within(x, [0.0, 1.0]);
+                x
+            })
         };
-        self.graph.arcs.iter().zip(possible).map(make).collect()
+        let arcs: Vec<_> = self.graph.arcs.iter().zip(possible).map(make).collect();
+        self.program.shares(arcs.iter().flatten().copied().collect());
+        arcs
     }
 
     /// Storage, ramp and rating: `soc' = soc + dt/E (eta_ch c - d/eta_dch)`.
@@ -265,20 +286,26 @@ impl<'a> Builder<'a> {
         terms.filter(|(_, factor)| *factor != 0.0).collect()
     }
 
-    fn finish(mut self, rows: &[ProfileRow]) -> Result<BlockOptimum, String> {
+    /// The correction for stored energy, after the last step.
+    fn close(&mut self) {
         let (bought, earned) = self.correction;
-        if let Some(last) = self.steps.last() {
-            // correction >= both lines; it is convex as long as buying costs at least what selling earns
-            let correction = self.program.variable(1.0, f64::NEG_INFINITY, f64::INFINITY);
-            for slope in [bought.max(earned), bought.min(earned)] {
-                self.program.at_most(&[(correction, -1.0), (last.soc, -slope)], -slope * SOC_START);
-            }
+        let Some(last) = self.steps.last() else { return };
+        // correction >= both lines; it is convex as long as buying costs at least what selling earns
+        let most = bought.abs().max(earned.abs());
+        let correction = self.program.implied(1.0, [-most, most]);
+        for slope in [bought.max(earned), bought.min(earned)] {
+            self.program.at_most(&[(correction, -1.0), (last.soc, -slope)], -slope * SOC_START);
         }
-        let (graph, steps, plant) = (self.graph, self.steps, self.plant);
-        let solution = self.program.solve()?;
-        let plan: Vec<PlanStep> = steps.iter().map(|v| plan_step(&graph, v, &solution.x)).collect();
-        let daily_cost_eur = daily_costs(plant, &graph, &steps, rows, &solution.x, (bought, earned));
-        Ok(BlockOptimum { cost_eur: solution.bound, daily_cost_eur, plan })
+    }
+
+    fn found(&self, solution: &Solution, rows: &[ProfileRow]) -> BlockOptimum {
+        let plan: Vec<PlanStep> = self.steps.iter().map(|v| plan_step(&self.graph, v, &solution.x)).collect();
+        let mut daily_cost_eur = daily_costs(self.plant, &self.graph, &self.steps, rows, &solution.x, self.correction);
+        // Where parts meet, their plans do not fit to the cent: days keep their proportions, the proven sum counts.
+        let cost_eur = self.program.bound(solution);
+        let excess = (daily_cost_eur.iter().sum::<f64>() - cost_eur) / daily_cost_eur.len().max(1) as f64;
+        daily_cost_eur.iter_mut().for_each(|day| *day -= excess);
+        BlockOptimum { cost_eur, daily_cost_eur, plan }
     }
 }
 
@@ -340,7 +367,7 @@ mod tests {
         let plant = Plant::reference();
         let profile = std::sync::Arc::new(synthetic::profile(2, 3));
         let blocks = profile.blocks(None);
-        let bounds = of_profile(&plant, &profile, &blocks, &|_| {}).unwrap_or_default();
+        let bounds = of_profile(&plant, &profile, &blocks, &|_, _| {}).unwrap_or_default();
         let bound: f64 = bounds.iter().map(|block| block.cost_eur).sum();
         let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
         assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");
@@ -349,6 +376,23 @@ mod tests {
             let Ok(found) = evaluate(plant, &profile, None, policy.as_mut(), |_| {}) else { panic!("{name}") };
             assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
         }
+    }
+
+    #[test]
+    fn a_block_in_parts_has_a_bound_just_below_that_of_the_whole() {
+        let plant = Plant::reference();
+        let profile = synthetic::profile(4, 5);
+        let Ok(block) = built(&plant, &profile, &(0..4 * 96)) else { panic!("no program") };
+        let solve = |steps: Range<usize>| block.program.solve(&steps).unwrap_or_else(|e| panic!("{e}"));
+        let whole = block.program.bound(&solve(0..4 * 96));
+        let mut together = Solution::zeros(&block.program, &(0..4 * 96));
+        // A fresh start is worth nothing before the first part has been put in.
+        assert!(block.program.bound(&together) < 0.5 * whole);
+        for (core, padded) in [(0..192, 0..288), (192..384, 96..384)] {
+            together.take(&solve(padded), &block.program, &core);
+        }
+        let parts = block.program.bound(&together);
+        assert!(parts <= whole + 1e-3 && parts > 0.995 * whole, "{parts} {whole}");
     }
 
     #[test]
