@@ -1,0 +1,48 @@
+//! The bound against policies, parts and cases without a choice.
+
+use super::*;
+use crate::evaluate::evaluate;
+use memg_core::{rules, synthetic};
+
+#[test]
+fn no_rule_undercuts_the_bound_and_the_days_sum_to_it() {
+    let plant = Plant::reference();
+    let profile = std::sync::Arc::new(synthetic::profile(2, 3));
+    let blocks = profile.blocks(None);
+    let bounds = of_profile(&plant, &profile, &blocks, &|_, _| {}).unwrap_or_default();
+    let bound: f64 = bounds.iter().map(|block| block.cost_eur).sum();
+    let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
+    assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");
+    for name in rules::NAMES {
+        let Some(mut policy) = rules::by_name(name) else { panic!("{name}") };
+        let Ok(found) = evaluate(plant, &profile, None, policy.as_mut(), |_| {}) else { panic!("{name}") };
+        assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
+    }
+}
+
+#[test]
+fn a_block_in_parts_has_a_bound_just_below_that_of_the_whole() {
+    let plant = Plant::reference();
+    let profile = synthetic::profile(4, 5);
+    let Ok(block) = built(&plant, &profile, &(0..4 * 96)) else { panic!("no program") };
+    let solve = |steps: Range<usize>| block.program.solve(&steps).unwrap_or_else(|e| panic!("{e}"));
+    let whole = block.program.bound(&solve(0..4 * 96));
+    let mut together = Solution::zeros(&block.program, &(0..4 * 96));
+    // A fresh start is worth nothing before the first part has been put in.
+    assert!(block.program.bound(&together) < 0.5 * whole);
+    for (core, padded) in [(0..192, 0..288), (192..384, 96..384)] {
+        together.take(&solve(padded), &block.program, &core);
+    }
+    let parts = block.program.bound(&together);
+    assert!(parts <= whole + 1e-3 && parts > 0.995 * whole, "{parts} {whole}");
+}
+
+#[test]
+fn with_nothing_to_decide_the_bound_is_the_cost() {
+    // Flat prices with buying and selling alike and below the CHP's marginal cost: load times price.
+    let row = ProfileRow { electric_load_kw: 40.0, import_price: 0.06, export_price: 0.06, ..ProfileRow::default() };
+    let rows = (0..96).map(|i| ProfileRow { time: row.time.plus_minutes(15 * i), ..row }).collect();
+    let profile = Profile::from_rows(rows);
+    let bound = of_block(&Plant::reference(), &profile, &(0..96)).map(|block| block.cost_eur);
+    assert!(bound.as_ref().is_ok_and(|cost| (cost - 24.0 * 40.0 * 0.06).abs() < 1e-4), "{bound:?}");
+}
