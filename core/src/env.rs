@@ -200,7 +200,7 @@ impl MemgEnv {
     /// One step with a network's action. `None` if the episode is over.
     pub fn step(&mut self, action: Action) -> Option<Step> {
         let setpoints = action.setpoints(self.filter.plant(), self.memory.chp_on);
-        self.step_request(Request { observation: None, action: Some(action), setpoints })
+        self.step_request(Request { observation: None, action: Some(action), setpoints, outside_tariff: false })
     }
 
     /// One step with a policy. `Ok(None)` if the episode is over.

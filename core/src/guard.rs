@@ -77,6 +77,9 @@ impl<P: Policy> Policy for Guarded<P> {
     }
 
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
-        if self.range.is_none_or(|range| range.holds(input)) { self.policy.act(input) } else { GoodRule.act(input) }
+        if self.range.is_none_or(|range| range.holds(input)) {
+            return self.policy.act(input);
+        }
+        Ok(Request { outside_tariff: true, ..GoodRule.act(input)? })
     }
 }

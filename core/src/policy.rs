@@ -44,6 +44,8 @@ pub struct Request {
     pub action: Option<Action>,
     /// The wanted powers.
     pub setpoints: Setpoints,
+    /// The good rule decided in the network's stead, see [`crate::guard`].
+    pub outside_tariff: bool,
 }
 
 /// Why there is no request. The caller falls back to the next policy of its chain.
@@ -97,7 +99,7 @@ impl<A: Actor> Policy for ActorPolicy<A> {
             return Err(PolicyError::NotFinite);
         }
         let setpoints = action.setpoints(input.plant, input.memory.chp_on);
-        Ok(Request { observation: Some(observation), action: Some(action), setpoints })
+        Ok(Request { observation: Some(observation), action: Some(action), setpoints, outside_tariff: false })
     }
 }
 

@@ -98,7 +98,8 @@ fn within_battery_box(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
 }
 
 const fn request(battery: Kilowatts, chp: Kilowatts) -> Request {
-    Request { observation: None, action: None, setpoints: Setpoints { battery, chp, grid: None } }
+    let setpoints = Setpoints { battery, chp, grid: None };
+    Request { observation: None, action: None, setpoints, outside_tariff: false }
 }
 
 /// The rule of that name.

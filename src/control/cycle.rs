@@ -117,6 +117,9 @@ pub struct CycleDecision {
     /// Raw output of the network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<[f32; 3]>,
+    /// The policy was asked, but its network was not trained for this tariff: the good rule decided in its stead.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub outside_tariff: bool,
     /// The request in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Setpoints>,
@@ -176,6 +179,7 @@ pub fn decide(
         policy_step: due,
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
+        outside_tariff: request.is_some_and(|r| r.outside_tariff),
         request: source.setpoints,
         safe: shown.map(|v| v.safe),
         interventions: shown.map(|v| v.interventions.iter().copied().collect()).unwrap_or_default(),

@@ -99,6 +99,9 @@ fn request(text: &mut String, header: &Header, d: &Value) {
         number(request, "battery"),
         number(request, "chp"),
     );
+    if d.get("outside_tariff").is_some() {
+        let _ = writeln!(text, "The network was not trained for this tariff: the good rule decided in its stead.");
+    }
     if let Some(action) = d.get("action") {
         let _ = writeln!(
             text,

@@ -7,6 +7,7 @@ use super::mode::{Fault, Mode, ModeTimes, Operator, Severity};
 use super::replay::{ReplayError, replay};
 use super::restore::restore;
 use memg_core::equipment::Plant;
+use memg_core::guard::{Guarded, TariffRange};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
@@ -346,4 +347,26 @@ fn an_explanation_names_measurement_request_rule_and_result() {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
     assert_eq!(explain(&path, 999).unwrap(), None);
+}
+
+#[test]
+fn a_tariff_that_the_network_was_not_trained_for_is_told_with_the_rules_decision() {
+    let mut rig = Rig::new(true).in_auto();
+    let range = TariffRange {
+        spread_eur_per_kwh: [0.04, 0.1],
+        spread_change_eur_per_kwh_max: 0.02,
+        swing_eur_per_kwh_min: 0.0,
+    };
+    rig.chain.policy = Some(Box::new(Guarded { policy: SeedRule, range: Some(range) }));
+    let asked = |rig: &mut Rig| loop {
+        let decision = rig.cycle();
+        if decision.policy_step {
+            return decision;
+        }
+    };
+    assert!(!asked(&mut rig).outside_tariff);
+    rig.set(Signal::ExportPriceEurPerKwh, Measurement::good(0.0));
+    let told = asked(&mut rig);
+    assert!(told.outside_tariff && told.action.is_none());
+    assert!(serde_json::to_string(&told).unwrap().contains("\"outside_tariff\":true"));
 }
