@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn an_export_price_that_does_not_follow_is_outside_even_while_the_import_price_passes_by() {
-        assert!(RANGE.follows(0.07, None) && RANGE.follows(0.07, Some([0.06, 0.08])));
+        assert!(RANGE.follows(0.07, None) && RANGE.follows(0.07, Some([0.06, 0.079])));
         for (now, seen) in [(0.07, [0.02, 0.07]), (0.07, [0.07, 0.1]), (0.055, [0.055, 0.08]), (0.1, [0.06, 0.07])] {
             assert!(!RANGE.follows(now, Some(seen)), "{now} {seen:?}");
         }

@@ -42,7 +42,7 @@ impl Axis {
             (false, false) => (0.0, 1.0),
         };
         let step = round_step((high - low) / TICKS_MAX);
-        let decimals = (-step.log10().floor()).max(0.0) as usize + usize::from(is_quarter(step));
+        let decimals = (f64::from(u8::from(is_quarter(step))) - step.log10().floor()).max(0.0) as usize;
         let (low, high) = if round { ((low / step).floor() * step, (high / step).ceil() * step) } else { (low, high) };
         Self { low, high, step, decimals }
     }
