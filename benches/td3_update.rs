@@ -5,7 +5,7 @@
 //! `flop_per_update`.
 
 use memg_gateway::train::fused::{
-    ExpertField, Isa, Replay, Td3Config, Td3Kernel, Threads, Transition, flop_per_update,
+    Bf16, ExpertField, Isa, Precision, Replay, Td3Config, Td3Kernel, Threads, Transition, flop_per_update,
 };
 use std::time::Instant;
 
@@ -80,6 +80,32 @@ fn measure(isa: Isa, config: &Td3Config, replay: &Replay) {
     }
 }
 
+/// Updates in bf16 beside those in f32, on one thread and on all; ratios are medians over pairs of neighbouring turns.
+fn measure_bf16(bf16: Bf16, config: &Td3Config, replay: &Replay) {
+    let config16 = Td3Config { precision: Precision::Bf16(bf16), ..*config };
+    let kernel = |config, threads| Td3Kernel::new(OBS_DIM, config, 1, Threads::exactly(threads));
+    for threads in [1, Threads::All.count()] {
+        let (mut single, mut half) = (kernel(config, threads), kernel(&config16, threads));
+        let [mut singles, mut halves, mut ratios] = [vec![], vec![], vec![]];
+        for turn in 0..2 * TURNS + 20 {
+            let rates = [pair_rate(&mut single, replay), pair_rate(&mut half, replay)];
+            if turn >= 20 {
+                singles.push(rates[0]);
+                halves.push(rates[1]);
+                ratios.push(rates[1] / rates[0]);
+            }
+        }
+        for (q, name) in [(0.5, "median"), (0.9, "best tenth")] {
+            let [single, half] = [&mut singles, &mut halves].map(|xs| quantile(xs, q));
+            println!(
+                "bf16     {name:10}: {threads} threads {half:6.1} steps/s, f32 {single:6.1} steps/s, {:.2} times as fast",
+                half / single
+            );
+        }
+        println!("bf16     turn by turn: {:.2} times as fast", quantile(&mut ratios, 0.5));
+    }
+}
+
 fn main() {
     let (config, replay) = (Td3Config::default(), replay());
     let (mflop, megabytes) = (flop_per_update(OBS_DIM, &config) / 1e6, replay.bytes() as f64 / 1e6);
@@ -87,4 +113,8 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let chosen = Isa::available().filter(|isa| wanted.is_empty() || wanted.iter().any(|name| name == isa.name()));
     chosen.for_each(|isa| measure(isa, &config, &replay));
+    match Bf16::detect() {
+        Some(bf16) => measure_bf16(bf16, &config, &replay),
+        None => println!("bf16: this processor has no AVX512_BF16"),
+    }
 }

@@ -9,8 +9,8 @@
 
 use super::config::Td3Settings;
 use super::fused::{
-    ActorObjective, ExpertField, Goal, NamedTensor, QScale, Replay, StateError, Td3Config, Td3Kernel, Threads,
-    Transition, UpdateStats,
+    ActorObjective, Bf16, ExpertField, Goal, NamedTensor, Precision, QScale, Replay, StateError, Td3Config, Td3Kernel,
+    Threads, Transition, UpdateStats,
 };
 use super::model_based::episode::{Source, Variation};
 use memg_core::action::Action;
@@ -334,6 +334,7 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
         policy_noise: s.policy_noise,
         noise_clip: s.noise_clip,
         objective: ActorObjective { q_scale, bc_weight: s.bc_weight, goal: Goal::Expert },
+        precision: Bf16::detect().filter(|_| s.bf16).map_or(Precision::F32, Precision::Bf16),
     }
 }
 

@@ -26,12 +26,16 @@ impl Nets<'_> {
     /// `Q₁(s, π(s))` of every row, and its gradient with respect to the action.
     pub(super) fn value_rows(&self, work: &mut Work) {
         let (critic, rows) = (&self.critics[0], work.rows());
-        critic.forward(self.isa, Weights::Live, &work.x, &mut work.critic);
+        critic.forward(self.compute, Weights::Live, &work.x, &mut work.critic);
         work.q[0][..rows].copy_from_slice(&work.critic.out[..rows]);
         work.gradients.out[..rows].fill(1.0);
-        critic.backward_in_place(self.isa, &work.gradients.out, &mut work.critic);
+        critic.backward_in_place(self.compute, &work.gradients.out, &mut work.critic);
         critic.input_rows(self.obs_dim, &mut work.action_rows);
-        self.isa.dots::<ACTION_DIM>(&work.critic.h1, &work.action_rows, &mut work.d_action[..rows * ACTION_DIM]);
+        self.compute.isa.dots::<ACTION_DIM>(
+            &work.critic.h1,
+            &work.action_rows,
+            &mut work.d_action[..rows * ACTION_DIM],
+        );
     }
 
     /// The loss gradient of every row, through tanh and the actor.
@@ -43,7 +47,7 @@ impl Nets<'_> {
             let value = if gradient.value == 0.0 { 0.0 } else { gradient.value * work.d_action[i] };
             work.gradients.out[i] = (value + cloning) * (1.0 - action * action);
         }
-        self.actor.backward(self.isa, &work.actor, &mut work.gradients);
+        self.actor.backward(self.compute, &work.actor, &mut work.gradients);
     }
 }
 

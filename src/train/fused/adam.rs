@@ -43,6 +43,11 @@ impl AdamStep {
         Self { rate, root, polyak }
     }
 
+    /// Whether the target copy moves.
+    pub(super) fn moves_target(&self) -> bool {
+        self.polyak != Polyak::Keep
+    }
+
     /// One register of parameters.
     #[inline(always)]
     pub(super) unsafe fn apply<V: Lanes>(&self, gradient: V, at: usize, slab: &SlabPointers) {
@@ -75,7 +80,7 @@ impl AdamStep {
             V::prefetch(slab.w.add(at));
             V::prefetch(slab.m.add(at));
             V::prefetch(slab.v.add(at));
-            if self.polyak != Polyak::Keep {
+            if self.moves_target() {
                 V::prefetch(slab.target.add(at));
             }
         }

@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 /// Sixteen floats.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(__m512);
+pub(super) struct Avx512(pub(super) __m512);
 
 // SAFETY of every block below: the trait's contract, that the processor has AVX-512F and that pointers are good for sixteen floats.
 impl Lanes for Avx512 {

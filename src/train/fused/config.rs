@@ -1,5 +1,7 @@
 //! What an update does: hyper-parameters and the actor's objective.
 
+use super::bf16::Precision;
+
 /// Hyper-parameters; the defaults are those of the TD3 paper.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Td3Config {
@@ -21,6 +23,8 @@ pub struct Td3Config {
     pub noise_clip: f32,
     /// What the actor is trained for.
     pub objective: ActorObjective,
+    /// How the products of the 256 × 256 layers are computed; acting is always in f32.
+    pub precision: Precision,
 }
 
 impl Default for Td3Config {
@@ -35,6 +39,7 @@ impl Default for Td3Config {
             policy_noise: 0.2,
             noise_clip: 0.5,
             objective: ActorObjective::default(),
+            precision: Precision::F32,
         }
     }
 }

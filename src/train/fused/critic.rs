@@ -2,18 +2,18 @@
 //!
 //! `y = r + discount·(1 - terminated)·min(Q₁', Q₂')(s', clamp(π'(s') + clamp(noise)))`, loss `Σᵢ mean((Qᵢ(s, a) - y)²)`.
 
-use super::buffer::ACTION_DIM;
+use super::bf16::Compute;
+use super::buffer::{ACTION_DIM, Matrix};
 use super::config::Td3Config;
 use super::net::{Net, Weights};
 use super::random::Stream;
 use super::work::{Activations, Work};
-use super::{Isa, buffer::Matrix};
 
 /// The networks as a piece of work reads them.
 #[derive(Clone, Copy)]
 pub(super) struct Nets<'a> {
-    /// Instruction set.
-    pub(super) isa: Isa,
+    /// Instruction set and precision.
+    pub(super) compute: Compute,
     /// Components of an observation.
     pub(super) obs_dim: usize,
     /// The actor.
@@ -25,9 +25,9 @@ pub(super) struct Nets<'a> {
 impl Nets<'_> {
     /// `tanh` of the actor's sums on the observations in `x`, in `acts.out` and behind the observations.
     pub(super) fn act(&self, weights: Weights, x: &mut Matrix, acts: &mut Activations) {
-        self.actor.forward(self.isa, weights, x, acts);
+        self.actor.forward(self.compute, weights, x, acts);
         let out = &mut acts.out[..x.rows() * ACTION_DIM];
-        self.isa.tanh(out);
+        self.compute.isa.tanh(out);
         for (row, action) in out.chunks_exact(ACTION_DIM).enumerate() {
             x.row_mut(row)[self.obs_dim..self.obs_dim + ACTION_DIM].copy_from_slice(action);
         }
@@ -35,13 +35,13 @@ impl Nets<'_> {
 
     /// The target value of every gathered transition.
     pub(super) fn target_rows(&self, work: &mut Work, config: &Td3Config, noise: Stream) {
-        work.draw_noise(self.isa, noise);
+        work.draw_noise(self.compute.isa, noise);
         self.act(Weights::Target, &mut work.x_next, &mut work.critic);
         self.smooth(work, config);
         let rows = work.rows();
         work.y.fill(f32::INFINITY);
         for critic in self.critics {
-            critic.forward(self.isa, Weights::Target, &work.x_next, &mut work.critic);
+            critic.forward(self.compute, Weights::Target, &work.x_next, &mut work.critic);
             work.y.iter_mut().zip(&work.critic.out[..rows]).for_each(|(y, q)| *y = y.min(*q));
         }
         let outcome = work.reward.iter().zip(&work.alive);
@@ -64,11 +64,11 @@ impl Nets<'_> {
     /// Value and gradients of one critic on the stored actions, for a batch of `batch` rows in all.
     pub(super) fn critic_rows(&self, work: &mut Work, critic: usize, batch: usize) {
         let (net, rows) = (&self.critics[critic], work.rows());
-        net.forward(self.isa, Weights::Live, &work.x, &mut work.critic);
+        net.forward(self.compute, Weights::Live, &work.x, &mut work.critic);
         work.q[critic][..rows].copy_from_slice(&work.critic.out[..rows]);
         for ((d, q), y) in work.gradients.out.iter_mut().zip(&work.q[critic][..rows]).zip(&work.y) {
             *d = 2.0 / batch as f32 * (q - y);
         }
-        net.backward(self.isa, &work.critic, &mut work.gradients);
+        net.backward(self.compute, &work.critic, &mut work.gradients);
     }
 }

@@ -7,7 +7,7 @@
 use super::adam::{AdamStep, SlabPointers};
 use super::buffer::{HIDDEN, MARGIN, Matrix, PANEL, PANELS, STRIDE, Slab};
 use super::lanes::Lanes;
-use super::tile::{BiasRelu, Finish, Gate, Tile, accumulate, product_tile, split, with_rows};
+use super::tile::{BiasRelu, Finish, Gate, Single, Tile, Word, accumulate, product_tile, split, with_rows};
 use super::work::Work;
 
 /// Columns `panel` of `c = relu(a[.., ..k]·w + bias)`; `w` is a panel of `1 + k` rows, the bias first.
@@ -16,7 +16,7 @@ pub(super) unsafe fn forward<V: Lanes>(a: &Matrix, k: usize, w: &[f32], c: &mut 
     assert!(w.len() == (1 + k) * PANEL, "a panel of 1 + k rows");
     let finish = BiasRelu(w.as_ptr());
     // SAFETY: the bias is row 0 of the panel, the weights are the k rows after it.
-    unsafe { product::<V, _>(a, &[&w[PANEL..]], (c, panel), finish) }
+    unsafe { product::<V, Single, _>(a, &[&w[PANEL..]], (c, panel), finish) }
 }
 
 /// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`, without a gate of what `c` held before; `w` is a panel of the transposed weights, in
@@ -32,12 +32,17 @@ pub(super) unsafe fn backward<V: Lanes>(
     assert!(gate.is_none_or(|gate| gate.rows() == c.rows()), "the layer's own activation");
     let gate = gate.map(|gate| gate.raw().as_ptr());
     // SAFETY: the gate has the extent of c, and a tile reads its part before it writes it.
-    unsafe { product::<V, _>(a, w, (c, panel), Gate(gate)) }
+    unsafe { product::<V, Single, _>(a, w, (c, panel), Gate(gate)) }
 }
 
 /// Columns `panel` of `finish(a·b)`; `b` in pieces of whole rows.
 #[inline(always)]
-unsafe fn product<V: Lanes, F: Finish>(a: &Matrix, b: &[&[f32]], (c, panel): (&mut Matrix, usize), finish: F) {
+pub(super) unsafe fn product<V: Lanes, W: Word<V>, F: Finish>(
+    a: &Matrix,
+    b: &[&[f32]],
+    (c, panel): (&mut Matrix, usize),
+    finish: F,
+) {
     let rows = a.rows();
     let k: usize = b.iter().map(|piece| piece.len() / PANEL).sum();
     assert!(c.rows() == rows && k <= HIDDEN && panel < PANELS, "operands fit together");
@@ -47,7 +52,9 @@ unsafe fn product<V: Lanes, F: Finish>(a: &Matrix, b: &[&[f32]], (c, panel): (&m
             let (row, count) = split(rows, V::TILE_ROWS, i);
             let at = row * STRIDE + first;
             // SAFETY: rows and columns of the tile lie inside a and c, and b's rows inside its pieces, as asserted.
-            unsafe { with_rows!(count, V, product_tile::<F>(a.add(row * STRIDE + MARGIN), b, (c, at, col), finish)) };
+            unsafe {
+                with_rows!(count, V, product_tile::<W, F>(a.add(row * STRIDE + MARGIN), b, (c, at, col), finish))
+            };
         }
     }
 }
@@ -74,12 +81,25 @@ pub(super) unsafe fn descend<V: Lanes, const KS: usize>(
     region: Region<'_>,
     step: &AdamStep,
 ) {
+    // SAFETY: the caller runs on a processor with V.
+    unsafe { descend_words::<V, Single, KS>(works, factors, panel, region, step) }
+}
+
+/// As `descend`, from factors whose words hold as many samples as `W` says.
+#[inline(always)]
+pub(super) unsafe fn descend_words<V: Lanes, W: Word<V>, const KS: usize>(
+    works: &[Work],
+    factors: Factors,
+    panel: usize,
+    region: Region<'_>,
+    step: &AdamStep,
+) {
     let Region { slab, base, rows } = region;
     assert!(base + rows * PANEL <= slab.w.len() && panel < PANELS, "the panel lies inside the slab");
     for work in works {
         let (a, b) = factors(work);
         assert!(
-            b.rows() == work.rows() && (b.rows() == 0 || a.len() >= (b.rows() - 1) * KS + rows),
+            b.rows() == work.rows().div_ceil(W::NUMBERS) && (b.rows() == 0 || a.len() >= (b.rows() - 1) * KS + rows),
             "the factors have equal length"
         );
     }
@@ -89,7 +109,7 @@ pub(super) unsafe fn descend<V: Lanes, const KS: usize>(
             let (row, count) = split(rows, V::TILE_ROWS, i);
             let place = (row, MARGIN + panel * PANEL + col, base + row * PANEL + col);
             // SAFETY: the tile lies inside the factors and the slab, as asserted.
-            unsafe { with_rows!(count, V, descend_tile::<KS>(works, factors, place, &slab, step)) };
+            unsafe { with_rows!(count, V, descend_tile::<W, KS>(works, factors, place, &slab, step)) };
         }
     }
 }
@@ -99,7 +119,7 @@ const CHUNK: usize = 16;
 
 /// One tile of `descend`: columns from `row` of `a`, columns from `col` of `b`, at offset `at` of the slab.
 #[inline(always)]
-unsafe fn descend_tile<V: Lanes, const R: usize, const KS: usize>(
+unsafe fn descend_tile<V: Lanes, const R: usize, W: Word<V>, const KS: usize>(
     works: &[Work],
     factors: Factors,
     (row, col, at): (usize, usize, usize),
@@ -113,14 +133,14 @@ unsafe fn descend_tile<V: Lanes, const R: usize, const KS: usize>(
         for work in works.iter().filter(|work| work.rows() > 0) {
             let (a, b) = factors(work);
             let (a, raw) = (a.as_ptr().add(row), b.raw().as_ptr().add(col));
-            for first in (0..b.rows()).step_by(CHUNK) {
+            for first in (0..b.rows()).step_by(CHUNK / W::NUMBERS) {
                 if ahead < R {
                     step.prefetch::<V>(at + ahead * PANEL, slab);
                     step.prefetch::<V>(at + ahead * PANEL + V::COUNT, slab);
                     ahead += 1;
                 }
-                let k = CHUNK.min(b.rows() - first);
-                accumulate::<V, R, 1, KS, STRIDE>(&mut tile, k, a.add(first * KS), raw.add(first * STRIDE));
+                let k = (CHUNK / W::NUMBERS).min(b.rows() - first);
+                accumulate::<V, W, R, 1, KS, STRIDE>(&mut tile, k, a.add(first * KS), raw.add(first * STRIDE));
             }
         }
         for (r, sums) in tile.iter().enumerate() {

@@ -20,6 +20,9 @@ mod arena;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod bf16_kernels;
 mod buffer;
 mod config;
 mod critic;
@@ -40,6 +43,7 @@ mod tile;
 mod update;
 mod work;
 
+pub use bf16::{Bf16, Precision};
 pub use buffer::{ACTION_DIM, HIDDEN};
 pub use config::{ActorObjective, ActorStats, Goal, QScale, Td3Config, UpdateStats};
 pub use dispatch::Isa;

@@ -5,6 +5,7 @@
 use super::Isa;
 use super::adam::AdamStep;
 use super::arena::{Aligned, Arena};
+use super::bf16::{Compute, Precision};
 use super::buffer::{HIDDEN, Matrix, PANEL, PANELS, STRIDE, Slab};
 use super::kernels::{Factors, Region};
 use super::work::{Activations, Gradients, NetFactors, Work};
@@ -40,6 +41,33 @@ pub(super) struct Block {
     pub(super) l2: Slab,
     /// The live weights of `l2` transposed for the backward pass: `[8, 32 units, 32 inputs]`, a panel of inputs after the other.
     pub(super) back: Aligned,
+    /// Copies of `l2` in bf16.
+    pairs: Pairs,
+}
+
+/// Weights of the second layer into 32 units as pairs of bf16; empty in f32. Behind the floats in time: brought up to date by `refresh`.
+#[derive(Debug)]
+struct Pairs {
+    /// Pairs of inputs of the live weights, `[128, 32]`.
+    live: Aligned,
+    /// The same of the target.
+    target: Aligned,
+    /// Pairs of units of the transposed live weights, `[8, 16 pairs, 32 inputs]`.
+    back: Aligned,
+}
+
+impl Pairs {
+    fn new(precision: Precision, arena: &mut Arena) -> Self {
+        let [live, target, back] = std::array::from_fn(|_| arena.zeros(precision.pairs(HIDDEN / 2 * PANEL)));
+        Self { live, target, back }
+    }
+
+    fn read(&self, weights: Weights) -> &[f32] {
+        match weights {
+            Weights::Live => &self.live,
+            Weights::Target => &self.target,
+        }
+    }
 }
 
 /// The last layer.
@@ -72,21 +100,29 @@ pub(super) enum Part<'a, const OUT: usize> {
 
 impl<const OUT: usize> Net<OUT> {
     /// A network of zeros.
-    pub(super) fn zeros(inputs: usize, arena: &mut Arena) -> Self {
-        let blocks = (0..PANELS).map(|_| Block::zeros(inputs, arena)).collect();
+    pub(super) fn zeros(inputs: usize, precision: Precision, arena: &mut Arena) -> Self {
+        let blocks = (0..PANELS).map(|_| Block::zeros(inputs, precision, arena)).collect();
         let head = Head { w: Slab::zeros(OUT * HIDDEN, arena), bias: Slab::zeros(16, arena) };
         Self { inputs, blocks, head }
     }
 
     /// `h1 = relu(x·W1 + b1)`, `h2 = relu(h1·W2 + b2)`, `out = h2·W3 + b3`.
-    pub(super) fn forward(&self, isa: Isa, weights: Weights, x: &Matrix, acts: &mut Activations) {
-        let Activations { h1, h2, out } = acts;
+    pub(super) fn forward(&self, compute: Compute, weights: Weights, x: &Matrix, acts: &mut Activations) {
+        let Activations { h1, h2, out, pairs } = acts;
+        let isa = compute.isa;
         let out = &mut out[..x.rows() * OUT];
         for (panel, block) in self.blocks.iter().enumerate() {
             isa.forward(x, self.inputs, block.l1.read(weights), h1, panel);
         }
+        if let Precision::Bf16(bf16) = compute.precision {
+            bf16.pair_columns(h1, pairs);
+        }
         for (panel, block) in self.blocks.iter().enumerate() {
-            isa.forward(h1, HIDDEN, block.l2.read(weights), h2, panel);
+            let w = block.l2.read(weights);
+            match compute.precision {
+                Precision::F32 => isa.forward(h1, HIDDEN, w, h2, panel),
+                Precision::Bf16(bf16) => bf16.forward(pairs, block.pairs.read(weights), &w[..PANEL], h2, panel),
+            }
         }
         isa.dots::<OUT>(h2, self.head.w.read(weights), out);
         let bias = &self.head.bias.read(weights)[..OUT];
@@ -96,18 +132,35 @@ impl<const OUT: usize> Net<OUT> {
     }
 
     /// From `d.out` the gradients before the rectifiers: `d2 = (d_out·W3ᵀ) ⊙ [h2 > 0]`, `d1 = (d2·W2ᵀ) ⊙ [h1 > 0]`.
-    pub(super) fn backward(&self, isa: Isa, acts: &Activations, d: &mut Gradients) {
-        isa.spread::<OUT>(&d.out, &self.head.w.w, Some(&acts.h2), &mut d.d2);
+    pub(super) fn backward(&self, compute: Compute, acts: &Activations, d: &mut Gradients) {
+        compute.isa.spread::<OUT>(&d.out, &self.head.w.w, Some(&acts.h2), &mut d.d2);
+        if let Precision::Bf16(bf16) = compute.precision {
+            bf16.pair_columns(&d.d2, &mut d.pairs);
+            bf16.pair_rows(&acts.h1, &mut d.samples[0]);
+            bf16.pair_rows(&d.d2, &mut d.samples[1]);
+        }
         for panel in 0..PANELS {
-            isa.backward(&d.d2, &self.back(panel), Some(&acts.h1), &mut d.d1, panel);
+            match compute.precision {
+                Precision::F32 => compute.isa.backward(&d.d2, &self.back(panel), Some(&acts.h1), &mut d.d1, panel),
+                Precision::Bf16(bf16) => {
+                    bf16.backward(&d.pairs, &self.back_pairs(panel), Some(&acts.h1), &mut d.d1, panel);
+                }
+            }
         }
     }
 
     /// As `backward`, from the gradients `d_out`, with `d2` written over `h2` and `d1` over `h1`.
-    pub(super) fn backward_in_place(&self, isa: Isa, d_out: &[f32], acts: &mut Activations) {
-        isa.spread::<OUT>(d_out, &self.head.w.w, None, &mut acts.h2);
+    pub(super) fn backward_in_place(&self, compute: Compute, d_out: &[f32], acts: &mut Activations) {
+        let Activations { h1, h2, pairs, .. } = acts;
+        compute.isa.spread::<OUT>(d_out, &self.head.w.w, None, h2);
+        if let Precision::Bf16(bf16) = compute.precision {
+            bf16.pair_columns(h2, pairs);
+        }
         for panel in 0..PANELS {
-            isa.backward(&acts.h2, &self.back(panel), None, &mut acts.h1, panel);
+            match compute.precision {
+                Precision::F32 => compute.isa.backward(h2, &self.back(panel), None, h1, panel),
+                Precision::Bf16(bf16) => bf16.backward(pairs, &self.back_pairs(panel), None, h1, panel),
+            }
         }
     }
 
@@ -116,15 +169,24 @@ impl<const OUT: usize> Net<OUT> {
         std::array::from_fn(|block| &self.blocks[block].back[panel * BLOCK..(panel + 1) * BLOCK])
     }
 
+    /// As `back`, in pairs of units.
+    fn back_pairs(&self, panel: usize) -> [&[f32]; PANELS] {
+        const HALF: usize = BLOCK / 2;
+        std::array::from_fn(|block| &self.blocks[block].pairs.back[panel * HALF..(panel + 1) * HALF])
+    }
+
     /// The parts that train independently.
     pub(super) fn parts(&mut self) -> impl Iterator<Item = Part<'_, OUT>> {
         let blocks = self.blocks.iter_mut().enumerate().map(|(panel, block)| Part::Block(block, panel));
         blocks.chain(std::iter::once(Part::Head(&mut self.head)))
     }
 
-    /// Brings all transposed copies up to date.
-    pub(super) fn refresh(&mut self, isa: Isa) {
-        self.blocks.iter_mut().for_each(|block| block.refresh(isa));
+    /// Brings all rearranged copies up to date.
+    pub(super) fn refresh(&mut self, compute: Compute) {
+        for block in &mut self.blocks {
+            block.refresh(compute);
+            block.refresh_target(compute);
+        }
     }
 
     /// Copies the first layer's weights of inputs `first ..` in the layout of a head, `[8, n, 32]`.
@@ -139,15 +201,26 @@ impl<const OUT: usize> Net<OUT> {
 
 impl Block {
     /// A block of zeros.
-    fn zeros(inputs: usize, arena: &mut Arena) -> Self {
+    fn zeros(inputs: usize, precision: Precision, arena: &mut Arena) -> Self {
         let (l1, l2) = (Slab::zeros((1 + inputs) * PANEL, arena), Slab::zeros((1 + HIDDEN) * PANEL, arena));
-        Self { l1, l2, back: arena.zeros(HIDDEN * PANEL) }
+        Self { l1, l2, back: arena.zeros(HIDDEN * PANEL), pairs: Pairs::new(precision, arena) }
     }
 
-    /// Brings the transposed copy up to date.
-    fn refresh(&mut self, isa: Isa) {
+    /// Brings the copies of the live weights up to date.
+    fn refresh(&mut self, compute: Compute) {
         for (from, to) in self.l2.w[PANEL..].chunks_exact(BLOCK).zip(self.back.chunks_exact_mut(BLOCK)) {
-            isa.transpose(from, to);
+            compute.isa.transpose(from, to);
+        }
+        if let Precision::Bf16(bf16) = compute.precision {
+            bf16.pair_weights(&self.l2.w[PANEL..], &mut self.pairs.live);
+            bf16.pair_weights(&self.back, &mut self.pairs.back);
+        }
+    }
+
+    /// Brings the copy of the target's weights up to date.
+    fn refresh_target(&mut self, compute: Compute) {
+        if let Precision::Bf16(bf16) = compute.precision {
+            bf16.pair_weights(&self.l2.target[PANEL..], &mut self.pairs.target);
         }
     }
 }
@@ -156,18 +229,25 @@ impl<const OUT: usize> Part<'_, OUT> {
     /// One Adam step with the gradient found through `factors`; `inputs` as of the network.
     pub(super) fn descend(
         &mut self,
-        isa: Isa,
+        compute: Compute,
         inputs: usize,
         works: &[Work],
         (factors, step): (&NetFactors, &AdamStep),
     ) {
+        let Compute { isa, precision } = compute;
         match self {
             Part::Block(block, panel) => {
                 let l1 = Region { slab: &mut block.l1, base: 0, rows: 1 + inputs };
                 isa.descend::<STRIDE>(works, factors.l1, *panel, l1, step);
                 let l2 = Region { slab: &mut block.l2, base: 0, rows: 1 + HIDDEN };
-                isa.descend::<STRIDE>(works, factors.l2, *panel, l2, step);
-                block.refresh(isa);
+                match precision {
+                    Precision::F32 => isa.descend::<STRIDE>(works, factors.l2, *panel, l2, step),
+                    Precision::Bf16(bf16) => bf16.descend(works, factors.l2_pairs, *panel, l2, step),
+                }
+                block.refresh(compute);
+                if step.moves_target() {
+                    block.refresh_target(compute);
+                }
             }
             Part::Head(head) => head.descend(isa, works, factors.l3, step),
         }

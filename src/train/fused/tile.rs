@@ -78,11 +78,40 @@ impl Finish for Gate {
     }
 }
 
+/// What a 32-bit word of a product's operands holds.
+pub(super) trait Word<V: Lanes>: Copy {
+    /// Numbers in a word: neighbours along the product's inner index.
+    const NUMBERS: usize;
+    /// `sum + a·b`, over all numbers of a word.
+    unsafe fn mul_add(a: V, b: V, sum: V) -> V;
+}
+
+/// One float.
+#[derive(Clone, Copy)]
+pub(super) struct Single;
+
+impl<V: Lanes> Word<V> for Single {
+    const NUMBERS: usize = 1;
+
+    #[inline(always)]
+    unsafe fn mul_add(a: V, b: V, sum: V) -> V {
+        // SAFETY: the caller runs on a processor with V.
+        unsafe { a.mul_add(b, sum) }
+    }
+}
+
 /// Adds `k` outer products to a tile: `tile[r] += a[i·KS + r·RS] · b[i·BS ..]`.
 ///
 /// `a` by rows (`RS = STRIDE, KS = 1`) is the forward and backward product, by columns (`RS = 1, KS = STRIDE`) the gradient product.
 #[inline(always)]
-pub(super) unsafe fn accumulate<V: Lanes, const R: usize, const RS: usize, const KS: usize, const BS: usize>(
+pub(super) unsafe fn accumulate<
+    V: Lanes,
+    W: Word<V>,
+    const R: usize,
+    const RS: usize,
+    const KS: usize,
+    const BS: usize,
+>(
     tile: &mut Tile<V, R>,
     k: usize,
     a: *const f32,
@@ -94,8 +123,8 @@ pub(super) unsafe fn accumulate<V: Lanes, const R: usize, const RS: usize, const
             let (b0, b1) = (V::load(b.add(i * BS)), V::load(b.add(i * BS + V::COUNT)));
             for (r, row) in tile.iter_mut().enumerate() {
                 let x = V::splat(*a.add(i * KS + r * RS));
-                row[0] = x.mul_add(b0, row[0]);
-                row[1] = x.mul_add(b1, row[1]);
+                row[0] = W::mul_add(x, b0, row[0]);
+                row[1] = W::mul_add(x, b1, row[1]);
             }
         }
     }
@@ -103,7 +132,7 @@ pub(super) unsafe fn accumulate<V: Lanes, const R: usize, const RS: usize, const
 
 /// One tile of `C = finish(A·B)`: `R` rows of the batch by `2·COUNT` columns of a panel; B in pieces of whole rows.
 #[inline(always)]
-pub(super) unsafe fn product_tile<V: Lanes, const R: usize, F: Finish>(
+pub(super) unsafe fn product_tile<V: Lanes, const R: usize, W: Word<V>, F: Finish>(
     mut a: *const f32,
     b: &[&[f32]],
     (c, at, col): (*mut f32, usize, usize),
@@ -115,7 +144,7 @@ pub(super) unsafe fn product_tile<V: Lanes, const R: usize, F: Finish>(
         let mut tile: Tile<V, R> = [start; R];
         for piece in b {
             let k = piece.len() / PANEL;
-            accumulate::<V, R, STRIDE, 1, PANEL>(&mut tile, k, a, piece.as_ptr().add(col));
+            accumulate::<V, W, R, STRIDE, 1, PANEL>(&mut tile, k, a, piece.as_ptr().add(col));
             a = a.add(k);
         }
         for (r, row) in tile.iter().enumerate() {

@@ -3,6 +3,7 @@
 use super::actor::{ActorGradient, ActorSums};
 use super::adam::{AdamStep, Polyak};
 use super::arena::Arena;
+use super::bf16::{Compute, Precision};
 use super::buffer::{ACTION_DIM, HIDDEN, PANELS};
 use super::config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
 use super::critic::Nets;
@@ -45,11 +46,18 @@ enum Purpose {
     Noise,
 }
 
+/// The networks of a kernel, for its pieces of work to read.
+macro_rules! nets {
+    ($kernel:ident) => {
+        Nets { compute: $kernel.compute, obs_dim: $kernel.obs_dim, actor: &$kernel.actor, critics: &$kernel.critics }
+    };
+}
+
 /// TD3 networks, their targets and optimizers, and the machinery that updates them.
 #[derive(Debug)]
 pub struct Td3Kernel {
     config: Td3Config,
-    isa: Isa,
+    compute: Compute,
     pool: Pool,
     obs_dim: usize,
     actor: Net<ACTION_DIM>,
@@ -78,16 +86,17 @@ impl Td3Kernel {
         assert!(obs_dim > 0 && obs_dim + ACTION_DIM <= HIDDEN, "1 to 253 observations, not {obs_dim}");
         assert!(config.batch > 0 && config.policy_delay > 0, "batch and policy delay are positive");
         let pool = Pool::new(threads);
-        let piece = config.batch.div_ceil(pool.threads());
+        let piece = piece(config.batch, pool.threads());
+        let compute = Compute { isa, precision: config.precision };
         let mut arena = Arena::default();
-        let works = (0..pool.threads()).map(|_| Work::new(piece, &mut arena)).collect();
-        let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM, &mut arena));
-        let actor = Net::zeros(obs_dim, &mut arena);
+        let works = (0..pool.threads()).map(|_| Work::new(piece, config.precision, &mut arena)).collect();
+        let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM, config.precision, &mut arena));
+        let actor = Net::zeros(obs_dim, config.precision, &mut arena);
         let counters = (0, 0, 0);
         let (updates, critic_steps, actor_steps) = counters;
         let mut kernel = Self {
             config: *config,
-            isa,
+            compute,
             pool,
             obs_dim,
             actor,
@@ -111,10 +120,10 @@ impl Td3Kernel {
         self.refresh();
     }
 
-    /// Brings the transposed copies of all networks up to date.
+    /// Brings the rearranged copies of all networks up to date.
     fn refresh(&mut self) {
-        self.actor.refresh(self.isa);
-        self.critics.iter_mut().for_each(|critic| critic.refresh(self.isa));
+        self.actor.refresh(self.compute);
+        self.critics.iter_mut().for_each(|critic| critic.refresh(self.compute));
     }
 
     /// This update's random numbers for one purpose.
@@ -154,7 +163,7 @@ impl Td3Kernel {
 
     /// The instruction set in use.
     pub fn isa(&self) -> Isa {
-        self.isa
+        self.compute.isa
     }
 
     /// One TD3 step: both critics, and every `policy_delay`-th time the actor and all targets.
@@ -186,7 +195,7 @@ impl Td3Kernel {
     /// As `update`.
     pub fn clone_update<'a>(&mut self, sample: impl Into<Sample<'a>>) -> UpdateStats {
         let intake = self.intake(sample.into());
-        let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
+        let nets = nets!(self);
         self.pool.for_each(&mut self.works, |work| {
             work.gather(&intake);
             nets.policy_rows(work);
@@ -203,6 +212,7 @@ impl Td3Kernel {
     pub fn sync_targets(&mut self) {
         self.actor.sync_target();
         self.critics.iter_mut().for_each(Net::sync_target);
+        self.refresh();
     }
 
     /// `tanh` actions `[n, 3]` of the actor for observations `[n, obs_dim]`, without noise.
@@ -212,7 +222,8 @@ impl Td3Kernel {
     pub fn act(&mut self, obs: &[f32], out: &mut [f32]) {
         let (dim, n) = (self.obs_dim, out.len() / ACTION_DIM);
         assert!(obs.len() == n * dim && out.len() == n * ACTION_DIM, "one action for each observation");
-        let nets = Nets { isa: self.isa, obs_dim: dim, actor: &self.actor, critics: &self.critics };
+        let compute = Compute { precision: Precision::F32, ..self.compute };
+        let nets = Nets { compute, ..nets!(self) };
         let Some(work) = self.works.first_mut() else { return };
         let piece = work.y.len();
         for (obs, out) in obs.chunks(piece * dim).zip(out.chunks_mut(piece * ACTION_DIM)) {
@@ -233,7 +244,7 @@ impl Td3Kernel {
         };
         batch.check(self.obs_dim);
         assert!(rows <= self.config.batch, "{rows} transitions, room for {}", self.config.batch);
-        let piece = rows.div_ceil(self.works.len());
+        let piece = piece(rows, self.works.len());
         for (i, work) in self.works.iter_mut().enumerate() {
             let first = (i * piece).min(rows);
             work.set_rows(first, piece.min(rows - first));
@@ -246,7 +257,7 @@ impl Td3Kernel {
         let (intake, noise, config) = (self.intake(sample), self.stream(Purpose::Noise), self.config);
         self.critic_steps += 1;
         for critic in [0, 1] {
-            let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
+            let nets = nets!(self);
             self.pool.for_each(&mut self.works, |work| {
                 if critic == 0 {
                     work.gather(&intake);
@@ -264,8 +275,8 @@ impl Td3Kernel {
         let blend = self.critic_steps.is_multiple_of(self.config.policy_delay);
         let polyak = if blend { Polyak::Blend(self.config.tau) } else { Polyak::Keep };
         let step = AdamStep::new(self.config.critic_rate, self.critic_steps, polyak);
-        let (isa, inputs, works) = (self.isa, self.obs_dim + ACTION_DIM, &self.works);
-        let train = |mut part: Part<'_, 1>| part.descend(isa, inputs, works, (&CRITIC, &step));
+        let (compute, inputs, works) = (self.compute, self.obs_dim + ACTION_DIM, &self.works);
+        let train = |mut part: Part<'_, 1>| part.descend(compute, inputs, works, (&CRITIC, &step));
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.critics[critic].parts(), train);
     }
 
@@ -286,7 +297,7 @@ impl Td3Kernel {
 
     /// Phases 5 to 7.
     fn step_actor(&mut self, rows: usize) -> ActorStats {
-        let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
+        let nets = nets!(self);
         self.pool.for_each(&mut self.works, |work| {
             nets.policy_rows(work);
             nets.value_rows(work);
@@ -305,12 +316,12 @@ impl Td3Kernel {
 
     /// Phases 6 and 7: the actor's gradient, one Adam step, its target.
     fn descend_actor(&mut self, gradient: ActorGradient) {
-        let nets = Nets { isa: self.isa, obs_dim: self.obs_dim, actor: &self.actor, critics: &self.critics };
+        let nets = nets!(self);
         self.pool.for_each(&mut self.works, |work| nets.actor_rows(work, gradient));
         self.actor_steps += 1;
         let step = AdamStep::new(self.config.actor_rate, self.actor_steps, Polyak::Blend(self.config.tau));
-        let (isa, inputs, works) = (self.isa, self.obs_dim, &self.works);
-        let train = |mut part: Part<'_, ACTION_DIM>| part.descend(isa, inputs, works, (&ACTOR, &step));
+        let (compute, inputs, works) = (self.compute, self.obs_dim, &self.works);
+        let train = |mut part: Part<'_, ACTION_DIM>| part.descend(compute, inputs, works, (&ACTOR, &step));
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.actor.parts(), train);
     }
 
@@ -363,10 +374,15 @@ impl Td3Kernel {
         self.actor.import("actor", Role::Live, tensors)?;
         self.actor.sync_target();
         self.actor.clear_moments();
-        self.actor.refresh(self.isa);
+        self.actor.refresh(self.compute);
         self.actor_steps = 0;
         Ok(())
     }
+}
+
+/// Rows of a piece when a batch is cut into `pieces`: even, so that samples are paired the same way however many pieces there are.
+fn piece(rows: usize, pieces: usize) -> usize {
+    rows.div_ceil(pieces).next_multiple_of(2)
 }
 
 /// Floating-point operations of an average update, a multiply-add counted as two, element-wise work not counted.

@@ -4,6 +4,7 @@
 //! products read all pieces together.
 
 use super::arena::Arena;
+use super::bf16::Precision;
 use super::buffer::{ACTION_DIM, HIDDEN, Matrix};
 use super::config::Goal;
 use super::kernels::Factors;
@@ -32,12 +33,15 @@ pub(super) struct Activations {
     pub(super) h2: Matrix,
     /// Outputs `[rows, outputs]`; an actor's after its tanh.
     pub(super) out: Vec<f32>,
+    /// In bf16: pairs of columns of the left factor of the product made last.
+    pub(super) pairs: Matrix,
 }
 
 impl Activations {
-    fn new(rows: usize, arena: &mut Arena) -> Self {
+    fn new(rows: usize, precision: Precision, arena: &mut Arena) -> Self {
         let [h1, h2] = std::array::from_fn(|_| Matrix::new(rows, arena));
-        Self { h1, h2, out: vec![0.0; rows * ACTION_DIM] }
+        let pairs = Matrix::new(precision.pairs(rows), arena);
+        Self { h1, h2, out: vec![0.0; rows * ACTION_DIM], pairs }
     }
 }
 
@@ -50,12 +54,18 @@ pub(super) struct Gradients {
     pub(super) d2: Matrix,
     /// Of the outputs `[rows, outputs]`; an actor's before its tanh.
     pub(super) out: Vec<f32>,
+    /// In bf16: pairs of columns of `d2`.
+    pub(super) pairs: Matrix,
+    /// In bf16: pairs of samples of the first activations and of `d2`.
+    pub(super) samples: [Matrix; 2],
 }
 
 impl Gradients {
-    fn new(rows: usize, arena: &mut Arena) -> Self {
+    fn new(rows: usize, precision: Precision, arena: &mut Arena) -> Self {
         let [d1, d2] = std::array::from_fn(|_| Matrix::new(rows, arena));
-        Self { d1, d2, out: vec![0.0; rows * ACTION_DIM] }
+        let pairs = Matrix::new(precision.pairs(rows), arena);
+        let samples = std::array::from_fn(|_| Matrix::new(precision.pairs(rows.div_ceil(2)), arena));
+        Self { d1, d2, out: vec![0.0; rows * ACTION_DIM], pairs, samples }
     }
 }
 
@@ -92,18 +102,20 @@ pub(super) struct Work {
     pub(super) action_rows: Vec<f32>,
     /// Rows of the replay that were drawn.
     drawn: Vec<usize>,
+    /// Whether there are pairs.
+    precision: Precision,
 }
 
 impl Work {
     /// Room for `rows` rows.
-    pub(super) fn new(rows: usize, arena: &mut Arena) -> Self {
+    pub(super) fn new(rows: usize, precision: Precision, arena: &mut Arena) -> Self {
         let mut matrix = || Matrix::new(rows, arena);
         let (x, x_next) = (matrix(), matrix());
         let [reward, alive, y, q1, q2] = std::array::from_fn(|_| vec![0.0; rows]);
         let [goal, d_action, noise] = std::array::from_fn(|_| vec![0.0; rows * ACTION_DIM]);
-        let [critic, actor] = std::array::from_fn(|_| Activations::new(rows, arena));
+        let [critic, actor] = std::array::from_fn(|_| Activations::new(rows, precision, arena));
         let (action_rows, drawn) = (vec![0.0; ACTION_DIM * HIDDEN], vec![0; rows]);
-        let (gradients, q, first) = (Gradients::new(rows, arena), [q1, q2], 0);
+        let (gradients, q, first) = (Gradients::new(rows, precision, arena), [q1, q2], 0);
         Self {
             first,
             x,
@@ -120,6 +132,7 @@ impl Work {
             gradients,
             action_rows,
             drawn,
+            precision,
         }
     }
 
@@ -136,6 +149,11 @@ impl Work {
         for matrix in [&mut self.x, &mut self.x_next, h1, h2, h3, h4, d1, d2] {
             matrix.set_rows(rows);
         }
+        let (columns, samples) = (self.precision.pairs(rows), self.precision.pairs(rows.div_ceil(2)));
+        for matrix in [&mut self.critic.pairs, &mut self.actor.pairs, &mut self.gradients.pairs] {
+            matrix.set_rows(columns);
+        }
+        self.gradients.samples.iter_mut().for_each(|matrix| matrix.set_rows(samples));
     }
 
     /// Copies this piece's transitions from their source.
@@ -185,6 +203,8 @@ pub(super) struct NetFactors {
     pub(super) l1: Factors,
     /// Of the second layer: first activations with a one before them, and `d2`.
     pub(super) l2: Factors,
+    /// Those in pairs of samples.
+    pub(super) l2_pairs: Factors,
     /// Of the last layer: gradients of the outputs, and the second activations.
     pub(super) l3: Factors,
 }
@@ -193,6 +213,7 @@ pub(super) struct NetFactors {
 pub(super) const CRITIC: NetFactors = NetFactors {
     l1: |work| (work.x.since_ones(), &work.gradients.d1),
     l2: |work| (work.critic.h1.since_ones(), &work.gradients.d2),
+    l2_pairs: |work| (work.gradients.samples[0].since_ones(), &work.gradients.samples[1]),
     l3: |work| (&work.gradients.out, &work.critic.h2),
 };
 
@@ -200,5 +221,6 @@ pub(super) const CRITIC: NetFactors = NetFactors {
 pub(super) const ACTOR: NetFactors = NetFactors {
     l1: |work| (work.x.since_ones(), &work.gradients.d1),
     l2: |work| (work.actor.h1.since_ones(), &work.gradients.d2),
+    l2_pairs: CRITIC.l2_pairs,
     l3: |work| (&work.gradients.out, &work.actor.h2),
 };
