@@ -3,7 +3,7 @@
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
 use crate::settings::read_site;
 use crate::train::config::TrainConfig;
-use crate::train::{self, Progress, Summary, TrainOptions};
+use crate::train::{self, Progress, Summary, TrainError, TrainOptions};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
@@ -76,8 +76,15 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let stop = Arc::clone(&options.stop);
     stop_on_signal(stop, args.interrupt_after)?;
     let mut bar = Bar::new(!args.json);
-    let summary = train::run(&options, &mut |progress| bar.show(progress))?;
+    let summary = train::run(&options, &mut |progress| bar.show(progress));
     bar.end();
+    let summary = match summary {
+        Err(TrainError::Config(message)) => {
+            eprintln!("error: {message}");
+            return Ok(ExitCode::from(EXIT_CONFIGURATION));
+        }
+        summary => summary?,
+    };
     print(&summary, args)?;
     Ok(ExitCode::SUCCESS)
 }

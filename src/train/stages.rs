@@ -94,6 +94,7 @@ impl<'a> Run<'a> {
         if options.resume {
             run.load()?;
         }
+        td3::precision(run.config.td3.bf16, fused::Bf16::detect()).map_err(TrainError::Config)?;
         // After loading: how much risk counts is part of what a resumed run continues.
         run.tail = TrainingDays::new(run.config.gradient.risk, &options.plant, &run.split.training, training)?;
         Ok(run)

@@ -322,6 +322,19 @@ impl Td3 {
     }
 }
 
+/// What `td3.bf16` asks for, if the processor has it. It is refused otherwise: f32 in its place would give other weights for the same seed.
+///
+/// # Errors
+/// What is missing, with the key.
+pub(super) fn precision(bf16: bool, found: Option<Bf16>) -> Result<Precision, String> {
+    match (bf16, found) {
+        (false, _) => Ok(Precision::F32),
+        (true, Some(found)) => Ok(Precision::Bf16(found)),
+        (true, None) => Err("td3.bf16: this processor has no AVX512_BF16, expected false".to_owned()),
+    }
+}
+
+/// A run checks the precision before it comes here.
 fn kernel_config(s: &Td3Settings) -> Td3Config {
     let q_scale = if s.q_scale > 0.0 { QScale::Normalised(s.q_scale) } else { QScale::Fixed(1.0) };
     Td3Config {
@@ -334,7 +347,7 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
         policy_noise: s.policy_noise,
         noise_clip: s.noise_clip,
         objective: ActorObjective { q_scale, bc_weight: s.bc_weight, goal: Goal::Expert },
-        precision: Bf16::detect().filter(|_| s.bf16).map_or(Precision::F32, Precision::Bf16),
+        precision: precision(s.bf16, Bf16::detect()).unwrap_or_default(),
     }
 }
 

@@ -57,13 +57,36 @@ fn tensors(dir: &Path) -> Vec<(String, Vec<u32>)> {
 
 #[test]
 fn the_same_seed_gives_the_same_weights_and_a_stopped_run_continues_bit_by_bit() {
+    check_repeats_and_resumes(&small());
+}
+
+#[test]
+fn updates_in_bf16_repeat_and_resume_or_are_refused_before_anything_is_trained() {
+    let mut config = small();
+    config.td3.bf16 = true;
+    if fused::Bf16::detect().is_some() {
+        return check_repeats_and_resumes(&config);
+    }
+    let dir = folder();
+    let refused = run(&options(config, dir.path()), &mut |_| panic!("it trains"));
+    assert!(matches!(refused, Err(TrainError::Config(message)) if message.contains("td3.bf16")));
+}
+
+#[test]
+fn bf16_is_refused_where_the_processor_has_none_and_f32_never() {
+    assert!(td3::precision(true, None).is_err_and(|message| message.contains("td3.bf16")));
+    assert_eq!(td3::precision(false, None), Ok(fused::Precision::F32));
+    assert_eq!(td3::precision(false, fused::Bf16::detect()), Ok(fused::Precision::F32));
+}
+
+fn check_repeats_and_resumes(config: &TrainConfig) {
     let [through, again, stopped] = [folder(), folder(), folder()];
-    let whole = trained(&options(small(), through.path()));
+    let whole = trained(&options(config.clone(), through.path()));
     assert!(!whole.interrupted && whole.updates == 50 && whole.model.is_some(), "{whole:?}");
-    trained(&options(small(), again.path()));
+    trained(&options(config.clone(), again.path()));
     assert!(tensors(through.path()) == tensors(again.path()), "the same seed gave other weights");
     // Stopped in every stage: after 10, 20, … updates.
-    let mut run_on = TrainOptions { resume: false, ..options(small(), stopped.path()) };
+    let mut run_on = TrainOptions { resume: false, ..options(config.clone(), stopped.path()) };
     for _ in 0..20 {
         let stop = Arc::clone(&run_on.stop);
         stop.store(false, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! Tests of the fused update: against candle's autograd, across instruction sets and threads, and on problems small enough to be learned.
 
+mod bf16;
 mod learning;
 #[cfg(feature = "candle")]
 mod oracle;

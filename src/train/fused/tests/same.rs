@@ -4,13 +4,18 @@ use super::*;
 
 /// The state after `updates` updates of all kinds on a replay of random transitions.
 fn run(isa: Isa, threads: usize, seed: u64, updates: usize) -> Td3State {
-    let config = Td3Config { batch: 100, objective: mixed(), ..Td3Config::default() };
+    run_with(Precision::F32, isa, threads, seed, updates)
+}
+
+/// As `run`, in a given precision.
+pub(super) fn run_with(precision: Precision, isa: Isa, threads: usize, seed: u64, updates: usize) -> Td3State {
+    let config = Td3Config { batch: 100, objective: mixed(), precision, ..Td3Config::default() };
     let mut kernel = Td3Kernel::with_isa(10, &config, seed, Threads::exactly(threads), isa);
     continue_run(&mut kernel, updates);
     kernel.export()
 }
 
-fn continue_run(kernel: &mut Td3Kernel, updates: usize) {
+pub(super) fn continue_run(kernel: &mut Td3Kernel, updates: usize) {
     let replay = Data::random(10, 500, 1).replay(500);
     for _ in 0..updates {
         match kernel.updates() % 4 {
