@@ -1,7 +1,7 @@
 //! Speed of the fused TD3 update beside the f32 peak of a core, measured in turn in the same run.
 //!
 //! `cargo bench --bench td3_update [-- AVX-512|AVX2|portable]` prints medians over many short turns: the peak of one core, a pair of updates (one with an actor step) on one thread,
-//! the same on all threads. On a busy machine the best tenth of the turns, printed behind, says more. Operations are counted as documented at
+//! the same on all threads; then the pair in bf16 beside the pair in f32. On a busy machine the best tenth of the turns, printed behind, says more. Operations are counted as documented at
 //! `flop_per_update`.
 
 use memg_gateway::train::fused::{

@@ -86,7 +86,7 @@ impl Td3Kernel {
         assert!(obs_dim > 0 && obs_dim + ACTION_DIM <= HIDDEN, "1 to 253 observations, not {obs_dim}");
         assert!(config.batch > 0 && config.policy_delay > 0, "batch and policy delay are positive");
         let pool = Pool::new(threads);
-        let piece = piece(config.batch, pool.threads());
+        let piece = Work::piece(config.batch, pool.threads());
         let compute = Compute { isa, precision: config.precision };
         let mut arena = Arena::default();
         let works = (0..pool.threads()).map(|_| Work::new(piece, config.precision, &mut arena)).collect();
@@ -244,7 +244,7 @@ impl Td3Kernel {
         };
         batch.check(self.obs_dim);
         assert!(rows <= self.config.batch, "{rows} transitions, room for {}", self.config.batch);
-        let piece = piece(rows, self.works.len());
+        let piece = Work::piece(rows, self.works.len());
         for (i, work) in self.works.iter_mut().enumerate() {
             let first = (i * piece).min(rows);
             work.set_rows(first, piece.min(rows - first));
@@ -378,11 +378,6 @@ impl Td3Kernel {
         self.actor_steps = 0;
         Ok(())
     }
-}
-
-/// Rows of a piece when a batch is cut into `pieces`: even, so that samples are paired the same way however many pieces there are.
-fn piece(rows: usize, pieces: usize) -> usize {
-    rows.div_ceil(pieces).next_multiple_of(2)
 }
 
 /// Floating-point operations of an average update, a multiply-add counted as two, element-wise work not counted.

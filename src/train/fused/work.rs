@@ -136,6 +136,11 @@ impl Work {
         }
     }
 
+    /// Rows of each when a batch is cut into `pieces`: even, so that samples are paired the same way however many pieces there are.
+    pub(super) fn piece(rows: usize, pieces: usize) -> usize {
+        rows.div_ceil(pieces).next_multiple_of(2)
+    }
+
     /// Rows in use.
     pub(super) fn rows(&self) -> usize {
         self.x.rows()
