@@ -2,7 +2,8 @@
 //!
 //! Responsible for: networks obs-256-256-3 (actor) and (obs+3)-256-256-1 (twin critics), their targets and optimizers, the replay
 //! buffer and its sampling, and a pool of threads. It allocates nothing per step, chooses AVX-512, AVX2 or portable code when it is made, and gives the
-//! same weights for the same seed whatever the number of threads. Not responsible for: exploration, environments, files, schedules.
+//! same weights for the same seed whatever the number of threads. Products of the 256 × 256 layers may round their operands to bf16 ([`bf16`]).
+//! Not responsible for: exploration, environments, files, schedules.
 //!
 //! An update runs in phases; in each, threads claim items that nothing else in the phase writes:
 //!
