@@ -4,6 +4,7 @@
 //! trained around the site's own distance between the two prices and must not be used far from it ([`spread_factors`]).
 //! The extended observation holds both, so its actor also learns fixed feed-in prices and tariffs without any swing.
 
+use memg_core::extended::extent;
 use memg_core::observation::Schema;
 use memg_core::profile::ProfileRow;
 use rand::RngExt;
@@ -25,7 +26,7 @@ pub struct Tariff {
 /// How the export price follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Export {
-    /// Below the import price by the site's own distance times this.
+    /// Below the import price by the site's own distance times this; a fixed price stays fixed, and is multiplied.
     Spread(f64),
     /// The same at all times, EUR/kWh.
     Fixed(f64),
@@ -67,14 +68,40 @@ impl Tariff {
     /// Changes the prices of a window.
     pub fn apply(&self, rows: &mut [ProfileRow]) {
         let mean = rows.iter().map(|row| row.import_price).sum::<f64>() / rows.len().max(1) as f64;
+        let stays_fixed = is_fixed(rows);
         for row in rows {
             let spread = row.import_price - row.export_price;
             row.import_price = mean * self.level + self.shift + (row.import_price - mean) * self.swing;
             row.export_price = match self.export {
+                Export::Spread(factor) if stays_fixed => (row.export_price * factor).min(row.import_price),
                 Export::Spread(factor) => row.import_price - spread * factor,
                 // Nobody sells dearer than buying: storing would become a money machine.
                 Export::Fixed(price) => price.min(row.import_price),
             };
         }
+    }
+}
+
+/// A feed-in price that stays while the import price moves, by more than a tenth of a cent each.
+fn is_fixed(rows: &[ProfileRow]) -> bool {
+    let moves = |price: fn(&ProfileRow) -> f64| extent(rows.iter().map(price)).is_some_and(|[a, b]| b - a > 1e-3);
+    moves(|row| row.import_price) && !moves(|row| row.export_price)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fixed_feed_in_price_stays_fixed_and_a_market_price_follows() {
+        let tariff = Tariff { level: 1.0, shift: 0.0, swing: 1.0, export: Export::Spread(0.5) };
+        let changed = |export: [f64; 2]| {
+            let row = |(import_price, export_price)| ProfileRow { import_price, export_price, ..ProfileRow::default() };
+            let mut rows = [(0.2, export[0]), (0.3, export[1])].map(row);
+            tariff.apply(&mut rows);
+            rows.map(|row| (row.export_price * 1e6).round() / 1e6)
+        };
+        assert_eq!(changed([0.08, 0.08]), [0.04, 0.04]);
+        assert_eq!(changed([0.1, 0.2]), [0.15, 0.25]);
     }
 }
