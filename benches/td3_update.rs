@@ -98,7 +98,7 @@ fn measure_bf16(bf16: Bf16, config: &Td3Config, replay: &Replay) {
         for (q, name) in [(0.5, "median"), (0.9, "best tenth")] {
             let [single, half] = [&mut singles, &mut halves].map(|xs| quantile(xs, q));
             println!(
-                "bf16     {name:10}: {threads} threads {half:6.1} steps/s, f32 {single:6.1} steps/s, {:.2} times as fast",
+                "bf16     {name:10}: {threads} thread(s) {half:6.1} steps/s, f32 {single:6.1} steps/s, {:.2} times as fast",
                 half / single
             );
         }
