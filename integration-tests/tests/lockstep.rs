@@ -111,8 +111,8 @@ impl Simulator {
         let v = json!({ "pv_kw": 2.0 * hour, "electric_load_kw": 50.0 - hour, "wind_kw": 5, "heat_load_kw": 20, "soc": 0.5 });
         let meas = json!({ "sid": "s", "k": k, "t": 900 * k, "v": v });
         let mut answer = self.ask("meas", meas).await;
-        // A start that came twice was answered twice.
-        while answer["k"].is_null() && answer["status"] == "ok" {
+        // A start that came twice was answered twice, and what a broker did not confirm before it died comes again.
+        while answer["status"] == "ok" && answer["k"].as_u64().is_none_or(|answered| answered < k) {
             let next = timeout(PATIENCE, self.answers.recv()).await.expect("an answer").expect("the simulator lives");
             answer = serde_json::from_str(&next).unwrap();
         }

@@ -104,7 +104,7 @@ pub fn drawing(curves: &[Curve], x_label: &str) -> String {
     }
     put(
         &mut svg,
-        format_args!("<text x={} y={} text-anchor=end>{x_label}</text></svg>\n", WIDTH - RIGHT, HEIGHT - 1.0),
+        format_args!("<text x={} y={} text-anchor=end>{x_label}</text></svg>\n", WIDTH - RIGHT, HEIGHT - 4.0),
     );
     svg
 }

@@ -75,7 +75,7 @@ pub fn html(story: &Story<'_>, actor: &mut dyn Policy) -> String {
 
 const HEAD: &str = "<!doctype html><html lang=en><head><meta charset=utf-8><title>Training report</title><style>
 body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
-table{border-collapse:collapse}td,th{padding:.25em .7em;text-align:right;border-bottom:1px solid #ddd}
+table{border-collapse:collapse}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #ddd}td{white-space:nowrap}
 td:first-child,th:first-child{text-align:left}.bad{color:#b00}svg{width:100%;height:auto}text{font-size:12px;fill:#444}
 </style></head><body>\n";
 

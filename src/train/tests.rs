@@ -61,6 +61,13 @@ fn the_same_seed_gives_the_same_weights_and_a_stopped_run_continues_bit_by_bit()
 }
 
 #[test]
+fn which_days_count_more_survives_a_checkpoint() {
+    let mut config = small();
+    config.gradient.risk = 0.5;
+    check_repeats_and_resumes(&config);
+}
+
+#[test]
 fn updates_in_bf16_repeat_and_resume_or_are_refused_before_anything_is_trained() {
     let mut config = small();
     config.td3.bf16 = true;
