@@ -320,6 +320,8 @@ mod tests {
         let schema = memg_core::observation::Schema::Extended;
         assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
         assert_eq!(file("td3.toml").gradient.updates, 0);
+        assert!(file("risk-averse.toml").gradient.risk > 0.0);
+        assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);
     }
 
     #[test]
