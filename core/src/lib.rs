@@ -27,6 +27,7 @@
 pub mod action;
 pub mod actor;
 pub mod calendar;
+pub mod command;
 pub mod constraint;
 pub mod decide;
 pub mod dispatch;
