@@ -8,12 +8,15 @@ mod parameters;
 mod problems;
 
 pub use parameters::{
-    Battery, Boiler, Chp, Costs, Exogenous, FilterWeights, Frequency, Grid, PlantParameters, Problem,
+    Battery, Boiler, Chp, Costs, Exogenous, FilterWeights, Frequency, Grid, Margins, PlantParameters, Problem,
 };
 
 use crate::units::{
     EurPerKwh, EurPerKwhGas, Hertz, Hours, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts, to_float, to_integer,
 };
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// A validated plant. Limits that bind set-points are in whole watts, rounded inward.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,6 +101,16 @@ impl Plant {
     #[must_use]
     pub const fn chp_ramp(&self) -> Watts {
         self.chp_ramp
+    }
+    /// Steps of a day, rounded down, at least one.
+    #[must_use]
+    pub fn steps_per_day(&self) -> usize {
+        usize::try_from(DAY_MS / self.step_ms.max(1)).unwrap_or(1).max(1)
+    }
+    /// Steps of an hour, rounded down, at least one.
+    #[must_use]
+    pub fn steps_per_hour(&self) -> usize {
+        usize::try_from(HOUR_MS / self.step_ms.max(1)).unwrap_or(1).max(1)
     }
     /// Largest import.
     #[must_use]

@@ -57,6 +57,16 @@ impl<T: Copy> Measurement<T> {
     pub const fn never() -> Self {
         Self { value: None, quality: Quality::NeverRead, age_ms: 0 }
     }
+    /// Nobody measures this here: the site configures no such point. Whoever needs a value says what stands in for it.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self { value: None, quality: Quality::NotRequired, age_ms: 0 }
+    }
+    /// The site configures no such point; a point that is configured and silent is another thing.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self.quality, Quality::NotRequired) && self.value.is_none()
+    }
     /// A neutral value for a point that is not configured.
     #[must_use]
     pub const fn not_required(value: T) -> Self {
@@ -67,8 +77,45 @@ impl<T: Copy> Measurement<T> {
     pub fn usable(&self) -> Option<T> {
         if self.quality.is_usable() { self.value } else { None }
     }
+    /// The point is configured, and control may not rely on it: stale, lost, out of range, never read.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        !self.is_absent() && self.usable().is_none()
+    }
     /// The same measurement with a transformed value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Measurement<U> {
         Measurement { value: self.value.map(f), quality: self.quality, age_ms: self.age_ms }
+    }
+}
+
+impl Measurement<f64> {
+    /// What is not a number is out of range, whoever says good.
+    #[must_use]
+    pub fn finite(self) -> Self {
+        match self.value {
+            Some(value) if !value.is_finite() => Self { value: None, quality: Quality::OutOfRange, ..self },
+            _ => self,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_number_is_never_usable_whoever_says_good() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let found = Measurement::good(value).finite();
+            assert_eq!((found.usable(), found.quality), (None, Quality::OutOfRange));
+        }
+        assert_eq!(Measurement::good(1.5).finite().usable(), Some(1.5));
+    }
+
+    #[test]
+    fn a_point_that_is_not_configured_is_not_lost() {
+        assert!(!Measurement::<f64>::absent().is_lost() && Measurement::<f64>::never().is_lost());
+        let stale = Measurement { quality: Quality::Stale, ..Measurement::good(1.0) };
+        assert!(stale.is_lost() && !Measurement::good(1.0).is_lost());
     }
 }

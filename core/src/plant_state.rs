@@ -4,7 +4,7 @@
 //! It does not judge them: [`crate::situation`] decides whether they suffice to act.
 
 use crate::measurement::Measurement;
-use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
+use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts};
 use serde::{Deserialize, Serialize};
 
 /// What a point of a device can mean to the controller. The names carry unit and sign: battery + = charging, grid + =
@@ -165,15 +165,19 @@ pub struct PlantState {
 }
 
 impl PlantState {
-    /// A state from one measurement per signal, as a process image holds them. `image` is asked once per signal; booleans
-    /// are true from 0.5 upward.
+    /// A state from one measurement per signal, as a process image holds them; [`Measurement::absent`] for a signal that
+    /// nobody configures. Booleans are true from 0.5 upward. What is not finite is out of range.
     #[must_use]
     pub fn from_image(image: impl Fn(Signal) -> Measurement<f64>, local_hour: f64) -> Self {
+        let image = |signal| image(signal).finite();
         let power = |signal| image(signal).map(Kilowatts::new);
         let flag = |signal| image(signal).map(|value| value >= 0.5);
         let reported = |signal| image(signal).usable().is_some();
         // A device that does not report its available power is judged by what it produces.
-        let available = |ideal, now| image(if reported(ideal) { ideal } else { now }).map(Kilowatts::new);
+        let available = |ideal, now| {
+            let ideal_is_better = reported(ideal) || image(now).is_absent();
+            image(if ideal_is_better { ideal } else { now }).map(Kilowatts::new)
+        };
         Self {
             pv: available(Signal::PvAvailableKw, Signal::PvKw),
             wind: available(Signal::WindAvailableKw, Signal::WindKw),
@@ -196,5 +200,14 @@ impl PlantState {
             battery_fault: flag(Signal::BatteryFault),
             local_hour,
         }
+    }
+
+    /// Power of the CHP and whether it runs, as measured; `None` if neither is known. A unit that only reports its power
+    /// runs from its minimum power upward.
+    #[must_use]
+    pub fn observed_chp(&self, chp_min: Watts) -> Option<(Watts, bool)> {
+        let power = self.chp.usable().map(Watts::nearest);
+        let on = self.chp_on.usable().or_else(|| power.map(|power| power >= chp_min))?;
+        Some((power.unwrap_or(if on { chp_min } else { Watts::ZERO }), on))
     }
 }

@@ -4,7 +4,7 @@
 use crate::calendar::LocalTime;
 use crate::dispatch::Prices;
 use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, extent};
-use crate::situation::Situation;
+use crate::situation::{Doubt, Situation};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 
 /// Means over one step. Powers >= 0.
@@ -64,6 +64,7 @@ impl ProfileRow {
             import_price: EurPerKwh::new(self.import_price),
             export_price: EurPerKwh::new(self.export_price),
             local_hour: self.time.hour(),
+            doubt: Doubt::NONE,
         }
     }
 

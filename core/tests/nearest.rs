@@ -127,8 +127,10 @@ fn case(plant: Plant, rules: &checker::Rules, dice: &mut Dice) -> Case {
     let on = dice.one_in(2);
     let (charge, discharge, chp) = (rules.charge as f64, rules.discharge as f64, rules.chp_max as f64);
     let held = Watts::new(if on { dice.between(rules.chp_min as f64, chp) as i64 } else { 0 });
+    let battery = Watts::new(dice.between(-discharge, charge) as i64);
     let anchor = Anchor {
-        battery: Watts::new(dice.between(-discharge, charge) as i64),
+        battery,
+        battery_now: battery,
         chp: held,
         chp_now: held,
         chp_on: on,

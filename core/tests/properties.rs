@@ -11,7 +11,7 @@ use memg_core::profile::Profile;
 use memg_core::reward::{RewardWeights, requested_violations};
 use memg_core::safety::{Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Doubt, Situation};
 use memg_core::synthetic;
 use memg_core::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts};
 use proptest::prelude::*;
@@ -46,6 +46,7 @@ fn situation() -> impl Strategy<Value = Situation> {
         import_price: EurPerKwh::new(prices.0),
         export_price: EurPerKwh::new(prices.1),
         local_hour: prices.2,
+        doubt: Doubt::NONE,
     })
 }
 
@@ -55,6 +56,7 @@ fn anchor() -> impl Strategy<Value = Anchor> {
     let powers = (watts(50_000), watts(80_000), watts(80_000));
     (powers, any::<bool>(), times(), times()).prop_map(|((battery, chp, now), chp_on, since, hold)| Anchor {
         battery: Watts::new(battery),
+        battery_now: Watts::new(battery),
         chp: Watts::new(chp),
         chp_now: Watts::new(now),
         chp_on,
@@ -90,6 +92,7 @@ fn bits_everywhere() -> impl Strategy<Value = (Situation, Setpoints)> {
             import_price: EurPerKwh::new(at(10)),
             export_price: EurPerKwh::new(at(11)),
             local_hour: at(12),
+        doubt: Doubt::NONE,
         };
         (situation, Setpoints { battery: wish(0), chp: wish(1), grid: Some(wish(2)) })
     })

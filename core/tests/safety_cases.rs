@@ -27,6 +27,7 @@ fn voltage_for(limit_pu: f64, kw: f64) -> PerUnit {
 fn anchor(battery_kw: f64, chp_kw: f64) -> Anchor {
     Anchor {
         battery: watts(battery_kw),
+        battery_now: watts(battery_kw),
         chp: watts(chp_kw),
         chp_now: watts(chp_kw),
         chp_on: chp_kw > 0.0,

@@ -91,17 +91,29 @@ def run(model, first, last):
     return values
 
 
-def microseconds_of_a_step(model, batches=20, count=200):
+def microseconds(call, batches=20, count=200):
     """Least median of some batches of single calls, so that a busy machine does not count."""
     medians = []
     for batch in range(batches):
         times = []
         for k in range(batch * count, (batch + 1) * count):
             begin = time.perf_counter_ns()
-            model.step(k)
+            call(k)
             times.append(time.perf_counter_ns() - begin)
         medians.append(sorted(times)[count // 2] / 1e3)
     return min(medians)
+
+
+def judge_speed(path):
+    """A step, and in the same run the reading of one output: what the interface itself costs here."""
+    model = Model(path)
+    watched = "p_battery_set" if is_controller(model) else "soc"
+    step_us = microseconds(model.step)
+    get_us = microseconds(lambda _: model.get(watched))
+    print("step_us", step_us)
+    print("get_us", get_us)
+    print("step_over_get", step_us / get_us)
+    model.free()
 
 
 def judge_states(path):
@@ -224,10 +236,8 @@ def judge(path):
     assert "No semantic error" in checked.stdout + checked.stderr, checked.stdout + checked.stderr
     day = simulate_fmu(path, stop_time=86_400, step_size=STEP, output_interval=STEP)
     assert len(day) == 97, len(day)
-    model = Model(path)
-    print("init_ms", min([model.init_ms] + [Model(path).init_ms for _ in range(9)]))
-    print("step_us", microseconds_of_a_step(model))
-    model.free()
+    print("init_ms", min(Model(path).init_ms for _ in range(10)))
+    judge_speed(path)
     judge_states(path)
     judge_threads(path)
     judge_bad_input(path)

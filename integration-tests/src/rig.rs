@@ -6,7 +6,7 @@ use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Doubt, Situation};
 use memg_core::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts};
 use memg_gateway::plant_io::WriteOrder;
 use memg_gateway::plant_io::device::{Device, RawDevice, load};
@@ -149,6 +149,7 @@ fn calm() -> Situation {
         import_price: EurPerKwh::new(0.2),
         export_price: EurPerKwh::new(0.1),
         local_hour: 12.0,
+        doubt: Doubt::NONE,
     }
 }
 
@@ -243,14 +244,17 @@ pub fn at_rest(device: &VirtualDevice) {
     device.state().discrete.insert((1, 0), true);
 }
 
-/// Waits until it is so, at most five seconds.
+/// How long [`until`] waits.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until it is so; gives up only after a time that no busy machine needs.
 ///
 /// # Panics
 /// If it never is so.
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let start = Instant::now();
     while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(5), "after 5 s still not: {what}");
+        assert!(start.elapsed() < PATIENCE, "after {PATIENCE:?} still not: {what}");
         sleep(Duration::from_millis(2)).await;
     }
     start.elapsed()

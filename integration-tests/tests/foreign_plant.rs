@@ -159,7 +159,7 @@ fn fails_in_its_own_ways(plant: &Plant, tool: Tool) {
         &["--patience", "1s"],
         &["ForeignPlant.fmu", "doStep at 1800 s", "has not come back for 1s"],
     );
-    assert!(begin.elapsed() < Duration::from_secs(30), "it ends soon: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_secs(120), "it ends soon: {:?}", begin.elapsed());
 }
 
 #[test]

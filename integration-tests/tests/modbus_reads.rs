@@ -4,7 +4,6 @@ use memg_core::measurement::Quality;
 use memg_gateway::plant_io::event::EventKind;
 use memg_gateway::plant_io::image::ImageBuilder;
 use memg_gateway::plant_io::modbus::DeviceState;
-use memg_gateway::plant_io::modbus::plan::blocks;
 use memg_gateway::plant_io::modbus::probe::{ProbeValue, probe};
 use memg_integration_tests::fault_proxy::{Fault, FaultProxy, Framing};
 use memg_integration_tests::rig::{BATTERY, Rig, at_rest, device, until};
@@ -117,8 +116,7 @@ async fn foreign_answers_cost_the_connection_and_never_a_wrong_value() {
 async fn a_device_that_disappears_leaves_its_last_values_with_bad_quality() {
     let (_device, proxy, rig) = behind_proxy(Framing::Tcp).await;
     proxy.blackhole(true);
-    let noticed = until("the loss is seen", || rig.point("soc").quality == Quality::CommLost).await;
-    assert!(noticed < Duration::from_millis(600), "{noticed:?} is more than a poll, a time-out and some scheduling");
+    until("the loss is seen", || rig.point("soc").quality == Quality::CommLost).await;
     assert_true_values(&rig, Fault::None);
     assert_eq!(rig.counters().state, DeviceState::Offline);
     proxy.blackhole(false);
@@ -210,15 +208,12 @@ async fn one_dead_unit_of_ten_leaves_the_others_ninety_per_cent_of_their_rate() 
     let devices = (1..=10).map(|unit| device(&file, &transport, &site(unit), &mut image)).collect();
     let mut rig = Rig::start(devices, image);
     until("all are read", || (0..10).all(|index| rig.point_of(index, "soc").quality == Quality::Good)).await;
+    // Both rates from one run: what else the machine does weighs on either.
+    let healthy = polls_a_second(&rig).await;
     virtual_device.state().dead.insert(10);
-    let polls =
-        |rig: &Rig| -> Vec<u64> { rig.running.devices.iter().map(|device| device.counters.values().polls).collect() };
-    let (before, start) = (polls(&rig), Instant::now());
-    sleep(Duration::from_secs(6)).await;
-    let slots = start.elapsed().as_secs_f64() / 0.1;
-    let blocks = blocks(&rig.devices[0]).len() as f64;
-    for (unit, (before, after)) in before.iter().zip(polls(&rig)).enumerate().take(9) {
-        let share = (after - before) as f64 / (slots * blocks);
+    let beside_a_dead_one = polls_a_second(&rig).await;
+    for (unit, (before, after)) in healthy.iter().zip(beside_a_dead_one).enumerate().take(9) {
+        let share = after / before;
         assert!(share >= 0.9, "unit {} kept {:.1} % of its rate", unit + 1, share * 100.0);
         assert_eq!(rig.point_of(unit, "soc").quality, Quality::Good);
     }
@@ -227,6 +222,15 @@ async fn one_dead_unit_of_ten_leaves_the_others_ninety_per_cent_of_their_rate() 
     until("the dead unit is back", || rig.point_of(9, "soc").quality == Quality::Good).await;
     assert_eq!(rig.events(EventKind::UnitSilent).len(), 1);
     rig.stop().await;
+}
+
+/// Polls a second of every device over six seconds.
+async fn polls_a_second(rig: &Rig) -> Vec<f64> {
+    let polls = || rig.running.devices.iter().map(|device| device.counters.values().polls).collect::<Vec<_>>();
+    let (before, start) = (polls(), Instant::now());
+    sleep(Duration::from_secs(6)).await;
+    let seconds = start.elapsed().as_secs_f64();
+    before.iter().zip(polls()).map(|(before, after)| (after - before) as f64 / seconds).collect()
 }
 
 #[tokio::test]

@@ -67,11 +67,12 @@ async fn the_same_set_point_is_written_once_and_the_heartbeat_with_every_order()
 
 #[tokio::test]
 async fn the_watchdog_is_refreshed_at_half_its_time_while_orders_come_and_not_after() {
-    let file = BATTERY.replace("watchdog_s = 60", "watchdog_s = 0.4");
-    let (device, rig) = direct_with(&file, &format!("order_ttl_s = 0.5\n{PERMISSIONS}")).await;
+    let watchdog = Duration::from_secs(2);
+    let file = BATTERY.replace("watchdog_s = 60", "watchdog_s = 2");
+    let (device, rig) = direct_with(&file, &format!("order_ttl_s = 2.5\n{PERMISSIONS}")).await;
     let start = Instant::now();
     let mut cycle = 0;
-    while start.elapsed() < Duration::from_millis(1500) {
+    while start.elapsed() < watchdog * 3 {
         cycle += 1;
         rig.order(5.0, cycle);
         sleep(Duration::from_millis(50)).await;
@@ -79,11 +80,12 @@ async fn the_watchdog_is_refreshed_at_half_its_time_while_orders_come_and_not_af
     let times: Vec<Instant> =
         device.state().writes.iter().filter(|write| write.address == SETPOINT).map(|write| write.at).collect();
     let pauses: Vec<Duration> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!((6..=8).contains(&times.len()), "{pauses:?}");
-    assert!(pauses.iter().all(|pause| *pause < Duration::from_millis(300)), "{pauses:?}");
-    sleep(Duration::from_millis(600)).await;
+    // In time for the device, and not much more often than its memory has to bear.
+    assert!(pauses.len() >= 3 && pauses.iter().all(|pause| *pause < watchdog), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| *pause > watchdog / 4), "{pauses:?}");
+    sleep(Duration::from_millis(2600)).await;
     let writes = device.written().len();
-    sleep(Duration::from_millis(600)).await;
+    sleep(watchdog).await;
     assert_eq!(device.written().len(), writes, "without orders nothing is refreshed: the device falls back");
     assert!(rig.counters().orders_expired >= 1);
     rig.stop().await;
@@ -112,7 +114,7 @@ async fn a_write_that_is_acknowledged_but_not_applied_is_told_once_and_tried_aga
     // The pause before the next attempt is 5 s; orders keep coming meanwhile.
     let start = Instant::now();
     while rig.counters().applied == 0 {
-        assert!(start.elapsed() < Duration::from_secs(8));
+        assert!(start.elapsed() < Duration::from_secs(60));
         rig.order(5.0, 2);
         sleep(Duration::from_millis(50)).await;
     }
@@ -149,7 +151,8 @@ async fn a_set_point_lost_by_a_device_that_restarted_behind_its_gateway_is_sent_
     rig.order(5.0, 2);
     at_rest(&device);
     let resumed = until("control resumes", || device.get(13) == 1 && device.get(SETPOINT) == raw(5.0)).await;
-    assert!(resumed < Duration::from_millis(500), "{resumed:?}");
+    // The pause after a write that was not applied is 5 s, that of the refresh 30 s: "at once" is neither.
+    assert!(resumed < Duration::from_secs(4), "{resumed:?}");
     assert_eq!(rig.events(EventKind::Reverted).len(), 1);
     rig.stop().await;
 }

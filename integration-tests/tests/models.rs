@@ -124,7 +124,7 @@ fn a_missing_or_broken_onnx_runtime_is_an_error_at_once_and_every_time() {
         let test = "a_missing_or_broken_onnx_runtime_is_an_error_at_once_and_every_time";
         let output = child(test, &model).env("ORT_DYLIB_PATH", &library).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
-        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
     }
 }
 

@@ -6,7 +6,7 @@ use memg_core::equipment::{Plant, PlantParameters};
 use std::path::Path;
 
 /// Keys that may be left out: they switch an optional function on.
-const OPTIONAL: [&str; 1] = ["droop_pu"];
+const OPTIONAL: [&str; 4] = ["droop_pu", "margins", "fixed_import_eur_per_kwh", "fixed_export_eur_per_kwh"];
 
 /// The validated plant; problems are added to the loader's with the file they are in.
 pub(super) fn plant(loader: &mut Loader, file: Option<String>) -> Option<Plant> {

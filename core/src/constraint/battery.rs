@@ -10,6 +10,23 @@ const MARGIN: f64 = 1e-9;
 /// Braking that was admissible when it began stays admissible although the SoC is now another float.
 const MARGIN_BRAKING: f64 = 5e-10;
 
+/// A battery that does not follow is counted with what it does, not with what it is told: the other units and the cap
+/// on renewables then keep the limits. The incident: told +50 kW it stayed at 0, and 130 kW were exported for two hours.
+pub(super) struct Fixed;
+
+impl Constraint for Fixed {
+    fn priority(&self) -> Priority {
+        Priority::Hard
+    }
+
+    fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
+        if let Some(power) = context.situation.doubt.battery_fixed {
+            let power = power.within(limits.battery.low.value, limits.battery.high.value);
+            limits.battery.narrow(power, power, Rule::BatteryRating);
+        }
+    }
+}
+
 /// Keeps the SoC inside its band, now and at every later step.
 ///
 /// With a ramp of `r` a step, charging at `P` for the rest of this step `d` and braking thereafter in steps of `h` is

@@ -6,7 +6,8 @@ use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::equipment::Plant;
 use crate::units::{Hertz, Kilowatts, Watts};
 
-/// Below the band: no more charging, no less CHP. Above: no more discharging, no more CHP.
+/// Below the band: no more charging, no less CHP. Above: no more discharging, no more CHP. "More" counts from the present
+/// set-points, not from those at the step's start. An unknown frequency allows neither.
 pub(super) struct Band;
 
 impl Constraint for Band {
@@ -17,7 +18,11 @@ impl Constraint for Band {
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let (low, high) = context.plant.frequency_band();
         let frequency = context.situation.frequency;
-        if frequency < low {
+        if !context.situation.doubt.frequency_is_known {
+            // Either direction may be the wrong one.
+            raise_frequency(context, limits);
+            lower_frequency(context, limits);
+        } else if frequency < low {
             raise_frequency(context, limits);
         } else if frequency > high {
             lower_frequency(context, limits);
@@ -27,9 +32,9 @@ impl Constraint for Band {
 
 fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
     let anchor = context.anchor;
-    let kept = limits.battery.narrow(limits.battery.low.value, anchor.battery, Rule::FrequencyBand);
+    let kept = limits.battery.narrow(limits.battery.low.value, anchor.battery_now, Rule::FrequencyBand);
     if anchor.chp_on {
-        limits.chp.narrow(anchor.chp.min(limits.chp.high.value), limits.chp.high.value, Rule::FrequencyBand);
+        limits.chp.narrow(anchor.chp_now.min(limits.chp.high.value), limits.chp.high.value, Rule::FrequencyBand);
         limits.may_rest = Err(Rule::FrequencyBand);
     }
     note(limits, kept, Rule::FrequencyBand);
@@ -37,9 +42,9 @@ fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
 
 fn lower_frequency(context: &Context<'_>, limits: &mut Limits) {
     let anchor = context.anchor;
-    let kept = limits.battery.narrow(anchor.battery, limits.battery.high.value, Rule::FrequencyBand);
+    let kept = limits.battery.narrow(anchor.battery_now, limits.battery.high.value, Rule::FrequencyBand);
     if anchor.chp_on {
-        limits.chp.narrow(limits.chp.low.value, anchor.chp.max(limits.chp.low.value), Rule::FrequencyBand);
+        limits.chp.narrow(limits.chp.low.value, anchor.chp_now.max(limits.chp.low.value), Rule::FrequencyBand);
     } else {
         limits.may_run = Err(Rule::FrequencyBand);
     }

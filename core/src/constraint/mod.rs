@@ -15,7 +15,7 @@ pub use battery::{charge_max_for_soc, discharge_max_for_soc};
 pub use frequency::droop_power;
 
 use crate::equipment::Plant;
-use crate::situation::Situation;
+use crate::situation::{Doubt, Situation};
 use crate::units::Watts;
 use serde::{Deserialize, Serialize};
 
@@ -166,15 +166,19 @@ fn note(limits: &mut Limits, kept: bool, rule: Rule) {
 
 impl Limits {
     /// No limit but the range of the numbers themselves.
-    fn open(plant: &Plant) -> Self {
+    fn open(plant: &Plant, doubt: &Doubt) -> Self {
+        // A doubted net load tightens both limits; where nothing is left the middle of what remains stands.
+        let (import, export) = (plant.import_max(), plant.export_max());
+        let high = import - Watts::ceil(doubt.net_load_up).within(Watts::ZERO, import);
+        let low = Watts::ceil(doubt.net_load_down).within(Watts::ZERO, export) - export;
         Self {
             battery: Span::new(-plant.discharge_max(), plant.charge_max(), Rule::BatteryRating),
             chp: Span::new(plant.chp_min(), plant.chp_max(), Rule::ChpRating),
             may_run: Ok(()),
             may_rest: Ok(()),
             grid: Span {
-                low: Bound { value: -plant.export_max(), rule: Rule::GridExport },
-                high: Bound { value: plant.import_max(), rule: Rule::GridImport },
+                low: Bound { value: low, rule: Rule::GridExport },
+                high: Bound { value: high, rule: Rule::GridImport },
             },
             collapsed: None,
         }
@@ -186,6 +190,8 @@ impl Limits {
 pub struct Anchor {
     /// Battery set-point at the end of the last step: ramps count from here.
     pub battery: Watts,
+    /// Latest battery set-point, without droop; differs from `battery` within a step.
+    pub battery_now: Watts,
     /// CHP set-point at the end of the last step; 0 if it was off.
     pub chp: Watts,
     /// Latest CHP set-point; differs from `chp` within a step.
@@ -231,7 +237,8 @@ pub trait Constraint: Sync {
 }
 
 /// All rules, strongest first. A new one is registered here, among its equals.
-static RULES: [&dyn Constraint; 8] = [
+static RULES: [&dyn Constraint; 9] = [
+    &battery::Fixed,
     &battery::SocBand,
     &grid::Voltage,
     &chp::StartStop,
@@ -258,7 +265,7 @@ pub fn hard_and_full(context: &Context<'_>) -> (Limits, Limits) {
 /// The limits after applying every rule that is at least as strong as `weakest`.
 #[must_use]
 pub fn limits(context: &Context<'_>, weakest: Priority) -> Limits {
-    let mut limits = Limits::open(context.plant);
+    let mut limits = Limits::open(context.plant, &context.situation.doubt);
     for rule in RULES {
         if rule.priority() >= weakest {
             rule.narrow(context, &mut limits);

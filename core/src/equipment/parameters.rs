@@ -124,6 +124,29 @@ pub struct Costs {
     pub unserved_eur_per_kwh: f64,
     /// Heat load not served.
     pub unserved_heat_eur_per_kwh: f64,
+    /// What an imported kWh costs while its price is not known; absent = no substitute is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_import_eur_per_kwh: Option<f64>,
+    /// What an exported kWh earns while its price is not known; absent = no substitute is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_export_eur_per_kwh: Option<f64>,
+}
+
+/// How far measurements may be off, and which moves are too small to be worth a write. All 0 unless declared: what is
+/// decided on exact numbers needs none (training, evaluation, a co-simulation).
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Margins {
+    /// Largest error of the net load as the power meters tell it, kW. Tightens the import and export limits.
+    pub power_kw: f64,
+    /// Largest error of the measured state of charge, 0..1. Tightens the SoC band.
+    pub soc: f64,
+    /// Largest error of the voltage at the connection, meter and impedance together, pu. Tightens the voltage band.
+    pub voltage_pu: f64,
+    /// A set-point that is still allowed stays where it is while the better one is nearer than this, kW.
+    pub dead_band_kw: f64,
+    /// Time constant with which the voltage of the grid behind the connection is filtered, s.
+    pub source_voltage_s: f64,
 }
 
 /// Weights of the norm in which the filter looks for the nearest point, per kW squared.
@@ -160,6 +183,18 @@ pub struct PlantParameters {
     pub costs: Costs,
     /// Weights of the filter's norm.
     pub filter_weights: FilterWeights,
+    /// Errors of measurements, and dead bands.
+    #[serde(default, skip_serializing_if = "Margins::is_none")]
+    pub margins: Margins,
+}
+
+impl Margins {
+    /// Nothing is declared: numbers are taken as exact.
+    pub const NONE: Self = Self { power_kw: 0.0, soc: 0.0, voltage_pu: 0.0, dead_band_kw: 0.0, source_voltage_s: 0.0 };
+
+    fn is_none(&self) -> bool {
+        *self == Self::NONE
+    }
 }
 
 /// One thing that is wrong with a parameter.
@@ -225,8 +260,15 @@ impl PlantParameters {
                 electric_load_kw_max: 100.0,
                 heat_load_kw_max: 150.0,
             },
-            costs: Costs { gas_eur_per_kwh: 0.05, unserved_eur_per_kwh: 10.0, unserved_heat_eur_per_kwh: 1.0 },
+            costs: Costs {
+                gas_eur_per_kwh: 0.05,
+                unserved_eur_per_kwh: 10.0,
+                unserved_heat_eur_per_kwh: 1.0,
+                fixed_import_eur_per_kwh: None,
+                fixed_export_eur_per_kwh: None,
+            },
             filter_weights: FilterWeights { battery: 1.0, chp: 4.0, grid: 0.1 },
+            margins: Margins::NONE,
         }
     }
 

@@ -82,6 +82,18 @@ impl PlantParameters {
         between(list, "costs.gas_eur_per_kwh", self.costs.gas_eur_per_kwh, 0.0, 10.0);
         between(list, "costs.unserved_eur_per_kwh", self.costs.unserved_eur_per_kwh, 0.0, 1e4);
         between(list, "costs.unserved_heat_eur_per_kwh", self.costs.unserved_heat_eur_per_kwh, 0.0, 1e4);
+        for (key, price) in [
+            ("costs.fixed_import_eur_per_kwh", self.costs.fixed_import_eur_per_kwh),
+            ("costs.fixed_export_eur_per_kwh", self.costs.fixed_export_eur_per_kwh),
+        ] {
+            price.into_iter().for_each(|price| between(list, key, price, -10.0, 10.0));
+        }
+        let m = &self.margins;
+        between(list, "margins.power_kw", m.power_kw, 0.0, 0.5 * self.grid.import_kw_max);
+        between(list, "margins.soc", m.soc, 0.0, 0.2);
+        between(list, "margins.voltage_pu", m.voltage_pu, 0.0, 0.2);
+        between(list, "margins.dead_band_kw", m.dead_band_kw, 0.0, 1e6);
+        between(list, "margins.source_voltage_s", m.source_voltage_s, 0.0, 3600.0);
         let w = &self.filter_weights;
         between(list, "filter_weights.battery", w.battery, 1e-3, 1e3);
         between(list, "filter_weights.chp", w.chp, 1e-3, 1e3);

@@ -49,7 +49,7 @@ impl SafetyFilter {
         if !situation.is_within_bounds(&self.plant) {
             return self.safe_stop(anchor);
         }
-        let context = Context { plant: &self.plant, situation, anchor };
+        let context = Context { plant: &self.plant, situation: &situation.with_draw_as_load(), anchor };
         let wanted = Wanted::new(&context, request);
         let full = limits(&context, Priority::BatteryRamp);
         let strip = Strip::new(&context, &full);

@@ -23,6 +23,10 @@ pub struct Rules {
 pub struct Seen {
     pub load_w: f64,
     pub renewables_w: f64,
+    /// The net load may be higher or lower by this much, the source voltage off by this much.
+    pub doubt_up_w: f64,
+    pub doubt_down_w: f64,
+    pub doubt_pu: f64,
     pub soc_low: f64,
     pub soc_high: f64,
     pub source_pu: f64,
@@ -38,7 +42,8 @@ pub struct Seen {
 pub struct Past {
     pub battery: i64,
     pub chp: i64,
-    /// Latest set-point within the step.
+    /// Latest set-points within the step.
+    pub battery_now: i64,
     pub chp_now: i64,
     pub on: bool,
     pub since_ms: i64,
@@ -101,16 +106,17 @@ impl Rules {
         seen.load_w - produced + at.battery as f64 - at.chp as f64
     }
 
-    /// Import in W at which the voltage is `pu`.
-    fn import_at_voltage(&self, seen: &Seen, pu: f64) -> f64 {
-        let g = &self.p.grid;
-        1000.0 * (seen.source_pu * (seen.source_pu - pu) * g.base_kva - g.reactance_pu * seen.kvar) / g.resistance_pu
+    /// Import in W at which the voltage is `pu`, with a source voltage off by `off`.
+    fn import_at_voltage(&self, seen: &Seen, pu: f64, off: f64) -> f64 {
+        let (g, source) = (&self.p.grid, seen.source_pu + off);
+        1000.0 * (source * (source - pu) * g.base_kva - g.reactance_pu * seen.kvar) / g.resistance_pu
     }
 
     /// Import limits in W, voltage included.
     pub fn grid_limits(&self, seen: &Seen) -> (f64, f64) {
-        let low = self.import_at_voltage(seen, self.p.grid.voltage_pu_max).max(-self.export as f64);
-        let high = self.import_at_voltage(seen, self.p.grid.voltage_pu_min).min(self.import as f64);
+        let (import, export) = (self.import as f64 - seen.doubt_up_w, self.export as f64 - seen.doubt_down_w);
+        let low = self.import_at_voltage(seen, self.p.grid.voltage_pu_max, seen.doubt_pu).max(-export.max(0.0));
+        let high = self.import_at_voltage(seen, self.p.grid.voltage_pu_min, -seen.doubt_pu).min(import.max(0.0));
         (low, high)
     }
 
@@ -162,10 +168,12 @@ impl Rules {
     fn keeps_frequency(&self, seen: &Seen, past: &Past, at: &Point) -> bool {
         let f = &self.p.frequency;
         if seen.hz < f.hz_min {
-            at.battery <= past.battery && (!past.on || (at.on && at.chp >= past.chp.min(self.chp_max)))
+            at.battery <= past.battery_now && (!past.on || (at.on && at.chp >= past.chp_now.min(self.chp_max)))
         } else if seen.hz > f.hz_max {
-            let chp_ok = if past.on { at.chp <= past.chp.max(self.chp_min) } else { !at.on };
-            at.battery >= past.battery && chp_ok
+            // A unit that unloads no faster than its ramp may still be above what a faster unload had reached.
+            let slowest = past.chp.saturating_sub(self.chp_ramp).max(self.chp_min);
+            let chp_ok = if past.on { at.chp <= past.chp_now.max(slowest) } else { !at.on };
+            at.battery >= past.battery_now && chp_ok
         } else {
             true
         }
@@ -313,10 +321,10 @@ impl Rules {
             low = low.max(past.battery.saturating_sub(self.battery_ramp));
             high = high.min(past.battery.saturating_add(self.battery_ramp));
             if seen.hz < self.p.frequency.hz_min {
-                high = high.min(past.battery);
+                high = high.min(past.battery_now);
             }
             if seen.hz > self.p.frequency.hz_max {
-                low = low.max(past.battery);
+                low = low.max(past.battery_now);
             }
         }
         (low, high)
@@ -330,14 +338,14 @@ impl Rules {
             (true, true) => {
                 let high = self.chp_max.min(past.chp.saturating_add(self.chp_ramp).max(self.chp_min));
                 let slow = if stage < CHP_RAMP { past.chp.saturating_sub(self.chp_ramp) } else { 0 };
-                let fixed = if stage < BATTERY_RAMP && seen.hz < self.p.frequency.hz_min { past.chp } else { 0 };
+                let fixed = if stage < BATTERY_RAMP && seen.hz < self.p.frequency.hz_min { past.chp_now } else { 0 };
                 (self.chp_min.max(slow).max(fixed.min(self.chp_max)), high)
             }
         };
         if stage < BATTERY_RAMP && seen.hz > self.p.frequency.hz_max && on {
-            span.1 = span.1.min(past.chp.max(self.chp_min));
+            span.1 = span.1.min(past.chp_now.max(self.chp_min).max(span.0));
         }
-        let end = Point { battery: past.battery, chp: span.0, on, cap: None };
+        let end = Point { battery: past.battery_now, chp: span.0, on, cap: None };
         (span.0 <= span.1
             && self.keeps_soft(stage.max(BATTERY_RAMP), seen, past, &end)
             && self.switches(stage, seen, past, on))
@@ -356,7 +364,8 @@ impl Rules {
     pub fn find_point(&self, stage: u8, seen: &Seen, past: &Past, extra: [i64; 3]) -> Option<Point> {
         let ramp = |from: i64, ramp: i64| [from, from.saturating_sub(ramp), from.saturating_add(ramp)];
         let [c0, c1, c2] = ramp(past.chp, self.chp_ramp);
-        let [b0, b1, b2] = ramp(past.battery, self.battery_ramp);
+        let [_, b1, b2] = ramp(past.battery, self.battery_ramp);
+        let b0 = past.battery_now;
         let available = seen.renewables_w.floor() as i64;
         let (low, high) = self.grid_limits(seen);
         for chp in [0, self.chp_min, self.chp_max, c0, c1, c2, extra[0]] {

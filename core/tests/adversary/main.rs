@@ -53,7 +53,7 @@ impl Loop {
     fn new(dice: &mut Dice) -> Self {
         let (plant, rules) = world::plant(dice);
         let soc = dice.between(rules.p.battery.soc_min, rules.p.battery.soc_max);
-        let past = Past { battery: 0, chp: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
+        let past = Past { battery: 0, chp: 0, battery_now: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
         Self { filter: SafetyFilter::new(plant), memory: ControlMemory::at_rest(), rules, soc, past, latest: (0, 0) }
     }
 
@@ -65,7 +65,7 @@ impl Loop {
         let chp = if on { (wild * dice.between(0.0, self.rules.chp_max as f64)) as i64 } else { 0 };
         let since_ms = dice.below(4) as i64 * self.rules.step_ms;
         self.memory = ControlMemory::from_measured(Watts::new(battery), Watts::new(chp), on, since_ms);
-        self.past = Past { battery, chp, chp_now: chp, on, since_ms, hold_ms: 0 };
+        self.past = Past { battery, chp, battery_now: battery, chp_now: chp, on, since_ms, hold_ms: 0 };
         self.latest = (battery, chp);
         self.soc = if dice.one_in(4) { dice.between(-0.2, 1.2) } else { dice.between(0.0, 1.0) };
     }
@@ -74,7 +74,7 @@ impl Loop {
     fn step(&mut self, dice: &mut Dice, counts: &mut Counts) {
         self.memory.begin_step();
         (self.past.battery, self.past.chp) = self.latest;
-        self.past.chp_now = self.latest.1;
+        (self.past.battery_now, self.past.chp_now) = self.latest;
         let request = world::request(&self.rules, self.latest.0, self.latest.1, dice);
         let mut left_ms = self.rules.step_ms;
         let parts = if dice.one_in(8) { 2 + dice.below(4) } else { 1 };
@@ -122,7 +122,7 @@ impl Loop {
         }
         self.past.since_ms += ms;
         self.latest = (verdict.battery_base.get(), verdict.safe.chp().get());
-        self.past.chp_now = self.latest.1;
+        (self.past.battery_now, self.past.chp_now) = self.latest;
     }
 
     /// Exactly inside the band, or no further out than it was.

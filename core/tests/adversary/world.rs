@@ -4,7 +4,7 @@ use crate::checker::{Rules, Seen};
 use crate::dice::Dice;
 use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Doubt, Situation};
 use memg_core::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 
 /// A plant that passes validation; often the reference plant.
@@ -82,17 +82,40 @@ pub fn weather(rules: &Rules, soc: f64, difference_w: i64, dice: &mut Dice) -> (
         import_price: EurPerKwh::new(0.1),
         export_price: EurPerKwh::new(if dice.one_in(8) { -0.05 } else { 0.05 }),
         local_hour: 12.0,
+        doubt: Doubt::NONE,
     };
+    draw_at_night(&mut s, x.electric_load_kw_max - load, [x.pv_kw_nom, x.wind_kw_nom], dice);
+    if dice.one_in(8) {
+        // Old or imprecise measurements.
+        let mut up_to = |most: f64| dice.between(0.0, most);
+        s.doubt.net_load_up = Kilowatts::new(up_to(0.3 * rules.p.grid.import_kw_max));
+        s.doubt.net_load_down = Kilowatts::new(up_to(0.3 * rules.p.grid.export_kw_max));
+        s.doubt.voltage = PerUnit::new(up_to(0.003));
+    }
     if dice.one_in(8) {
         let (low, high) = rules.grid_limits(&seen(&s, true));
         let edge = [low, high, -rules.export as f64, rules.import as f64][dice.below(4) as usize];
-        let load = (edge - difference_w as f64 + dice.between(-3.0, 3.0)) / 1000.0 + pv + wind;
-        if load >= x.electric_load_kw_min && load <= x.electric_load_kw_max {
+        let load = (edge - difference_w as f64 + dice.between(-3.0, 3.0)) / 1000.0 + s.renewables().get();
+        if load >= x.electric_load_kw_min && load + drawn(&s) <= x.electric_load_kw_max {
             s.electric_load = Kilowatts::new(load);
         }
     }
     let valid = !dice.one_in(200) || !break_something(&mut s, dice);
     (s, seen(&s, valid))
+}
+
+/// What sources draw, kW.
+fn drawn(s: &Situation) -> f64 {
+    (-s.pv.get()).max(0.0) + (-s.wind.get()).max(0.0)
+}
+
+/// Sources that draw up to 2 % of their rating, as far as the declared load has room for it.
+fn draw_at_night(s: &mut Situation, room: f64, rated: [f64; 2], dice: &mut Dice) {
+    let [pv, wind] = rated.map(|kw| dice.unit() * 0.02 * kw);
+    if dice.one_in(6) && pv + wind <= room {
+        s.pv = Kilowatts::new(-pv);
+        s.wind = if dice.one_in(2) { Kilowatts::new(-wind) } else { s.wind };
+    }
 }
 
 fn source_voltage(rules: &Rules, dice: &mut Dice) -> f64 {
@@ -131,8 +154,11 @@ fn break_something(s: &mut Situation, dice: &mut Dice) -> bool {
 
 fn seen(s: &Situation, valid: bool) -> Seen {
     Seen {
-        load_w: 1000.0 * s.electric_load.get(),
-        renewables_w: 1000.0 * (s.pv.get() + s.wind.get()),
+        load_w: 1000.0 * (s.electric_load.get() + drawn(s)),
+        renewables_w: 1000.0 * (s.pv.get().max(0.0) + s.wind.get().max(0.0)),
+        doubt_up_w: 1000.0 * s.doubt.net_load_up.get(),
+        doubt_down_w: 1000.0 * s.doubt.net_load_down.get(),
+        doubt_pu: s.doubt.voltage.get(),
         soc_low: s.soc_low.get(),
         soc_high: s.soc_high.get(),
         source_pu: s.source_voltage.get(),

@@ -1,0 +1,207 @@
+//! From a plant state to a situation: unknown is never nominal.
+//!
+//! | signal | lost | not configured |
+//! |---|---|---|
+//! | SoC, PV, wind, load | no situation | no situation |
+//! | grid, voltage, frequency, powers and states of devices | no situation | no voltage rule, nominal frequency, no such fault |
+//! | heat | degraded: the rule decides, the CHP is held | degraded |
+//! | prices | substitute; without one degraded: the rule decides | the fixed tariff; without one degraded |
+//!
+//! No situation means Hold with the worst case of the last one, see [`Situation::aged`].
+
+use super::{Doubt, Situation};
+use crate::equipment::Plant;
+use crate::measurement::{Measurement, Quality};
+use crate::plant_state::{PlantState, Signal};
+use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
+
+/// Why no situation could be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not usable: {quality:?}", signal.name())]
+pub struct Unusable {
+    /// The first signal that is needed for safety and lost.
+    pub signal: Signal,
+    /// What is wrong with it.
+    pub quality: Quality,
+}
+
+/// What stands in for a price that is not known, EUR/kWh: the same hour of yesterday. Behind it comes the fixed tariff
+/// that the site declares.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Substitutes {
+    /// For the import price.
+    pub import_price: Option<f64>,
+    /// For the export price.
+    pub export_price: Option<f64>,
+}
+
+/// What a policy cannot be asked without. Safety does not need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Degraded {
+    /// The heat demand is not known: the CHP stays as it is.
+    pub heat: Option<Quality>,
+    /// A price is neither known nor substituted: the rule goes by the CHP's marginal cost.
+    pub price: Option<Signal>,
+}
+
+/// A situation and what it lacks.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// The numbers.
+    pub situation: Situation,
+    /// What a policy cannot be asked without.
+    pub degraded: Degraded,
+    /// A substitute stands for a price.
+    pub price_is_substituted: bool,
+}
+
+impl Degraded {
+    /// The fault in words; `None` if nothing is lacking.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        match (self.heat, self.price) {
+            (Some(quality), _) => Some(format!("heat_load_kw is not usable ({quality:?}): the rule decides, the CHP is held")),
+            (None, Some(signal)) => {
+                Some(format!("{} is not known and has no substitute: the rule decides", signal.name()))
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+/// Milliseconds as a float; older than seven weeks is as good as unknown.
+pub(super) fn age(ms: u64) -> f64 {
+    f64::from(u32::try_from(ms).unwrap_or(u32::MAX))
+}
+
+/// Judges a plant state. Margins that the site declares become doubt, and so do ages.
+///
+/// # Errors
+/// [`Unusable`] names the first signal that is needed for safety and lost.
+pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Result<Judged, Unusable> {
+    no_signal_is_lost(state)?;
+    let soc = require(state.soc, Signal::Soc)?;
+    let (heat_load, heat) = heat(state.heat_load);
+    let costs = &plant.parameters().costs;
+    let import = price(state.import_price, substitutes.import_price, costs.fixed_import_eur_per_kwh);
+    let export = price(state.export_price, substitutes.export_price, costs.fixed_export_eur_per_kwh);
+    let missing = |price: &Price, signal| matches!(price, Price::Unknown).then_some(signal);
+    let unknown_price =
+        missing(&import, Signal::ImportPriceEurPerKwh).or(missing(&export, Signal::ExportPriceEurPerKwh));
+    let reactive = state.grid_reactive.usable().unwrap_or(Kilowatts::ZERO);
+    let nominal = Hertz::new(plant.parameters().frequency.hz_nominal);
+    let situation = Situation {
+        pv: require(state.pv, Signal::PvKw)?,
+        wind: require(state.wind, Signal::WindKw)?,
+        electric_load: require(state.electric_load, Signal::ElectricLoadKw)?,
+        heat_load,
+        soc,
+        soc_low: soc,
+        soc_high: soc,
+        source_voltage: source_voltage(state, plant, reactive),
+        reactive,
+        frequency: state.frequency.usable().unwrap_or(nominal),
+        import_price: import.value(plant),
+        export_price: export.value(plant),
+        local_hour: state.local_hour,
+        doubt: Doubt::NONE,
+    };
+    Ok(Judged {
+        situation: doubted(situation, state, plant),
+        degraded: Degraded { heat, price: unknown_price },
+        price_is_substituted: import.is_substituted() || export.is_substituted(),
+    })
+}
+
+/// What is configured has to be there: its absence is news, not nothing. Heat and prices degrade instead.
+fn no_signal_is_lost(state: &PlantState) -> Result<(), Unusable> {
+    let power = |m: &Measurement<Kilowatts>| (m.is_lost(), m.quality);
+    let flag = |m: &Measurement<bool>| (m.is_lost(), m.quality);
+    let rows = [
+        (Signal::GridKw, power(&state.grid)),
+        (Signal::GridKvar, power(&state.grid_reactive)),
+        (Signal::GridVoltagePu, (state.grid_voltage.is_lost(), state.grid_voltage.quality)),
+        (Signal::FrequencyHz, (state.frequency.is_lost(), state.frequency.quality)),
+        (Signal::BatteryKw, power(&state.battery)),
+        (Signal::ChpKw, power(&state.chp)),
+        (Signal::ChpOn, flag(&state.chp_on)),
+        (Signal::BatteryRemote, flag(&state.battery_remote)),
+        (Signal::ChpRemote, flag(&state.chp_remote)),
+        (Signal::BatteryFault, flag(&state.battery_fault)),
+        (Signal::ChpFault, flag(&state.chp_fault)),
+    ];
+    let lost = rows.into_iter().find(|(_, (lost, _))| *lost);
+    lost.map_or(Ok(()), |(signal, (_, quality))| Err(Unusable { signal, quality }))
+}
+
+fn require<T: Copy>(m: Measurement<T>, signal: Signal) -> Result<T, Unusable> {
+    m.usable().ok_or(Unusable { signal, quality: m.quality })
+}
+
+/// The last heat demand stands for a lost one; none at all counts as none.
+fn heat(m: Measurement<KilowattsThermal>) -> (KilowattsThermal, Option<Quality>) {
+    match (m.usable(), m.value) {
+        (Some(value), _) => (value, None),
+        (None, last) => (last.unwrap_or(KilowattsThermal::ZERO).max(KilowattsThermal::ZERO), Some(m.quality)),
+    }
+}
+
+enum Price {
+    Measured(EurPerKwh),
+    Substituted(f64),
+    Unknown,
+}
+
+fn price(m: Measurement<EurPerKwh>, yesterday: Option<f64>, fixed: Option<f64>) -> Price {
+    match m.usable() {
+        Some(price) => Price::Measured(price),
+        None => yesterday.filter(|_| !m.is_absent()).or(fixed).map_or(Price::Unknown, Price::Substituted),
+    }
+}
+
+impl Price {
+    /// An unknown price is the CHP's marginal cost: no reason to run it, none to sell its power.
+    fn value(&self, plant: &Plant) -> EurPerKwh {
+        match self {
+            Self::Measured(price) => *price,
+            Self::Substituted(price) => EurPerKwh::new(*price),
+            Self::Unknown => plant.chp_marginal_cost(),
+        }
+    }
+
+    const fn is_substituted(&self) -> bool {
+        matches!(self, Self::Substituted(_))
+    }
+}
+
+fn doubted(mut situation: Situation, state: &PlantState, plant: &Plant) -> Situation {
+    let m = &plant.parameters().margins;
+    let power = Kilowatts::new(m.power_kw);
+    situation.doubt =
+        Doubt { net_load_up: power, net_load_down: power, voltage: PerUnit::new(m.voltage_pu), ..Doubt::NONE };
+    situation.soc_low = Soc::new(situation.soc.get() - m.soc);
+    situation.soc_high = Soc::new(situation.soc.get() + m.soc);
+    situation.doubt_soc(plant, state.soc.age_ms);
+    situation.doubt_powers(plant, [state.electric_load.age_ms, state.pv.age_ms, state.wind.age_ms]);
+    if !state.grid_voltage.is_absent() {
+        situation.doubt_voltage(plant, state.grid_voltage.age_ms);
+    }
+    situation
+}
+
+/// Voltage behind the connection. Without a meter there the exchange follows from the balance; without a voltage the
+/// nominal one stands, and no voltage rule is kept.
+fn source_voltage(state: &PlantState, plant: &Plant, reactive: Kilowatts) -> PerUnit {
+    let Some(voltage) = state.grid_voltage.usable() else { return PerUnit::new(1.0) };
+    match state.grid.usable().or_else(|| balance(state)) {
+        Some(exchange) => plant.source_voltage(voltage, exchange, reactive),
+        None => voltage,
+    }
+}
+
+/// `load + p_bat - p_chp - pv - wind`, if what is produced is known.
+fn balance(state: &PlantState) -> Option<Kilowatts> {
+    let produced = state.pv.usable()? + state.wind.usable()? + state.chp.usable()?;
+    let exchange = state.electric_load.usable()? + state.battery.usable()? - produced;
+    (!state.available_is_measured && exchange.is_finite()).then_some(exchange)
+}
