@@ -3,8 +3,8 @@
 use super::{Constraint, Context, Limits, Priority, Rule, note};
 use crate::units::{Kilowatts, Watts};
 
-fn middle(low: Watts, high: Watts) -> (Watts, Watts) {
-    let middle = high + Watts::new((low - high).get() / 2);
+fn middle((low, high): (Watts, Watts)) -> (Watts, Watts) {
+    let middle = if low > high { high + Watts::new(1) } else { low + Watts::new((high - low).get() / 2) };
     (middle, middle)
 }
 
@@ -28,10 +28,12 @@ impl Constraint for Voltage {
             Kilowatts::new((source * (source - voltage) - reactive_drop) / g.resistance_pu * g.base_kva)
         };
         // One watt inward: the band holds in exact arithmetic, not just up to the rounding of this formula.
-        let high = Watts::floor(power_at(source - doubt, g.voltage_pu_min)) - Watts::new(1);
-        let low = Watts::ceil(power_at(source + doubt, g.voltage_pu_max)) + Watts::new(1);
-        // A band that is narrower than two watts, or than the doubt, crosses: its middle is as good as can be known.
-        let (low, high) = if low > high { middle(low, high) } else { (low, high) };
+        let high = |source| Watts::floor(power_at(source, g.voltage_pu_min)) - Watts::new(1);
+        let low = |source| Watts::ceil(power_at(source, g.voltage_pu_max)) + Watts::new(1);
+        let exact = (low(source), high(source));
+        let (low, high) = (exact.0.max(low(source + doubt)), exact.1.min(high(source - doubt)));
+        // A band narrower than two watts crosses, and so does one narrower than the doubt: its middle is the best guess.
+        let (low, high) = if low > high { middle(exact) } else { (low, high) };
         let kept = limits.grid.narrow(low, high, Rule::Voltage);
         note(limits, kept, Rule::Voltage);
     }

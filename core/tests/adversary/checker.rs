@@ -115,8 +115,10 @@ impl Rules {
     /// Import limits in W, voltage included.
     pub fn grid_limits(&self, seen: &Seen) -> (f64, f64) {
         let (import, export) = (self.import as f64 - seen.doubt_up_w, self.export as f64 - seen.doubt_down_w);
-        let low = self.import_at_voltage(seen, self.p.grid.voltage_pu_max, seen.doubt_pu).max(-export.max(0.0));
-        let high = self.import_at_voltage(seen, self.p.grid.voltage_pu_min, -seen.doubt_pu).min(import.max(0.0));
+        let (v_min, v_max) = (self.p.grid.voltage_pu_min, self.p.grid.voltage_pu_max);
+        let at = |pu, off| self.import_at_voltage(seen, pu, off);
+        let low = at(v_max, 0.0).max(at(v_max, seen.doubt_pu)).max(-export.max(0.0));
+        let high = at(v_min, 0.0).min(at(v_min, -seen.doubt_pu)).min(import.max(0.0));
         (low, high)
     }
 
