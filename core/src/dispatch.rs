@@ -4,6 +4,8 @@
 //! Heat: `h p_chp + q_boiler + unserved_heat - dumped = heat`, `0 <= q_boiler <= q_max`; dumping is allowed and free.
 
 use crate::equipment::Plant;
+use crate::measurement::Measurement;
+use crate::plant_state::PlantState;
 use crate::setpoints::SafeSetpoints;
 use crate::situation::Situation;
 use crate::units::{
@@ -37,6 +39,23 @@ pub struct Dispatch {
     pub heat_unserved: KilowattsThermal,
     /// Voltage at the connection.
     pub voltage: PerUnit,
+}
+
+/// Where heat comes from and goes to.
+struct Heat {
+    boiler: KilowattsThermal,
+    dumped: KilowattsThermal,
+    unserved: KilowattsThermal,
+}
+
+impl Heat {
+    fn solve(plant: &Plant, demand: KilowattsThermal, chp: Kilowatts) -> Self {
+        let chp_heat = KilowattsThermal::new(plant.parameters().chp.heat_per_power * chp.get());
+        let missing = demand - chp_heat;
+        let boiler = missing.max(KilowattsThermal::ZERO).min(plant.boiler_max());
+        let dumped = (-missing).max(KilowattsThermal::ZERO);
+        Self { boiler, dumped, unserved: (missing - boiler).max(KilowattsThermal::ZERO) }
+    }
 }
 
 /// Powers at which equipment runs, wherever they came from. For simulations of a plant; nothing here is writable.
@@ -74,10 +93,7 @@ impl Dispatch {
         let demand = situation.net_load() + curtailed + battery - chp;
         let unserved = unserved(plant, demand, situation.electric_load);
         let grid = demand - unserved;
-        let h = plant.parameters().chp.heat_per_power;
-        let chp_heat = KilowattsThermal::new(h * chp.get());
-        let missing = situation.heat_load - chp_heat;
-        let boiler = missing.max(KilowattsThermal::ZERO).min(plant.boiler_max());
+        let heat = Heat::solve(plant, situation.heat_load, chp);
         Self {
             renewables,
             curtailed,
@@ -87,10 +103,33 @@ impl Dispatch {
             chp,
             grid: GridPower::from_signed(grid),
             heat_load: situation.heat_load,
-            boiler,
-            heat_dumped: (-missing).max(KilowattsThermal::ZERO),
-            heat_unserved: (missing - boiler).max(KilowattsThermal::ZERO),
+            boiler: heat.boiler,
+            heat_dumped: heat.dumped,
+            heat_unserved: heat.unserved,
             voltage: plant.voltage(situation.source_voltage, grid, situation.reactive),
+        }
+    }
+
+    /// The flows that a plant measures: what is not measured counts as 0, the boiler gives what heat the CHP leaves, load
+    /// that nobody serves is not measured either. For accounts; the cost of a step and of a record are one formula.
+    #[must_use]
+    pub fn measured(plant: &Plant, state: &PlantState) -> Self {
+        let kw = |m: Measurement<Kilowatts>| m.usable().unwrap_or(Kilowatts::ZERO);
+        let heat_load = state.heat_load.usable().unwrap_or(KilowattsThermal::ZERO);
+        let heat = Heat::solve(plant, heat_load, kw(state.chp));
+        Self {
+            renewables: kw(state.pv) + kw(state.wind),
+            curtailed: Kilowatts::ZERO,
+            load: kw(state.electric_load),
+            unserved: Kilowatts::ZERO,
+            battery: BatteryPower::from_signed(kw(state.battery)),
+            chp: kw(state.chp),
+            grid: GridPower::from_signed(kw(state.grid)),
+            heat_load,
+            boiler: heat.boiler,
+            heat_dumped: heat.dumped,
+            heat_unserved: heat.unserved,
+            voltage: state.grid_voltage.usable().unwrap_or(PerUnit::new(1.0)),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Day-ahead prices come as values of their own: nobody remembers the future.
 
 use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, PRICE_HOURS, extent};
-use crate::situation::Situation;
+use crate::situation::{Situation, Substitutes};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
@@ -13,9 +13,16 @@ pub struct Past {
     pv_kw: f64,
     net_load_kw: f64,
     heat_kw: f64,
-    /// Import price less export price, EUR/kWh; `None` where no price was known.
+    /// Import and export price, EUR/kWh; `None` where they were not known.
     #[serde(default)]
-    spread: Option<f64>,
+    prices: Option<[f64; 2]>,
+}
+
+impl Past {
+    /// Import price less export price.
+    fn spread(&self) -> Option<f64> {
+        self.prices.map(|[import, export]| import - export)
+    }
 }
 
 /// Ring of the last day's steps.
@@ -24,23 +31,21 @@ pub struct History {
     steps: VecDeque<Past>,
     sum: [f64; 3],
     count: u32,
-    /// Of the running step's latest known prices.
+    /// The running step's latest known prices, import and export.
     #[serde(default)]
-    spread: Option<f64>,
+    prices: Option<[f64; 2]>,
 }
 
 impl History {
-    /// Adds a cycle's situation to the running step.
-    pub fn observe(&mut self, situation: &Situation) {
+    /// Adds a cycle's situation to the running step. Prices count only where they are known: a substitute is no history.
+    pub fn observe(&mut self, situation: &Situation, prices_are_known: bool) {
         let now = [situation.pv.get(), situation.net_load().get(), situation.heat_load.get()];
         for (sum, value) in self.sum.iter_mut().zip(now) {
             *sum += value;
         }
         self.count += 1;
-        let (import, export) = (situation.import_price.get(), situation.export_price.get());
-        // A situation without prices holds zeros.
-        if import != 0.0 || export != 0.0 {
-            self.spread = Some(import - export);
+        if prices_are_known {
+            self.prices = Some([situation.import_price.get(), situation.export_price.get()]);
         }
     }
 
@@ -48,15 +53,23 @@ impl History {
     pub fn close_step(&mut self, steps_per_day: usize) {
         if self.count == 0 {
             self.steps.clear();
-            self.spread = None;
+            self.prices = None;
             return;
         }
         let [pv_kw, net_load_kw, heat_kw] = self.sum.map(|sum| sum / f64::from(self.count));
-        self.steps.push_back(Past { pv_kw, net_load_kw, heat_kw, spread: self.spread.take() });
+        self.steps.push_back(Past { pv_kw, net_load_kw, heat_kw, prices: self.prices.take() });
         while self.steps.len() > steps_per_day {
             self.steps.pop_front();
         }
         (self.sum, self.count) = ([0.0; 3], 0);
+    }
+
+    /// What stands in for prices that are not known: those of the same time yesterday.
+    #[must_use]
+    pub fn substitutes(&self, steps_per_day: usize) -> Substitutes {
+        let full = self.steps.len() >= steps_per_day;
+        let prices = self.steps.front().filter(|_| full).and_then(|past| past.prices);
+        Substitutes { import_price: prices.map(|[import, _]| import), export_price: prices.map(|[_, export]| export) }
     }
 
     /// Yesterday's values as forecasts, the day-ahead prices as given.
@@ -80,7 +93,7 @@ impl History {
         for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
             *slot = at(hours).map(|past| past.heat_kw);
         }
-        outlook.spread_seen = extent((0..24).filter_map(|hours| at(hours).and_then(|past| past.spread)));
+        outlook.spread_seen = extent((0..24).filter_map(|hours| at(hours).and_then(Past::spread)));
         outlook
     }
 }

@@ -38,7 +38,7 @@ fn what_control_remembers_of_a_day_is_what_the_environment_knows_of_it() {
         let expected = profile.outlook(&(0..rows.len()), index, 4);
         assert_eq!(history.outlook(&expected.import_price, 4), expected, "{}", row.time);
         assert_eq!(expected.spread_seen.is_some(), index >= 4);
-        history.observe(&row.situation(Soc::new(0.5)));
+        history.observe(&row.situation(Soc::new(0.5)), true);
         history.close_step(96);
     }
 }
@@ -49,7 +49,7 @@ fn steps_without_a_price_are_no_part_of_the_spread_that_was_seen() {
     for (import, export) in [(0.2, 0.13), (0.0, 0.0), (0.3, 0.21)] {
         let row = ProfileRow { import_price: import, export_price: export, ..ProfileRow::default() };
         (0..4).for_each(|_| {
-            history.observe(&row.situation(Soc::new(0.5)));
+            history.observe(&row.situation(Soc::new(0.5)), true);
             history.close_step(96);
         });
     }

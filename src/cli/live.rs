@@ -53,7 +53,7 @@ fn plant_time(input: &CycleInput) -> String {
 
 /// One line a policy step.
 fn line(view: &View) {
-    let Some((input, d)) = view.last.as_ref().filter(|(_, d)| d.policy_step || d.change.is_some()) else { return };
+    let Some((input, d)) = view.last.as_ref().filter(|(_, d)| d.policy_step || !d.changes.is_empty()) else { return };
     let s = &input.state;
     let kw = |m: Option<f64>| m.map_or("-".to_owned(), |kw| format!("{kw:.1}"));
     let safe = d.safe.map_or("nothing".to_owned(), |safe| {

@@ -3,7 +3,10 @@
 use super::cycle::{CycleDecision, CycleInput};
 use super::mode::Mode;
 use crate::evaluate::Relaxations;
+use memg_core::dispatch::{Dispatch, Prices};
 use memg_core::equipment::Plant;
+use memg_core::measurement::Measurement;
+use memg_core::units::{EurPerKwh, Hours, Kilowatts};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -53,7 +56,7 @@ pub struct Summary {
     pub mode_changes: u64,
     /// The mode at the end.
     pub mode: Option<Mode>,
-    /// Cost from measured powers and prices: trade, gas, wear and starts, EUR.
+    /// Cost from measured powers and prices, by the same formula as a step of the environment, EUR.
     pub cost_eur: f64,
     /// CHP starts.
     pub chp_starts: u64,
@@ -95,7 +98,7 @@ impl Account {
         let s = &mut self.summary;
         s.cycles += 1;
         s.policy_steps += u64::from(decision.policy_step);
-        s.mode_changes += u64::from(decision.change.is_some());
+        s.mode_changes += decision.changes.len() as u64;
         s.mode = Some(decision.mode);
         s.relaxations.count(decision.relaxation);
         for intervention in &decision.interventions {
@@ -114,34 +117,25 @@ impl Account {
     fn add_flows(&mut self, input: &CycleInput) {
         let state = &input.state;
         let on = state.chp_on.usable().unwrap_or(false);
-        let Some((before, was_on)) = self.last.replace((input.plant_ms, on)) else { return };
-        let hours = (input.plant_ms - before).max(0) as f64 / 3_600_000.0;
-        let kw = |m: Option<f64>| m.unwrap_or(0.0) * hours;
-        let battery = kw(state.battery.usable().map(|v| v.get()));
-        let grid = kw(state.grid.usable().map(|v| v.get()));
-        let chp = kw(state.chp.usable().map(|v| v.get()));
-        let heat = kw(state.heat_load.usable().map(|v| v.get()));
+        let Some((before, was_on)) = self.last.replace((input.uptime_ms, on)) else { return };
+        let duration = Hours::new((input.uptime_ms - before).max(0) as f64 / 3_600_000.0);
+        let flows = Dispatch::measured(&self.plant, state);
+        let kwh = |power: Kilowatts| (power * duration).get();
         let s = &mut self.summary;
-        s.plant_hours += hours;
-        s.energy.pv_kwh += kw(state.pv.usable().map(|v| v.get()));
-        s.energy.wind_kwh += kw(state.wind.usable().map(|v| v.get()));
-        s.energy.load_kwh += kw(state.electric_load.usable().map(|v| v.get()));
-        s.energy.heat_kwh += heat;
-        s.energy.chp_kwh += chp;
-        s.energy.battery_charge_kwh += battery.max(0.0);
-        s.energy.battery_discharge_kwh += (-battery).max(0.0);
-        s.energy.grid_import_kwh += grid.max(0.0);
-        s.energy.grid_export_kwh += (-grid).max(0.0);
-        let p = self.plant.parameters();
-        let boiler = (heat - p.chp.heat_per_power * chp).max(0.0);
-        let gas = chp / p.chp.efficiency_electric + boiler / p.boiler.efficiency;
-        let price = |m: Option<f64>| m.unwrap_or(0.0);
+        s.plant_hours += duration.get();
+        s.energy.pv_kwh += kwh(state.pv.usable().unwrap_or(Kilowatts::ZERO));
+        s.energy.wind_kwh += kwh(state.wind.usable().unwrap_or(Kilowatts::ZERO));
+        s.energy.load_kwh += kwh(flows.load);
+        s.energy.heat_kwh += flows.heat_load.get() * duration.get();
+        s.energy.chp_kwh += kwh(flows.chp);
+        s.energy.battery_charge_kwh += kwh(flows.battery.charge());
+        s.energy.battery_discharge_kwh += kwh(flows.battery.discharge());
+        s.energy.grid_import_kwh += kwh(flows.grid.import());
+        s.energy.grid_export_kwh += kwh(flows.grid.export());
         let started = on && !was_on;
         s.chp_starts += u64::from(started);
-        s.cost_eur += grid.max(0.0) * price(state.import_price.usable().map(|v| v.get()))
-            - (-grid).max(0.0) * price(state.export_price.usable().map(|v| v.get()))
-            + gas * p.costs.gas_eur_per_kwh
-            + battery.abs() * p.battery.wear_eur_per_kwh
-            + if started { p.chp.start_cost_eur } else { 0.0 };
+        let price = |m: Measurement<EurPerKwh>| m.usable().unwrap_or(EurPerKwh::ZERO);
+        let prices = Prices { import: price(state.import_price), export: price(state.export_price) };
+        s.cost_eur += flows.cost(&self.plant, prices, started, duration).get();
     }
 }

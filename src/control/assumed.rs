@@ -1,10 +1,11 @@
-//! What a decision has to assume beyond the measurements: limits from outside, ageing, production behind a cap.
+//! What a decision has to assume beyond the measurements: limits from outside, production behind a cap.
 
-use super::cycle::{ControlConfig, ControlState, CycleInput};
+use super::input::CycleInput;
+use super::state::{ControlConfig, ControlState};
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::SafeSetpoints;
 use memg_core::situation::Situation;
-use memg_core::units::{Kilowatts, Soc};
+use memg_core::units::Kilowatts;
 
 /// Production this close to its cap may be held down by it.
 const AT_CAP: f64 = 0.95;
@@ -30,19 +31,6 @@ pub(super) fn narrowed(config: &ControlConfig, state: &ControlState) -> SafetyFi
     let kw = |limit: Option<f64>| limit.map(Kilowatts::new);
     let limits = state.limits;
     SafetyFilter::new(config.filter.plant().with_exchange_limits(kw(limits.import_kw_max), kw(limits.export_kw_max)))
-}
-
-/// The last known situation some time later: its SoC may have moved by full power in either direction.
-pub(super) fn aged(config: &ControlConfig, situation: &Situation, age_ms: u64) -> Situation {
-    let plant = config.filter.plant();
-    let hours = age_ms as f64 / 3_600_000.0;
-    let down = plant.discharge_max().as_f64() * plant.soc_per_wh_discharged() * hours;
-    let up = plant.charge_max().as_f64() * plant.soc_per_wh_charged() * hours;
-    Situation {
-        soc_low: Soc::new((situation.soc_low.get() - down).max(0.0).min(situation.soc_low.get())),
-        soc_high: Soc::new((situation.soc_high.get() + up).min(1.0).max(situation.soc_high.get())),
-        ..*situation
-    }
 }
 
 /// How a cap on renewables is shared: PV yields first, wind keeps what fits under the cap. kW.

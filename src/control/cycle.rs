@@ -1,109 +1,38 @@
 //! One supervision cycle as a pure function.
 //!
-//! [`decide`] looks at everything first (faults, mode) and then decides (request, filter). Two rates meet here: the
-//! policy is asked when a policy step begins, its request is filtered again with fresh measurements every cycle.
+//! [`decide`] looks at everything first (measurements, faults, commands, mode) and then decides (request, filter). Two
+//! rates meet here: the policy is asked when a policy step begins, its request is filtered again with fresh measurements
+//! every cycle.
 
-use super::assumed::{aged, behind_cap, narrowed};
-pub use super::input::{CycleInput, ExchangeLimits};
-use super::mode::{Facts, Fault, Mode, ModeChange, ModeState, ModeTimes, Severity};
-use memg_core::decide::{filtered, request};
+use super::apply::apply;
+use super::door;
+pub use super::fault::{Fault, Severity};
+pub use super::input::CycleInput;
+use super::mode::{Facts, Mode, ModeChange};
+pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
+use super::steady::{filtered_voltage, worth_telling};
+pub use memg_core::command::ExchangeLimits;
+use memg_core::command::CommandAnswer;
+use memg_core::decide::request;
 use memg_core::extended::Outlook;
-use memg_core::history::History;
 use memg_core::memory::ControlMemory;
-use memg_core::plant_state::PlantState;
 use memg_core::policy::{Policy, Request};
-use memg_core::rules::GoodRule;
-use memg_core::safety::{Intervention, Relaxation, SafetyFilter, Verdict};
+use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
-use memg_core::situation::Situation;
-use memg_core::units::Watts;
-use serde::{Deserialize, Serialize};
-
-/// What does not change while the gateway runs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ControlConfig {
-    /// The filter with the plant inside.
-    pub filter: SafetyFilter,
-    /// Times of the modes.
-    pub times: ModeTimes,
-    /// The plant is simulated: Auto needs no arming.
-    pub simulated: bool,
-    /// Length of a supervision cycle in plant time, ms.
-    pub cycle_ms: i64,
-    /// How long the last known situation may stand in for a missing one, ms; after that the safe-stop set-points.
-    pub stand_in_ms: u64,
-}
-
-/// What stands for the hash of a model that could not be loaded; the reason may follow.
-pub const NO_MODEL: &str = "none";
-
-/// Who is asked for a request: the policy, and the good rule behind it.
-pub struct Chain {
-    /// The configured policy; `None` if its model could not be loaded.
-    pub policy: Option<Box<dyn Policy>>,
-    /// Hash of its model, or the rule's name; [`NO_MODEL`] and the reason if it could not be loaded.
-    pub model: String,
-    /// The fallback.
-    pub rule: GoodRule,
-}
-
-/// What control remembers between cycles. Restored from the journal after a restart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ControlState {
-    /// Mode and what its transitions depend on.
-    pub mode: ModeState,
-    /// Set-points and CHP timers.
-    pub memory: ControlMemory,
-    /// The request that is in force.
-    pub request: Option<Setpoints>,
-    /// The operator's set-points.
-    pub manual: Option<Setpoints>,
-    /// Cap on renewables that is in force at the plant.
-    #[serde(default)]
-    pub cap: Option<Watts>,
-    /// Limits at the connection from outside; they only narrow the plant's own.
-    #[serde(default)]
-    pub limits: ExchangeLimits,
-    /// Policy step that the last cycle belonged to.
-    pub step: Option<i64>,
-    /// Plant time of the last cycle, ms.
-    pub plant_ms: Option<i64>,
-    /// Last usable situation and when it was, ms monotonic.
-    pub situation: Option<(Situation, u64)>,
-    /// The last day.
-    pub history: History,
-    /// The policy failed at its last step.
-    pub policy_failure: Option<String>,
-}
-
-impl ControlState {
-    /// After a start without a journal: Init, at rest.
-    #[must_use]
-    pub fn start(now_ms: u64) -> Self {
-        Self {
-            mode: ModeState::start(now_ms),
-            memory: ControlMemory::at_rest(),
-            request: None,
-            manual: None,
-            cap: None,
-            limits: ExchangeLimits::default(),
-            step: None,
-            plant_ms: None,
-            situation: None,
-            history: History::default(),
-            policy_failure: None,
-        }
-    }
-}
+use memg_core::situation::{Degraded, Judged, Situation, Unusable, judge};
+use serde::Serialize;
 
 /// What a cycle decided. Compared text for text in replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CycleDecision {
     /// Mode after this cycle's transitions.
     pub mode: Mode,
-    /// The transition, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub change: Option<ModeChange>,
+    /// The transitions, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<ModeChange>,
+    /// What became of the commands.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<CommandAnswer>,
     /// The worst fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<Fault>,
@@ -111,6 +40,9 @@ pub struct CycleDecision {
     pub decided_by: String,
     /// The policy was asked in this cycle.
     pub policy_step: bool,
+    /// A substitute stands for a price that is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub price_is_substituted: bool,
     /// What the network saw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observation: Option<Vec<f32>>,
@@ -131,10 +63,17 @@ pub struct CycleDecision {
     pub interventions: Vec<Intervention>,
     /// How far rules had to yield.
     pub relaxation: Relaxation,
+    /// Limits at the connection from outside that are in force; a restart takes them from here.
+    #[serde(skip_serializing_if = "is_unlimited")]
+    pub limits: ExchangeLimits,
     /// The set-points go to the plant.
     pub written: bool,
     /// Hash of the model, or the rule's name.
     pub model: String,
+}
+
+fn is_unlimited(limits: &ExchangeLimits) -> bool {
+    *limits == ExchangeLimits::default()
 }
 
 /// One cycle.
@@ -144,69 +83,118 @@ pub fn decide(
     input: &CycleInput,
     chain: &mut Chain,
 ) -> CycleDecision {
-    let due = pass_time(config, state, input);
-    let situation = Situation::from_plant_state(&input.state, config.filter.plant());
-    let asked = situation.as_ref().ok().filter(|_| due || state.request.is_none());
-    let request = asked.and_then(|situation| ask(config, state, input, situation, chain));
-    if let Ok(situation) = &situation {
-        state.situation = Some((*situation, input.now_ms));
-        state.history.observe(situation);
-    }
-    let fault = worst_fault(config, state, input, situation.as_ref().err().map(ToString::to_string));
-    let before = state.mode.mode;
+    let passed = pass_time(config, state, input);
+    let judged = look(config, state, input, passed.elapsed_ms);
+    let surprise = observe(config, state, input);
+    let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
+    let request = asked.and_then(|judged| ask(config, state, input, judged, chain));
+    remember(state, input, judged.as_ref().ok());
+    let fault = worst_fault(config, state, input, &judged, surprise);
     let facts = Facts {
         fault: &fault,
-        operator: input.operator,
         simulated: config.simulated,
         early: input.early,
+        chp_runs: state.memory.chp_on,
         now_ms: input.now_ms,
     };
-    let change = state.mode.advance(&config.times, &facts);
-    state.manual = input.manual.or(state.manual);
-    state.limits = input.limits.unwrap_or(state.limits);
+    let before = state.mode.mode;
+    let mut told = door::judge(state, input, &config.times, &facts);
+    told.changes.extend(state.mode.advance(&config.times, &facts));
+    let silent = state.mode.is_silent(&config.times, &facts);
     enter(config, state, input, before);
-    let source = choose(config, state, input, due || change.is_some(), chain);
-    let verdict = apply(config, state, input, source.setpoints.as_ref());
+    let fresh = passed.due || !told.changes.is_empty();
+    let degraded = judged.as_ref().map(|judged| judged.degraded).unwrap_or_default();
+    let source = choose(config, state, input, &Asking { fresh, degraded }, chain);
     let mode = state.mode.mode;
-    let silent =
-        mode == Mode::SafeStop && input.now_ms.saturating_sub(state.mode.since_ms) >= config.times.stop_write_ms;
+    let verdict = apply(config, state, input, source.setpoints.as_ref());
     let shown = verdict.filter(|_| mode != Mode::Init);
+    let written = mode.writes() && !silent && shown.is_some();
+    state.following.written(verdict.as_ref().filter(|_| written), mode == Mode::SafeStop);
+    door::clamp_answers(&mut told.answers, input, shown.as_ref().map(|v| &v.safe));
+    let worth = |i: &&Intervention| worth_telling(config, i, passed.due);
     CycleDecision {
         mode,
-        change,
+        changes: told.changes,
+        answers: told.answers,
         fault: Some(fault).filter(|fault| fault.severity != Severity::None),
         decided_by: source.name,
-        policy_step: due,
+        policy_step: passed.due,
+        price_is_substituted: judged.is_ok_and(|judged| judged.price_is_substituted),
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
         outside_tariff: request.is_some_and(|r| r.outside_tariff),
         request: source.setpoints,
         safe: shown.map(|v| v.safe),
-        interventions: shown.map(|v| v.interventions.iter().copied().collect()).unwrap_or_default(),
+        interventions: shown.map(|v| v.interventions.iter().filter(worth).copied().collect()).unwrap_or_default(),
         relaxation: shown.map_or(Relaxation::None, |v| v.relaxation),
-        written: mode.writes() && !silent && shown.is_some(),
+        limits: state.limits,
+        written,
         model: chain.model.clone(),
     }
 }
 
-/// Lets time pass in the memory; true if a policy step begins.
-fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> bool {
+/// What the passing of time brings.
+#[derive(Debug, Clone, Copy)]
+struct Passed {
+    /// A policy step begins.
+    due: bool,
+    /// Plant time since the last cycle, ms.
+    elapsed_ms: i64,
+}
+
+/// Lets time pass in the memory. A policy step begins where local time says so, but a jump of local time begins none
+/// before half a step is over, and ramps count anew only when a whole step has passed: otherwise hops at a step's border
+/// would add up ramps (seen: 0 to 50 kW in 5 s).
+fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Passed {
     let step_ms = config.filter.plant().step_ms().max(1);
-    // A clock that jumps back counts as standing still: timers never run backwards.
-    let elapsed = state.plant_ms.map_or(0, |before| (input.plant_ms - before).max(0));
-    state.memory.elapse(elapsed);
-    state.plant_ms = Some(input.plant_ms);
+    let since = |instant: Option<i64>| instant.map(|then| (input.uptime_ms - then).max(0));
+    let elapsed_ms = since(state.times.cycle_ms).unwrap_or(0);
+    state.memory.elapse(elapsed_ms);
+    state.times.cycle_ms = Some(input.uptime_ms);
     let step = input.plant_ms.div_euclid(step_ms);
-    let due = state.step != Some(step);
+    let due = state.step != Some(step) && since(state.times.begun_ms).is_none_or(|ms| 2 * ms >= step_ms);
     if due {
-        let per_day = usize::try_from(86_400_000 / step_ms).unwrap_or(1);
         if state.step.is_some() {
-            state.history.close_step(per_day);
+            state.history.close_step(config.filter.plant().steps_per_day());
         }
-        state.memory.begin_step();
-        state.step = Some(step);
+        (state.step, state.times.begun_ms) = (Some(step), Some(input.uptime_ms));
     }
-    due
+    // The border is seen up to a cycle late, and the one before may have been, too.
+    let slack_ms = (2 * config.cycle_ms).min(step_ms / 10);
+    if due && since(state.times.anchored_ms).is_none_or(|ms| ms >= step_ms - slack_ms) {
+        state.memory.begin_step();
+        state.times.anchored_ms = Some(input.uptime_ms);
+    }
+    Passed { due, elapsed_ms }
+}
+
+/// The situation of this cycle, with the filtered voltage behind the connection.
+fn look(
+    config: &ControlConfig,
+    state: &mut ControlState,
+    input: &CycleInput,
+    elapsed_ms: i64,
+) -> Result<Judged, Unusable> {
+    let plant = config.filter.plant();
+    let substitutes = state.history.substitutes(plant.steps_per_day());
+    let mut judged = judge(&input.state, plant, &substitutes)?;
+    let now = judged.situation.source_voltage;
+    let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
+    state.source_voltage = Some(voltage.get());
+    judged.situation.source_voltage = voltage;
+    Ok(judged)
+}
+
+/// What devices are seen to do. A CHP that does other than it was told is news.
+fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
+    state.following.observe(config, &input.state, input.now_ms);
+    let (before, writes) = (state.memory.chp_on, state.mode.mode.writes());
+    let response_ms = if writes { config.chp_response_ms } else { 0 };
+    state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
+    let word = |on: bool| if on { "on" } else { "off" };
+    let (told, is) = (word(before), word(state.memory.chp_on));
+    (writes && before != state.memory.chp_on)
+        .then(|| Fault::soft(format!("the CHP is {is} although it was told to be {told}")))
 }
 
 /// Asks the policy; a failure is remembered and becomes a fault.
@@ -214,76 +202,84 @@ fn ask(
     config: &ControlConfig,
     state: &mut ControlState,
     input: &CycleInput,
-    situation: &Situation,
+    judged: &Judged,
     chain: &mut Chain,
 ) -> Option<Request> {
-    let Some(policy) = chain.policy.as_deref_mut() else {
-        state.policy_failure = Some(chain.model.replacen(NO_MODEL, "no model is loaded", 1));
-        return None;
-    };
-    let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
+    let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, input) };
     let outlook = outlook(config, state, input);
-    match request(&config.filter, situation, &memory, &outlook, policy) {
-        Ok(request) => {
-            state.policy_failure = None;
-            state.request = Some(request.setpoints);
-            Some(request)
-        }
-        Err(error) => {
-            state.policy_failure = Some(error.to_string());
-            None
-        }
+    if judged.degraded != Degraded::default() {
+        return None;
     }
+    let asked = match chain.policy.as_deref_mut() {
+        None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
+        Some(policy) => request(&config.filter, &judged.situation, &memory, &outlook, policy)
+            .map_err(|error| error.to_string()),
+    };
+    if let Ok(request) = &asked {
+        state.request = Some(request.setpoints);
+    }
+    state.policy_failure = asked.as_ref().err().cloned();
+    asked.ok()
 }
 
 fn outlook(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> Outlook {
-    let per_hour = usize::try_from(3_600_000 / config.filter.plant().step_ms().max(1)).unwrap_or(1).max(1);
-    state.history.outlook(&input.price_ahead, per_hour)
+    state.history.outlook(&input.price_ahead, config.filter.plant().steps_per_hour())
 }
 
-/// The worst fault of this cycle; hard ones first.
-fn worst_fault(config: &ControlConfig, state: &ControlState, input: &CycleInput, unusable: Option<String>) -> Fault {
-    let fault = |severity, cause: &str| Fault { severity, cause: cause.to_owned() };
+fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged>) {
+    let Some(judged) = judged else { return };
+    state.situation = Some((judged.situation, input.now_ms));
+    let prices_are_known = judged.degraded.price.is_none() && !judged.price_is_substituted;
+    state.history.observe(&judged.situation, prices_are_known);
+}
+
+/// The worst fault of this cycle.
+fn worst_fault(
+    config: &ControlConfig,
+    state: &ControlState,
+    input: &CycleInput,
+    judged: &Result<Judged, Unusable>,
+    surprise: Option<Fault>,
+) -> Fault {
     let s = &input.state;
-    let bounds = state.situation.filter(|(_, at)| *at == input.now_ms);
-    let out_of_bounds = bounds.is_some_and(|(situation, _)| !situation.is_within_bounds(config.filter.plant()));
-    if s.battery_fault.usable() == Some(true) {
-        fault(Severity::Hard, "the battery reports a fault")
-    } else if s.chp_fault.usable() == Some(true) {
-        fault(Severity::Hard, "the CHP reports a fault")
-    } else if let Some(outside) = input.fault.as_ref().filter(|fault| fault.severity >= Severity::Soft) {
-        outside.clone()
-    } else if let Some(cause) = unusable {
-        fault(Severity::Soft, &cause)
-    } else if out_of_bounds {
-        fault(Severity::Soft, "a measurement is outside the bounds that the site declares")
-    } else if s.battery_remote.usable() == Some(false) || s.chp_remote.usable() == Some(false) {
-        fault(Severity::Soft, "a device is switched to local")
-    } else if let Some(failure) = &state.policy_failure {
-        fault(Severity::Policy, failure)
-    } else {
-        input.fault.clone().unwrap_or_else(Fault::none)
-    }
+    let plant = config.filter.plant();
+    let now = state.situation.filter(|(_, at)| *at == input.now_ms);
+    let out_of_bounds = now.is_some_and(|(situation, _)| !situation.is_within_bounds(plant));
+    let local = s.battery_remote.usable() == Some(false) || s.chp_remote.usable() == Some(false);
+    Fault::worst(
+        [
+            (s.battery_fault.usable() == Some(true)).then(|| Fault::hard("the battery reports a fault")),
+            (s.chp_fault.usable() == Some(true)).then(|| Fault::hard("the CHP reports a fault")),
+            input.fault.clone(),
+            state.following.fault(),
+            judged.as_ref().err().map(|error| Fault::soft(error.to_string())),
+            out_of_bounds.then(|| Fault::soft("a measurement is outside the bounds that the site declares")),
+            local.then(|| Fault::soft("a device is switched to local")),
+            surprise,
+            judged.as_ref().ok().and_then(|judged| judged.degraded.cause()).map(Fault::policy),
+            state.policy_failure.as_ref().map(Fault::policy),
+        ]
+        .into_iter()
+        .flatten(),
+    )
 }
 
-/// Bumpless: on the way into a writing mode ramps start from measured powers.
+/// Bumpless: where others may have moved the plant meanwhile, ramps start from measured powers.
 fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, before: Mode) {
-    if state.mode.mode.writes() && !before.writes() {
-        state.memory = measured(config, state, &input.state);
+    let mode = state.mode.mode;
+    let came_back = matches!(before, Mode::Hold | Mode::SafeStop) && !matches!(mode, Mode::Hold | Mode::SafeStop);
+    if mode.writes() && (!before.writes() || came_back) {
+        state.memory = measured(config, state, input);
+    }
+    // Yesterday's set-points of an operator never return.
+    if !state.mode.operator_is_in_charge() {
+        state.manual = None;
     }
 }
 
-/// Memory as the plant shows it. The CHP's time in its state is kept while the state agrees, else it starts anew.
-fn measured(config: &ControlConfig, state: &ControlState, plant: &PlantState) -> ControlMemory {
-    let limits = config.filter.plant();
-    let memory = &state.memory;
-    let battery = plant.battery.usable().map_or(memory.battery, Watts::nearest);
-    let power = plant.chp.usable().map_or(memory.chp, Watts::nearest);
-    let on = plant.chp_on.usable().unwrap_or(power >= limits.chp_min());
-    let chp = if on { power.within(limits.chp_min(), limits.chp_max()) } else { Watts::ZERO };
-    let in_state = if on == memory.chp_on { memory.chp_in_state_ms } else { 0 };
-    let battery = battery.within(-limits.discharge_max(), limits.charge_max());
-    ControlMemory::from_measured(battery, chp, on, in_state)
+/// Memory as the plant shows it.
+pub(super) fn measured(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> ControlMemory {
+    ControlMemory::bumpless(config.filter.plant(), &input.state, &state.memory)
 }
 
 /// A request with the name of who made it.
@@ -292,11 +288,17 @@ struct Source {
     setpoints: Option<Setpoints>,
 }
 
+/// Whether the rule has to be asked anew, and what it has to do without.
+struct Asking {
+    fresh: bool,
+    degraded: Degraded,
+}
+
 fn choose(
     config: &ControlConfig,
     state: &mut ControlState,
     input: &CycleInput,
-    fresh: bool,
+    asking: &Asking,
     chain: &mut Chain,
 ) -> Source {
     let policy_name = chain.policy.as_deref().map_or("none", Policy::name).to_owned();
@@ -307,66 +309,49 @@ fn choose(
     match state.mode.mode {
         Mode::Init => source("none", None),
         Mode::SafeStop => source("safe_stop", Some(Setpoints::IDLE)),
-        Mode::Auto | Mode::Manual if entering => {
-            let now = measured(config, state, &input.state);
-            source("bumpless entry", Some(holding(&now)))
+        Mode::Auto | Mode::Manual if entering && state.manual.is_none() => {
+            source("bumpless entry", Some(holding(&measured(config, state, input))))
         }
         Mode::Auto | Mode::Shadow => source(&policy_name, state.request),
+        Mode::Hold if state.mode.operator_is_in_charge() => source("operator", Some(by_hand(state))),
         Mode::Hold => source("hold", Some(state.request.unwrap_or_else(|| holding(&state.memory)))),
-        Mode::Manual => source("operator", Some(state.manual.unwrap_or_else(|| holding(&state.memory)))),
+        Mode::Manual => source("operator", Some(by_hand(state))),
         Mode::Fallback => {
-            if fresh {
-                ask_rule(config, state, input, chain);
+            if asking.fresh {
+                ask_rule(config, state, input, asking.degraded, chain);
             }
             source(chain.rule.name(), state.request)
         }
     }
 }
 
+fn by_hand(state: &ControlState) -> Setpoints {
+    state.manual.unwrap_or_else(|| holding(&state.memory))
+}
+
 fn holding(memory: &ControlMemory) -> Setpoints {
     Setpoints { battery: memory.battery.kilowatts(), chp: memory.chp.kilowatts(), grid: None }
 }
 
-fn ask_rule(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, chain: &mut Chain) {
-    let Some((situation, _)) = state.situation else { return };
-    let outlook = outlook(config, state, input);
-    if let Ok(request) = request(&config.filter, &situation, &state.memory, &outlook, &mut chain.rule) {
-        state.request = Some(request.setpoints);
-    }
-}
-
-/// Filters the request with the freshest usable situation. Modes that do not write leave the memory alone.
-fn apply(
+fn ask_rule(
     config: &ControlConfig,
     state: &mut ControlState,
     input: &CycleInput,
-    setpoints: Option<&Setpoints>,
-) -> Option<Verdict> {
-    let setpoints = setpoints?;
-    let step_ms = config.filter.plant().step_ms().max(1);
-    let hold_ms = (step_ms - input.plant_ms.rem_euclid(step_ms)).max(config.cycle_ms);
-    let mut memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, &input.state) };
-    let age_ms = |at: u64| input.now_ms.saturating_sub(at);
-    let known = state.situation.filter(|(_, at)| age_ms(*at) <= config.stand_in_ms);
-    let verdict = match known
-        .filter(|_| state.mode.mode != Mode::SafeStop)
-        .map(|(situation, at)| aged(config, &situation, age_ms(at)))
-    {
-        Some(situation) => {
-            let situation = behind_cap(config, state, input, situation);
-            filtered(&narrowed(config, state), &situation, &mut memory, setpoints, hold_ms)
-        }
-        None => {
-            let anchor = memory.anchor(hold_ms);
-            let stopping = state.mode.mode == Mode::SafeStop;
-            let verdict = if stopping { config.filter.shut_down(&anchor) } else { config.filter.safe_stop(&anchor) };
-            memory.record(&verdict);
-            verdict
-        }
-    };
-    if state.mode.mode.writes() {
-        state.memory = memory;
-        state.cap = verdict.safe.renewable_limit();
+    degraded: Degraded,
+    chain: &mut Chain,
+) {
+    let Some((situation, _)) = state.situation else { return };
+    let outlook = outlook(config, state, input);
+    if let Ok(request) = request(&config.filter, &situation, &state.memory, &outlook, &mut chain.rule) {
+        // Without the heat demand nobody knows what the CHP is good for: it stays as it is.
+        let chp = if degraded.heat.is_some() { state.memory.chp.kilowatts() } else { request.setpoints.chp };
+        state.request = Some(Setpoints { chp, ..request.setpoints });
     }
-    Some(verdict)
+}
+
+/// Whether a situation may still be used, and how old it is, ms.
+pub(super) fn known(config: &ControlConfig, state: &ControlState, now_ms: u64) -> Option<(Situation, u64)> {
+    let (situation, at) = state.situation?;
+    let age_ms = now_ms.saturating_sub(at);
+    (age_ms <= config.stand_in_ms).then_some((situation, age_ms))
 }

@@ -37,7 +37,7 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
     let mode = string(d, "mode");
     let _ = writeln!(text, "Cycle {} at {}, plant time {time}, mode {mode}.", record.input.cycle, header.site);
     situation(&mut text, record);
-    if let Some(change) = d.get("change") {
+    for change in d.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let _ = writeln!(
             text,
             "The mode changed from {} to {}: {}.",
@@ -46,6 +46,7 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
             string(change, "cause")
         );
     }
+    answers(&mut text, record);
     if let Some(fault) = d.get("fault") {
         let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
     }
@@ -53,6 +54,14 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
     interventions(&mut text, d);
     outcome(&mut text, d);
     text
+}
+
+fn answers(text: &mut String, record: &ReadRecord) {
+    let answers = record.decision.get("answers").and_then(Value::as_array);
+    for (command, answer) in record.input.commands.iter().zip(answers.into_iter().flatten()) {
+        let answer = answer.get("id").filter(|id| *id == &command.id).map_or("see the journal".into(), |_| answer.to_string());
+        let _ = writeln!(text, "Command {} of {} ({:?}): {answer}.", command.body.name(), command.principal, command.means);
+    }
 }
 
 fn situation(text: &mut String, record: &ReadRecord) {

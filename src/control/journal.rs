@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the format; other versions are refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// First line of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,11 @@ pub struct Header {
     /// See [`ControlConfig::stand_in_ms`].
     #[serde(default = "forever")]
     pub stand_in_ms: u64,
+    /// See [`ControlConfig::response_ms`].
+    #[serde(default = "forever")]
+    pub response_ms: u64,
+    /// See [`ControlConfig::chp_response_ms`].
+    pub chp_response_ms: i64,
     /// Model folder, or the name of a rule.
     pub policy: String,
     /// Runtime of the actor.
@@ -62,6 +67,8 @@ impl Header {
             simulated: config.simulated,
             cycle_ms: config.cycle_ms,
             stand_in_ms: config.stand_in_ms,
+            response_ms: config.response_ms,
+            chp_response_ms: config.chp_response_ms,
             policy,
             runtime,
             model,
@@ -172,6 +179,15 @@ impl Journal {
         self.append(record)
     }
 
+    /// A second handle on the file, for syncing it to disk beside the cycle: what is written is safe from kill -9 at once,
+    /// from a power cut after the next sync.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// The file has grown beyond its limit.
     #[must_use]
     pub const fn is_full(&self) -> bool {
@@ -183,9 +199,7 @@ impl Journal {
     /// # Errors
     /// The file system's own.
     pub fn rotate(&mut self, header: &Header) -> io::Result<()> {
-        let mut old = self.path.clone().into_os_string();
-        old.push(".1");
-        std::fs::rename(&self.path, old)?;
+        std::fs::rename(&self.path, older(&self.path))?;
         *self = Self::open(&self.path, self.bytes_max)?;
         self.begin(header)
     }
@@ -205,6 +219,14 @@ impl Journal {
         self.bytes += self.line.len() as u64;
         Ok(())
     }
+}
+
+/// Where [`Journal::rotate`] leaves the file before.
+#[must_use]
+pub fn older(path: &Path) -> PathBuf {
+    let mut old = path.to_owned().into_os_string();
+    old.push(".1");
+    old.into()
 }
 
 /// Two gateways on one journal would be two gateways on one plant. The system lifts the lock when the process ends,
@@ -267,21 +289,31 @@ impl Reader {
     }
 
     fn parse(&self, text: &str) -> Result<Entry, JournalError> {
-        let (sum, json) = text.split_once(' ').ok_or_else(|| self.damaged("expected a checksum and JSON"))?;
-        if u32::from_str_radix(sum, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
-            return Err(self.damaged("the checksum does not fit: torn or changed"));
-        }
-        if json.starts_with("{\"memg_journal\"") {
-            let header: Header = serde_json::from_str(json).map_err(|e| self.damaged(e.to_string()))?;
-            if header.memg_journal != FORMAT {
-                let found = header.memg_journal;
-                return Err(self.damaged(format!("expected journal format {FORMAT}, found {found}")));
-            }
-            return Ok(Entry::Header(Box::new(header)));
-        }
-        let record = serde_json::from_str(json).map_err(|e| self.damaged(e.to_string()))?;
-        Ok(Entry::Cycle(Box::new(record), json.to_owned()))
+        parse(text).map_err(|message| self.damaged(message))
     }
+}
+
+/// Only the version, which has to be known before anything else is read.
+#[derive(Deserialize)]
+struct Version {
+    memg_journal: u32,
+}
+
+/// What a line is.
+pub(super) fn parse(text: &str) -> Result<Entry, String> {
+    let (sum, json) = text.split_once(' ').ok_or("expected a checksum and JSON")?;
+    if u32::from_str_radix(sum, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
+        return Err("the checksum does not fit: torn or changed".into());
+    }
+    if json.starts_with("{\"memg_journal\"") {
+        let Version { memg_journal: found } = serde_json::from_str(json).map_err(|e| e.to_string())?;
+        if found != FORMAT {
+            return Err(format!("expected journal format {FORMAT}, found {found}"));
+        }
+        return Ok(Entry::Header(serde_json::from_str(json).map_err(|e| e.to_string())?));
+    }
+    let record = serde_json::from_str(json).map_err(|e| e.to_string())?;
+    Ok(Entry::Cycle(Box::new(record), json.to_owned()))
 }
 
 impl Iterator for Reader {
@@ -313,8 +345,15 @@ mod tests {
 
     fn header() -> Header {
         let filter = SafetyFilter::new(Plant::reference());
-        let config =
-            ControlConfig { filter, times: ModeTimes::default(), simulated: true, cycle_ms: 1000, stand_in_ms: 0 };
+        let config = ControlConfig {
+            filter,
+            times: ModeTimes::default(),
+            simulated: true,
+            cycle_ms: 1000,
+            stand_in_ms: 0,
+            response_ms: 20_000,
+            chp_response_ms: 300_000,
+        };
         Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
     }
 

@@ -5,14 +5,20 @@
 //! protocol: [`crate::daemon`] wires it to drivers.
 
 pub mod account;
+mod apply;
 pub mod assumed;
 pub mod cycle;
+mod door;
 pub mod explain;
+pub mod fault;
+pub mod following;
 pub mod input;
 pub mod journal;
 pub mod mode;
 pub mod replay;
 pub mod restore;
+pub mod state;
+mod steady;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]

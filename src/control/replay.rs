@@ -101,6 +101,8 @@ pub fn begin(
         simulated: header.simulated,
         cycle_ms: header.cycle_ms,
         stand_in_ms: header.stand_in_ms,
+        response_ms: header.response_ms,
+        chp_response_ms: header.chp_response_ms,
     };
     let chain = load(header).map_err(ReplayError::Model)?;
     if chain.model != header.model {

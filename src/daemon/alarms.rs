@@ -1,6 +1,6 @@
 //! The one place that turns a driver's event into a log line, a count and a fault of the cycle.
 
-use crate::control::mode::{Fault, Severity};
+use crate::control::fault::Fault;
 use crate::plant_io::event::{DriverEvent, EventKind};
 use std::collections::BTreeMap;
 
@@ -42,6 +42,6 @@ impl Alarms {
     #[must_use]
     pub fn fault(&self) -> Option<Fault> {
         let (device, detail) = self.unapplied.first_key_value()?;
-        Some(Fault { severity: Severity::Soft, cause: format!("{device} does not apply set-points: {detail}") })
+        Some(Fault::unfollowed(format!("{device} does not apply set-points: {detail}")))
     }
 }

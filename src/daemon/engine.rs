@@ -2,13 +2,13 @@
 
 use super::PlantClock;
 use super::alarms::Alarms;
-use super::messages::{Messages, Wishes};
+use super::messages::Messages;
 use super::view::View;
 use crate::control::account::{Account, Summary};
 use crate::control::assumed::share_renewable_limit;
 use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use crate::control::journal::{Header, Journal, Record};
-use crate::control::mode::{Fault, Severity};
+use crate::control::fault::Fault;
 use crate::plant_io::WriteOrder;
 use crate::plant_io::event::DriverEvent;
 use crate::plant_io::image::{PointId, ProcessImage};
@@ -60,7 +60,12 @@ pub(super) struct Engine {
     started: Instant,
     last_cycle: Instant,
     lateness_ms: Vec<f32>,
+    /// When the journal was last synced to disk.
+    synced: Option<Instant>,
 }
+
+/// A power cut costs at most this much of the journal, and the time that the disk takes.
+const SYNC: Duration = Duration::from_secs(5);
 
 /// How far a signal may move before a cycle comes early; `None`: it can wait for the next one. Its unit is the signal's.
 fn band(signal: Signal, plant: &Plant) -> Option<f64> {
@@ -107,6 +112,7 @@ impl Engine {
             started: Instant::now(),
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
+            synced: None,
         }
     }
 
@@ -173,6 +179,10 @@ impl Engine {
         // A set-point that is not in the journal could never be explained: it is not sent.
         let order = order.filter(|_| journaled);
         self.wires.orders.send_replace(order);
+        if let Some(mqtt) = &mut self.wires.mqtt {
+            mqtt.answer(&decision.answers);
+        }
+        self.sync_journal();
         self.account.add(&input, &decision);
         self.show(input, decision, order.as_ref());
     }
@@ -188,24 +198,23 @@ impl Engine {
 
     fn input(&mut self) -> CycleInput {
         let now = Instant::now();
-        let wishes = self.wires.mqtt.as_mut().map_or_else(Wishes::default, |mqtt| mqtt.wishes(self.state.mode.mode));
+        let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
         let plant_ms = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         let measured = self.freeze(now);
         let lookup = |signal| {
             let known = measured.iter().find(|(name, _)| *name == signal);
-            known.map_or_else(Measurement::never, |(_, measurement)| *measurement)
+            known.map_or_else(Measurement::absent, |(_, measurement)| *measurement)
         };
         CycleInput {
             cycle: self.cycle,
             early: false,
             now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
+            uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
             state: PlantState::from_image(lookup, local_hour),
             price_ahead: self.freeze_prices(now),
-            operator: wishes.operator,
-            manual: wishes.manual,
-            limits: wishes.limits,
+            commands,
             fault: self.fault(),
         }
     }
@@ -228,7 +237,7 @@ impl Engine {
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
     fn fault(&self) -> Option<Fault> {
-        let soft = |cause: String| Some(Fault { severity: Severity::Soft, cause });
+        let soft = |cause: String| Some(Fault::soft(cause));
         if let Some(error) = &self.journal_error {
             return soft(format!("the journal cannot be written: {error}"));
         }
@@ -240,7 +249,7 @@ impl Engine {
     }
 
     fn log(&self, decision: &CycleDecision) {
-        if let Some(change) = &decision.change {
+        for change in &decision.changes {
             let (from, to) = (change.from.name(), change.to.name());
             tracing::info!(cycle = self.cycle, from, to, cause = %change.cause, "The mode changed.");
         }
@@ -277,6 +286,17 @@ impl Engine {
         }
         self.journal_error = written.err().map(|error| error.to_string());
         self.journal_error.is_none()
+    }
+
+    /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
+    fn sync_journal(&mut self) {
+        let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
+        let Some((journal, _)) = self.journal.as_ref().filter(|_| due) else { return };
+        self.synced = Some(Instant::now());
+        match journal.handle() {
+            Ok(file) => drop(tokio::task::spawn_blocking(move || file.sync_data())),
+            Err(error) => tracing::warn!(%error, "The journal cannot be synced to disk."),
+        }
     }
 
     fn show(&mut self, input: CycleInput, decision: CycleDecision, order: Option<&WriteOrder>) {

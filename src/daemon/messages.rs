@@ -1,30 +1,21 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
-use crate::control::cycle::{CycleDecision, ExchangeLimits};
-use crate::control::mode::{Mode, ModeChange, Operator};
+use crate::control::cycle::CycleDecision;
+use crate::control::mode::{Mode, ModeChange};
 use crate::plant_io::WriteOrder;
 use crate::plant_io::event::DriverEvent;
 use crate::plant_io::mqtt::clock::Clock;
-use crate::plant_io::mqtt::command::{Command, ModeWish};
+use crate::plant_io::mqtt::Answer;
+use crate::plant_io::mqtt::command::{self as mqtt, ModeWish};
 use crate::plant_io::mqtt::report::{ControlReport, StateReporter};
 use crate::plant_io::mqtt::settings::Outputs;
 use crate::plant_io::mqtt::{LinkState, MqttHandle};
+use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Means, Outcome, Role};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
 use serde::Serialize;
-
-/// What operators want in one cycle.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Wishes {
-    /// Latest change of mode or acknowledgement.
-    pub operator: Option<Operator>,
-    /// Latest manual set-points.
-    pub manual: Option<Setpoints>,
-    /// Latest limits from outside.
-    pub limits: Option<ExchangeLimits>,
-}
 
 /// The MQTT side of the daemon.
 #[derive(Debug)]
@@ -32,6 +23,7 @@ pub struct Messages {
     handle: MqttHandle,
     reporter: StateReporter,
     clock: Clock,
+    waiting: Vec<(String, Answer)>,
 }
 
 #[derive(Serialize)]
@@ -53,33 +45,28 @@ struct ModeReport<'a> {
 
 impl Messages {
     pub(super) fn new(handle: MqttHandle, outputs: Outputs) -> Self {
-        Self { handle, reporter: StateReporter::new(outputs), clock: Clock::system() }
+        Self { handle, reporter: StateReporter::new(outputs), clock: Clock::system(), waiting: Vec::new() }
     }
 
-    /// Takes the commands that wait and answers them; control carries them out in this cycle.
-    pub fn wishes(&mut self, mode: Mode) -> Wishes {
-        let mut wishes = Wishes::default();
+    /// Takes the commands that wait; control judges them in this cycle.
+    pub fn take_commands(&mut self) -> Vec<Command> {
+        let mut commands = Vec::new();
         while let Ok(request) = self.handle.commands.try_recv() {
-            match request.command {
-                Command::Mode(wish) => wishes.operator = Some(operator(wish)),
-                Command::ArmAuto => wishes.operator = Some(Operator::Arm),
-                Command::Acknowledge => wishes.operator = Some(Operator::Acknowledge),
-                Command::Setpoints(setpoints) if mode == Mode::Manual => wishes.manual = Some(setpoints),
-                Command::Setpoints(_) => {
-                    request.answer.refused("set-points are taken in manual mode only");
-                    continue;
-                }
-                Command::Limits(limits) => {
-                    wishes.limits = Some(ExchangeLimits {
-                        import_kw_max: limits.import_max.map(Kilowatts::get),
-                        export_kw_max: limits.export_max.map(Kilowatts::get),
-                    });
-                }
-            }
-            tracing::info!(id = %request.id, command = ?request.command, "An operator's command was taken.");
-            request.answer.done();
+            commands.push(command(request.id.clone(), request.command, self.clock.now().unix_ms));
+            self.waiting.push((request.id, request.answer));
         }
-        wishes
+        commands
+    }
+
+    /// Answers them.
+    pub fn answer(&mut self, answers: &[CommandAnswer]) {
+        for (id, waiting) in self.waiting.drain(..) {
+            match answers.iter().find(|answer| answer.id == id).map(|answer| &answer.outcome) {
+                Some(Outcome::Rejected { reason }) => waiting.refused(reason),
+                Some(Outcome::Done | Outcome::Clamped { .. }) => waiting.done(),
+                None => drop(waiting),
+            }
+        }
     }
 
     /// Publishes measurements, set-points and interventions of a cycle.
@@ -99,7 +86,7 @@ impl Messages {
             fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
         };
         self.reporter.report(publisher, now, control, values);
-        if let Some(change) = &decision.change {
+        for change in &decision.changes {
             publisher.event("modes", &ModeReport { time_unix_ms: now.unix_ms, cycle: view.cycle, change });
         }
         if let Some(order) = order {
@@ -134,10 +121,19 @@ impl Messages {
     }
 }
 
-const fn operator(wish: ModeWish) -> Operator {
-    match wish {
-        ModeWish::Shadow => Operator::Shadow,
-        ModeWish::Manual => Operator::Manual,
-        ModeWish::SafeStop => Operator::SafeStop,
-    }
+fn command(id: String, body: mqtt::Command, time_unix_ms: u64) -> Command {
+    let kw = |limit: Option<Kilowatts>| limit.map(Kilowatts::get);
+    let body = match body {
+        mqtt::Command::Mode(ModeWish::Shadow) => CommandBody::Shadow,
+        mqtt::Command::Mode(ModeWish::Manual) => CommandBody::Manual,
+        mqtt::Command::Mode(ModeWish::SafeStop) => CommandBody::SafeStop,
+        mqtt::Command::ArmAuto => CommandBody::Arm,
+        mqtt::Command::Acknowledge => CommandBody::Acknowledge,
+        mqtt::Command::Setpoints(setpoints) => CommandBody::Setpoints(setpoints),
+        mqtt::Command::Limits(limits) => CommandBody::Limits(ExchangeLimits {
+            import_kw_max: kw(limits.import_max),
+            export_kw_max: kw(limits.export_max),
+        }),
+    };
+    Command { principal: "broker".into(), role: Role::Operator, means: Means::Mqtt, id, time_unix_ms, body }
 }

@@ -61,6 +61,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         simulated: settings.simulated,
         cycle_ms: (cycle.as_secs_f64() * 1000.0 * settings.control.speed).round() as i64,
         stand_in_ms: u64::MAX,
+        response_ms: u64::try_from(settings.control.response.as_millis()).unwrap_or(u64::MAX),
+        chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
     };
     let chain = chain(&settings.policy.spec);
     let mut state = ControlState::start(0);

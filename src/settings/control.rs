@@ -91,6 +91,12 @@ struct RawControl {
     recover_cycles: u32,
     /// How long safe-stop set-points are written before devices are left to revert, s.
     stop_write_s: f64,
+    /// Longest stay in Manual, s.
+    manual_s: f64,
+    /// Within this time the battery's measured power follows its set-point, s.
+    response_s: f64,
+    /// Within this time the CHP starts or stops as it is told, s.
+    chp_response_s: f64,
     /// Plant seconds per second; simulated plants only (default 1).
     speed: Option<f64>,
 }
@@ -104,6 +110,9 @@ impl Default for RawControl {
             observe_s: 60.0,
             recover_cycles: 3,
             stop_write_s: 3600.0,
+            manual_s: 14_400.0,
+            response_s: 20.0,
+            chp_response_s: 300.0,
             speed: None,
         }
     }
@@ -118,6 +127,10 @@ pub struct ControlTimes {
     pub react: Option<Duration>,
     /// Modes.
     pub modes: ModeTimes,
+    /// Within this time the battery follows its set-point, wall clock.
+    pub response: Duration,
+    /// Within this time the CHP starts or stops as it is told, plant time.
+    pub chp_response: Duration,
     /// Plant seconds per second (simulated plants only).
     pub speed: f64,
 }
@@ -136,6 +149,9 @@ pub(super) fn times(loader: &mut Loader, simulated: bool) -> ControlTimes {
     let hold_s = check("hold_s", raw.hold_s, 0.0, 3600.0);
     let observe_s = check("observe_s", raw.observe_s, 0.0, 86_400.0);
     let stop_write_s = check("stop_write_s", raw.stop_write_s, 0.0, 86_400.0);
+    let manual_s = check("manual_s", raw.manual_s, 1.0, 604_800.0);
+    let response_s = check("response_s", raw.response_s, 0.1, 3600.0);
+    let chp_response_s = check("chp_response_s", raw.chp_response_s, 0.0, 3600.0);
     let speed = check("speed", raw.speed.unwrap_or(1.0), 0.01, 100_000.0);
     let ms = |seconds: f64| (seconds * 1000.0).round() as u64;
     let modes = ModeTimes {
@@ -143,13 +159,15 @@ pub(super) fn times(loader: &mut Loader, simulated: bool) -> ControlTimes {
         observe_ms: ms(observe_s),
         recover_cycles: raw.recover_cycles,
         stop_write_ms: ms(stop_write_s),
+        manual_ms: ms(manual_s),
     };
     if speed != 1.0 && !simulated {
         let message = format!("{speed}, but site.simulated is false: a real plant runs at speed 1");
         loader.problems.push(Problem::new("control.speed", message));
     }
     let react = (react_s > 0.0).then(|| Duration::from_secs_f64(react_s));
-    ControlTimes { cycle: Duration::from_secs_f64(cycle_s), react, modes, speed }
+    let [cycle, response, chp_response] = [cycle_s, response_s, chp_response_s].map(Duration::from_secs_f64);
+    ControlTimes { cycle, react, modes, response, chp_response, speed }
 }
 
 /// `[policy]`

@@ -60,7 +60,9 @@ impl Degraded {
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match (self.heat, self.price) {
-            (Some(quality), _) => Some(format!("heat_load_kw is not usable ({quality:?}): the rule decides, the CHP is held")),
+            (Some(quality), _) => {
+                Some(format!("heat_load_kw is not usable ({quality:?}): the rule decides, the CHP is held"))
+            }
             (None, Some(signal)) => {
                 Some(format!("{} is not known and has no substitute: the rule decides", signal.name()))
             }

@@ -29,7 +29,6 @@ use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::situation::Situation;
-use memg_core::units::{Kilowatts, Watts};
 use serde::{Deserialize, Serialize};
 
 /// Bits of `safety_reasons`, lowest first. Published: append, never reorder.
@@ -146,7 +145,10 @@ impl Ems {
         }
         let situation = Situation::from_plant_state(&state, &plant).map_err(|e| Fault::error(e.to_string()))?;
         if !self.memory.in_charge {
-            (self.memory.control, self.memory.in_charge) = (measured(store), true);
+            // Ramps count from the measured powers; the CHP may switch, as at the start of a simulation.
+            let rest = ControlMemory::at_rest();
+            self.memory.control = ControlMemory::bumpless(&plant, &state, &rest).free_to_switch();
+            self.memory.in_charge = true;
         }
         let memory = &mut self.memory.control;
         let outlook = outlook(store, &plant, &mut self.memory.history, &situation);
@@ -174,12 +176,10 @@ impl Ems {
 
 /// What is known of the hours ahead before this step; then the step becomes a part of the past.
 fn outlook(store: &Store, plant: &Plant, history: &mut History, now: &Situation) -> Outlook {
-    let step_h = plant.parameters().step_h;
-    let per_hour = (1.0 / step_h).round().max(1.0) as usize;
     let prices: Vec<Option<f64>> = price_ahead::read(store, PRICE_AHEAD).collect();
-    let outlook = history.outlook(&prices, per_hour);
-    history.observe(now);
-    history.close_step(24 * per_hour);
+    let outlook = history.outlook(&prices, plant.steps_per_hour());
+    history.observe(now, true);
+    history.close_step(plant.steps_per_day());
     outlook
 }
 
@@ -196,19 +196,11 @@ fn plant_state(store: &Store, instant: f64) -> PlantState {
         match reference {
             Some(CHP_ON) => Measurement::good(f64::from(u8::from(store.boolean(CHP_ON)))),
             Some(reference) => Measurement::good(store.real(reference)),
-            None => Measurement::never(),
+            None => Measurement::absent(),
         }
     };
     let hour = (store.real(HOUR_START) + instant / 3600.0).rem_euclid(24.0);
     PlantState::from_image(image, hour)
-}
-
-/// Bumpless entry: ramps count from the measured powers.
-fn measured(store: &Store) -> ControlMemory {
-    let on = store.boolean(CHP_ON);
-    let chp = if on { Watts::nearest(Kilowatts::new(store.real(P_CHP))) } else { Watts::ZERO };
-    let battery = Watts::nearest(Kilowatts::new(store.real(P_BATTERY)));
-    ControlMemory::from_measured(battery, chp, on, ControlMemory::at_rest().chp_in_state_ms)
 }
 
 /// Disabled: battery at rest, CHP as measured, nothing curtailed.

@@ -12,14 +12,14 @@ use crate::control::account::{Account, Summary};
 use crate::control::assumed::share_renewable_limit;
 use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use crate::control::journal::{Header, Journal, Record};
-use crate::control::mode::{Mode, ModeTimes};
+use crate::control::mode::{Mode, ModeState, ModeTimes};
 use memg_core::equipment::Plant;
+use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::SafeSetpoints;
-use memg_core::units::Watts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -28,7 +28,13 @@ pub const SETPOINTS: [&str; 6] =
     ["battery_kw", "chp_kw", "chp_on", "renewable_limit_kw", "pv_limit_kw", "wind_limit_kw"];
 
 /// Modes in simulated time: a hold lasts as long as its cause, and ends with the first good step.
-pub const TIMES: ModeTimes = ModeTimes { hold_ms: u64::MAX, observe_ms: 0, recover_cycles: 1, stop_write_ms: u64::MAX };
+pub const TIMES: ModeTimes = ModeTimes {
+    hold_ms: u64::MAX,
+    observe_ms: 0,
+    recover_cycles: 1,
+    stop_write_ms: u64::MAX,
+    manual_ms: u64::MAX,
+};
 
 /// A journal with what its headers say of the configuration.
 #[derive(Debug)]
@@ -87,6 +93,14 @@ pub struct Controller {
 struct Run {
     state: ControlState,
     cycle: u64,
+    /// Signals that were measured.
+    seen: BTreeSet<Signal>,
+}
+
+impl Run {
+    fn begin() -> Self {
+        Self { state: first_state(ControlMemory::at_rest()), cycle: 0, seen: BTreeSet::new() }
+    }
 }
 
 impl Controller {
@@ -96,14 +110,23 @@ impl Controller {
         let ControllerOptions { plant, chain, journaling, zero_ms, after_stop, duration } = options;
         let filter = SafetyFilter::new(plant);
         Self {
-            config: ControlConfig { filter, times: TIMES, simulated: true, cycle_ms: plant.step_ms(), stand_in_ms: 0 },
+            config: ControlConfig {
+                filter,
+                times: TIMES,
+                simulated: true,
+                cycle_ms: plant.step_ms(),
+                stand_in_ms: 0,
+                // A simulator may step controller and plant at once: what it measures is then a step behind.
+                response_ms: u64::MAX,
+                chp_response_ms: i64::MAX,
+            },
             chain,
             journaling,
             zero_ms,
             after_stop,
             left_ms: duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
             account: Account::new(plant),
-            run: Run { state: first_state(ControlMemory::at_rest()), cycle: 0 },
+            run: Run::begin(),
             progress: watch::Sender::default(),
         }
     }
@@ -123,20 +146,28 @@ impl Controller {
             early: false,
             // The run began one step before its first measurement, so that nothing happens at the very start.
             now_ms: cycle.saturating_mul(u64::try_from(self.config.cycle_ms).unwrap_or(u64::MAX)),
+            uptime_ms: plant_ms.saturating_sub(self.zero_ms),
             plant_ms,
-            state: PlantState::from_image(|signal| values.measurement(signal), local_hour),
+            state: PlantState::from_image(|signal| self.measurement(values, signal), local_hour),
             price_ahead: values.price_ahead().to_vec(),
-            operator: None,
-            manual: None,
-            limits: None,
+            commands: Vec::new(),
             fault: None,
         }
+    }
+
+    /// What a simulator has never measured in this run is not there; what it measured before and leaves out now is lost.
+    fn measurement(&self, values: &Values, signal: Signal) -> Measurement<f64> {
+        let now = values.measurement(signal);
+        let unknown = now.value.is_none() && !self.run.seen.contains(&signal);
+        if unknown { Measurement::absent() } else { now }
     }
 
     /// Decides and journals. An error leaves the run where it was.
     fn decide(&mut self, input: &CycleInput) -> Result<(ControlState, CycleDecision), String> {
         let mut state = if self.run.cycle == 0 {
-            first_state(measured(&self.config, &input.state))
+            // Ramps count from what the first step measures; the CHP is free to switch, as in the environment.
+            let rest = ControlMemory::at_rest();
+            first_state(ControlMemory::bumpless(self.config.filter.plant(), &input.state, &rest).free_to_switch())
         } else {
             self.run.state.clone()
         };
@@ -222,7 +253,7 @@ impl Step for Controller {
         }
         self.config.cycle_ms = step_ms.round() as i64;
         self.account.gap();
-        self.run = Run { state: first_state(ControlMemory::at_rest()), cycle: 0 };
+        self.run = Run::begin();
         tracing::info!(sid = start.sid, t0_s = start.t0_s, dt_s = start.dt_s, "A run begins.");
         Ok(())
     }
@@ -232,7 +263,8 @@ impl Step for Controller {
         let (state, decision) = self.decide(&input)?;
         let answer = self.answer(&input, &decision)?;
         (self.run.state, self.run.cycle) = (state, input.cycle);
-        if let Some(change) = &decision.change {
+        self.run.seen.extend(Signal::ALL.into_iter().filter(|signal| values.measurement(*signal).value.is_some()));
+        for change in &decision.changes {
             let (from, to) = (change.from.name(), change.to.name());
             tracing::info!(cycle = input.cycle, from, to, cause = %change.cause, "The mode changed.");
         }
@@ -253,20 +285,7 @@ impl Step for Controller {
 
 /// Control from the first step on.
 fn first_state(memory: ControlMemory) -> ControlState {
-    let mut state = ControlState { memory, ..ControlState::start(0) };
-    state.mode.mode = Mode::Auto;
-    state
-}
-
-/// Ramps count from the powers that the first step measures; the CHP is free to switch, as in the environment.
-fn measured(config: &ControlConfig, state: &PlantState) -> ControlMemory {
-    let (plant, rest) = (config.filter.plant(), ControlMemory::at_rest());
-    let battery = state.battery.usable().map_or(rest.battery, Watts::nearest);
-    let battery = battery.within(-plant.discharge_max(), plant.charge_max());
-    let power = state.chp.usable().map_or(rest.chp, Watts::nearest);
-    let on = state.chp_on.usable().unwrap_or(power >= plant.chp_min());
-    let chp = if on { power.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
-    ControlMemory::from_measured(battery, chp, on, rest.chp_in_state_ms)
+    ControlState { memory, mode: ModeState::in_control(0), ..ControlState::start(0) }
 }
 
 /// Rules that changed the request, each once.

@@ -1,0 +1,89 @@
+//! The one door of commands: whatever entrance they came through, they are judged here, in the cycle that takes them.
+//!
+//! A command is taken in the order in which it came, but a safe stop before everything else of its cycle. What it was
+//! answered stands in the journal beside it. An answer says what happened: `done` is in force, `clamped` is in force with
+//! other powers, `rejected` has changed nothing.
+
+use super::cycle::{ControlState, CycleInput};
+use super::mode::{Facts, ModeChange, ModeTimes};
+use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Outcome};
+use memg_core::setpoints::{SafeSetpoints, Setpoints};
+
+/// Changes of mode and answers of a cycle's commands.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub changes: Vec<ModeChange>,
+    pub answers: Vec<CommandAnswer>,
+}
+
+/// Carries out what may be carried out.
+pub(super) fn judge(state: &mut ControlState, input: &CycleInput, times: &ModeTimes, facts: &Facts<'_>) -> Judged {
+    let mut judged = Judged::default();
+    let is_stop = |command: &&Command| command.body == CommandBody::SafeStop;
+    let (stops, others): (Vec<_>, Vec<_>) = input.commands.iter().partition(is_stop);
+    for command in stops.into_iter().chain(others) {
+        let taken = take(state, command, times, facts);
+        let outcome = match taken {
+            Ok(change) => {
+                judged.changes.extend(change);
+                Outcome::Done
+            }
+            Err(reason) => Outcome::Rejected { reason },
+        };
+        let (id, principal) = (command.id.clone(), command.principal.clone());
+        judged.answers.push(CommandAnswer { id, principal, outcome });
+    }
+    judged
+}
+
+fn take(
+    state: &mut ControlState,
+    command: &Command,
+    times: &ModeTimes,
+    facts: &Facts<'_>,
+) -> Result<Option<ModeChange>, String> {
+    let least = command.body.role_min();
+    if command.role < least {
+        return Err(format!("{} may not: it takes the role {least:?}", command.principal));
+    }
+    match command.body {
+        CommandBody::Setpoints(setpoints) => set_manually(state, setpoints).map(|()| None),
+        CommandBody::Limits(limits) => limit(state, limits).map(|()| None),
+        body => state.mode.command(&body, &command.principal, times, facts),
+    }
+}
+
+fn set_manually(state: &mut ControlState, setpoints: Setpoints) -> Result<(), String> {
+    if !state.mode.operator_is_in_charge() {
+        return Err(format!("set-points are taken in manual mode, not in {}", state.mode.mode.name()));
+    }
+    if !(setpoints.battery.is_finite() && setpoints.chp.is_finite() && setpoints.chp.get() >= 0.0) {
+        return Err("set-points must be finite, and the CHP's not negative".into());
+    }
+    state.manual = Some(setpoints);
+    Ok(())
+}
+
+fn limit(state: &mut ControlState, limits: ExchangeLimits) -> Result<(), String> {
+    let bad = |limit: Option<f64>| limit.is_some_and(|kw| !kw.is_finite() || kw < 0.0);
+    if bad(limits.import_kw_max) || bad(limits.export_kw_max) {
+        return Err("a limit must be a finite power of at least 0 kW, or null".into());
+    }
+    state.limits = limits;
+    Ok(())
+}
+
+/// Says of manual set-points what became of them: the plant's ratings, ramps and limits may leave less.
+pub(super) fn clamp_answers(answers: &mut [CommandAnswer], input: &CycleInput, safe: Option<&SafeSetpoints>) {
+    let Some(safe) = safe else { return };
+    let (battery_kw, chp_kw) = (safe.battery().kilowatts().get(), safe.chp().kilowatts().get());
+    for answer in answers.iter_mut().filter(|answer| answer.outcome == Outcome::Done) {
+        let asked = input.commands.iter().find(|c| c.id == answer.id && c.principal == answer.principal);
+        if let Some(CommandBody::Setpoints(wanted)) = asked.map(|command| command.body) {
+            let off = |a: f64, b: f64| (a - b).abs() > 0.001;
+            if off(wanted.battery.get(), battery_kw) || off(wanted.chp.get(), chp_kw) {
+                answer.outcome = Outcome::Clamped { battery_kw, chp_kw };
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What a cycle is made from: configuration, the chain of policies, and what control remembers.
+
+use super::following::Following;
+use super::mode::{ModeState, ModeTimes};
+use memg_core::command::ExchangeLimits;
+use memg_core::history::History;
+use memg_core::memory::ControlMemory;
+use memg_core::policy::Policy;
+use memg_core::rules::GoodRule;
+use memg_core::safety::SafetyFilter;
+use memg_core::setpoints::Setpoints;
+use memg_core::situation::Situation;
+use memg_core::units::Watts;
+use serde::{Deserialize, Serialize};
+
+/// What does not change while the gateway runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ControlConfig {
+    /// The filter with the plant inside.
+    pub filter: SafetyFilter,
+    /// Times of the modes.
+    pub times: ModeTimes,
+    /// The plant is simulated: Auto needs no arming.
+    pub simulated: bool,
+    /// Length of a supervision cycle in plant time, ms.
+    pub cycle_ms: i64,
+    /// How long the last known situation may stand in for a missing one, ms; after that the safe-stop set-points.
+    pub stand_in_ms: u64,
+    /// Within this time the battery's measured power follows its set-point, ms of the wall clock.
+    pub response_ms: u64,
+    /// Within this time the CHP starts or stops as it is told, ms of plant time.
+    pub chp_response_ms: i64,
+}
+
+/// What stands for the hash of a model that could not be loaded; the reason may follow.
+pub const NO_MODEL: &str = "none";
+
+/// Who is asked for a request: the policy, and the good rule behind it.
+pub struct Chain {
+    /// The configured policy; `None` if its model could not be loaded.
+    pub policy: Option<Box<dyn Policy>>,
+    /// Hash of its model, or the rule's name; [`NO_MODEL`] and the reason if it could not be loaded.
+    pub model: String,
+    /// The fallback.
+    pub rule: GoodRule,
+}
+
+/// What control remembers between cycles. Restored from the journal after a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ControlState {
+    /// Mode and what its transitions depend on.
+    pub mode: ModeState,
+    /// Set-points and CHP timers.
+    pub memory: ControlMemory,
+    /// The request that is in force.
+    pub request: Option<Setpoints>,
+    /// The operator's set-points.
+    pub manual: Option<Setpoints>,
+    /// Cap on renewables that is in force at the plant.
+    #[serde(default)]
+    pub cap: Option<Watts>,
+    /// Limits at the connection from outside; they only narrow the plant's own.
+    #[serde(default)]
+    pub limits: ExchangeLimits,
+    /// Policy step that the last cycle belonged to.
+    pub step: Option<i64>,
+    /// Plant time since the start of the run: of the last cycle, of the policy step, of the last time that ramps began
+    /// to count anew; ms, monotonic.
+    pub times: StepTimes,
+    /// Last usable situation and when it was, ms monotonic.
+    pub situation: Option<(Situation, u64)>,
+    /// The last day.
+    pub history: History,
+    /// The policy failed at its last step.
+    pub policy_failure: Option<String>,
+    /// Filtered voltage of the grid behind the connection, pu.
+    #[serde(default)]
+    pub source_voltage: Option<f64>,
+    /// Whether the battery does what it is told.
+    #[serde(default)]
+    pub following: Following,
+}
+
+/// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StepTimes {
+    /// Of the last cycle.
+    pub cycle_ms: Option<i64>,
+    /// When the policy step began.
+    pub begun_ms: Option<i64>,
+    /// Since when ramps count.
+    pub anchored_ms: Option<i64>,
+}
+
+impl ControlState {
+    /// After a start without a journal: Init, at rest.
+    #[must_use]
+    pub fn start(now_ms: u64) -> Self {
+        Self {
+            mode: ModeState::start(now_ms),
+            memory: ControlMemory::at_rest(),
+            request: None,
+            manual: None,
+            cap: None,
+            limits: ExchangeLimits::default(),
+            step: None,
+            times: StepTimes::default(),
+            situation: None,
+            history: History::default(),
+            policy_failure: None,
+            source_voltage: None,
+            following: Following::default(),
+        }
+    }
+}
