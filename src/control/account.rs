@@ -2,8 +2,8 @@
 
 use super::cycle::{CycleDecision, CycleInput};
 use super::mode::Mode;
-use crate::evaluate::Relaxations;
 use memg_core::equipment::Plant;
+use memg_core::safety::Relaxations;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

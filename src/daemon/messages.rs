@@ -1,18 +1,18 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
-use crate::control::cycle::{CycleDecision, ExchangeLimits};
-use crate::control::mode::{Mode, ModeChange, Operator};
-use crate::plant_io::WriteOrder;
-use crate::plant_io::event::DriverEvent;
-use crate::plant_io::mqtt::clock::Clock;
-use crate::plant_io::mqtt::command::{Command, ModeWish};
-use crate::plant_io::mqtt::report::{ControlReport, StateReporter};
-use crate::plant_io::mqtt::settings::Outputs;
-use crate::plant_io::mqtt::{LinkState, MqttHandle};
+use memg_control::cycle::{CycleDecision, ExchangeLimits};
+use memg_control::mode::{Mode, ModeChange, Operator};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
+use memg_plant_io::WriteOrder;
+use memg_plant_io::event::DriverEvent;
+use memg_plant_io::mqtt::clock::Clock;
+use memg_plant_io::mqtt::command::{Command, ModeWish};
+use memg_plant_io::mqtt::report::{ControlReport, StateReporter};
+use memg_plant_io::mqtt::settings::Outputs;
+use memg_plant_io::mqtt::{LinkState, MqttHandle};
 use serde::Serialize;
 
 /// What operators want in one cycle.

@@ -8,11 +8,11 @@
 use super::machine::Ending;
 use super::settings::AfterStop;
 use super::{Start, Step, StepAnswer, StepStatus, Values};
-use crate::control::account::{Account, Summary};
-use crate::control::assumed::share_renewable_limit;
-use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
-use crate::control::journal::{Header, Journal, Record};
-use crate::control::mode::{Mode, ModeTimes};
+use memg_control::account::{Account, Summary};
+use memg_control::assumed::share_renewable_limit;
+use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use memg_control::journal::{Header, Journal, Record};
+use memg_control::mode::{Mode, ModeTimes};
 use memg_core::equipment::Plant;
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::{PlantState, Signal};
