@@ -1,13 +1,15 @@
 //! Energy management gateway for multi-energy microgrids: learned policies behind a safety filter.
+//!
+//! The parts are packages of their own, so that the compiler keeps their borders; here they stand under one name.
 
-pub mod cli;
-pub mod control;
-pub mod cosim;
-pub mod daemon;
-pub mod evaluate;
-pub mod optimum;
-pub mod plant_io;
-pub mod policy;
-pub mod settings;
-pub mod train;
-pub mod virtual_plant;
+pub use memg_cli as cli;
+pub use memg_control as control;
+pub use memg_cosim as cosim;
+pub use memg_daemon as daemon;
+pub use memg_evaluate as evaluate;
+pub use memg_optimum as optimum;
+pub use memg_plant_io as plant_io;
+pub use memg_policy as policy;
+pub use memg_settings as settings;
+pub use memg_train as train;
+pub use memg_virtual_plant as virtual_plant;

@@ -1,5 +1,5 @@
 //! The `gateway` binary: see `gateway --help`.
 
 fn main() -> std::process::ExitCode {
-    memg_gateway::cli::main()
+    memg_cli::main()
 }

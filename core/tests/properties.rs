@@ -92,7 +92,7 @@ fn bits_everywhere() -> impl Strategy<Value = (Situation, Setpoints)> {
             import_price: EurPerKwh::new(at(10)),
             export_price: EurPerKwh::new(at(11)),
             local_hour: at(12),
-        doubt: Doubt::NONE,
+            doubt: Doubt::NONE,
         };
         (situation, Setpoints { battery: wish(0), chp: wish(1), grid: Some(wish(2)) })
     })

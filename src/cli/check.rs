@@ -1,14 +1,14 @@
 //! `gateway check`
 
 use super::{log_to_stderr, refuse};
-use crate::cosim::lockstep::settings::{AfterStop, LockstepSettings};
-use crate::cosim::lockstep::villas::Position;
-use crate::cosim::lockstep::{SETPOINTS, connection};
-use crate::plant_io::device::Device;
-use crate::plant_io::modbus::{plan, probe};
-use crate::settings::{self, Settings};
 use anyhow::Result;
 use memg_core::plant_state::Signal;
+use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
+use memg_cosim::lockstep::villas::Position;
+use memg_cosim::lockstep::{SETPOINTS, connection};
+use memg_plant_io::device::Device;
+use memg_plant_io::modbus::{plan, probe};
+use memg_settings::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
-    let settings = match settings::load(&args.config, "", &[]) {
+    let settings = match memg_settings::load(&args.config, "", &[]) {
         Ok(settings) => settings,
         Err(problems) => return Ok(refuse(&problems)),
     };

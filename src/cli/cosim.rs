@@ -1,14 +1,14 @@
 //! `gateway fmu`, `gateway cosim`, `gateway mosaik`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration, refuse};
-use crate::cosim::{self, BuildOptions, CosimError, CosimOptions, Direction, MosaikOptions, UnitOptions};
-use crate::settings::read_site;
 use anyhow::{Context, Result};
 use clap::{Subcommand, ValueEnum};
 use memg_core::equipment::PlantParameters;
 use memg_core::profile::Profile;
+use memg_cosim::{BuildOptions, CosimError, CosimOptions, Direction, MosaikOptions, UnitOptions};
 use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
+use memg_settings::read_site;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -70,7 +70,7 @@ pub(super) fn fmu_main(command: &FmuCommand) -> Result<ExitCode> {
     log_to_stderr("warn");
     match command {
         FmuCommand::Check { file } => {
-            println!("{}", or_leave(cosim::fmu_check(file, cosim::PATIENCE))?);
+            println!("{}", or_leave(memg_cosim::fmu_check(file, memg_cosim::PATIENCE))?);
             Ok(ExitCode::SUCCESS)
         }
         FmuCommand::Build(args) => build(args),
@@ -99,7 +99,7 @@ fn build(args: &BuildArgs) -> Result<ExitCode> {
         library: args.library.clone(),
         out: args.out.clone(),
     };
-    for file in cosim::fmu_build(&options)? {
+    for file in memg_cosim::fmu_build(&options)? {
         println!("{}", file.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -135,7 +135,7 @@ struct Controller {
 
 impl Controller {
     fn options(&self) -> Result<UnitOptions, ExitCode> {
-        let model = self.model.as_deref().map(cosim::checked_weights).transpose();
+        let model = self.model.as_deref().map(memg_cosim::checked_weights).transpose();
         let model = model.map_err(|error| {
             eprintln!("error: {error}");
             ExitCode::from(EXIT_CONFIGURATION)
@@ -173,7 +173,7 @@ pub(super) fn cosim_main(args: &CosimArgs) -> Result<ExitCode> {
         Ok(controller) => controller,
         Err(refused) => return Ok(refused),
     };
-    let summary = or_leave(cosim::cosim(&CosimOptions {
+    let summary = or_leave(memg_cosim::cosim(&CosimOptions {
         fmu: args.plant.clone(),
         map: args.map.clone(),
         duration_s: args.duration.as_secs_f64(),
@@ -221,7 +221,7 @@ pub(super) fn mosaik_main(args: &MosaikArgs) -> Result<ExitCode> {
         Ok(units) => units,
         Err(refused) => return Ok(refused),
     };
-    cosim::mosaik(&MosaikOptions {
+    memg_cosim::mosaik(&MosaikOptions {
         address: args.address.clone(),
         direction: if args.listen { Direction::Listen } else { Direction::Connect },
         patience: args.patience,

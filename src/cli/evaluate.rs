@@ -1,14 +1,14 @@
 //! `gateway evaluate`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr};
-use crate::evaluate::compare::{Bound, Comparison, bound_with_progress, compare_with};
-use crate::evaluate::{Evaluation, evaluate, trace};
-use crate::policy::{PolicySpec, Runtime, load_policy};
-use crate::settings::read_site;
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
+use memg_evaluate::compare::{Bound, Comparison, bound_with_progress, compare_with};
+use memg_evaluate::{Evaluation, evaluate, trace};
+use memg_policy::{PolicySpec, Runtime, load_policy};
+use memg_settings::read_site;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;

@@ -1,10 +1,10 @@
 //! `gateway replay` and `gateway explain`
 
 use super::log_to_stderr;
-use crate::control::explain::explain;
-use crate::control::replay::replay;
-use crate::daemon::chain_of;
 use anyhow::{Context, Result, bail};
+use memg_control::explain::explain;
+use memg_control::replay::replay;
+use memg_daemon::chain_of;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

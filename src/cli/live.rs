@@ -1,12 +1,12 @@
 //! The live view: a screen that redraws itself in a terminal, plain lines elsewhere.
 
-use crate::control::cycle::{CycleDecision, CycleInput};
-use crate::daemon::view::View;
-use crate::plant_io::modbus::DeviceState;
+use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
 use memg_core::measurement::Measurement;
 use memg_core::safety::Intervention;
+use memg_daemon::view::View;
+use memg_plant_io::modbus::DeviceState;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! `gateway plant`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
-use crate::virtual_plant::{Options, VirtualPlant, mqtt};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
+use memg_virtual_plant::{Options, VirtualPlant, mqtt};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,7 +103,7 @@ async fn messages(plant: &VirtualPlant, args: &Args) -> Result<String> {
 
 #[cfg(feature = "demo-broker")]
 async fn own_broker() -> Result<Option<std::net::SocketAddr>> {
-    let address = crate::plant_io::broker::start().await.context("the plant's own broker")?;
+    let address = memg_plant_io::broker::start().await.context("the plant's own broker")?;
     Ok(Some(address))
 }
 

@@ -1,11 +1,11 @@
 //! `gateway run`
 
 use super::{live, log_to_stderr, parse_duration, refuse};
-use crate::control::account::Summary;
-use crate::daemon::view::View;
-use crate::daemon::{self, Demo, RunOptions};
-use crate::settings::{self, Override, Settings};
 use anyhow::{Context, Result};
+use memg_control::account::Summary;
+use memg_daemon::view::View;
+use memg_daemon::{Demo, RunOptions};
+use memg_settings::{Override, Settings};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -46,7 +46,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 }
 
 async fn go(args: &Args, live: bool) -> Result<ExitCode> {
-    let settings = match settings::load(&args.config, "", &overrides(args)) {
+    let settings = match memg_settings::load(&args.config, "", &overrides(args)) {
         Ok(settings) => settings,
         Err(problems) => return Ok(refuse(&problems)),
     };
@@ -64,7 +64,7 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         std::process::exit(130);
     });
     let shown = tokio::spawn(live::show(view, live.then(|| settings.site.clone()), args.json));
-    let summary = daemon::run(settings, demo, RunOptions { duration: args.duration, stop, view: view_in }).await;
+    let summary = memg_daemon::run(settings, demo, RunOptions { duration: args.duration, stop, view: view_in }).await;
     let _ = shown.await;
     print(&summary?, args.json)?;
     Ok(ExitCode::SUCCESS)
@@ -82,7 +82,7 @@ async fn with_demo(args: &Args, settings: Settings) -> Result<Result<(Settings, 
     let demo = Demo::start(wanted, settings.plant, settings.control.speed, &settings.site, &args.fault)
         .await
         .context("the demonstration's plant does not start")?;
-    match settings::load(&args.config, &demo.tables, &overrides(args)) {
+    match memg_settings::load(&args.config, &demo.tables, &overrides(args)) {
         Ok(settings) => Ok(Ok((settings, Some(demo)))),
         Err(problems) => Ok(Err(refuse(&problems))),
     }

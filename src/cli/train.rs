@@ -1,13 +1,13 @@
 //! `gateway train`
 
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
-use crate::settings::read_site;
-use crate::train::config::TrainConfig;
-use crate::train::{self, Progress, Summary, TrainError, TrainOptions};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use memg_core::profile::Profile;
+use memg_settings::read_site;
+use memg_train::config::TrainConfig;
+use memg_train::{Progress, Summary, TrainError, TrainOptions};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,7 +76,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let stop = Arc::clone(&options.stop);
     stop_on_signal(stop, args.interrupt_after)?;
     let mut bar = Bar::new(!args.json);
-    let summary = train::run(&options, &mut |progress| bar.show(progress));
+    let summary = memg_train::run(&options, &mut |progress| bar.show(progress));
     bar.end();
     let summary = match summary {
         Err(TrainError::Config(message)) => {

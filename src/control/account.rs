@@ -2,10 +2,10 @@
 
 use super::cycle::{CycleDecision, CycleInput};
 use super::mode::Mode;
-use crate::evaluate::Relaxations;
 use memg_core::dispatch::{Dispatch, Prices};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
+use memg_core::safety::Relaxations;
 use memg_core::units::{EurPerKwh, Hours, Kilowatts};
 use serde::Serialize;
 use std::collections::BTreeMap;

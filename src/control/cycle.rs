@@ -11,8 +11,8 @@ pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_voltage, worth_telling};
-pub use memg_core::command::ExchangeLimits;
 use memg_core::command::CommandAnswer;
+pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::request;
 use memg_core::extended::Outlook;
 use memg_core::memory::ControlMemory;
@@ -212,8 +212,9 @@ fn ask(
     }
     let asked = match chain.policy.as_deref_mut() {
         None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
-        Some(policy) => request(&config.filter, &judged.situation, &memory, &outlook, policy)
-            .map_err(|error| error.to_string()),
+        Some(policy) => {
+            request(&config.filter, &judged.situation, &memory, &outlook, policy).map_err(|error| error.to_string())
+        }
     };
     if let Ok(request) = &asked {
         state.request = Some(request.setpoints);

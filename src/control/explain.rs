@@ -59,8 +59,10 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
 fn answers(text: &mut String, record: &ReadRecord) {
     let answers = record.decision.get("answers").and_then(Value::as_array);
     for (command, answer) in record.input.commands.iter().zip(answers.into_iter().flatten()) {
-        let answer = answer.get("id").filter(|id| *id == &command.id).map_or("see the journal".into(), |_| answer.to_string());
-        let _ = writeln!(text, "Command {} of {} ({:?}): {answer}.", command.body.name(), command.principal, command.means);
+        let answer =
+            answer.get("id").filter(|id| *id == &command.id).map_or("see the journal".into(), |_| answer.to_string());
+        let _ =
+            writeln!(text, "Command {} of {} ({:?}): {answer}.", command.body.name(), command.principal, command.means);
     }
 }
 

@@ -369,9 +369,7 @@ impl ModeState {
         }
         match facts.fault.severity {
             _ if self.lasted(facts) < times.hold_ms => None,
-            Severity::Soft | Severity::Hard => {
-                Some((Mode::SafeStop, format!("hold time over: {}", facts.fault.cause)))
-            }
+            Severity::Soft | Severity::Hard => Some((Mode::SafeStop, format!("hold time over: {}", facts.fault.cause))),
             Severity::None | Severity::Policy => Some((Mode::Fallback, "hold time over".into())),
         }
     }

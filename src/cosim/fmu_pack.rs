@@ -5,13 +5,13 @@
 
 use super::error::CosimError;
 use super::platform;
-use crate::policy::model::{ModelFolder, SAFETENSORS};
 use memg_core::equipment::PlantParameters;
 use memg_core::profile::{COLUMNS, Profile, ProfileRow};
 use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
 use memg_fmu::ems::packed_policy;
 use memg_fmu::model::Kind;
+use memg_policy::model::{ModelFolder, SAFETENSORS};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};

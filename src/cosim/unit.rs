@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_network_leaves_tariffs_that_it_was_not_trained_for_to_the_rule_as_in_the_daemon() {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/td3-10d");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/td3-10d");
         let (weights, policy) = checked_weights(&model).unwrap();
         let network = |import, export| set_points(&policy, Some(weights.clone()), import, export);
         assert_eq!(network(0.40, 0.02), set_points("rule", None, 0.40, 0.02));

@@ -1,7 +1,7 @@
 //! The one place that turns a driver's event into a log line, a count and a fault of the cycle.
 
-use crate::control::fault::Fault;
-use crate::plant_io::event::{DriverEvent, EventKind};
+use memg_control::fault::Fault;
+use memg_plant_io::event::{DriverEvent, EventKind};
 use std::collections::BTreeMap;
 
 /// What drivers have told so far.

@@ -1,7 +1,7 @@
 //! Plant time. The one place below the command line that reads a clock for it.
 
-use crate::settings::SiteClock;
-use crate::virtual_plant::world::Snapshot;
+use memg_settings::SiteClock;
+use memg_virtual_plant::world::Snapshot;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 use tokio::time::Instant;

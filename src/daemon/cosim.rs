@@ -6,17 +6,17 @@
 use super::alarms::Alarms;
 use super::view::View;
 use super::{EVENTS, RunOptions, model_hash, open_journal_file, policy_names};
-use crate::control::account::Summary;
-use crate::control::cycle::Chain;
-use crate::cosim::lockstep::settings::LockstepSettings;
-use crate::cosim::lockstep::{Controller, ControllerOptions, Journaling, Progress, connection, spawn};
-use crate::plant_io::event::DriverEvent;
-use crate::plant_io::mqtt::clock::Clock;
-use crate::plant_io::mqtt::{LinkState, Service};
-use crate::policy::load_policy;
-use crate::settings::Settings;
 use anyhow::{Context, Result, bail};
+use memg_control::account::Summary;
+use memg_control::cycle::Chain;
 use memg_core::rules::GoodRule;
+use memg_cosim::lockstep::settings::LockstepSettings;
+use memg_cosim::lockstep::{Controller, ControllerOptions, Journaling, Progress, connection, spawn};
+use memg_plant_io::event::DriverEvent;
+use memg_plant_io::mqtt::clock::Clock;
+use memg_plant_io::mqtt::{LinkState, Service};
+use memg_policy::load_policy;
+use memg_settings::Settings;
 use std::ops::ControlFlow;
 use tokio::sync::{mpsc, watch};
 

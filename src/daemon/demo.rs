@@ -1,11 +1,11 @@
 //! The demonstration: a virtual plant with its own broker inside the process, behind real Modbus TCP and MQTT.
 
 use super::PlantClock;
-use crate::settings::DemoSettings;
-use crate::virtual_plant::{Options, VirtualPlant};
 use anyhow::{Context, Result, bail};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
+use memg_settings::DemoSettings;
+use memg_virtual_plant::{Options, VirtualPlant};
 use std::sync::Arc;
 
 /// A running virtual plant and what a configuration needs to reach it.
@@ -71,8 +71,8 @@ fn first_row(profile: &Profile, start: Option<&str>) -> Result<usize> {
 
 #[cfg(feature = "demo-broker")]
 async fn broker(plant: &VirtualPlant, site: &str) -> Result<String> {
-    let address = crate::plant_io::broker::start().await.context("the demonstration's broker")?;
-    let topics = crate::virtual_plant::mqtt::publish(plant, &address.ip().to_string(), address.port(), site);
+    let address = memg_plant_io::broker::start().await.context("the demonstration's broker")?;
+    let topics = memg_virtual_plant::mqtt::publish(plant, &address.ip().to_string(), address.port(), site);
     Ok(format!(
         "[mqtt]\nhost = \"{}\"\nport = {}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{topics}",
         address.ip(),

@@ -1,20 +1,20 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
-use crate::control::cycle::CycleDecision;
-use crate::control::mode::{Mode, ModeChange};
-use crate::plant_io::WriteOrder;
-use crate::plant_io::event::DriverEvent;
-use crate::plant_io::mqtt::clock::Clock;
-use crate::plant_io::mqtt::Answer;
-use crate::plant_io::mqtt::command::{self as mqtt, ModeWish};
-use crate::plant_io::mqtt::report::{ControlReport, StateReporter};
-use crate::plant_io::mqtt::settings::Outputs;
-use crate::plant_io::mqtt::{LinkState, MqttHandle};
+use memg_control::cycle::CycleDecision;
+use memg_control::mode::{Mode, ModeChange};
 use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Means, Outcome, Role};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
+use memg_plant_io::WriteOrder;
+use memg_plant_io::event::DriverEvent;
+use memg_plant_io::mqtt::Answer;
+use memg_plant_io::mqtt::clock::Clock;
+use memg_plant_io::mqtt::command::{self as mqtt, ModeWish};
+use memg_plant_io::mqtt::report::{ControlReport, StateReporter};
+use memg_plant_io::mqtt::settings::Outputs;
+use memg_plant_io::mqtt::{LinkState, MqttHandle};
 use serde::Serialize;
 
 /// The MQTT side of the daemon.

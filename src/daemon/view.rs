@@ -1,8 +1,8 @@
 //! What a person sees of a running gateway: one value per cycle, latest only.
 
-use crate::control::cycle::{CycleDecision, CycleInput};
-use crate::control::mode::Mode;
-use crate::plant_io::modbus::DeviceState;
+use memg_control::cycle::{CycleDecision, CycleInput};
+use memg_control::mode::Mode;
+use memg_plant_io::modbus::DeviceState;
 
 /// One cycle for the eye.
 #[derive(Debug, Clone, Default)]

@@ -1,12 +1,12 @@
 //! Policies beside each other and beside the perfect-foresight bound, on the same days.
 
 use super::{Evaluation, evaluate};
-use crate::optimum::{self, OptimumError};
 use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
 use memg_core::profile::Profile;
 use memg_core::reward::value_at_risk;
 use memg_core::rules;
+use memg_optimum::OptimumError;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ pub fn bound_with_progress(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Bound, OptimumError> {
     let blocks = profile.blocks(block_days);
-    let found = optimum::of_profile(plant, profile, &blocks, progress)?;
+    let found = memg_optimum::of_profile(plant, profile, &blocks, progress)?;
     let daily_cost_eur: Vec<f64> = found.iter().flat_map(|block| block.daily_cost_eur.iter().copied()).collect();
     let total: f64 = found.iter().map(|block| block.cost_eur).sum();
     let cost_eur_per_day = total / daily_cost_eur.len().max(1) as f64;
@@ -223,5 +223,21 @@ mod tests {
         assert!(of("idle").is_some_and(|p| p.saving_share.abs() < 1e-12));
         assert!(found.policies.iter().all(|p| p.regret_eur_per_day > 0.0 && p.violations == 0));
         assert_eq!((found.days, found.blocks), (2, 2));
+    }
+
+    #[test]
+    fn no_rule_undercuts_the_bound_and_the_days_sum_to_it() {
+        let plant = Plant::reference();
+        let profile = Arc::new(memg_core::synthetic::profile(2, 3));
+        let blocks = profile.blocks(None);
+        let bounds = memg_optimum::of_profile(&plant, &profile, &blocks, &|_, _| {}).unwrap_or_default();
+        let bound: f64 = bounds.iter().map(|block| block.cost_eur).sum();
+        let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
+        assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");
+        for name in rules::NAMES {
+            let Some(mut policy) = rules::by_name(name) else { panic!("{name}") };
+            let Ok(found) = evaluate(plant, &profile, None, policy.as_mut(), |_| {}) else { panic!("{name}") };
+            assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
+        }
     }
 }

@@ -82,10 +82,10 @@ fn config(listen: SocketAddr) -> Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plant_io::image::{PointId, ProcessImage};
-    use crate::plant_io::mqtt::clock::Clock;
-    use crate::plant_io::mqtt::{self, LinkState, MqttHandle, settings};
-    use crate::plant_io::problem::parse_table;
+    use crate::image::{PointId, ProcessImage};
+    use crate::mqtt::clock::Clock;
+    use crate::mqtt::{self, LinkState, MqttHandle, settings};
+    use crate::problem::parse_table;
     use memg_core::measurement::Quality;
     use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, PublishOptions, QoS};
     use tokio::sync::{mpsc, watch};

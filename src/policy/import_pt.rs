@@ -47,7 +47,7 @@ mod tests {
     use std::path::PathBuf;
 
     fn fixture() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/fixtures/checkpoint.pt")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/checkpoint.pt")
     }
 
     /// Number `i` of a state_dict, counted over all its tensors, as written by make_checkpoint.py.

@@ -233,13 +233,18 @@ impl ModelFolder {
                 Ok(Box::new(actor.map_err(|e| runtime_error(runtime, &e))?))
             }
             Runtime::Rust => Ok(Box::new(self.rust_actor()?)),
-            #[cfg(not(all(feature = "candle", feature = "ort")))]
-            Runtime::Candle | Runtime::Ort => {
-                let reason = format!("not in this binary; build it with --features {runtime}");
-                Err(ModelError::Runtime { runtime: runtime.name(), reason })
-            }
+            #[cfg(not(feature = "candle"))]
+            Runtime::Candle => Err(not_built_in(runtime)),
+            #[cfg(not(feature = "ort"))]
+            Runtime::Ort => Err(not_built_in(runtime)),
         }
     }
+}
+
+#[cfg(not(all(feature = "candle", feature = "ort")))]
+fn not_built_in(runtime: Runtime) -> ModelError {
+    let reason = format!("not in this binary; build it with --features {runtime}");
+    ModelError::Runtime { runtime: runtime.name(), reason }
 }
 
 #[cfg(any(feature = "candle", feature = "ort"))]

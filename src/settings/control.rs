@@ -1,11 +1,11 @@
 //! The tables `[site]`, `[control]`, `[policy]`, `[journal]` and `[demo]`.
 
 use super::Loader;
-use crate::control::mode::ModeTimes;
-use crate::plant_io::problem::Problem;
-use crate::policy::PolicySpec;
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
+use memg_control::mode::ModeTimes;
+use memg_plant_io::problem::Problem;
+use memg_policy::PolicySpec;
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;

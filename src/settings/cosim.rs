@@ -3,10 +3,10 @@
 //! A simulator that keeps no step (free-running) needs none of this: it publishes the topics of `[[mqtt.inputs]]`.
 
 use super::{DemoSettings, Loader};
-use crate::cosim::lockstep::settings::{LockstepSettings, validate};
-use crate::plant_io::device::Device;
-use crate::plant_io::mqtt::settings::MqttSettings;
-use crate::plant_io::problem::Problem;
+use memg_cosim::lockstep::settings::{LockstepSettings, validate};
+use memg_plant_io::device::Device;
+use memg_plant_io::mqtt::settings::MqttSettings;
+use memg_plant_io::problem::Problem;
 
 pub(super) fn cosim(loader: &mut Loader) -> Option<LockstepSettings> {
     let table = loader.layers.take("cosim")?;

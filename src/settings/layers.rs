@@ -1,7 +1,7 @@
 //! The layers of the configuration, merged by the `config` crate, and the way back from a key to a line of the file.
 
-use crate::plant_io::problem::{Problem, parse_table};
 use config::{Config, Environment, File, FileFormat};
+use memg_plant_io::problem::{Problem, parse_table};
 use std::path::Path;
 
 /// A command-line flag that stands for a key.

@@ -1,8 +1,8 @@
 //! The `[plant]` tables: a site's limits, from the configuration itself or from a site file.
 
 use super::Loader;
-use crate::plant_io::problem::{Problem, parse_table, read};
 use memg_core::equipment::{Plant, PlantParameters};
+use memg_plant_io::problem::{Problem, parse_table, read};
 use std::path::Path;
 
 /// Keys that may be left out: they switch an optional function on.

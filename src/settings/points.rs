@@ -1,12 +1,12 @@
 //! Which point of the process image means what.
 
-use crate::plant_io::Output;
-use crate::plant_io::device::Device;
-use crate::plant_io::image::{ImageBuilder, PointId};
-use crate::plant_io::mqtt::settings::{MqttSettings, Target};
-use crate::plant_io::problem::Problem;
 use memg_core::extended::PRICE_HOURS;
 use memg_core::plant_state::Signal;
+use memg_plant_io::Output;
+use memg_plant_io::device::Device;
+use memg_plant_io::image::{ImageBuilder, PointId};
+use memg_plant_io::mqtt::settings::{MqttSettings, Target};
+use memg_plant_io::problem::Problem;
 use std::collections::BTreeMap;
 
 /// Prefix of named MQTT inputs that hold day-ahead prices: `import_price_ahead_0` is the hour that has begun.

@@ -4,7 +4,7 @@ use super::load;
 use std::path::{Path, PathBuf};
 
 fn shipped(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(file)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config").join(file)
 }
 
 /// Loads a configuration made of the shipped site file and demonstration, edited.

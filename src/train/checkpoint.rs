@@ -62,7 +62,7 @@ impl Checkpoint {
 
     fn parts(&self) -> Vec<(String, Dtype, Vec<usize>, Vec<u8>)> {
         let floats = self.tensors.iter().map(|(name, (shape, data))| {
-            (name.clone(), Dtype::F32, shape.clone(), crate::policy::weights::little_endian(data))
+            (name.clone(), Dtype::F32, shape.clone(), memg_policy::weights::little_endian(data))
         });
         let bytes = self.bytes.iter().map(|(name, data)| (name.clone(), Dtype::U8, vec![data.len()], data.clone()));
         let mut parts: Vec<_> = floats.chain(bytes).collect();

@@ -312,7 +312,7 @@ mod tests {
     #[test]
     fn the_shipped_files_are_valid_and_the_default_is_the_default() {
         let file = |name: &str| {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/train").join(name);
+            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/train").join(name);
             let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{name}: {e}"));
             TrainConfig::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
         };

@@ -1,8 +1,8 @@
 //! Which tariffs an actor is good for: those it was trained around and can see.
 
 use super::model_based::tariff::spread_factors;
-use crate::policy::guard::TariffRange;
 use memg_core::extended::extent;
+use memg_core::guard::TariffRange;
 use memg_core::observation::Schema;
 use memg_core::profile::{Profile, ProfileRow};
 

@@ -1,9 +1,9 @@
 //! The end of a run: tables on validation and test days, the model folder, the report.
 
 use super::{Best, MODEL, REPORT, Run, Summary, TrainError, checkpoint, policy, report, weights};
-use crate::evaluate::compare::{Comparison, GOOD_RULE, bound, compare_with};
-use crate::policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
 use memg_core::policy::Policy;
+use memg_evaluate::compare::{Comparison, GOOD_RULE, bound, compare_with};
+use memg_policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
 
 impl Run<'_> {
     /// Final tables, export, report.

@@ -10,7 +10,6 @@
 use super::fused::{
     ACTION_DIM, ActorObjective, ExpertField, Goal, NamedTensor, Replay, Td3Config, Td3Kernel, Threads, Transition,
 };
-use crate::policy::weights::{Weights, WeightsError, missing};
 use memg_core::action::Action;
 use memg_core::actor::RustActor;
 use memg_core::env::MemgEnv;
@@ -20,6 +19,7 @@ use memg_core::observation::Schema;
 use memg_core::policy::{ActorPolicy, Policy, PolicyError, PolicyInput};
 use memg_core::profile::Profile;
 use memg_core::reward::RewardWeights;
+use memg_policy::weights::{Weights, WeightsError, missing};
 use std::sync::Arc;
 
 /// How to imitate.
@@ -174,9 +174,9 @@ fn actor(weights: &Weights) -> Result<ActorPolicy<RustActor>, WeightsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::evaluate::evaluate;
     use memg_core::rules::{GoodRule, Idle};
     use memg_core::synthetic;
+    use memg_evaluate::evaluate;
 
     fn small(threads: usize) -> (Arc<Profile>, Imitation) {
         let imitation = Imitation {

@@ -1,9 +1,9 @@
 //! Import of the published prototype's checkpoint (`.pt`, a PyTorch pickle).
 
 use super::{Tensors, TrainError, weights};
-use crate::policy::model::{ModelRecord, TrainingRecord, plant_hash, write_model};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
+use memg_policy::model::{ModelRecord, TrainingRecord, plant_hash, write_model};
 use std::path::Path;
 
 /// Reads the actor of a `.pt` checkpoint and writes it as a model folder.

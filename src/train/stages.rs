@@ -102,7 +102,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn cost_of_rule(&self) -> Result<f64, TrainError> {
         let mut rule = memg_core::rules::GoodRule;
-        let found = crate::evaluate::evaluate(self.options.plant, &self.split.validation, None, &mut rule, |_| {})?;
+        let found = memg_evaluate::evaluate(self.options.plant, &self.split.validation, None, &mut rule, |_| {})?;
         Ok(found.cost_eur_per_day)
     }
 
@@ -204,7 +204,7 @@ impl<'a> Run<'a> {
         let tensors = self.actor();
         let mut policy = policy("model", self.config.schema, self.tariff, &tensors)?;
         let plant = self.options.plant;
-        let found = crate::evaluate::evaluate(plant, &self.split.validation, None, policy.as_mut(), |_| {})?;
+        let found = memg_evaluate::evaluate(plant, &self.split.validation, None, policy.as_mut(), |_| {})?;
         let regrets: Vec<f64> =
             found.daily_cost_eur.iter().zip(&self.bound.daily_cost_eur).map(|(cost, best)| cost - best).collect();
         let cvar = cvar95(&regrets);

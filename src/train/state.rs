@@ -8,7 +8,7 @@ use super::metrics::Figures;
 use super::model_based::net::{Adam, Net};
 use super::td3::{Td3, Td3Progress};
 use super::{Best, CHECKPOINT, Done, Run, Stage, TrainError};
-use crate::evaluate::compare::Bound;
+use memg_evaluate::compare::Bound;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 

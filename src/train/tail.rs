@@ -6,12 +6,12 @@
 //! is at every look at the validation days.
 
 use super::TrainError;
-use crate::evaluate::compare::{Bound, bound};
-use crate::evaluate::evaluate;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use memg_core::reward::value_at_risk;
+use memg_evaluate::compare::{Bound, bound};
+use memg_evaluate::evaluate;
 use std::sync::Arc;
 
 /// Level of the value at risk.

@@ -4,9 +4,9 @@
 //! after the set-point are switches that must hold the written value before it is followed; a step before it in a unit of
 //! time is the time after which the device falls back, one in a unit of power is where it falls back to.
 
-use crate::plant_io::Output;
-use crate::plant_io::point::{Point, Step, WriteRule};
-use crate::plant_io::quantity::{Dimension, unit};
+use memg_plant_io::Output;
+use memg_plant_io::point::{Point, Step, WriteRule};
+use memg_plant_io::quantity::{Dimension, unit};
 
 /// A point that takes an output, and its companions.
 #[derive(Debug, Clone, PartialEq)]

@@ -112,7 +112,7 @@ async fn faults_of_unknown_devices_and_points_are_refused() {
 /// Every device file that is shipped, from the folder: a new one is covered without being listed.
 fn shipped() -> Vec<DeviceSpec> {
     let folder =
-        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config/devices")).expect("the folder is there");
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/devices")).expect("the folder is there");
     let paths = folder
         .map(|entry| entry.expect("readable").path())
         .filter(|path| path.extension().is_some_and(|x| x == "toml"));

@@ -4,9 +4,9 @@
 //! name do not exist: touching one is exception 2. Only points that the file writes (set-points and their companions)
 //! take writes, and only whole values.
 
-use crate::plant_io::device::DeviceFile;
-use crate::plant_io::modbus::codec;
-use crate::plant_io::point::{Encoding, Order, Point, Table};
+use memg_plant_io::device::DeviceFile;
+use memg_plant_io::modbus::codec;
+use memg_plant_io::point::{Encoding, Order, Point, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Modbus exception codes a bank answers with.

@@ -1,7 +1,7 @@
 //! Layout, reads and writes of a register bank.
 
 use super::*;
-use crate::plant_io::device;
+use memg_plant_io::device;
 
 const MAP: &str = r#"
 [device]

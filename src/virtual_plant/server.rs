@@ -5,7 +5,7 @@
 
 use super::fault::FaultKind;
 use super::world::World;
-use crate::plant_io::point::Table;
+use memg_plant_io::point::Table;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;

@@ -1,10 +1,10 @@
 //! The devices of the virtual plant as a site file sees them.
 
 use super::{DeviceAddress, PlantError};
-use crate::plant_io::Output;
-use crate::plant_io::device::{self, DeviceFile};
-use crate::plant_io::point::WriteRule;
 use memg_core::equipment::Plant;
+use memg_plant_io::Output;
+use memg_plant_io::device::{self, DeviceFile};
+use memg_plant_io::point::WriteRule;
 use std::borrow::Cow;
 use std::fmt::Write;
 

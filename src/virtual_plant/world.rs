@@ -7,7 +7,7 @@ use super::noise::Noise;
 use super::physics::{Commands, Flows, Physics, Totals};
 use super::sensor::Sensors;
 use super::source::DayAhead;
-use crate::plant_io::Output;
+use memg_plant_io::Output;
 use serde::Serialize;
 use std::time::Duration;
 

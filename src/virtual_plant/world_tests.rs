@@ -6,11 +6,11 @@ use super::super::registers::exception::BUSY;
 use super::super::site::standard_devices;
 use super::super::source::{AtEnd, Interpolation, Reading, Source};
 use super::*;
-use crate::plant_io::device as device_file;
-use crate::plant_io::modbus::codec;
-use crate::plant_io::point::Table;
 use memg_core::equipment::Plant;
 use memg_core::profile::{Profile, ProfileRow};
+use memg_plant_io::device as device_file;
+use memg_plant_io::modbus::codec;
+use memg_plant_io::point::Table;
 use std::sync::Arc;
 
 const ROW: ProfileRow = ProfileRow {

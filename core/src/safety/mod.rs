@@ -26,4 +26,4 @@ mod wanted;
 
 pub use filter::{SafetyFilter, Verdict};
 pub use intervention::{Intervention, Interventions, Quantity};
-pub use relaxation::Relaxation;
+pub use relaxation::{Relaxation, Relaxations};

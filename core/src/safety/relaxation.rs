@@ -60,3 +60,35 @@ impl Relaxation {
         }
     }
 }
+
+/// How often each stage but "none" occurred: steps of an evaluation, cycles of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Relaxations {
+    /// Renewables curtailed to keep a limit.
+    pub curtailment: u64,
+    /// Battery ramp exceeded.
+    pub battery_ramp: u64,
+    /// CHP ramp exceeded.
+    pub chp_ramp: u64,
+    /// CHP minimum time cut short.
+    pub chp_times: u64,
+    /// Limits out of reach.
+    pub shedding: u64,
+    /// Safe-stop set-points.
+    pub safe_stop: u64,
+}
+
+impl Relaxations {
+    /// Counts one.
+    pub const fn count(&mut self, relaxation: Relaxation) {
+        match relaxation {
+            Relaxation::None => {}
+            Relaxation::Curtailment => self.curtailment += 1,
+            Relaxation::BatteryRamp => self.battery_ramp += 1,
+            Relaxation::ChpRamp => self.chp_ramp += 1,
+            Relaxation::ChpTimes => self.chp_times += 1,
+            Relaxation::Shedding => self.shedding += 1,
+            Relaxation::SafeStop => self.safe_stop += 1,
+        }
+    }
+}

@@ -119,13 +119,16 @@ mod tests {
     fn doubt_grows_with_age_from_nothing_to_the_declared_ranges_and_no_further() {
         let plant = Plant::reference();
         // load in [5, 100], PV up to 60, wind up to 40
-        for (age_ms, up, down) in [(2_000, 0.0, 0.0), (32_000, 47.5 + 30.0 + 10.0, 35.0 + 30.0 + 20.0), (600_000, 100.0, 95.0)]
+        for (age_ms, up, down) in
+            [(2_000, 0.0, 0.0), (32_000, 47.5 + 30.0 + 10.0, 35.0 + 30.0 + 20.0), (600_000, 100.0, 95.0)]
         {
             let doubt = now().aged(&plant, age_ms).doubt;
             assert!((doubt.net_load_up.get() - up).abs() < 1e-9, "{age_ms}: {doubt:?}");
             assert!((doubt.net_load_down.get() - down).abs() < 1e-9, "{age_ms}: {doubt:?}");
         }
-        assert!(now().aged(&plant, 5_000).doubt.frequency_is_known && !now().aged(&plant, 5_001).doubt.frequency_is_known);
+        assert!(
+            now().aged(&plant, 5_000).doubt.frequency_is_known && !now().aged(&plant, 5_001).doubt.frequency_is_known
+        );
     }
 
     #[test]

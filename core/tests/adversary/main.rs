@@ -53,7 +53,8 @@ impl Loop {
     fn new(dice: &mut Dice) -> Self {
         let (plant, rules) = world::plant(dice);
         let soc = dice.between(rules.p.battery.soc_min, rules.p.battery.soc_max);
-        let past = Past { battery: 0, chp: 0, battery_now: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
+        let past =
+            Past { battery: 0, chp: 0, battery_now: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
         Self { filter: SafetyFilter::new(plant), memory: ControlMemory::at_rest(), rules, soc, past, latest: (0, 0) }
     }
 

@@ -8,11 +8,11 @@
 use super::machine::Ending;
 use super::settings::AfterStop;
 use super::{Start, Step, StepAnswer, StepStatus, Values};
-use crate::control::account::{Account, Summary};
-use crate::control::assumed::share_renewable_limit;
-use crate::control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
-use crate::control::journal::{Header, Journal, Record};
-use crate::control::mode::{Mode, ModeState, ModeTimes};
+use memg_control::account::{Account, Summary};
+use memg_control::assumed::share_renewable_limit;
+use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use memg_control::journal::{Header, Journal, Record};
+use memg_control::mode::{Mode, ModeState, ModeTimes};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
@@ -28,13 +28,8 @@ pub const SETPOINTS: [&str; 6] =
     ["battery_kw", "chp_kw", "chp_on", "renewable_limit_kw", "pv_limit_kw", "wind_limit_kw"];
 
 /// Modes in simulated time: a hold lasts as long as its cause, and ends with the first good step.
-pub const TIMES: ModeTimes = ModeTimes {
-    hold_ms: u64::MAX,
-    observe_ms: 0,
-    recover_cycles: 1,
-    stop_write_ms: u64::MAX,
-    manual_ms: u64::MAX,
-};
+pub const TIMES: ModeTimes =
+    ModeTimes { hold_ms: u64::MAX, observe_ms: 0, recover_cycles: 1, stop_write_ms: u64::MAX, manual_ms: u64::MAX };
 
 /// A journal with what its headers say of the configuration.
 #[derive(Debug)]

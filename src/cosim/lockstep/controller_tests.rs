@@ -1,12 +1,12 @@
 use super::*;
-use crate::control::explain::explain;
-use crate::control::replay::replay;
-use crate::policy::load_policy;
+use memg_control::explain::explain;
+use memg_control::replay::replay;
 use memg_core::env::MemgEnv;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
 use memg_core::synthetic;
+use memg_policy::load_policy;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ fn same_as_the_environment(policy: &str, profile: Profile) {
 
 #[test]
 fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
-    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
     for policy in ["rule", &format!("rust:{models}/td3-10d"), &format!("rust:{models}/td3-extended")] {
         same_as_the_environment(policy, synthetic::profile(4, 7));
     }

@@ -11,7 +11,7 @@
 use super::message;
 use super::villas::{self, Frame};
 use super::{Start, Step, StepAnswer, StepStatus, Values};
-use crate::cosim::lockstep::settings::LockstepSettings;
+use crate::lockstep::settings::LockstepSettings;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::time::Instant;

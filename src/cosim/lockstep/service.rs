@@ -3,10 +3,10 @@
 use super::Step;
 use super::machine::{Machine, Reply, Request};
 use super::settings::LockstepSettings;
-use crate::plant_io::event::DriverEvent;
-use crate::plant_io::mqtt::clock::{Clock, Now};
-use crate::plant_io::mqtt::settings::Connection;
-use crate::plant_io::mqtt::{Body, Delivery, Guarantee, LinkState, Message, Publisher, Receive, Service, serve};
+use memg_plant_io::event::DriverEvent;
+use memg_plant_io::mqtt::clock::{Clock, Now};
+use memg_plant_io::mqtt::settings::Connection;
+use memg_plant_io::mqtt::{Body, Delivery, Guarantee, LinkState, Message, Publisher, Receive, Service, serve};
 use tokio::sync::{mpsc, watch};
 
 /// The connection of the protocol: that of the site, with prefix and client identifier of its own, so that both can run

@@ -2,8 +2,8 @@
 
 use super::controller::SETPOINTS;
 use super::villas::{Position, STATUS, VillasMap};
-use crate::plant_io::problem::{self, Problem};
 use jiff::civil::{Date, DateTime};
+use memg_plant_io::problem::{self, Problem};
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -131,8 +131,8 @@ fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plant_io::problem::parse_table;
     use memg_core::plant_state::Signal;
+    use memg_plant_io::problem::parse_table;
 
     fn validated(text: &str) -> Result<LockstepSettings, Vec<String>> {
         let problems = validate(toml::Value::Table(parse_table(text).unwrap()));

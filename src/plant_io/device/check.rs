@@ -4,8 +4,8 @@
 
 use super::raw::{RawHeader, RawHole, RawPoint};
 use super::{DeviceFile, ReadLimits, point_check, write_check};
-use crate::plant_io::point::{Encoding, Point, Table};
-use crate::plant_io::problem::{Problem, parse_table, read};
+use crate::point::{Encoding, Point, Table};
+use crate::problem::{Problem, parse_table, read};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

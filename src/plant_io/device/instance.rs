@@ -4,10 +4,10 @@ use super::check::seconds;
 use super::point_check::{default_age_max, set_signal};
 use super::raw::{RawDevice, RawPermission, RawSignal, RawTransport};
 use super::{Device, DeviceFile, Timing, Transport};
-use crate::plant_io::Output;
-use crate::plant_io::image::PointId;
-use crate::plant_io::point::Point;
-use crate::plant_io::problem::{Problem, join as path};
+use crate::Output;
+use crate::image::PointId;
+use crate::point::Point;
+use crate::problem::{Problem, join as path};
 use memg_core::plant_state::Signal;
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use super::check::{Names, reference, seconds, wire_address};
 use super::raw::{RawHeader, RawPoint};
-use crate::plant_io::point::{Encoding, EnumMap, Point, Table};
-use crate::plant_io::problem::Problem;
-use crate::plant_io::quantity::{Dimension, output_dimension, signal_dimension, unit, unit_names};
+use crate::point::{Encoding, EnumMap, Point, Table};
+use crate::problem::Problem;
+use crate::quantity::{Dimension, output_dimension, signal_dimension, unit, unit_names};
 use memg_core::plant_state::Signal;
 use std::time::Duration;
 

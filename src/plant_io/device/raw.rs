@@ -2,8 +2,8 @@
 //!
 //! The field docs are the manual of the file format. Nothing but [`super::check`] and [`super::instance`] uses these.
 
-use crate::plant_io::Output;
-use crate::plant_io::point::{Order, StepWhen, Table};
+use crate::Output;
+use crate::point::{Order, StepWhen, Table};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -1,13 +1,13 @@
 //! Every shipped device file loads, and an instance of it can be planned.
 
 use super::{Device, RawDevice, load};
-use crate::plant_io::image::ImageBuilder;
-use crate::plant_io::modbus::plan::{blocks, cost};
+use crate::image::ImageBuilder;
+use crate::modbus::plan::{blocks, cost};
 use std::path::Path;
 
 #[test]
 fn every_shipped_device_file_is_correct_and_reads_in_few_requests() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/devices");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/devices");
     let mut files = 0;
     for entry in std::fs::read_dir(folder).expect("the folder exists") {
         let path = entry.expect("a readable folder").path();

@@ -1,8 +1,8 @@
 //! Device files and instances: what is accepted, and that every problem is told at its key.
 
 use super::*;
-use crate::plant_io::Output;
-use crate::plant_io::point::StepWhen;
+use crate::Output;
+use crate::point::StepWhen;
 
 const BATTERY: &str = r#"
 [device]

@@ -3,11 +3,11 @@
 use super::check::{Names, reference, seconds};
 use super::point_check::scaled;
 use super::raw::{RawPoint, RawStep, RawWrite};
-use crate::plant_io::Output;
-use crate::plant_io::modbus::codec;
-use crate::plant_io::point::{Point, Step, WriteRule};
-use crate::plant_io::problem::Problem;
-use crate::plant_io::quantity::unit;
+use crate::Output;
+use crate::modbus::codec;
+use crate::point::{Point, Step, WriteRule};
+use crate::problem::Problem;
+use crate::quantity::unit;
 
 /// Adds the write rules of all points, once every point is known.
 pub(super) fn rules(raw: &[Option<RawPoint>], names: &Names, points: &mut [Point], problems: &mut Vec<Problem>) {

@@ -4,7 +4,7 @@
 //! it goes either way: what does not fit is an error, never a wrapped or clipped number. Terms: *cells* are 16-bit words,
 //! or 0/1 for bits; *bits* is the raw pattern of a value, most significant first, whatever the order on the wire.
 
-use crate::plant_io::point::{Encoding, Order, Point};
+use crate::point::{Encoding, Order, Point};
 use thiserror::Error;
 
 /// Why cells give no value. The point keeps its last value and gets quality out of range.

@@ -1,7 +1,7 @@
 //! Tables and properties of the codec.
 
 use super::*;
-use crate::plant_io::point::{EnumMap, Table};
+use crate::point::{EnumMap, Table};
 use proptest::prelude::*;
 use std::time::Duration;
 

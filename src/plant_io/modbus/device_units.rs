@@ -3,9 +3,9 @@
 use super::backoff::{Backoff, seed};
 use super::counters::{Counters, DeviceHealth};
 use super::unit::{Surroundings, Unit};
-use crate::plant_io::device::{Device, Timing, Transport};
-use crate::plant_io::event::{DriverEvent, EventSink};
-use crate::plant_io::image::ProcessImage;
+use crate::device::{Device, Timing, Transport};
+use crate::event::{DriverEvent, EventSink};
+use crate::image::ProcessImage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;

@@ -4,8 +4,8 @@
 //! unknown state: drop the link and open another. Cancelling a call has the same effect.
 
 use super::guard::{Framing, Guard};
-use crate::plant_io::device::{Parity, SerialLine, Timing, Transport};
-use crate::plant_io::point::Table;
+use crate::device::{Parity, SerialLine, Timing, Transport};
+use crate::point::Table;
 use serial2_tokio::SerialPort;
 use std::borrow::Cow;
 use std::fmt;

@@ -4,8 +4,8 @@
 //! unreadable hole, never splitting a value. When a device refuses a block's addresses (exception 2), the block is split
 //! until the refused point stands alone; the caller keeps the result. Pure; `gateway check` prints it.
 
-use crate::plant_io::device::{Device, ReadLimits};
-use crate::plant_io::point::{Point, Table};
+use crate::device::{Device, ReadLimits};
+use crate::point::{Point, Table};
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -2,9 +2,9 @@
 
 use super::super::codec::tests::point;
 use super::*;
-use crate::plant_io::device::{Timing, Transport};
-use crate::plant_io::image::PointId;
-use crate::plant_io::point::Encoding;
+use crate::device::{Timing, Transport};
+use crate::image::PointId;
+use crate::point::Encoding;
 use proptest::prelude::*;
 
 fn at(address: u16, encoding: Encoding) -> Point {

@@ -3,8 +3,8 @@
 use super::codec;
 use super::link::{CallError, Link, Span};
 use super::plan::{Block, blocks};
-use crate::plant_io::device::Device;
-use crate::plant_io::point::{Encoding, Point};
+use crate::device::Device;
+use crate::point::{Encoding, Point};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

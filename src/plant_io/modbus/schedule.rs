@@ -85,7 +85,7 @@ impl Read {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plant_io::point::Table;
+    use crate::point::Table;
 
     fn read(now: Instant) -> Read {
         let poll = Duration::from_secs(1);

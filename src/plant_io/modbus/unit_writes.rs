@@ -4,9 +4,9 @@ use super::codec::{self, Cells, EncodeError};
 use super::link::CallError;
 use super::unit::Unit;
 use super::writer::{self, Decision, NOT_APPLIED_PAUSE, Reason, Refusal, Wanted};
-use crate::plant_io::event::EventKind;
-use crate::plant_io::point::Point;
-use crate::plant_io::{Output, WriteOrder};
+use crate::event::EventKind;
+use crate::point::Point;
+use crate::{Output, WriteOrder};
 use tokio::time::Instant;
 
 /// A write that is due.

@@ -10,8 +10,8 @@
 //! ```
 
 use super::codec::{self, Cells, EncodeError};
-use crate::plant_io::point::{Point, Step, StepWhen, WriteRule};
-use crate::plant_io::{Output, WriteOrder};
+use crate::point::{Point, Step, StepWhen, WriteRule};
+use crate::{Output, WriteOrder};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use super::super::codec::tests::point;
 use super::*;
-use crate::plant_io::point::Encoding;
+use crate::point::Encoding;
 
 fn rule() -> WriteRule {
     WriteRule {

@@ -4,7 +4,7 @@
 //! same subject is told once a minute with a count, so that a publisher gone mad cannot flood the log.
 
 use super::clock::Now;
-use crate::plant_io::event::{EventKind, EventSink};
+use crate::event::{EventKind, EventSink};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -114,7 +114,7 @@ impl Memory {
 mod tests {
     use super::super::clock::Clock;
     use super::*;
-    use crate::plant_io::event::DriverEvent;
+    use crate::event::DriverEvent;
     use tokio::sync::mpsc;
 
     fn bench() -> (Alarms, mpsc::Receiver<DriverEvent>) {

@@ -8,8 +8,8 @@ use super::gate::{Admission, CommandGate, Refusal};
 use super::inputs::{Inputs, Timed};
 use super::receive::{Common, Guarantee, Message, Receive};
 use super::session::LinkState;
-use crate::plant_io::event::EventKind;
-use crate::plant_io::image::ProcessImage;
+use crate::event::EventKind;
+use crate::image::ProcessImage;
 use tokio::sync::mpsc;
 
 /// What messages are turned into.

@@ -13,7 +13,7 @@ use super::clock::Now;
 use super::payload::{Payload, Rejection};
 use super::receive::{Delivery, Message};
 use super::settings::{Input, Trust};
-use crate::plant_io::image::{PointId, Update};
+use crate::image::{PointId, Update};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;

@@ -4,7 +4,7 @@ use super::super::settings::{Source, Target, TimeSource};
 use super::super::timestamp::TimeFormat;
 use super::super::trim::OVERSIZE_MARK;
 use super::*;
-use crate::plant_io::image::ProcessImage;
+use crate::image::ProcessImage;
 use memg_core::measurement::Quality;
 use memg_core::plant_state::Signal;
 

@@ -67,8 +67,8 @@ pub use outbox::Publisher;
 pub use receive::{Body, Delivery, Guarantee, Message, Receive};
 pub use session::LinkState;
 
-use crate::plant_io::event::{DriverEvent, EventSink};
-use crate::plant_io::image::{PointId, ProcessImage};
+use crate::event::{DriverEvent, EventSink};
+use crate::image::{PointId, ProcessImage};
 use alarm::{Alarms, Counters};
 use arming::Arming;
 use clock::Clock;

@@ -168,7 +168,7 @@ impl Publisher {
     }
 
     /// Like [`Publisher::event`], for a message that is JSON already.
-    pub(crate) fn event_json(&self, topic: &str, json: Arc<str>) {
+    pub fn event_json(&self, topic: &str, json: Arc<str>) {
         let stored = json.len() <= MESSAGE_BYTES_MAX && self.outbox.push_event(topic, json);
         self.count_unless(stored);
     }

@@ -12,8 +12,8 @@
 use super::clock::Now;
 use super::outbox::Publisher;
 use super::settings::{Outputs, PerValue};
-use crate::plant_io::event::DriverEvent;
-use crate::plant_io::{Output, WriteOrder};
+use crate::event::DriverEvent;
+use crate::{Output, WriteOrder};
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -11,7 +11,7 @@ use super::outbox::Outbox;
 use super::receive::{Body, Common, Delivery, Guarantee, Message, Receive};
 use super::settings::Connection;
 use super::task::Task;
-use crate::plant_io::event::EventKind;
+use crate::event::EventKind;
 use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode};
 use serde_json::json;
 use std::future::pending;

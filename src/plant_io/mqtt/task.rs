@@ -5,7 +5,7 @@ use super::backoff::{Backoff, Ended};
 use super::receive::{Common, Receive};
 use super::session::{self, End, LinkState};
 use super::settings::Connection;
-use crate::plant_io::event::EventKind;
+use crate::event::EventKind;
 use std::time::Duration;
 use tokio::sync::watch;
 

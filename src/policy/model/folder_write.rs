@@ -2,10 +2,10 @@
 
 use super::manifest::{EvaluationRow, FORMAT, Manifest, Shapes, TrainingRecord, sha256_hex};
 use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
-use crate::policy::ACTION_MAP;
-use crate::policy::guard::TariffRange;
-use crate::policy::onnx::to_onnx;
-use crate::policy::weights::{ACTIONS, Weights};
+use crate::ACTION_MAP;
+use crate::onnx::to_onnx;
+use crate::weights::{ACTIONS, Weights};
+use memg_core::guard::TariffRange;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;

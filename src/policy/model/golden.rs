@@ -1,7 +1,7 @@
 //! golden.csv: inputs and outputs that every runtime must reproduce before a model may decide.
 
 use super::ModelError;
-use crate::policy::weights::{ACTIONS, Dense, Weights};
+use crate::weights::{ACTIONS, Dense, Weights};
 use memg_core::action::Action;
 use memg_core::observation::{Observation, Schema};
 use memg_core::policy::{Actor, PolicyError};

@@ -1,10 +1,10 @@
 //! model.toml: what a model is, where it comes from, and the hashes of its files.
 
 use super::ModelError;
-use crate::policy::ACTION_MAP;
-use crate::policy::guard::TariffRange;
-use crate::policy::weights::ACTIONS;
+use crate::ACTION_MAP;
+use crate::weights::ACTIONS;
 use memg_core::equipment::Plant;
+use memg_core::guard::TariffRange;
 use memg_core::observation::Schema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -150,7 +150,7 @@ fn golden_rows_that_are_short_or_not_numbers_are_refused_by_line() {
 #[test]
 fn a_graph_of_another_schema_or_with_data_elsewhere_is_refused() {
     let (_home, dir) = written(Schema::TenD);
-    replace(&dir, ONNX, &crate::policy::onnx::to_onnx(&random(Schema::Extended, 64, 11)));
+    replace(&dir, ONNX, &crate::onnx::to_onnx(&random(Schema::Extended, 64, 11)));
     assert_eq!(refusal(&dir), "actor.onnx: metadata schema: expected memg-10d/1, found memg-extended/1");
     // ModelProto.graph.initializer with name "w" and data_location EXTERNAL.
     replace(&dir, ONNX, &[0x3a, 7, 0x2a, 5, 0x42, 1, b'w', 0x70, 1]);

@@ -2,7 +2,7 @@
 //!
 //! The plant is known and everything random about it is in the profile: the cost of an episode can be differentiated
 //! with respect to every action in it, through filter, battery, CHP and the actor itself. That gradient is exact where
-//! TD3's is an estimate, and takes the actor most of its way; [`crate::train::td3`] fine-tunes. What has no derivative,
+//! TD3's is an estimate, and takes the actor most of its way; [`crate::td3`] fine-tunes. What has no derivative,
 //! whether the CHP runs, is learned from pairs of episodes that differ in one switch.
 
 pub mod dual;

@@ -3,7 +3,7 @@
 use super::raw::RawInput;
 use super::validate::Problems;
 use super::{Input, Source, Target, TimeSource};
-use crate::plant_io::quantity;
+use crate::quantity;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeSet;
 

@@ -4,7 +4,7 @@ use super::super::secret::{self, Environment, Secret};
 use super::inputs::validate_inputs;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
 use super::{Broker, Commands, Connection, MqttSettings, Outputs, PerValue, Trust};
-use crate::plant_io::problem::{self, Problem};
+use crate::problem::{self, Problem};
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -89,6 +89,7 @@ pub(super) fn lively(kernel: &mut Td3Kernel, seed: u64) -> Td3State {
 }
 
 /// A tensor of a state.
+#[cfg(feature = "candle")]
 pub(super) fn tensor<'a>(state: &'a Td3State, name: &str) -> &'a [f32] {
     let found = state.tensors.iter().find(|tensor| tensor.name == name);
     &found.unwrap_or_else(|| panic!("no tensor {name}")).data

@@ -11,6 +11,8 @@
 //! 4. A [`WriteOrder`] per completed cycle goes into a `watch` slot. `None` stops writing and refreshing.
 //! 5. [`modbus::probe::probe`] reads a device once, without a running driver.
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "demo-broker")]
 pub mod broker;
 pub mod device;

@@ -2,7 +2,9 @@
 //! of every cycle, its replay and its explanation.
 //!
 //! [`cycle::decide`] is a pure function of configuration, state, input and policy; time is an argument. It knows no
-//! protocol: [`crate::daemon`] wires it to drivers.
+//! protocol: package `memg-daemon` wires it to drivers.
+
+#![forbid(unsafe_code)]
 
 pub mod account;
 mod apply;

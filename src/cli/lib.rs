@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written).
 
+#![forbid(unsafe_code)]
+
 mod check;
 mod cosim;
 mod evaluate;
@@ -112,7 +114,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Prints configuration problems, one a line.
-pub(crate) fn refuse(problems: &[crate::plant_io::problem::Problem]) -> ExitCode {
+pub(crate) fn refuse(problems: &[memg_plant_io::problem::Problem]) -> ExitCode {
     for problem in problems {
         eprintln!("error: {problem}");
     }

@@ -4,6 +4,8 @@
 //! corrected for the energy left in the battery at its end: a deficit is bought at the block's mean import price over
 //! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency.
 
+#![forbid(unsafe_code)]
+
 pub mod compare;
 pub mod sites;
 pub mod trace;
@@ -13,7 +15,7 @@ use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::{RewardWeights, value_at_risk};
-use memg_core::safety::Relaxation;
+use memg_core::safety::Relaxations;
 use memg_core::units::Soc;
 use serde::Serialize;
 use std::ops::Range;
@@ -46,38 +48,6 @@ pub struct Evaluation {
     pub unserved_kwh: f64,
     /// Cost of each day in order, EUR; a block's correction is booked on its last day.
     pub daily_cost_eur: Vec<f64>,
-}
-
-/// Steps at each stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Relaxations {
-    /// Renewables curtailed to keep a limit.
-    pub curtailment: u64,
-    /// Battery ramp exceeded.
-    pub battery_ramp: u64,
-    /// CHP ramp exceeded.
-    pub chp_ramp: u64,
-    /// CHP minimum time cut short.
-    pub chp_times: u64,
-    /// Limits out of reach.
-    pub shedding: u64,
-    /// Safe-stop set-points.
-    pub safe_stop: u64,
-}
-
-impl Relaxations {
-    /// Counts one.
-    pub const fn count(&mut self, relaxation: Relaxation) {
-        match relaxation {
-            Relaxation::None => {}
-            Relaxation::Curtailment => self.curtailment += 1,
-            Relaxation::BatteryRamp => self.battery_ramp += 1,
-            Relaxation::ChpRamp => self.chp_ramp += 1,
-            Relaxation::ChpTimes => self.chp_times += 1,
-            Relaxation::Shedding => self.shedding += 1,
-            Relaxation::SafeStop => self.safe_stop += 1,
-        }
-    }
 }
 
 /// Steps the environment over all blocks of a profile. `each` sees every step (for traces).

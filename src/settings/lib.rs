@@ -4,6 +4,8 @@
 //! `control.cycle_s`), command-line flags. Limits of the plant have no defaults. Every problem is reported with file,
 //! line and key before anything is opened; nothing but [`Settings`] goes further in.
 
+#![forbid(unsafe_code)]
+
 mod control;
 mod cosim;
 mod layers;
@@ -18,13 +20,13 @@ pub use layers::{Layers, Override};
 pub use plant::read_site;
 pub use points::PointMap;
 
-use crate::cosim::lockstep::settings::LockstepSettings;
-use crate::plant_io::device::{self, Device, RawDevice};
-use crate::plant_io::image::ImageBuilder;
-use crate::plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
-use crate::plant_io::problem::{Problem, read};
 use cosim::Beside;
 use memg_core::equipment::Plant;
+use memg_cosim::lockstep::settings::LockstepSettings;
+use memg_plant_io::device::{self, Device, RawDevice};
+use memg_plant_io::image::ImageBuilder;
+use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
+use memg_plant_io::problem::{Problem, read};
 use std::path::{Path, PathBuf};
 
 /// Everything that runs need to know, checked.
@@ -175,7 +177,7 @@ impl Loader {
             Ok(text) => Some(text),
             Err(error) => {
                 // The devices of the virtual plant are part of the binary.
-                let standard = crate::virtual_plant::site::standard_devices();
+                let standard = memg_virtual_plant::site::standard_devices();
                 let built_in = standard.into_iter().find(|spec| spec.file == raw.file);
                 if built_in.is_none() {
                     let message = format!("cannot read {}: {error}", path.display());

@@ -8,7 +8,7 @@
 //! ```no_run
 //! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
 //! use memg_core::{equipment::Plant, synthetic};
-//! use memg_gateway::virtual_plant::{Options, VirtualPlant};
+//! use memg_virtual_plant::{Options, VirtualPlant};
 //! let profile = std::sync::Arc::new(synthetic::profile(7, 1));
 //! let plant = VirtualPlant::start(Plant::reference(), profile, Options { speed: 900.0, ..Options::default() }).await?;
 //! println!("{}", plant.device_tables());
@@ -17,6 +17,8 @@
 //! # Ok(())
 //! # }
 //! ```
+
+#![forbid(unsafe_code)]
 
 pub mod chp;
 pub mod companions;

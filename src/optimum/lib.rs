@@ -4,8 +4,10 @@
 //! value that its multipliers prove ([`program::Program::bound`]), whatever the solver's tolerance. Blocks of more than
 //! two weeks are solved in overlapping parts. The CHP is described by the convex hull of its trajectories ([`chp_graph`]), boiler heat by its hull over
 //! on and off; what is relaxed is that CHP states may be mixed, that the battery may charge and discharge within one
-//! step, and that frequency support is not asked for. Semantics otherwise are those of [`crate::evaluate`]: start at SoC
+//! step, and that frequency support is not asked for. Semantics otherwise are those of package `memg-evaluate`: start at SoC
 //! 0.5, CHP off and free, battery at zero, correction for stored energy at the end, free curtailment, the grid as slack.
+
+#![forbid(unsafe_code)]
 
 mod chp_graph;
 mod parts;

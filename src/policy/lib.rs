@@ -9,9 +9,10 @@
 //! | [`Runtime::Ort`] | `ort` | actor.onnx | ONNX Runtime 1.17 or newer at run time |
 //! | [`Runtime::Rust`] | always there | actor.safetensors | nothing |
 
+#![forbid(unsafe_code)]
+
 #[cfg(feature = "candle")]
 pub mod candle_actor;
-pub mod guard;
 #[cfg(feature = "candle")]
 pub mod import_pt;
 pub mod model;
@@ -29,7 +30,7 @@ pub use model::{ModelError, ModelFolder};
 pub use reload::ReloadablePolicy;
 pub use spec::{PolicySpec, Runtime, SpecError};
 
-use guard::Guarded;
+use memg_core::guard::Guarded;
 use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::rules;
 

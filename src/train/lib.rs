@@ -26,16 +26,16 @@ pub mod td3;
 #[cfg(test)]
 mod tests;
 
-use crate::evaluate::compare::{Bound, Comparison, bound};
-use crate::policy::guard::{Guarded, TariffRange};
-use crate::policy::model::ModelError;
-use crate::policy::weights::{Dense, Weights, WeightsError};
 use config::TrainConfig;
 use gradient::GradientTrainer;
 use memg_core::actor::RustActor;
 use memg_core::equipment::Plant;
+use memg_core::guard::{Guarded, TariffRange};
 use memg_core::policy::{ActorPolicy, Policy, PolicyError};
 use memg_core::profile::Profile;
+use memg_evaluate::compare::{Bound, Comparison, bound};
+use memg_policy::model::ModelError;
+use memg_policy::weights::{Dense, Weights, WeightsError};
 use metrics::{Figures, MetricsFiles};
 use model_based::episode::Source;
 use serde::{Deserialize, Serialize};
@@ -77,7 +77,7 @@ pub enum TrainError {
     Checkpoint(String),
     /// The bound was not found.
     #[error(transparent)]
-    Optimum(#[from] crate::optimum::OptimumError),
+    Optimum(#[from] memg_optimum::OptimumError),
     /// An actor failed.
     #[error(transparent)]
     Policy(#[from] PolicyError),

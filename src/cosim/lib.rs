@@ -3,6 +3,8 @@
 //! Every master calls the same controller step, so that one day gives the same set-points through all of them. Simulated
 //! time is the only time here; wall clock serves time-outs alone.
 
+#![forbid(unsafe_code)]
+
 mod error;
 mod fmu_check;
 pub mod fmu_host;

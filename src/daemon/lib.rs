@@ -3,6 +3,8 @@
 //! The only place that knows them all. [`run`] needs a tokio runtime; it returns the run's summary when its time is
 //! over or it is told to stop.
 
+#![forbid(unsafe_code)]
+
 mod alarms;
 mod clock;
 mod cosim;
@@ -14,17 +16,17 @@ pub mod view;
 pub use clock::PlantClock;
 pub use demo::Demo;
 
-use crate::control::account::Summary;
-use crate::control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
-use crate::control::journal::{Header, Journal};
-use crate::control::restore::restore;
-use crate::plant_io::{modbus, mqtt};
-use crate::policy::{PolicySpec, load_policy, model};
-use crate::settings::Settings;
 use anyhow::{Context, Result};
 use engine::{Engine, Wires};
+use memg_control::account::Summary;
+use memg_control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
+use memg_control::journal::{Header, Journal};
+use memg_control::restore::restore;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
+use memg_plant_io::{modbus, mqtt};
+use memg_policy::{PolicySpec, load_policy, model};
+use memg_settings::Settings;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use view::View;
