@@ -3,102 +3,223 @@
 use super::*;
 use std::collections::{HashSet, VecDeque};
 
-const OPERATORS: [Option<Operator>; 6] = [
+const TIMES: ModeTimes = ModeTimes { hold_ms: 2, observe_ms: 2, recover_cycles: 2, stop_write_ms: 10, manual_ms: 3 };
+
+const COMMANDS: [Option<CommandBody>; 7] = [
     None,
-    Some(Operator::Arm),
-    Some(Operator::Shadow),
-    Some(Operator::Manual),
-    Some(Operator::SafeStop),
-    Some(Operator::Acknowledge),
+    Some(CommandBody::Arm),
+    Some(CommandBody::Shadow),
+    Some(CommandBody::Manual),
+    Some(CommandBody::Auto),
+    Some(CommandBody::SafeStop),
+    Some(CommandBody::Acknowledge),
 ];
 
-fn fault(severity: Severity) -> Fault {
-    Fault { severity, cause: format!("{severity:?}") }
+fn faults() -> [Fault; 5] {
+    [Fault::none(), Fault::policy("p"), Fault::soft("s"), Fault::unfollowed("u"), Fault::hard("h")]
 }
 
-/// Visits every reachable state under every fault, operator wish and elapsed time.
-fn explore(simulated: bool, mut each: impl FnMut(&ModeState, &Facts<'_>, &ModeState, Option<&ModeChange>)) {
-    let times = ModeTimes { hold_ms: 2, observe_ms: 2, recover_cycles: 2, stop_write_ms: 10 };
-    let normal = |s: &ModeState, now: u64| {
-        (
-            s.mode,
-            now.saturating_sub(s.since_ms).min(3),
-            s.good_cycles.min(3),
-            now.saturating_sub(s.good_since_ms).min(3),
-            s.resume,
-            s.latched,
-        )
-    };
-    let mut queue = VecDeque::from([(ModeState::start(0), 0_u64)]);
-    let mut seen = HashSet::new();
-    while let Some((state, now)) = queue.pop_front() {
-        if !seen.insert(normal(&state, now)) {
+/// What happened in one cycle of the exploration.
+struct Seen<'a> {
+    before: ModeState,
+    /// After the command, before time and faults.
+    between: ModeState,
+    after: ModeState,
+    command: Option<CommandBody>,
+    taken: bool,
+    facts: Facts<'a>,
+    changes: Vec<ModeChange>,
+}
+
+/// Ages beyond what any time asks for are all the same.
+fn normal(s: &ModeState, now: u64) -> ModeState {
+    let since = |at: u64| 100 - now.saturating_sub(at).min(25);
+    ModeState {
+        since_ms: since(s.since_ms),
+        good_since_ms: since(s.good_since_ms),
+        held_ms: since(s.held_ms),
+        good_cycles: s.good_cycles.min(3),
+        holds: s.holds.min(HOLDS_MAX + 1),
+        ..*s
+    }
+}
+
+/// Visits every reachable state under every fault, command and state of the CHP.
+fn explore(simulated: bool, mut each: impl FnMut(&Seen<'_>)) {
+    let mut queue = VecDeque::from([normal(&ModeState::start(0), 0)]);
+    let mut known = HashSet::new();
+    while let Some(before) = queue.pop_front() {
+        if !known.insert(before) {
             continue;
         }
-        for severity in [Severity::None, Severity::Policy, Severity::Soft, Severity::Hard] {
-            for operator in OPERATORS {
-                let fault = fault(severity);
-                let facts = Facts { fault: &fault, operator, simulated, early: false, now_ms: now + 1 };
-                let mut next = state;
-                let change = next.advance(&times, &facts);
-                each(&state, &facts, &next, change.as_ref());
-                queue.push_back((next, now + 1));
+        for fault in faults() {
+            for (command, chp_runs) in COMMANDS.into_iter().flat_map(|c| [(c, false), (c, true)]) {
+                let facts = Facts { fault: &fault, simulated, early: false, chp_runs, now_ms: 101 };
+                let mut state = before;
+                let taken = command.map(|body| state.command(&body, "anna", &TIMES, &facts));
+                let between = state;
+                let mut changes: Vec<ModeChange> = taken.iter().flatten().flatten().cloned().collect();
+                changes.extend(state.advance(&TIMES, &facts));
+                let taken = taken.is_some_and(|taken| taken.is_ok());
+                each(&Seen { before, between, after: state, command, taken, facts, changes });
+                queue.push_back(normal(&state, 101));
             }
         }
     }
-    assert!(seen.len() > 30, "explored {} states", seen.len());
+    assert!(known.len() > 100, "explored {} states", known.len());
 }
 
 #[test]
-fn a_real_plant_is_never_controlled_without_an_operator() {
-    explore(false, |before, facts, after, _| {
-        if !before.mode.writes() && after.mode.writes() {
-            assert!(matches!(facts.operator, Some(Operator::Arm | Operator::Manual)), "{before:?} {facts:?}");
-            assert_eq!(before.mode, Mode::Shadow);
-            assert!(facts.fault.severity < Severity::Soft);
+fn a_real_plant_is_never_written_before_somebody_armed_it_in_shadow() {
+    explore(false, |seen| {
+        if !seen.before.mode.writes() && seen.after.mode.writes() {
+            assert_eq!((seen.command, seen.before.mode), (Some(CommandBody::Arm), Mode::Shadow));
+            assert!(seen.facts.fault.severity < Severity::Soft && !seen.before.latched);
+        }
+        assert!(!seen.after.mode.writes() || seen.after.armed || seen.after.mode == Mode::SafeStop, "{:?}", seen.after);
+    });
+}
+
+#[test]
+fn a_hard_fault_stops_every_writing_mode_at_once_and_waits_for_an_operator() {
+    explore(true, |seen| {
+        if seen.between.mode.writes() && seen.facts.fault.severity == Severity::Hard {
+            assert_eq!(seen.after.mode, Mode::SafeStop, "{:?}", seen.before);
+            assert!(seen.after.latched || seen.before.mode == Mode::SafeStop);
         }
     });
 }
 
 #[test]
-fn a_hard_fault_stops_every_writing_mode_at_once() {
-    explore(true, |before, facts, after, _| {
-        if before.mode.writes() && facts.fault.severity == Severity::Hard {
-            assert_eq!(after.mode, Mode::SafeStop, "{before:?}");
+fn a_soft_fault_never_leaves_policy_rule_or_operator_in_control() {
+    explore(true, |seen| {
+        if seen.facts.fault.severity >= Severity::Soft {
+            let in_control = matches!(seen.after.mode, Mode::Auto | Mode::Manual | Mode::Fallback);
+            assert!(!in_control, "{:?} {:?}", seen.before, seen.after);
         }
     });
 }
 
 #[test]
-fn a_soft_fault_never_leaves_the_policy_in_control() {
-    explore(true, |before, facts, after, _| {
-        if facts.fault.severity >= Severity::Soft {
-            assert!(
-                !matches!(after.mode, Mode::Auto | Mode::Manual | Mode::Fallback),
-                "{before:?} {facts:?} {after:?}"
-            );
+fn a_latched_stop_is_left_only_when_acknowledged_after_its_cause_and_with_the_chp_off() {
+    explore(true, |seen| {
+        if seen.before.mode == Mode::SafeStop && seen.after.mode == Mode::Init {
+            assert!(!seen.facts.chp_runs && seen.facts.fault.severity < Severity::Soft);
+            assert!(!seen.before.latched || seen.command == Some(CommandBody::Acknowledge));
+        }
+        if seen.before.latched && !seen.after.latched {
+            assert!(seen.command == Some(CommandBody::Acknowledge) && seen.taken);
+            assert!(seen.facts.fault.severity < Severity::Soft, "not while the cause stands");
+        }
+        if seen.before.mode == Mode::SafeStop && seen.before.latched && seen.command != Some(CommandBody::Acknowledge) {
+            assert_eq!(seen.after.mode, Mode::SafeStop);
         }
     });
 }
 
 #[test]
-fn safe_stop_is_left_only_after_an_acknowledgement_and_only_to_init() {
-    explore(true, |before, facts, after, change| {
-        if before.mode == Mode::SafeStop && after.mode != Mode::SafeStop {
-            assert_eq!(after.mode, Mode::Init);
-            assert!(!before.latched || facts.operator == Some(Operator::Acknowledge));
-            assert!(facts.fault.severity < Severity::Soft);
+fn an_acknowledgement_in_advance_is_rejected_and_clears_nothing() {
+    explore(true, |seen| {
+        if seen.command == Some(CommandBody::Acknowledge) && !seen.before.latched {
+            assert!(!seen.taken && seen.between == seen.before);
         }
-        assert_eq!(change.is_some(), before.mode != after.mode);
     });
+}
+
+#[test]
+fn a_rejected_command_changes_nothing_and_a_stop_is_never_rejected() {
+    explore(false, |seen| {
+        assert!(seen.taken || seen.between == seen.before);
+        if seen.command == Some(CommandBody::SafeStop) {
+            assert!(seen.taken && seen.after.latched);
+            assert!(!seen.after.mode.writes() || seen.after.mode == Mode::SafeStop);
+        }
+    });
+}
+
+#[test]
+fn hold_returns_to_where_it_came_from_or_where_an_operator_wants_it() {
+    explore(true, |seen| {
+        for change in seen.changes.iter().filter(|change| change.from == Mode::Hold && change.cause == "recovered") {
+            assert_eq!(change.to, seen.between.resume);
+            assert!(matches!(change.to, Mode::Auto | Mode::Manual | Mode::Fallback));
+        }
+    });
+}
+
+#[test]
+fn manual_ends_with_its_time_and_works_from_hold_and_fallback() {
+    let mut reached = HashSet::new();
+    explore(true, |seen| {
+        for change in seen.changes.iter().filter(|change| change.to == Mode::Manual) {
+            reached.insert(change.from);
+        }
+        let lasted = seen.facts.now_ms - seen.before.since_ms;
+        if seen.before.mode == Mode::Manual && seen.command.is_none() && lasted >= TIMES.manual_ms {
+            assert_ne!(seen.after.mode, Mode::Manual);
+        }
+    });
+    assert_eq!(reached, HashSet::from([Mode::Auto, Mode::Hold, Mode::Fallback]));
 }
 
 #[test]
 fn every_mode_is_reachable_and_every_change_has_a_cause() {
     let mut reached = HashSet::new();
-    explore(false, |_, _, after, change| {
-        reached.insert(after.mode);
-        assert!(change.is_none_or(|c| !c.cause.is_empty()));
+    explore(false, |seen| {
+        reached.insert(seen.after.mode);
+        assert!(seen.changes.iter().all(|c| !c.cause.is_empty()));
+        if seen.changes.len() < 2 {
+            assert_eq!(seen.changes.is_empty(), seen.before.mode == seen.after.mode);
+        }
     });
     assert_eq!(reached.len(), Mode::ALL.len());
+}
+
+/// Lives through cycles of one second with these faults; the modes at their ends.
+fn live(state: &mut ModeState, from_s: u64, faults: impl IntoIterator<Item = Fault>) -> Vec<Mode> {
+    let times = ModeTimes::default();
+    let mut modes = Vec::new();
+    for (n, fault) in faults.into_iter().enumerate() {
+        let now_ms = 1000 * (from_s + n as u64);
+        let facts = Facts { fault: &fault, simulated: false, early: false, chp_runs: false, now_ms };
+        state.advance(&times, &facts);
+        modes.push(state.mode);
+    }
+    modes
+}
+
+#[test]
+fn a_fault_every_five_seconds_does_not_go_on_for_ever_between_auto_and_hold() {
+    let mut state = ModeState::in_control(0);
+    let flapping = (0..600).map(|s| if s % 5 == 0 { Fault::soft("flaps") } else { Fault::none() });
+    let modes = live(&mut state, 0, flapping);
+    let returns = modes.windows(2).filter(|pair| pair[0] == Mode::Hold && pair[1] == Mode::Auto).count();
+    assert_eq!(returns, HOLDS_MAX as usize);
+    assert!(modes[100..].iter().all(|mode| *mode != Mode::Auto), "it is left to the rule, or stopped");
+}
+
+#[test]
+fn a_blip_in_fallback_does_not_shorten_the_observation_time() {
+    let mut state = ModeState { mode: Mode::Fallback, ..ModeState::in_control(0) };
+    let faults = (0..120).map(|s| if s == 30 { Fault::soft("blip") } else { Fault::none() });
+    let modes = live(&mut state, 0, faults);
+    let back = modes.iter().position(|mode| *mode == Mode::Auto).expect("it comes back");
+    assert!(back >= 30 + 60, "at {back} s");
+}
+
+#[test]
+fn a_stop_that_missing_measurements_caused_ends_by_itself_through_hold() {
+    let mut state = ModeState::in_control(0);
+    let faults = (0..300).map(|s| if s < 100 { Fault::soft("soc is not usable") } else { Fault::none() });
+    let modes = live(&mut state, 0, faults);
+    let steps: Vec<Mode> = modes.iter().copied().fold(Vec::new(), |mut list, mode| {
+        if list.last() != Some(&mode) {
+            list.push(mode);
+        }
+        list
+    });
+    assert_eq!(steps, [Mode::Hold, Mode::SafeStop, Mode::Hold, Mode::Auto]);
+    let mut state = ModeState::in_control(0);
+    let unfollowed = (0..300).map(|s| if s < 100 { Fault::unfollowed("told 50, does 0") } else { Fault::none() });
+    assert_eq!(live(&mut state, 0, unfollowed).last(), Some(&Mode::SafeStop), "a device that did not follow latches");
 }

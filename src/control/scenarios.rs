@@ -2,11 +2,13 @@
 
 use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, ExchangeLimits, decide};
 use super::explain::explain;
+use super::fault::Fault;
 use super::journal::{Header, Journal, Record};
-use super::mode::{Fault, Mode, ModeTimes, Operator, Severity};
+use super::mode::{Mode, ModeTimes};
 use super::replay::{ReplayError, replay};
 use super::restore::restore;
-use memg_core::equipment::Plant;
+use memg_core::command::{Command, CommandBody, Means, Outcome, Role};
+use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::{PlantState, Signal};
@@ -16,25 +18,30 @@ use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::{Kilowatts, Watts};
 
-struct Rig {
+pub(super) struct Rig {
     early: bool,
-    config: ControlConfig,
-    state: ControlState,
-    chain: Chain,
+    pub(super) config: ControlConfig,
+    pub(super) state: ControlState,
+    pub(super) chain: Chain,
     values: Vec<(Signal, Measurement<f64>)>,
     cycle: u64,
     now_ms: u64,
-    plant_ms: i64,
-    operator: Option<Operator>,
-    manual: Option<Setpoints>,
-    limits: Option<ExchangeLimits>,
+    pub(super) plant_ms: i64,
+    uptime_ms: i64,
+    commands: Vec<Command>,
     fault: Option<Fault>,
 }
 
 impl Rig {
-    fn new(simulated: bool) -> Self {
+    pub(super) fn new(simulated: bool) -> Self {
         let filter = SafetyFilter::new(Plant::reference());
-        let times = ModeTimes { hold_ms: 60_000, observe_ms: 60_000, recover_cycles: 3, stop_write_ms: 3_600_000 };
+        let times = ModeTimes {
+            hold_ms: 60_000,
+            observe_ms: 60_000,
+            recover_cycles: 3,
+            stop_write_ms: 3_600_000,
+            manual_ms: 14_400_000,
+        };
         let values = [
             (Signal::PvKw, 10.0),
             (Signal::WindKw, 5.0),
@@ -50,51 +57,99 @@ impl Rig {
         ];
         Self {
             early: false,
-            config: ControlConfig { filter, times, simulated, cycle_ms: 1000, stand_in_ms: u64::MAX },
+            config: ControlConfig {
+                filter,
+                times,
+                simulated,
+                cycle_ms: 1000,
+                stand_in_ms: u64::MAX,
+                response_ms: u64::MAX,
+                chp_response_ms: i64::MAX,
+            },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
             values: values.map(|(signal, value)| (signal, Measurement::good(value))).to_vec(),
             cycle: 0,
             now_ms: 0,
             plant_ms: 0,
-            operator: None,
-            manual: None,
-            limits: None,
+            uptime_ms: 0,
+            commands: Vec::new(),
             fault: None,
         }
     }
 
-    fn set(&mut self, signal: Signal, measurement: Measurement<f64>) {
+    /// An operator's command for the next cycle.
+    pub(super) fn command(&mut self, body: CommandBody) {
+        let id = format!("c{}", self.commands.len());
+        let (principal, role, means) = ("anna".to_owned(), Role::Operator, Means::Terminal);
+        self.commands.push(Command { principal, role, means, id, time_unix_ms: 0, body });
+    }
+
+    /// A command and the cycle that takes it.
+    pub(super) fn order(&mut self, body: CommandBody) -> (CycleDecision, Outcome) {
+        self.command(body);
+        let decision = self.cycle();
+        let outcome = decision.answers[0].outcome.clone();
+        (decision, outcome)
+    }
+
+    /// Time passes without cycles.
+    pub(super) fn skip(&mut self, ms: i64) {
+        self.now_ms += ms as u64;
+        self.plant_ms += ms;
+        self.uptime_ms += ms;
+    }
+
+    pub(super) fn set(&mut self, signal: Signal, measurement: Measurement<f64>) {
         self.values.retain(|(known, _)| *known != signal);
         self.values.push((signal, measurement));
+    }
+
+    /// The same rig at another plant.
+    pub(super) fn plant(&mut self, change: impl FnOnce(&mut PlantParameters)) {
+        let mut parameters = PlantParameters::reference();
+        change(&mut parameters);
+        self.config.filter = SafetyFilter::new(parameters.validate().unwrap());
+    }
+
+    /// What a restart finds after this many rotations, the last of them with nothing after it but its header.
+    pub(super) fn after_a_kill(&mut self, path: &std::path::Path, rotations: usize) -> ControlState {
+        journaled(self, path, 3);
+        let mut journal = Journal::open(path, 0).unwrap();
+        for _ in 0..rotations {
+            journal.rotate(&Header::new("test", &self.config, ["seed", "rule", "seed"], &self.state)).unwrap();
+        }
+        let mut restored = ControlState::start(0);
+        assert!(restore(path, &mut restored).unwrap());
+        restored
     }
 
     fn input(&mut self) -> CycleInput {
         self.cycle += 1;
         self.now_ms += 1000;
         self.plant_ms += 1000;
+        self.uptime_ms += 1000;
         let find =
-            |signal| self.values.iter().find(|(known, _)| *known == signal).map_or_else(Measurement::never, |v| v.1);
+            |signal| self.values.iter().find(|(known, _)| *known == signal).map_or_else(Measurement::absent, |v| v.1);
         CycleInput {
             cycle: self.cycle,
             early: self.early,
             now_ms: self.now_ms,
+            uptime_ms: self.uptime_ms,
             plant_ms: self.plant_ms,
             state: PlantState::from_image(find, 12.0),
             price_ahead: Vec::new(),
-            operator: self.operator.take(),
-            manual: self.manual.take(),
-            limits: self.limits.take(),
+            commands: std::mem::take(&mut self.commands),
             fault: self.fault.clone(),
         }
     }
 
-    fn cycle(&mut self) -> CycleDecision {
+    pub(super) fn cycle(&mut self) -> CycleDecision {
         let input = self.input();
         decide(&self.config, &mut self.state, &input, &mut self.chain)
     }
 
-    fn run(&mut self, cycles: usize) -> CycleDecision {
+    pub(super) fn run(&mut self, cycles: usize) -> CycleDecision {
         for _ in 1..cycles {
             self.cycle();
         }
@@ -102,9 +157,9 @@ impl Rig {
     }
 
     /// Init, Shadow, armed.
-    fn in_auto(mut self) -> Self {
+    pub(super) fn in_auto(mut self) -> Self {
         self.run(4);
-        self.operator = Some(Operator::Arm);
+        self.command(CommandBody::Arm);
         self.cycle();
         assert_eq!(self.cycle().mode, Mode::Auto);
         self
@@ -123,7 +178,7 @@ fn a_real_plant_is_watched_but_not_written_until_armed() {
 fn entering_auto_is_bumpless() {
     let mut rig = Rig::new(false);
     rig.run(5);
-    rig.operator = Some(Operator::Arm);
+    rig.command(CommandBody::Arm);
     let first = rig.cycle();
     let safe = first.safe.unwrap();
     assert_eq!((first.mode, first.written), (Mode::Auto, true));
@@ -151,7 +206,7 @@ fn a_safe_stop_unloads_the_chp_step_by_step_and_switches_it_off_after_its_minimu
     rig.set(Signal::ChpKw, Measurement::good(22.0));
     rig.set(Signal::ChpOn, Measurement::good(1.0));
     let mut rig = rig.in_auto();
-    rig.operator = Some(Operator::SafeStop);
+    rig.command(CommandBody::SafeStop);
     let mut seen = vec![22_000];
     for _ in 0..4 * 900 {
         let safe = rig.cycle().safe.unwrap();
@@ -166,9 +221,9 @@ fn a_safe_stop_unloads_the_chp_step_by_step_and_switches_it_off_after_its_minimu
 #[test]
 fn a_measurement_that_comes_back_resumes_after_three_cycles() {
     let mut rig = Rig::new(false).in_auto();
-    rig.set(Signal::HeatLoadKw, Measurement { value: Some(60.0), quality: Quality::CommLost, age_ms: 4_000 });
+    rig.set(Signal::ElectricLoadKw, Measurement { value: Some(40.0), quality: Quality::CommLost, age_ms: 4_000 });
     assert_eq!(rig.cycle().mode, Mode::Hold);
-    rig.set(Signal::HeatLoadKw, Measurement::good(60.0));
+    rig.set(Signal::ElectricLoadKw, Measurement::good(40.0));
     assert_eq!(rig.run(2).mode, Mode::Hold);
     assert_eq!(rig.cycle().mode, Mode::Auto);
 }
@@ -180,6 +235,19 @@ fn without_a_model_the_good_rule_takes_over_and_the_reason_is_told() {
     let decision = rig.run(8);
     assert_eq!((decision.mode, decision.decided_by.as_str()), (Mode::Fallback, GoodRule.name()));
     assert_eq!(decision.fault.unwrap().cause, "no model is loaded: actor.safetensors: wrong hash");
+}
+
+/// Asks for three powers that do not fit together.
+pub(super) struct Unbalanced;
+impl Policy for Unbalanced {
+    fn name(&self) -> &'static str {
+        "unbalanced"
+    }
+    fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        let kw = Kilowatts::new;
+        let setpoints = Setpoints { battery: kw(-10.0), chp: kw(0.0), grid: Some(kw(60.0)) };
+        Ok(Request { observation: None, action: None, setpoints, outside_tariff: false })
+    }
 }
 
 struct Broken;
@@ -196,9 +264,9 @@ impl Policy for Broken {
 fn cycles_before_their_time_see_faults_at_once_but_do_not_count_as_recovery() {
     let mut rig = Rig::new(false).in_auto();
     rig.early = true;
-    rig.set(Signal::HeatLoadKw, Measurement { value: Some(60.0), quality: Quality::CommLost, age_ms: 4_000 });
+    rig.set(Signal::ElectricLoadKw, Measurement { value: Some(40.0), quality: Quality::CommLost, age_ms: 4_000 });
     assert_eq!(rig.cycle().mode, Mode::Hold);
-    rig.set(Signal::HeatLoadKw, Measurement::good(60.0));
+    rig.set(Signal::ElectricLoadKw, Measurement::good(40.0));
     assert_eq!(rig.run(50).mode, Mode::Hold);
     rig.early = false;
     assert_eq!(rig.run(3).mode, Mode::Auto);
@@ -208,11 +276,11 @@ fn cycles_before_their_time_see_faults_at_once_but_do_not_count_as_recovery() {
 fn a_policy_that_returns_nonsense_is_replaced_by_the_good_rule() {
     let mut rig = Rig::new(false).in_auto();
     rig.chain.policy = Some(Box::new(Broken));
-    rig.plant_ms += 900_000;
+    rig.skip(900_000);
     let decision = rig.cycle();
     assert_eq!((decision.mode, decision.decided_by.as_str(), decision.written), (Mode::Fallback, "rule", true));
     rig.chain.policy = Some(Box::new(SeedRule));
-    rig.plant_ms += 900_000;
+    rig.skip(900_000);
     rig.cycle();
     assert_eq!(rig.run(61).mode, Mode::Auto, "back after the observation time");
 }
@@ -222,27 +290,35 @@ fn a_reported_fault_stops_until_it_is_gone_and_acknowledged() {
     let mut rig = Rig::new(false).in_auto();
     rig.set(Signal::BatteryFault, Measurement::good(1.0));
     assert_eq!(rig.cycle().mode, Mode::SafeStop);
-    rig.operator = Some(Operator::Acknowledge);
-    assert_eq!(rig.cycle().mode, Mode::SafeStop, "the cause is still there");
+    let (decision, outcome) = rig.order(CommandBody::Acknowledge);
+    let reason = "the cause still stands: the battery reports a fault".to_owned();
+    assert_eq!((decision.mode, outcome), (Mode::SafeStop, Outcome::Rejected { reason }));
     rig.set(Signal::BatteryFault, Measurement::good(0.0));
-    assert_eq!(rig.cycle().mode, Mode::Init);
+    assert_eq!(rig.run(100).mode, Mode::SafeStop, "nobody has acknowledged yet");
+    let (decision, outcome) = rig.order(CommandBody::Acknowledge);
+    assert_eq!((decision.mode, outcome), (Mode::Init, Outcome::Done));
+    assert_eq!(rig.run(100).mode, Mode::Shadow, "and it has to be armed again");
 }
 
 #[test]
 fn safe_stop_falls_silent_so_that_devices_revert() {
     let mut rig = Rig::new(false).in_auto();
-    rig.operator = Some(Operator::SafeStop);
+    rig.command(CommandBody::SafeStop);
     assert!(rig.cycle().written);
-    rig.now_ms += 3_600_000;
+    rig.skip(3_600_000);
     assert!(!rig.cycle().written);
 }
 
 #[test]
 fn manual_set_points_go_through_the_filter() {
     let mut rig = Rig::new(false).in_auto();
-    rig.operator = Some(Operator::Manual);
+    rig.command(CommandBody::Manual);
     rig.cycle();
-    rig.manual = Some(Setpoints { battery: Kilowatts::new(1000.0), chp: Kilowatts::ZERO, grid: None });
+    rig.command(CommandBody::Setpoints(Setpoints {
+        battery: Kilowatts::new(1000.0),
+        chp: Kilowatts::ZERO,
+        grid: None,
+    }));
     let decision = rig.cycle();
     assert_eq!(decision.mode, Mode::Manual);
     assert!(decision.safe.unwrap().battery().get() <= 10_000 && !decision.interventions.is_empty());
@@ -252,11 +328,11 @@ fn manual_set_points_go_through_the_filter() {
 fn a_limit_from_outside_narrows_the_exchange_until_it_is_lifted() {
     let mut rig = Rig::new(false).in_auto();
     let free = rig.run(2).safe.unwrap().battery().get();
-    rig.limits = Some(ExchangeLimits { import_kw_max: Some(10.0), export_kw_max: None });
+    rig.command(CommandBody::Limits(ExchangeLimits { import_kw_max: Some(10.0), export_kw_max: None }));
     let limited = rig.run(2).safe.unwrap();
     // net load 25 kW: at most 10 kW of it from the grid
     assert!(25_000 + limited.battery().get() - limited.chp().get() <= 10_000, "{limited:?}, before {free}");
-    rig.limits = Some(ExchangeLimits::default());
+    rig.command(CommandBody::Limits(ExchangeLimits::default()));
     assert_eq!(rig.run(2).safe.unwrap().battery().get(), free);
 }
 
@@ -282,7 +358,7 @@ fn a_cap_that_works_is_not_lifted_because_it_works() {
 #[test]
 fn a_driver_fault_takes_the_policy_out_of_control() {
     let mut rig = Rig::new(false).in_auto();
-    rig.fault = Some(Fault { severity: Severity::Soft, cause: "battery does not apply set-points".into() });
+    rig.fault = Some(Fault::unfollowed("battery does not apply set-points"));
     assert_eq!(rig.cycle().mode, Mode::Hold);
 }
 
