@@ -236,7 +236,9 @@ impl Engine {
         if let Some((name, _)) = dead {
             return soft(format!("the driver task {name} has ended"));
         }
-        self.alarms.fault()
+        let now = Instant::now();
+        let unconfirmed = self.wires.devices.devices.iter().find_map(|device| device.unconfirmed(now));
+        unconfirmed.and_then(soft)
     }
 
     fn log(&self, decision: &CycleDecision) {
