@@ -211,6 +211,11 @@ impl Rig {
         self.running.devices[0].counters.values()
     }
 
+    /// The set-point that the first device has not confirmed within its time.
+    pub fn unconfirmed(&self) -> Option<String> {
+        self.running.devices[0].unconfirmed(Instant::now())
+    }
+
     /// Orders a battery power.
     pub fn order(&self, battery_kw: f64, cycle: u64) {
         self.orders.send_replace(Some(order(battery_kw, cycle)));

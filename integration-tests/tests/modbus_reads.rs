@@ -234,6 +234,54 @@ async fn polls_a_second(rig: &Rig) -> Vec<f64> {
 }
 
 #[tokio::test]
+async fn two_units_of_a_line_that_was_silent_for_a_while_are_back_soon_after_it_answers_again() {
+    let virtual_device = VirtualDevice::start().await;
+    for unit in 1..=2 {
+        virtual_device.state().set(unit, 0, &[500; 21]);
+        virtual_device.state().discrete.insert((unit, 0), true);
+    }
+    let proxy = FaultProxy::start(virtual_device.address, Framing::Rtu).await;
+    let transport = format!("rtu_over_tcp = \"{}\"", proxy.address);
+    let mut image = ImageBuilder::default();
+    let site = |unit: u8| format!("name = \"unit {unit}\"\nunit_id = {unit}");
+    let devices = (1..=2).map(|unit| device(BATTERY, &transport, &site(unit), &mut image)).collect();
+    let mut rig = Rig::start(devices, image);
+    let all = |rig: &Rig, quality| (0..2).all(|index| rig.point_of(index, "soc").quality == quality);
+    until("both are read", || all(&rig, Quality::Good)).await;
+    let start = Instant::now();
+    virtual_device.state().dead.extend([1, 2]);
+    until("both are lost", || all(&rig, Quality::CommLost)).await;
+    sleep(Duration::from_millis(2500).saturating_sub(start.elapsed())).await;
+    virtual_device.state().dead.clear();
+    let silent = start.elapsed();
+    let back = until("both are back", || all(&rig, Quality::Good)).await;
+    println!("silent for {silent:?}, back {back:?} after that");
+    // A third of the silence, a lost attempt and what settles after it; it was twenty attempts.
+    assert!(back < silent / 2 + Duration::from_secs(1), "{back:?}");
+    assert_eq!(rig.events(EventKind::UnitBack).len(), 2);
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_device_that_is_busy_for_longer_than_a_value_may_age_is_told_and_the_value_is_stale() {
+    let file = BATTERY.replace("signal = \"soc\"", "signal = \"soc\"\nage_max_s = 0.4");
+    let device = VirtualDevice::start().await;
+    at_rest(&device);
+    for code in [5, 6] {
+        let mut rig = Rig::battery_with(&file, &format!("tcp = \"{}\"", device.address), "");
+        until("the first values are there", || rig.point("soc").quality == Quality::Good).await;
+        device.state().exceptions.insert(1, code);
+        until("it is stale", || rig.point("soc").quality == Quality::Stale).await;
+        assert_eq!(rig.point("soc").value, Some(0.5));
+        until("it is told", || !rig.events(EventKind::DeviceFault).is_empty()).await;
+        device.state().exceptions.clear();
+        until("it is good again", || rig.point("soc").quality == Quality::Good).await;
+        assert_eq!(rig.events(EventKind::DeviceFault).len(), 1, "once for each time");
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_probe_reads_every_point_once_and_writes_nothing() {
     let virtual_device = VirtualDevice::start().await;
     at_rest(&virtual_device);

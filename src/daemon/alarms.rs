@@ -1,7 +1,6 @@
-//! The one place that turns a driver's event into a log line, a count and a fault of the cycle.
+//! The one place that turns a driver's event into a log line and a count. Faults are levels, read where they stand.
 
-use memg_control::fault::Fault;
-use memg_plant_io::event::{DriverEvent, EventKind};
+use memg_plant_io::event::DriverEvent;
 use std::collections::BTreeMap;
 
 /// What drivers have told so far.
@@ -9,8 +8,6 @@ use std::collections::BTreeMap;
 pub struct Alarms {
     /// Alarms by kind.
     pub counts: BTreeMap<String, u64>,
-    /// Devices that did not do what they acknowledged, with the event's detail.
-    unapplied: BTreeMap<String, String>,
     /// The latest alarm, for the live view.
     pub latest: Option<String>,
 }
@@ -27,21 +24,5 @@ impl Alarms {
         } else {
             tracing::debug!(device = %event.device, kind, detail = %event.detail, "A device reports.");
         }
-        match event.kind {
-            EventKind::NotApplied | EventKind::WriteRejected => {
-                self.unapplied.insert(event.device.clone(), event.detail.clone());
-            }
-            EventKind::Applied | EventKind::Reconciled => {
-                self.unapplied.remove(&event.device);
-            }
-            _ => {}
-        }
-    }
-
-    /// A device that does not follow is a soft fault until it does.
-    #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
-        let (device, detail) = self.unapplied.first_key_value()?;
-        Some(Fault::unfollowed(format!("{device} does not apply set-points: {detail}")))
     }
 }

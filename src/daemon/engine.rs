@@ -245,7 +245,9 @@ impl Engine {
         if let Some((name, _)) = dead {
             return soft(format!("the driver task {name} has ended"));
         }
-        self.alarms.fault()
+        let now = Instant::now();
+        let unconfirmed = self.wires.devices.devices.iter().find_map(|device| device.unconfirmed(now));
+        unconfirmed.map(Fault::unfollowed)
     }
 
     fn log(&self, decision: &CycleDecision) {

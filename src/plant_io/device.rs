@@ -99,6 +99,8 @@ pub struct Timing {
     pub pause: Duration,
     /// Longest pause between two attempts to connect.
     pub reconnect_max: Duration,
+    /// Longest pause before a unit that stays silent is asked again.
+    pub retry_max: Duration,
     /// A set-point older than this is not written.
     pub order_ttl: Duration,
 }

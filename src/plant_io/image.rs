@@ -1,7 +1,7 @@
 //! The process image: the newest value of every point, written by drivers, read once per cycle.
 //!
 //! One lock, held for a block copy and never over an `.await`. Quality is decided here from age, so that a driver that
-//! dies leaves values that go stale by themselves.
+//! dies leaves values that go stale by themselves; and what is not a finite number is bad here, whoever published it.
 
 use memg_core::measurement::{Measurement, Quality};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +16,7 @@ pub struct PointId(pub usize);
 /// What a driver found out about a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Update {
-    /// Read, decoded, within range.
+    /// Read, decoded, within range. A number that is not finite counts as [`Update::OutOfRange`].
     Value(f64),
     /// Read, but not usable: out of range, NaN, sentinel. The last good value and its time stay.
     OutOfRange,
@@ -142,6 +142,7 @@ impl Slot {
     fn take(&mut self, at: Instant, update: Update) -> bool {
         let before = self.fault;
         match update {
+            Update::Value(value) if !value.is_finite() => self.fault = Some(Quality::OutOfRange),
             Update::Value(value) => {
                 if self.value != Some(value) {
                     self.same_since = Some(at);
@@ -197,6 +198,25 @@ mod tests {
         tokio::time::advance(Duration::from_secs(16)).await;
         let stale = image.freeze(Instant::now(), &[id])[0];
         assert_eq!((stale.value, stale.quality, stale.age_ms), (Some(43.0), Quality::Stale, 16_000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_that_is_not_finite_is_bad_whoever_says_good_and_the_last_value_stays() {
+        let image = ProcessImage::new([Duration::from_secs(15)]);
+        let id = PointId(0);
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            image.publish(Instant::now(), &[(id, Update::Value(bad))]);
+            let never = image.freeze(Instant::now(), &[id])[0];
+            assert_eq!((never.value, never.quality), (None, Quality::OutOfRange), "{bad}");
+        }
+        image.publish(Instant::now(), &[(id, Update::Value(0.5))]);
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            image.publish(Instant::now(), &[(id, Update::Value(bad))]);
+            let kept = image.freeze(Instant::now(), &[id])[0];
+            assert_eq!((kept.value, kept.quality, kept.usable()), (Some(0.5), Quality::OutOfRange, None), "{bad}");
+        }
+        image.publish(Instant::now(), &[(id, Update::Value(0.6))]);
+        assert_eq!(image.freeze(Instant::now(), &[id])[0].usable(), Some(0.6));
     }
 
     #[tokio::test(start_paused = true)]

@@ -250,6 +250,8 @@ pub struct WriteRule {
     pub readback: Option<usize>,
     /// Time the device needs before the read-back shows the new value.
     pub readback_delay: Duration,
+    /// Ordered for longer than this without being confirmed, it is a fault.
+    pub confirm: Duration,
     /// The device falls back unless written within this time: refreshed at half of it.
     pub watchdog: Option<Duration>,
     /// The register lies in flash memory: never refreshed, at most this many writes in 24 hours.

@@ -18,6 +18,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
     apply_poll(raw, file, &mut points, key, &mut problems);
     apply_signals(&raw.signal, &mut points, key, &mut problems);
     apply_permissions(&raw.write, &mut points, key, &mut problems);
+    apply_confirm(raw.confirm_s, &mut points, key, &mut problems);
     check_meaning(&points, key, &mut problems);
     if raw.name.is_empty() {
         problems.push(Problem::new(path(key, "name"), "must not be empty"));
@@ -34,6 +35,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
         first: PointId(0),
     };
     check_unit_ids(&device, key, &mut problems);
+    check_pauses(&device, key, &mut problems);
     if problems.is_empty() { Ok(device) } else { Err(problems) }
 }
 
@@ -183,7 +185,41 @@ fn timing(raw: &RawDevice, file: &DeviceFile, key: &str, problems: &mut Vec<Prob
         response_timeout: time("response_timeout_s", raw.response_timeout_s, file.response_timeout, 60.0),
         pause: file.pause,
         reconnect_max: time("reconnect_s_max", raw.reconnect_s_max, Duration::from_secs(1), 600.0),
+        retry_max: time("retry_s_max", raw.retry_s_max, RETRY_MAX, 600.0),
         order_ttl: time("order_ttl_s", raw.order_ttl_s, Duration::from_secs(5), 600.0),
+    }
+}
+
+/// What control needs must not be left alone for longer than this.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Signals are required: a device that measures one is asked again soon.
+fn check_pauses(device: &Device, key: &str, problems: &mut Vec<Problem>) {
+    let Some((signal, _)) = device.signals().next() else { return };
+    let pauses = [("reconnect_s_max", device.timing.reconnect_max), ("retry_s_max", device.timing.retry_max)];
+    for (name, _) in pauses.into_iter().filter(|(_, pause)| *pause > RETRY_MAX) {
+        let message = format!("must be at most {} s: the device measures {}", RETRY_MAX.as_secs(), signal.name());
+        problems.push(Problem::new(path(key, name), message));
+    }
+}
+
+/// Least time in which a set-point is confirmed, unless the site states another one.
+const CONFIRM: Duration = Duration::from_secs(10);
+
+/// How long a set-point may be ordered without being confirmed: not less than reading back takes.
+fn apply_confirm(confirm_s: Option<f64>, points: &mut [Point], key: &str, problems: &mut Vec<Problem>) {
+    let key = path(key, "confirm_s");
+    let stated = confirm_s.map(|confirm| seconds(&key, confirm, (0.05, 3600.0), problems));
+    let polls: Vec<Duration> = points.iter().map(|point| point.poll).collect();
+    for point in points.iter_mut() {
+        let Some(rule) = &mut point.write else { continue };
+        let poll = rule.readback.and_then(|index| polls.get(index)).copied().unwrap_or_default();
+        let least = poll * 2 + rule.readback_delay;
+        if stated.is_some_and(|stated| stated < least) {
+            let message = format!("{:?} is read back within {} s at best", point.name, least.as_secs_f64());
+            problems.push(Problem::new(&key, message));
+        }
+        rule.confirm = stated.unwrap_or(least.max(CONFIRM));
     }
 }
 

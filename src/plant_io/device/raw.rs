@@ -197,8 +197,14 @@ pub struct RawDevice {
     pub response_timeout_s: Option<f64>,
     /// Seconds to wait for a connection (default 2).
     pub connect_timeout_s: Option<f64>,
-    /// Longest pause between two attempts to connect, seconds (default 1).
+    /// Longest pause between two attempts to connect, seconds (default 1; at most 5 for a device that measures a signal).
     pub reconnect_s_max: Option<f64>,
+    /// Longest pause before a unit that stays silent is asked again, seconds (default 5; at most 5 for a device that
+    /// measures a signal). A pause is at most a third of the silence so far, the first ones a quarter of a second.
+    pub retry_s_max: Option<f64>,
+    /// A set-point that has been ordered for longer than this without being confirmed by its read-back is a fault, whatever
+    /// the reason, seconds (default: two polls of the read-back plus its delay, at least 10).
+    pub confirm_s: Option<f64>,
     /// A set-point older than this is not written any more, seconds (default 5).
     pub order_ttl_s: Option<f64>,
     /// What points mean at this site; replaces the device file's `signal`.

@@ -8,6 +8,7 @@ use crate::modbus::codec;
 use crate::point::{Point, Step, WriteRule};
 use crate::problem::Problem;
 use crate::quantity::unit;
+use std::time::Duration;
 
 /// Adds the write rules of all points, once every point is known.
 pub(super) fn rules(raw: &[Option<RawPoint>], names: &Names, points: &mut [Point], problems: &mut Vec<Problem>) {
@@ -50,6 +51,8 @@ impl Context<'_> {
             interval_min: time("interval_s_min", raw.interval_s_min, problems).unwrap_or_default(),
             tolerance: raw.tolerance * factor,
             readback: self.readback(raw, problems),
+            // The site's device knows its polls.
+            confirm: Duration::ZERO,
             readback_delay: time("readback_delay_s", raw.readback_delay_s, problems).unwrap_or_default(),
             watchdog: time("watchdog_s", raw.watchdog_s, problems),
             non_volatile_per_day: raw.writes_per_day_max.filter(|_| raw.non_volatile),

@@ -81,6 +81,10 @@ fn a_failed_decode_never_gives_a_number() {
     assert_eq!(decode(&soc, &[101], None), Err(DecodeError::OutOfRange(1.01)));
     assert_eq!(decode(&point(Encoding::F32), &[0x7FC0, 0], None), Err(DecodeError::NotFinite));
     assert_eq!(decode(&point(Encoding::F32), &[0x7F80, 0], None), Err(DecodeError::NotFinite));
+    assert_eq!(decode(&point(Encoding::F64), &[0xFFF8, 0, 0, 0], None), Err(DecodeError::NotFinite));
+    let overflowing = Point { scale: 1e300, ..point(Encoding::F64) };
+    // 1e200
+    assert_eq!(decode(&overflowing, &[0x6974, 0xE718, 0xD7D7, 0x625A], None), Err(DecodeError::NotFinite));
     let scaled = Point { scale_factor: Some(1), ..point(Encoding::I16) };
     assert_eq!(decode(&scaled, &[5], None), Err(DecodeError::NoScaleFactor));
     assert_eq!(decode(&scaled, &[5], Some(-1)), Ok(0.5));

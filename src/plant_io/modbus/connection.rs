@@ -48,8 +48,8 @@ struct Orders {
 #[derive(Debug)]
 enum End {
     Shutdown,
-    /// Unit at whose request it broke, how long that took, and why.
-    Broken(usize, Duration, CallError),
+    /// Unit at whose request it broke, and why.
+    Broken(usize, CallError),
 }
 
 impl Connection {
@@ -73,7 +73,7 @@ impl Connection {
             let Some(link) = self.connect(&mut fresh).await else { return };
             match self.session(link).await {
                 End::Shutdown => return,
-                End::Broken(unit, cost, error) => fresh = self.ended(unit, cost, &error),
+                End::Broken(unit, error) => fresh = self.ended(unit, &error),
             }
         }
     }
@@ -87,7 +87,9 @@ impl Connection {
                 () = shut(&mut self.shutdown) => return None,
                 () = sleep(pause) => {}
             }
+            // Nothing is heard during the pause either.
             let settle = if self.unsettled { self.line.timing.response_timeout } else { Duration::ZERO };
+            let settle = settle.saturating_sub(pause);
             let opened = tokio::select! {
                 biased;
                 () = shut(&mut self.shutdown) => return None,
@@ -101,6 +103,18 @@ impl Connection {
                     return Some(link);
                 }
                 Err(error) => self.not_connected(&error.to_string()),
+            }
+        }
+    }
+
+    /// Without a connection nothing that is ordered can be confirmed.
+    fn hold_back(&mut self) {
+        self.orders.take();
+        let now = Instant::now();
+        for unit in self.units.iter_mut().filter(|unit| !unit.writes.is_empty()) {
+            match self.orders.fresh(unit, now) {
+                Some(order) => unit.hold_back(&order, "the device is not connected", now),
+                None => unit.nothing_ordered(),
             }
         }
     }
@@ -121,6 +135,7 @@ impl Connection {
 
     fn not_connected(&mut self, why: &str) {
         let tell = !std::mem::replace(&mut self.lost, true);
+        self.hold_back();
         for unit in &mut self.units {
             unit.counters.add(|counters| &counters.disconnects, 1);
             unit.lost(&format!("{}: {why}", self.line.transport), tell);
@@ -129,7 +144,7 @@ impl Connection {
 
     /// A session broke at a request to that unit. Returns whether all units have to start anew: only if the connection
     /// itself failed. A single dead unit among others is left alone for a while, the others go on as if nothing happened.
-    fn ended(&mut self, unit: usize, cost: Duration, error: &CallError) -> bool {
+    fn ended(&mut self, unit: usize, error: &CallError) -> bool {
         self.unsettled = matches!(error, CallError::Timeout | CallError::Foreign(_));
         let alone = self.units.len() == 1;
         for other in &self.units {
@@ -153,9 +168,7 @@ impl Connection {
         if alone || broken {
             return true;
         }
-        // On lines without transaction numbers the silence after a lost answer comes on top.
-        let settling = if self.line.transport.numbers_transactions() { Duration::ZERO } else { cost };
-        unit.falls_silent(Instant::now(), cost + settling, &error.to_string());
+        unit.falls_silent(Instant::now(), &error.to_string());
         // The connection served others well: it may be opened again at once.
         self.backoff.reset();
         false
@@ -209,7 +222,10 @@ impl Connection {
     fn next_write(&mut self, now: Instant) -> (Option<(usize, Job)>, Option<Instant>) {
         let mut later = None;
         for (index, unit) in self.units.iter_mut().enumerate().filter(|(_, unit)| !unit.writes.is_empty()) {
-            let Some(order) = self.orders.fresh(unit, now) else { continue };
+            let Some(order) = self.orders.fresh(unit, now) else {
+                unit.nothing_ordered();
+                continue;
+            };
             match unit.next_write(&order, now) {
                 NextWrite::Now(job) => return (Some((index, job)), None),
                 NextWrite::Later(at) => later = earliest(later, at),
@@ -234,7 +250,7 @@ impl Connection {
         let span = Span { table: block.table, start: block.start, count: block.count };
         let at = Instant::now();
         unit.starts(read, at);
-        let answer = link.read(unit.unit_id, span, unit.device.timing.response_timeout).await;
+        let answer = link.read(unit.unit_id, span, unit.time_limit()).await;
         let took = at.elapsed();
         match answer {
             Ok(cells) => {
@@ -243,10 +259,10 @@ impl Connection {
                 self.backoff.reset();
             }
             Err(CallError::Exception(code)) => {
-                unit.refused(read, code, Instant::now(), took);
+                unit.refused(read, code, Instant::now());
                 self.backoff.reset();
             }
-            Err(error) => return ControlFlow::Break(End::Broken(index, took, error)),
+            Err(error) => return ControlFlow::Break(End::Broken(index, error)),
         }
         (self.unsettled, self.served) = (false, true);
         ControlFlow::Continue(())
@@ -267,11 +283,11 @@ impl Connection {
                 unit.write_failed(&job, &error, now);
                 return match error {
                     CallError::Exception(code @ (10 | 11)) => {
-                        unit.falls_silent(now, at.elapsed(), &format!("exception {code}"));
+                        unit.falls_silent(now, &format!("exception {code}"));
                         ControlFlow::Continue(())
                     }
                     CallError::Exception(_) => ControlFlow::Continue(()),
-                    error => ControlFlow::Break(End::Broken(index, at.elapsed(), error)),
+                    error => ControlFlow::Break(End::Broken(index, error)),
                 };
             }
         }

@@ -1,9 +1,11 @@
 //! What a driver counted: cheap to write, read by metrics and the live view.
 
+use super::confirm::Confirmations;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -123,4 +125,16 @@ pub struct DeviceHealth {
     pub name: Arc<str>,
     /// Its counters.
     pub counters: Arc<Counters>,
+    /// Which of its set-points are not in force.
+    pub confirmations: Arc<Confirmations>,
+}
+
+impl DeviceHealth {
+    /// The set-point that has been ordered for longest without being confirmed, if it is beyond its time: which, what is
+    /// wanted, what stands against it. Clears when it is confirmed or no longer ordered. The text stays the same while the
+    /// cause does.
+    #[must_use]
+    pub fn unconfirmed(&self, now: Instant) -> Option<String> {
+        Some(format!("{}: {}", self.name, self.confirmations.unconfirmed(now)?))
+    }
 }

@@ -1,6 +1,7 @@
 //! Which devices share a connection, and the units behind it.
 
-use super::backoff::{Backoff, seed};
+use super::backoff::{Jitter, seed};
+use super::confirm::Confirmations;
 use super::counters::{Counters, DeviceHealth};
 use super::unit::{Surroundings, Unit};
 use crate::device::{Device, Timing, Transport};
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Where a connection goes and its times: the longest any of its devices asks for.
+/// Where a connection goes and its times: the longest any of its devices asks for, and the shortest pauses.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub transport: Transport,
@@ -32,7 +33,9 @@ fn line(transport: Transport, devices: &[Device]) -> Option<Line> {
         connect_timeout: a.connect_timeout.max(b.connect_timeout),
         response_timeout: a.response_timeout.max(b.response_timeout),
         pause: a.pause.max(b.pause),
-        reconnect_max: a.reconnect_max.max(b.reconnect_max),
+        // What any of them needs soon is tried soon.
+        reconnect_max: a.reconnect_max.min(b.reconnect_max),
+        retry_max: a.retry_max.min(b.retry_max),
         order_ttl: a.order_ttl.max(b.order_ttl),
     };
     let timing = devices.iter().map(|device| device.timing).reduce(longest)?;
@@ -49,12 +52,18 @@ pub(super) fn units(
     let mut health = Vec::new();
     for device in devices {
         let counters = Arc::new(Counters::default());
+        let confirmations = Arc::new(Confirmations::default());
         let sink = EventSink::new(&device.name, events.clone());
-        let around = Surroundings { image: image.clone(), events: sink, counters: counters.clone() };
+        let around = Surroundings {
+            image: image.clone(),
+            events: sink,
+            counters: counters.clone(),
+            confirmations: confirmations.clone(),
+        };
         let ids: BTreeSet<u8> = (0..device.points.len()).map(|index| device.unit_of(index)).collect();
-        let mut spread = Backoff::new(device.timing.reconnect_max, seed(&device.name));
+        let mut spread = Jitter::new(seed(&device.name));
         units.extend(ids.into_iter().map(|id| Unit::new(device, id, around.clone(), &mut spread)));
-        health.push(DeviceHealth { name: device.name.clone(), counters });
+        health.push(DeviceHealth { name: device.name.clone(), counters, confirmations });
     }
     (units, health)
 }

@@ -12,12 +12,14 @@
 //! | `schedule` | when: an absolute grid |
 //! | `guard` | a stream that lets only the expected answer through |
 //! | `link` | an open connection, one call at a time |
-//! | `unit`, `unit_writes` | what was seen of a unit, what is due |
+//! | `unit`, `unit_writes`, `unit_confirm` | what was seen of a unit, what is due |
 //! | `writer` | when a set-point is written and when it counts as applied |
+//! | `confirm` | which ordered set-points are not in force |
 //! | `connection` | the task |
 //! | `probe` | reads everything once, for `gateway check --probe` |
 
 pub mod codec;
+pub mod confirm;
 pub mod counters;
 pub mod link;
 pub mod plan;
@@ -29,6 +31,7 @@ mod device_units;
 mod guard;
 mod schedule;
 mod unit;
+mod unit_confirm;
 mod unit_writes;
 mod writer;
 

@@ -22,6 +22,7 @@ fn device(points: Vec<Point>, limits: ReadLimits) -> Device {
             response_timeout: second,
             pause: Duration::ZERO,
             reconnect_max: second,
+            retry_max: second,
             order_ttl: second,
         },
         points: points.into(),

@@ -20,13 +20,15 @@ pub(super) struct Read {
     /// Not before: the device is busy or refuses the block.
     hold: Option<Instant>,
     tries: u8,
+    /// Since when the device has been too busy to answer it.
+    busy_since: Option<Instant>,
     /// The refusal has been told.
     pub told: bool,
 }
 
 impl Read {
     pub fn new(block: Block, first: Instant) -> Self {
-        Self { block, next: first, extra: None, hold: None, tries: 0, told: false }
+        Self { block, next: first, extra: None, hold: None, tries: 0, busy_since: None, told: false }
     }
 
     /// When it is due.
@@ -53,17 +55,18 @@ impl Read {
 
     /// It was answered.
     pub fn answered(&mut self) {
-        (self.tries, self.told) = (0, false);
+        (self.tries, self.busy_since, self.told) = (0, None, false);
     }
 
-    /// The device is busy: once more soon, a few times.
-    pub fn busy(&mut self, now: Instant, pause: Duration) {
+    /// The device is busy: once more soon, a few times. Returns since when it has been.
+    pub fn busy(&mut self, now: Instant, pause: Duration) -> Instant {
         self.tries += 1;
         if self.tries <= TRIES_MAX {
             self.want(now + pause);
         } else {
             self.tries = 0;
         }
+        *self.busy_since.get_or_insert(now)
     }
 
     /// Leaves the block alone until then.
@@ -78,7 +81,7 @@ impl Read {
 
     /// The same times for a part of the block, due at once.
     pub fn part(&self, block: Block, now: Instant) -> Self {
-        Self { block, next: self.next, extra: Some(now), hold: None, tries: 0, told: false }
+        Self { block, next: self.next, extra: Some(now), hold: None, tries: 0, busy_since: None, told: false }
     }
 }
 
@@ -120,7 +123,7 @@ mod tests {
         for tries in 0..4_u32 {
             let now = start + pause * tries;
             read.start(now);
-            read.busy(now, pause);
+            assert_eq!(read.busy(now, pause), start);
             let again = if tries < 3 { now + pause } else { start + Duration::from_secs(1) };
             assert_eq!(read.due(), again);
         }

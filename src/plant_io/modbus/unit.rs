@@ -4,8 +4,9 @@
 //! A *session* is the time from (re)connecting until the unit is lost. What was seen before it does not count: the device
 //! may be another one now.
 
-use super::backoff::Backoff;
+use super::backoff::{Jitter, Retry, seed};
 use super::codec;
+use super::confirm::Confirmations;
 use super::counters::{Counters, DeviceState};
 use super::plan::{Block, blocks};
 use super::schedule::Read;
@@ -22,6 +23,11 @@ use tokio::time::Instant;
 const CONFIGURATION_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before a busy device is asked again.
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
+/// A silent unit is waited for this many times as long as its slowest answer took, but every so often for its whole time
+/// limit, in case it has become slower.
+const PROBE_FACTOR: u32 = 4;
+const PROBE_LEAST: Duration = Duration::from_millis(30);
+const WHOLE_PROBE_EVERY: u32 = 8;
 
 /// What was last seen of a point in this session; `value` is `None` if it could not be used.
 #[derive(Debug, Clone, Copy)]
@@ -48,14 +54,19 @@ pub(super) struct Unit {
     pub(super) seen: Vec<Option<Seen>>,
     pub(super) writes: Vec<WriteState>,
     pub(super) control: Control,
-    /// While it does not answer: not before, and the pause that led there.
-    pub(super) silence: Option<(Instant, Duration)>,
+    /// While it does not answer: not before.
+    pub(super) silence: Option<Instant>,
+    /// The pauses of its present silence.
+    retry: Retry,
+    /// Its slowest answer so far.
+    slowest: Duration,
     reachable: bool,
     /// That it is another device has been told.
     pub(super) foreign_told: bool,
     pub(super) image: ProcessImage,
     pub(super) events: EventSink,
     pub counters: Arc<Counters>,
+    pub(super) confirmations: Arc<Confirmations>,
 }
 
 /// What a unit needs from outside.
@@ -64,11 +75,12 @@ pub(super) struct Surroundings {
     pub image: ProcessImage,
     pub events: EventSink,
     pub counters: Arc<Counters>,
+    pub confirmations: Arc<Confirmations>,
 }
 
 impl Unit {
     /// A unit whose polls start now, spread over their interval so that devices do not all speak at once.
-    pub fn new(device: &Device, unit_id: u8, around: Surroundings, spread: &mut Backoff) -> Self {
+    pub fn new(device: &Device, unit_id: u8, around: Surroundings, spread: &mut Jitter) -> Self {
         let now = Instant::now();
         let share = spread.share();
         let own = |block: &Block| block.unit_id == unit_id;
@@ -80,9 +92,10 @@ impl Unit {
         // Scale factors first: what they scale cannot be decoded before them.
         reads.sort_by_key(|read| !holds_scale_factor(device, &read.block));
         let writes = device.writable().filter(|index| device.unit_of(*index) == unit_id).map(WriteState::new).collect();
-        let Surroundings { image, events, counters } = around;
+        let Surroundings { image, events, counters, confirmations } = around;
         let seen = vec![None; device.points.len()];
         let control = Control::Unknown;
+        let retry = Retry::new(device.timing.retry_max, seed(&device.name) ^ u64::from(unit_id));
         let device = device.clone();
         Self {
             device,
@@ -92,11 +105,14 @@ impl Unit {
             writes,
             control,
             silence: None,
+            retry,
+            slowest: Duration::ZERO,
             reachable: false,
             foreign_told: false,
             image,
             events,
             counters,
+            confirmations,
         }
     }
 
@@ -111,10 +127,22 @@ impl Unit {
 
     /// The next read and when it is due. A silent unit is probed with its first block.
     pub fn next_read(&self) -> Option<(usize, Instant)> {
-        if let Some((until, _)) = self.silence {
+        if let Some(until) = self.silence {
             return self.reads.first().map(|_| (0, until));
         }
         self.reads.iter().enumerate().map(|(index, read)| (index, read.due())).min_by_key(|(_, due)| *due)
+    }
+
+    /// How long to wait for the next answer. Silence costs its neighbours time, so a silent unit is not waited for much
+    /// longer than it ever took; only where a transaction number tells a late answer from the right one.
+    pub fn time_limit(&self) -> Duration {
+        let whole = self.device.timing.response_timeout;
+        let probes = self.retry.attempts();
+        let short = self.silence.is_some() && self.device.transport.numbers_transactions();
+        if !short || self.slowest.is_zero() || probes % WHOLE_PROBE_EVERY == 0 {
+            return whole;
+        }
+        (self.slowest * PROBE_FACTOR).clamp(PROBE_LEAST.min(whole), whole)
     }
 
     /// A read goes out.
@@ -127,6 +155,7 @@ impl Unit {
     /// A read was answered: decodes and publishes. `at` is when the request went out.
     pub fn received(&mut self, index: usize, cells: &[u16], at: Instant) {
         self.counters.add(|counters| &counters.polls, 1);
+        self.slowest = self.slowest.max(at.elapsed());
         self.found(at);
         let Some(read) = self.reads.get_mut(index) else { return };
         read.answered();
@@ -144,6 +173,7 @@ impl Unit {
             self.start_session(now);
             self.events.tell(EventKind::UnitBack, format!("unit {} answers again", self.unit_id));
         }
+        self.retry.reset();
         self.reachable = true;
     }
 
@@ -225,18 +255,27 @@ impl Unit {
         self.control != Control::Local && self.read_control(now) == Control::Remote
     }
 
-    /// A read was refused with an exception; `cost` is how long the answer took.
-    pub fn refused(&mut self, index: usize, exception: u8, now: Instant, cost: Duration) {
+    /// A read was refused with an exception.
+    pub fn refused(&mut self, index: usize, exception: u8, now: Instant) {
         self.counters.add(|counters| &counters.exceptions, 1);
         match exception {
             2 => self.bisect(index, now),
             1 | 3 => self.misconfigured(index, exception, now),
-            5 | 6 => {
-                self.found(now);
-                self.reads.iter_mut().skip(index).take(1).for_each(|read| read.busy(now, BUSY_PAUSE));
-            }
-            10 | 11 => self.falls_silent(now, cost, &format!("exception {exception}")),
-            _ => self.faulty(index, exception, now),
+            5 | 6 => self.busy(index, exception, now),
+            10 | 11 => self.falls_silent(now, &format!("exception {exception}")),
+            _ => self.fault(index, EventKind::DeviceFault, exception, now),
+        }
+    }
+
+    /// It wants a moment: the last values stay, and go stale by age. Told when they have.
+    fn busy(&mut self, index: usize, exception: u8, now: Instant) {
+        self.found(now);
+        let Some(read) = self.reads.get_mut(index) else { return };
+        let since = read.busy(now, BUSY_PAUSE);
+        let ages =
+            read.block.points.iter().filter_map(|point| self.device.points.get(*point)).map(|point| point.age_max);
+        if ages.min().is_some_and(|age_max| now.saturating_duration_since(since) > age_max) {
+            self.tell_refusal(index, EventKind::DeviceFault, exception);
         }
     }
 
@@ -260,16 +299,18 @@ impl Unit {
         self.reads.iter_mut().skip(index).take(1).for_each(|read| read.hold_until(now + pause));
     }
 
-    fn faulty(&mut self, index: usize, exception: u8, now: Instant) {
-        self.fault(index, EventKind::DeviceFault, exception, now);
-    }
-
     fn fault(&mut self, index: usize, kind: EventKind, exception: u8, now: Instant) {
         self.found(now);
+        let Some(points) = self.reads.get(index).map(|read| read.block.points.clone()) else { return };
+        self.publish_lost(&points);
+        self.tell_refusal(index, kind, exception);
+    }
+
+    /// Says once, until the block is answered, that the device refuses it.
+    fn tell_refusal(&mut self, index: usize, kind: EventKind, exception: u8) {
         let Some(read) = self.reads.get_mut(index) else { return };
         let told = std::mem::replace(&mut read.told, true);
-        let block = read.block.clone();
-        self.publish_lost(&block.points);
+        let block = &read.block;
         if !told {
             let name = super::link::exception_name(exception);
             let names: Vec<_> = block.points.iter().filter_map(|index| self.device.points.get(*index)).collect();
@@ -280,18 +321,15 @@ impl Unit {
         }
     }
 
-    /// It does not answer while its connection works: left alone for `cost` times 20, doubling up to a minute, so that its
-    /// silence takes at most a twentieth of the connection's time from its neighbours.
-    pub fn falls_silent(&mut self, now: Instant, cost: Duration, why: &str) {
-        let shortest = (cost * 20).max(Duration::from_millis(500));
-        let longest = shortest.max(Duration::from_secs(60));
-        let pause = self.silence.map_or(shortest, |(_, pause)| (pause * 2).clamp(shortest, longest));
+    /// It does not answer while its connection works: asked again soon, then ever more seldom up to `retry_s_max`.
+    pub fn falls_silent(&mut self, now: Instant, why: &str) {
+        let pause = self.retry.next(now);
         if self.silence.is_none() {
             self.publish_lost(&self.own_points());
             self.events.tell(EventKind::UnitSilent, format!("unit {} does not answer: {why}", self.unit_id));
             self.start_session(now);
         }
-        self.silence = Some((now + pause, pause));
+        self.silence = Some(now + pause);
         self.reachable = false;
         self.show_state();
     }

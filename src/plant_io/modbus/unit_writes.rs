@@ -2,7 +2,7 @@
 
 use super::codec::{self, Cells, EncodeError};
 use super::link::CallError;
-use super::unit::Unit;
+use super::unit::{Seen, Unit};
 use super::writer::{self, Decision, NOT_APPLIED_PAUSE, Reason, Refusal, Wanted};
 use crate::event::EventKind;
 use crate::point::Point;
@@ -34,8 +34,8 @@ impl Unit {
     /// under local control.
     pub fn next_write(&mut self, order: &WriteOrder, now: Instant) -> NextWrite {
         let mut later: Option<Instant> = None;
-        let known = self.writes.iter().all(|write| self.is_known(write.point));
-        if self.silence.is_some() || !known || !self.is_the_right_device() || !self.is_remote(now) {
+        if let Some(obstacle) = self.obstacle(now) {
+            self.hold_back(order, obstacle, now);
             return NextWrite::Later(None);
         }
         for write in 0..self.writes.len() {
@@ -56,12 +56,22 @@ impl Unit {
         let Some(rule) = &point.write else { return NOTHING };
         let wanted = match writer::wanted(rule, point, self.exponent(point), order) {
             Ok(wanted) => wanted,
-            Err(refusal) => return self.refuse(write, refusal),
+            Err(refusal) => {
+                let refused = self.refuse(write, refusal);
+                self.note_open(write, rule.output.value(order), now);
+                return refused;
+            }
         };
         self.reconcile(write, index, &wanted, now);
         let Some(state) = self.writes.get_mut(write) else { return NOTHING };
         let decision = state.decide(rule, &wanted, now);
         state.refused &= matches!(decision, Decision::Exhausted(_));
+        if state.is_open(rule, &wanted, decision, now) {
+            self.note_open(write, wanted.value, now);
+        } else {
+            self.note_closed(write);
+        }
+        let Some(state) = self.writes.get_mut(write) else { return NOTHING };
         match decision {
             Decision::Rest => NOTHING,
             Decision::Wait(at) => NextWrite::Later(Some(at)),
@@ -78,7 +88,7 @@ impl Unit {
     }
 
     /// Whether every identity point was read in this session and is within its range.
-    fn is_the_right_device(&mut self) -> bool {
+    pub(super) fn is_the_right_device(&mut self) -> bool {
         let device = self.device.clone();
         for index in device.identity.iter() {
             match self.last(*index) {
@@ -111,11 +121,12 @@ impl Unit {
             self.counters.add(|counters| &counters.writes_refused, 1);
             self.events.tell(EventKind::WriteRefused, format!("{name}: {refusal}"));
         }
+        self.trouble(write, refusal.to_string());
         NextWrite::Later(None)
     }
 
     /// Everything that a write of this point depends on was read in this session.
-    fn is_known(&self, index: usize) -> bool {
+    pub(super) fn is_known(&self, index: usize) -> bool {
         let scale = |index: usize| self.device.points.get(index).and_then(|point| point.scale_factor);
         let Some(rule) = self.rule(index) else { return false };
         let steps = rule.before.iter().chain(&rule.after).map(|step| step.point);
@@ -218,6 +229,7 @@ impl Unit {
     /// A request of a sequence failed: what was sent before it counts for nothing.
     pub fn write_failed(&mut self, job: &Job, error: &CallError, now: Instant) {
         self.counters.add(|counters| &counters.writes_failed, 1);
+        self.trouble(job.write, error.to_string());
         let Some(state) = self.writes.get_mut(job.write) else { return };
         let name = self.device.points.get(state.point).map_or("", |point| point.name.as_str());
         match error {
@@ -241,6 +253,7 @@ impl Unit {
     /// Compares what was read with what was written, for every set-point whose read-back is complete.
     pub(super) fn check_writes(&mut self) {
         for write in 0..self.writes.len() {
+            self.follow(write);
             if let Some(verdict) = self.compare(write) {
                 self.judge(write, verdict);
             }
@@ -256,7 +269,7 @@ impl Unit {
         let watched = self.watched(state.point);
         let read: Option<Vec<_>> =
             watched.iter().map(|(point, _, _)| self.last(*point).filter(|seen| seen.at >= settled)).collect();
-        let difference = |((point, expected, tolerance), seen): (&(usize, Option<f64>, f64), super::unit::Seen)| {
+        let difference = |((point, expected, tolerance), seen): (&(usize, Option<f64>, f64), Seen)| {
             let expected = (*expected)?;
             let close = seen.value.is_some_and(|value| (value - expected).abs() <= tolerance + 1e-9);
             (!close).then(|| describe(self.device.points.get(*point), expected, seen.value))
@@ -272,6 +285,7 @@ impl Unit {
         let Some(sent) = &mut state.sent else { return };
         let was_confirmed = std::mem::replace(&mut sent.confirmed, difference.is_none());
         let Some(difference) = difference else {
+            state.trouble = None;
             if !was_confirmed {
                 self.counters.add(|counters| &counters.applied, 1);
                 if std::mem::replace(&mut state.told, false) {
@@ -284,6 +298,10 @@ impl Unit {
         // One that held for a while (a device that restarted behind its gateway) is sent again at once.
         let pause = sent.at + NOT_APPLIED_PAUSE;
         state.forget(Some(pause));
+        if was_confirmed {
+            state.reverted_at = Some(Instant::now());
+        }
+        state.trouble = Some(difference.clone());
         let told = std::mem::replace(&mut state.told, true);
         self.counters.add(|counters| if was_confirmed { &counters.reverted } else { &counters.not_applied }, 1);
         if !told || was_confirmed {

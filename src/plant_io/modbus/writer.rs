@@ -12,12 +12,15 @@
 use super::codec::{self, Cells, EncodeError};
 use crate::point::{Point, Step, StepWhen, WriteRule};
 use crate::{Output, WriteOrder};
+use std::collections::VecDeque;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
 
 /// Pause between a write and the next one of a set-point that the device acknowledged but did not apply or keep.
 pub(super) const NOT_APPLIED_PAUSE: Duration = Duration::from_secs(5);
+/// Set-points remembered while they wait to be seen at the device.
+const TRAIL_MAX: usize = 16;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Why a value is not written at all. An operator has to look.
@@ -113,13 +116,59 @@ pub(super) struct WriteState {
     pub told: bool,
     /// The refusal of the present value has been told.
     pub refused: bool,
+    /// Since when what is ordered has not been in force.
+    pub open_since: Option<Instant>,
+    /// What stood against it last.
+    pub trouble: Option<String>,
+    /// When the device last changed a confirmed set-point by itself.
+    pub reverted_at: Option<Instant>,
+    /// Acknowledged set-points that were not seen at the device yet, and when they were: while a set-point changes faster
+    /// than the device shows it, following some time later is following.
+    trail: VecDeque<(Instant, Wanted)>,
     /// Times of the writes of the last 24 hours, for non-volatile registers only.
     spent: Vec<Instant>,
 }
 
 impl WriteState {
     pub fn new(point: usize) -> Self {
-        Self { point, sent: None, unknown: None, not_before: None, told: false, refused: false, spent: Vec::new() }
+        Self {
+            point,
+            sent: None,
+            unknown: None,
+            not_before: None,
+            told: false,
+            refused: false,
+            open_since: None,
+            trouble: None,
+            reverted_at: None,
+            trail: VecDeque::new(),
+            spent: Vec::new(),
+        }
+    }
+
+    /// Whether `wanted` is not in force, as far as the device has to answer for it.
+    pub fn is_open(&mut self, rule: &WriteRule, wanted: &Wanted, decision: Decision, now: Instant) -> bool {
+        let confirmed = match (&self.sent, decision) {
+            (Some(sent), _) if sent.wanted.cells == wanted.cells => sent.confirmed,
+            // The rate limit of the site holds the change back.
+            (Some(sent), Decision::Wait(_)) => sent.confirmed,
+            (Some(_) | None, _) => false,
+        };
+        // One that is changed by itself again and again is not in force between two such changes.
+        let held = |at| now.saturating_duration_since(at) > rule.confirm.mul_f64(0.8);
+        self.reverted_at = self.reverted_at.filter(|at| !held(*at));
+        !confirmed || self.reverted_at.is_some()
+    }
+
+    /// The read-back showed `value` at `at`: the device follows if it is one of the latest set-points.
+    pub fn followed(&mut self, rule: &WriteRule, at: Instant, shows: impl Fn(&Wanted) -> bool) {
+        let young = |sent: Instant| at.saturating_duration_since(sent) <= rule.confirm;
+        let seen =
+            |(sent, wanted): &(Instant, Wanted)| *sent + rule.readback_delay <= at && young(*sent) && shows(wanted);
+        if let Some(position) = self.trail.iter().rposition(seen) {
+            self.trail.drain(..=position);
+            self.open_since = self.open_since.filter(|_| self.reverted_at.is_some());
+        }
     }
 
     /// What to do about `wanted` at `now`. The caller has checked that the order is fresh and the device is ready.
@@ -161,6 +210,10 @@ impl WriteState {
     pub fn acknowledged(&mut self, rule: &WriteRule, wanted: Wanted, now: Instant) {
         let same = self.sent.is_some_and(|sent| sent.wanted == wanted && sent.confirmed);
         self.sent = Some(Sent { wanted, at: now, confirmed: same || rule.readback.is_none() });
+        if rule.readback.is_some() {
+            self.trail.push_back((now, wanted));
+            self.trail.drain(..self.trail.len().saturating_sub(TRAIL_MAX));
+        }
         self.not_before = None;
         self.unknown = None;
     }

@@ -13,6 +13,7 @@ fn rule() -> WriteRule {
         tolerance: 0.1,
         readback: Some(0),
         readback_delay: Duration::ZERO,
+        confirm: Duration::from_secs(10),
         watchdog: Some(Duration::from_secs(60)),
         non_volatile_per_day: None,
         before: Vec::new(),
@@ -100,4 +101,59 @@ fn the_sequence_is_before_set_point_after_and_start_steps_come_once() {
         writes.into_iter().map(|(point, _)| point).collect()
     };
     assert_eq!((places(true), places(false)), (vec![7, 8, 3, 9], vec![8, 3]));
+}
+
+/// Orders `wanted` at a second and tells whether it is open then.
+fn open_at(state: &mut WriteState, wanted: f64, now: Instant) -> bool {
+    let wanted = value(wanted);
+    let decision = state.decide(&rule(), &wanted, now);
+    state.is_open(&rule(), &wanted, decision, now)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_point_is_open_until_it_is_confirmed_and_not_while_the_sites_own_rate_limit_holds_it_back() {
+    let start = Instant::now();
+    let mut state = WriteState::new(0);
+    assert!(open_at(&mut state, 5.0, start));
+    state.acknowledged(&rule(), value(5.0), start);
+    assert!(open_at(&mut state, 5.0, start), "acknowledged is not confirmed");
+    state.sent.as_mut().expect("sent").confirmed = true;
+    assert!(!open_at(&mut state, 5.0, s(start, 1.0)));
+    assert!(open_at(&mut state, 6.0, s(start, 1.0)));
+    let limited = WriteRule { interval_min: Duration::from_secs(60), ..rule() };
+    let decision = state.decide(&limited, &value(6.0), s(start, 1.0));
+    assert!(!state.is_open(&limited, &value(6.0), decision, s(start, 1.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_point_that_is_reverted_again_and_again_stays_open_and_one_that_holds_does_not() {
+    let start = Instant::now();
+    let mut state = WriteState::new(0);
+    for round in 0..4 {
+        let now = s(start, 5.0 * f64::from(round));
+        state.acknowledged(&rule(), value(5.0), now);
+        state.sent.as_mut().expect("sent").confirmed = true;
+        assert_eq!(open_at(&mut state, 5.0, now), round > 0, "round {round}");
+        state.forget(None);
+        state.reverted_at = Some(s(now, 1.0));
+    }
+    state.acknowledged(&rule(), value(5.0), s(start, 20.0));
+    state.sent.as_mut().expect("sent").confirmed = true;
+    assert!(open_at(&mut state, 5.0, s(start, 21.0)) && !open_at(&mut state, 5.0, s(start, 26.0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_back_that_shows_one_of_the_latest_set_points_follows_and_one_that_is_stuck_does_not() {
+    let start = Instant::now();
+    let rule = WriteRule { readback_delay: Duration::from_secs(2), ..rule() };
+    let mut state = WriteState::new(0);
+    state.open_since = Some(start);
+    for second in 0..30 {
+        let now = s(start, f64::from(second));
+        state.acknowledged(&rule, value(f64::from(second)), now);
+        state.followed(&rule, now, |sent| (sent.value - -7.0).abs() < 0.1);
+        assert_eq!(state.open_since, Some(start), "stuck");
+    }
+    state.followed(&rule, s(start, 30.0), |sent| (sent.value - 28.0).abs() < 0.1);
+    assert_eq!(state.open_since, None, "two seconds late is in time");
 }

@@ -97,9 +97,11 @@ impl StateReporter {
 }
 
 fn reported(measurement: Measurement<f64>) -> ReportedValue {
-    // JSON has no NaN; what is not finite is not a value.
+    // JSON has no NaN; what is not finite is not a value, and not good, whoever says so.
     let value = measurement.value.filter(|value| value.is_finite());
-    ReportedValue { value, quality: measurement.quality, age_s: measurement.age_ms as f64 / 1000.0 }
+    let quality =
+        if value.is_none() && measurement.usable().is_some() { Quality::OutOfRange } else { measurement.quality };
+    ReportedValue { value, quality, age_s: measurement.age_ms as f64 / 1000.0 }
 }
 
 #[derive(Debug, Serialize)]
@@ -171,8 +173,8 @@ mod tests {
         let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None };
         reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
         let expected = [
-            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"values":{"pv_kw":{"value":null,"quality":"good","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
-            r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"good","age_s":0.0}"#,
+            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
+            r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"out_of_range","age_s":0.0}"#,
             r#"state/soc {"time_unix_ms":1700000000000,"value":0.5,"quality":"stale","age_s":16.5}"#,
         ];
         assert_eq!(sent(&publisher.outbox).await, expected);
