@@ -69,5 +69,6 @@ fn filtered(
     let verdict = filter.filter(situation, anchor, setpoints);
     // A command is carried out exactly; a better set-point may wait.
     let exact = !state.mode.mode.writes() || input.commands.iter().any(|c| c.body.name() == "setpoint");
-    if exact { verdict } else { held(&filter, situation, anchor, state, verdict) }
+    let policy_step = state.times.begun_ms == Some(input.uptime_ms);
+    if exact { verdict } else { held(&filter, situation, anchor, state, (verdict, policy_step)) }
 }

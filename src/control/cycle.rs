@@ -10,7 +10,7 @@ pub use super::fault::{Fault, Severity};
 pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
-use super::steady::{filtered_voltage, worth_telling};
+use super::steady::{filtered_soc, filtered_voltage, worth_telling};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::request;
@@ -20,6 +20,7 @@ use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
 use memg_core::situation::{Degraded, Judged, Situation, Unusable, judge};
+use memg_core::units::Watts;
 use serde::Serialize;
 
 /// What a cycle decided. Compared text for text in replay.
@@ -168,7 +169,7 @@ fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInpu
     Passed { due, elapsed_ms }
 }
 
-/// The situation of this cycle, with the filtered voltage behind the connection.
+/// The situation of this cycle, with the filtered voltage behind the connection and the filtered state of charge.
 fn look(
     config: &ControlConfig,
     state: &mut ControlState,
@@ -182,6 +183,10 @@ fn look(
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
     judged.situation.source_voltage = voltage;
+    let battery = input.state.battery.usable().map_or(state.memory.battery, Watts::nearest);
+    let soc = filtered_soc(config, state.soc, judged.situation.soc, battery, elapsed_ms);
+    state.soc = Some(soc.get());
+    judged.situation.shift_soc(soc);
     Ok(judged)
 }
 

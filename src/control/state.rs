@@ -76,6 +76,9 @@ pub struct ControlState {
     /// Filtered voltage of the grid behind the connection, pu.
     #[serde(default)]
     pub source_voltage: Option<f64>,
+    /// Filtered state of charge.
+    #[serde(default)]
+    pub soc: Option<f64>,
     /// Whether the battery does what it is told.
     #[serde(default)]
     pub following: Following,
@@ -109,6 +112,7 @@ impl ControlState {
             history: History::default(),
             policy_failure: None,
             source_voltage: None,
+            soc: None,
             following: Following::default(),
         }
     }

@@ -4,15 +4,18 @@
 //! numbers. A set-point that is still allowed stays where it is while the better one is near.
 
 use super::cycle::{ControlConfig, ControlState};
-use memg_core::constraint::Anchor;
+use memg_core::constraint::{Anchor, Rule};
 use memg_core::safety::{Intervention, Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::Situation;
-use memg_core::units::{PerUnit, Watts};
+use memg_core::units::{Hours, Kilowatts, PerUnit, Soc, Watts};
+
+/// The dead band between policy steps, as a multiple of that at a policy step.
+const BETWEEN_STEPS: f64 = 10.0;
 
 /// First-order filter `vs' = vs + (x - vs) dt / (tau + dt)`; a pause of ten time constants starts anew.
 pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now: PerUnit, dt_ms: i64) -> PerUnit {
-    let tau_ms = config.filter.plant().parameters().margins.source_voltage_s * 1000.0;
+    let tau_ms = config.filter.plant().parameters().margins.filter_s * 1000.0;
     let dt_ms = dt_ms as f64;
     match before {
         Some(before) if dt_ms < 10.0 * tau_ms => {
@@ -22,15 +25,40 @@ pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now:
     }
 }
 
+/// State of charge from the meter's value and the energy that went in and out: `soc' = soc + p dt k`, then towards the
+/// meter by `dt / (tau + dt)`; never further from the meter than its declared error. A pause of ten time constants
+/// starts anew.
+pub(super) fn filtered_soc(
+    config: &ControlConfig,
+    before: Option<f64>,
+    measured: Soc,
+    battery: Watts,
+    dt_ms: i64,
+) -> Soc {
+    let plant = config.filter.plant();
+    let (tau_ms, error) = (plant.parameters().margins.filter_s * 1000.0, plant.parameters().margins.soc);
+    let dt = dt_ms as f64;
+    match before {
+        Some(before) if dt < 10.0 * tau_ms => {
+            let predicted = plant.soc_after(Soc::new(before), battery, Hours::new(dt / 3_600_000.0)).get();
+            let filtered = predicted + (measured.get() - predicted) * dt / (tau_ms + dt).max(1.0);
+            Soc::new(filtered.clamp(measured.get() - error, measured.get() + error))
+        }
+        _ => measured,
+    }
+}
+
 /// The verdict that stays: the last set-points if they are within the dead band of the new ones and still allowed.
 pub(super) fn held(
     filter: &SafetyFilter,
     situation: &Situation,
     anchor: &Anchor,
     state: &ControlState,
-    verdict: Verdict,
+    (verdict, policy_step): (Verdict, bool),
 ) -> Verdict {
-    let band = Watts::floor(memg_core::units::Kilowatts::new(filter.plant().parameters().margins.dead_band_kw));
+    let band_kw = filter.plant().parameters().margins.dead_band_kw;
+    // Between policy steps the request is the same: what moves the set-point then is a limit, and most of that is noise.
+    let band = Watts::floor(Kilowatts::new(if policy_step { band_kw } else { BETWEEN_STEPS * band_kw }));
     let memory = &state.memory;
     let near = |a: Watts, b: Watts| (a - b).abs() <= band;
     let moved = verdict.battery_base != memory.battery || verdict.safe.chp() != memory.chp;
@@ -51,7 +79,6 @@ pub(super) fn held(
 /// What an operator should read: a request that does not balance is told once per policy step, and only where that moved
 /// a set-point by more than the dead band.
 pub(super) fn worth_telling(config: &ControlConfig, intervention: &Intervention, policy_step: bool) -> bool {
-    use memg_core::constraint::Rule;
     let band = config.filter.plant().parameters().margins.dead_band_kw.max(0.1);
     let moved_kw = (intervention.after_w - intervention.before_w).abs().kilowatts().get();
     intervention.rule != Rule::Balance || (policy_step && moved_kw > band)

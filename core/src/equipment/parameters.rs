@@ -143,10 +143,11 @@ pub struct Margins {
     pub soc: f64,
     /// Largest error of the voltage at the connection, meter and impedance together, pu. Tightens the voltage band.
     pub voltage_pu: f64,
-    /// A set-point that is still allowed stays where it is while the better one is nearer than this, kW.
+    /// A set-point that is still allowed stays where it is while the better one is nearer than this, kW; between policy
+    /// steps while it is nearer than ten times this.
     pub dead_band_kw: f64,
-    /// Time constant with which the voltage of the grid behind the connection is filtered, s.
-    pub source_voltage_s: f64,
+    /// Time constant with which the voltage behind the connection and the state of charge are filtered, s.
+    pub filter_s: f64,
 }
 
 /// Weights of the norm in which the filter looks for the nearest point, per kW squared.
@@ -190,7 +191,7 @@ pub struct PlantParameters {
 
 impl Margins {
     /// Nothing is declared: numbers are taken as exact.
-    pub const NONE: Self = Self { power_kw: 0.0, soc: 0.0, voltage_pu: 0.0, dead_band_kw: 0.0, source_voltage_s: 0.0 };
+    pub const NONE: Self = Self { power_kw: 0.0, soc: 0.0, voltage_pu: 0.0, dead_band_kw: 0.0, filter_s: 0.0 };
 
     fn is_none(&self) -> bool {
         *self == Self::NONE

@@ -93,7 +93,7 @@ impl PlantParameters {
         between(list, "margins.soc", m.soc, 0.0, 0.2);
         between(list, "margins.voltage_pu", m.voltage_pu, 0.0, 0.2);
         between(list, "margins.dead_band_kw", m.dead_band_kw, 0.0, 1e6);
-        between(list, "margins.source_voltage_s", m.source_voltage_s, 0.0, 3600.0);
+        between(list, "margins.filter_s", m.filter_s, 0.0, 3600.0);
         let w = &self.filter_weights;
         between(list, "filter_weights.battery", w.battery, 1e-3, 1e3);
         between(list, "filter_weights.chp", w.chp, 1e-3, 1e3);

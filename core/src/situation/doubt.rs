@@ -94,6 +94,13 @@ impl Situation {
         self.soc_high = Soc::new((high + up).min(1.0).max(high));
     }
 
+    /// A better estimate of the state of charge, with the same doubt around it.
+    pub fn shift_soc(&mut self, soc: Soc) {
+        let by = soc.get() - self.soc.get();
+        (self.soc_low, self.soc_high) = (Soc::new(self.soc_low.get() + by), Soc::new(self.soc_high.get() + by));
+        self.soc = soc;
+    }
+
     /// The same situation when `age_ms` have passed without news: the worst case of everything.
     #[must_use]
     pub fn aged(mut self, plant: &Plant, age_ms: u64) -> Self {
