@@ -67,6 +67,13 @@ impl Plant {
         self
     }
 
+    /// The same plant with exact meters, as a simulation has them.
+    #[must_use]
+    pub const fn exact(mut self) -> Self {
+        self.parameters.margins = Margins::NONE;
+        self
+    }
+
     /// What the site file said.
     #[must_use]
     pub const fn parameters(&self) -> &PlantParameters {

@@ -49,7 +49,7 @@ fn steps_without_a_price_are_no_part_of_the_spread_that_was_seen() {
     for (import, export) in [(0.2, 0.13), (0.0, 0.0), (0.3, 0.21)] {
         let row = ProfileRow { import_price: import, export_price: export, ..ProfileRow::default() };
         (0..4).for_each(|_| {
-            history.observe(&row.situation(Soc::new(0.5)), true);
+            history.observe(&row.situation(Soc::new(0.5)), import != 0.0);
             history.close_step(96);
         });
     }

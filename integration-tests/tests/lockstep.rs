@@ -108,7 +108,8 @@ impl Simulator {
 
     async fn meas(&mut self, k: u64) -> serde_json::Value {
         let hour = (k % 96) as f64 / 4.0;
-        let v = json!({ "pv_kw": 2.0 * hour, "electric_load_kw": 50.0 - hour, "wind_kw": 5, "heat_load_kw": 20, "soc": 0.5 });
+        let v = json!({ "pv_kw": 2.0 * hour, "electric_load_kw": 50.0 - hour, "wind_kw": 5, "heat_load_kw": 20, "soc": 0.5,
+            "import_price_eur_per_kwh": 0.2, "export_price_eur_per_kwh": 0.1 });
         let meas = json!({ "sid": "s", "k": k, "t": 900 * k, "v": v });
         let mut answer = self.ask("meas", meas).await;
         // A start that came twice was answered twice, and what a broker did not confirm before it died comes again.

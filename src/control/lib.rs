@@ -17,6 +17,7 @@ pub mod following;
 pub mod input;
 pub mod journal;
 pub mod mode;
+mod mode_times;
 pub mod replay;
 pub mod restore;
 pub mod state;
@@ -25,6 +26,9 @@ mod steady;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod promises;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod rig;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod scenarios;

@@ -3,7 +3,7 @@
 
 use super::cycle::CycleDecision;
 use super::mode::Mode;
-use super::scenarios::Rig;
+use super::rig::{Rig, Unbalanced};
 use memg_core::command::{CommandBody, ExchangeLimits, Outcome};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Signal;
@@ -354,7 +354,7 @@ fn limits_from_outside_stand_in_the_decision_and_survive_a_restart() {
 fn a_request_that_does_not_balance_is_told_once_per_policy_step() {
     use memg_core::constraint::Rule;
     let mut rig = Rig::new(false);
-    rig.chain.policy = Some(Box::new(super::scenarios::Unbalanced));
+    rig.chain.policy = Some(Box::new(Unbalanced));
     let mut rig = rig.in_auto();
     rig.skip(900_000);
     let told: usize = (0..800)

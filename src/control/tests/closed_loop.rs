@@ -278,7 +278,13 @@ fn rows() -> [Row; 7] {
             1,
             2.0,
         ),
-        row("battery lag of 3 s", Trouble { lag_s: 3.0, ..none }, Margins { power_kw: 0.5, soc: 0.001, ..steady }, 15, 2.0),
+        row(
+            "battery lag of 3 s",
+            Trouble { lag_s: 3.0, ..none },
+            Margins { power_kw: 0.5, soc: 0.001, ..steady },
+            15,
+            2.0,
+        ),
         row("battery does 3 % more", Trouble { gain: 0.03, ..none }, Margins { power_kw: 1.5, ..steady }, 1, 2.0),
         row("stalls of 20 s", Trouble { stall_s: 20, ..none }, steady, 1, f64::INFINITY),
     ]

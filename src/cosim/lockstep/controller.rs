@@ -103,6 +103,7 @@ impl Controller {
     #[must_use]
     pub fn new(options: ControllerOptions) -> Self {
         let ControllerOptions { plant, chain, journaling, zero_ms, after_stop, duration } = options;
+        let plant = plant.exact();
         let filter = SafetyFilter::new(plant);
         Self {
             config: ControlConfig {

@@ -79,7 +79,7 @@ fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
 
 #[test]
 fn a_missing_value_gives_safe_stop_set_points_that_name_it_and_the_next_good_step_is_control() {
-    for signal in ["pv_available_kw", "wind_available_kw", "electric_load_kw", "heat_load_kw", "soc"] {
+    for signal in ["pv_available_kw", "wind_available_kw", "electric_load_kw", "soc"] {
         let missing = Signal::from_name(signal).unwrap();
         let good = some_values();
         let bad = Values::new(Signal::ALL.into_iter().filter(|s| *s != missing).filter_map(|s| {
@@ -100,6 +100,42 @@ fn a_missing_value_gives_safe_stop_set_points_that_name_it_and_the_next_good_ste
         assert!(hold(&answers[0]) && hold(&answers[2]), "{answers:#?}");
         assert_eq!(answers[0].safety, ["safe_stop"]);
     }
+}
+
+#[test]
+fn without_heat_or_price_the_rule_decides_and_the_answer_says_so() {
+    for (signal, by_now) in [("heat_load_kw", "fallback"), ("export_price_eur_per_kwh", "fallback")] {
+        let missing = Signal::from_name(signal).unwrap();
+        let good = some_values();
+        let bad = Values::new(Signal::ALL.into_iter().filter(|s| *s != missing).filter_map(|s| {
+            let measurement = good.measurement(s);
+            Some((s, measurement.value?))
+        }));
+        let mut controller = controller("rule", None, None);
+        controller.begin(&start()).unwrap();
+        let answers = [&good, &bad, &good].map(|values| {
+            let t_s = 900.0 * controller.run.cycle as f64;
+            controller.step(t_s, values).unwrap()
+        });
+        assert_eq!(answers.each_ref().map(|a| a.status.name()), ["ok", by_now, "ok"], "{signal}");
+        assert!(answers[1].fault.as_deref().unwrap().contains(signal), "{answers:#?}");
+    }
+}
+
+#[test]
+fn what_was_measured_once_and_is_left_out_later_is_lost_and_not_nominal() {
+    let voltage = [(Signal::GridVoltagePu, 1.0), (Signal::GridKw, 10.0)];
+    let good = some_values();
+    let known = || Signal::ALL.into_iter().filter_map(|s| Some((s, good.measurement(s).value?)));
+    let with = Values::new(known().chain(voltage));
+    let mut controller = controller("rule", None, None);
+    controller.begin(&start()).unwrap();
+    let answers = [&good, &with, &good].map(|values| {
+        let t_s = 900.0 * controller.run.cycle as f64;
+        controller.step(t_s, values).unwrap()
+    });
+    assert_eq!(answers.each_ref().map(|a| a.status.name()), ["ok", "ok", "hold"]);
+    assert!(answers[2].fault.as_deref().unwrap().contains("grid_kw"), "{answers:#?}");
 }
 
 #[test]
