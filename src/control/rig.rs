@@ -1,35 +1,32 @@
 //! A plant by hand, time by hand, faults at will: for scenarios and promises.
 
-use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, ExchangeLimits, decide};
-use super::explain::explain;
+use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use super::fault::Fault;
 use super::journal::{Header, Journal, Record};
 use super::mode::{Mode, ModeTimes};
-use super::replay::{ReplayError, replay};
 use super::restore::restore;
 use memg_core::command::{Command, CommandBody, Means, Outcome, Role};
 use memg_core::equipment::{Plant, PlantParameters};
-use memg_core::guard::{Guarded, TariffRange};
-use memg_core::measurement::{Measurement, Quality};
+use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::units::{Kilowatts, Watts};
+use memg_core::units::Kilowatts;
 
 pub(super) struct Rig {
-    early: bool,
+    pub(super) early: bool,
     pub(super) config: ControlConfig,
     pub(super) state: ControlState,
     pub(super) chain: Chain,
-    values: Vec<(Signal, Measurement<f64>)>,
-    cycle: u64,
-    now_ms: u64,
+    pub(super) values: Vec<(Signal, Measurement<f64>)>,
+    pub(super) cycle: u64,
+    pub(super) now_ms: u64,
     pub(super) plant_ms: i64,
-    uptime_ms: i64,
-    commands: Vec<Command>,
-    fault: Option<Fault>,
+    pub(super) uptime_ms: i64,
+    pub(super) commands: Vec<Command>,
+    pub(super) fault: Option<Fault>,
 }
 
 impl Rig {
@@ -124,7 +121,7 @@ impl Rig {
         restored
     }
 
-    fn input(&mut self) -> CycleInput {
+    pub(super) fn input(&mut self) -> CycleInput {
         self.cycle += 1;
         self.now_ms += 1000;
         self.plant_ms += 1000;

@@ -1,21 +1,19 @@
 //! Scenarios of the cycle: a plant by hand, time by hand, faults at will.
 
-use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, ExchangeLimits, decide};
+use super::cycle::{Chain, ControlState, CycleDecision, ExchangeLimits};
 use super::explain::explain;
 use super::fault::Fault;
-use super::journal::{Header, Journal, Record};
-use super::mode::{Mode, ModeTimes};
+use super::journal::Header;
+use super::mode::Mode;
 use super::replay::{ReplayError, replay};
 use super::restore::restore;
 use super::rig::{Rig, journaled};
-use memg_core::command::{Command, CommandBody, Means, Outcome, Role};
-use memg_core::equipment::{Plant, PlantParameters};
+use memg_core::command::{CommandBody, Outcome};
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::measurement::{Measurement, Quality};
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
-use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::{Kilowatts, Watts};
 
