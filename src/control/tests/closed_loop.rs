@@ -257,7 +257,7 @@ struct Row {
     travel: f64,
 }
 
-fn rows() -> [Row; 7] {
+fn rows() -> [Row; 8] {
     let none = Trouble::default();
     let steady = Margins { dead_band_kw: 0.5, filter_s: 60.0, ..Margins::NONE };
     let row = |name, trouble, margins, longest_s, travel| Row { name, trouble, margins, longest_s, travel };
