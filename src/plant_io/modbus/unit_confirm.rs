@@ -61,10 +61,8 @@ impl Unit {
 
     pub(super) fn note_closed(&mut self, write: usize) {
         let Some(state) = self.writes.get_mut(write) else { return };
-        if state.open_since.take().is_some() {
-            self.confirmations.set(state.point, None);
-        }
-        state.trouble = None;
+        (state.open_since, state.trouble) = (None, None);
+        self.confirmations.set(state.point, None);
     }
 
     /// Whether the read-back shows one of the latest set-points.
@@ -80,6 +78,10 @@ impl Unit {
             None => wanted.value,
         };
         let shows = |wanted: &Wanted| (shown(wanted) - value).abs() <= rule.tolerance + 1e-9;
-        self.writes.iter_mut().skip(write).take(1).for_each(|state| state.followed(&rule, at, shows));
+        let Some(state) = self.writes.get_mut(write) else { return };
+        state.followed(&rule, at, shows);
+        if state.open_since.is_none() {
+            self.confirmations.set(index, None);
+        }
     }
 }

@@ -163,8 +163,7 @@ impl WriteState {
     /// The read-back showed `value` at `at`: the device follows if it is one of the latest set-points.
     pub fn followed(&mut self, rule: &WriteRule, at: Instant, shows: impl Fn(&Wanted) -> bool) {
         let young = |sent: Instant| at.saturating_duration_since(sent) <= rule.confirm;
-        let seen =
-            |(sent, wanted): &(Instant, Wanted)| *sent + rule.readback_delay <= at && young(*sent) && shows(wanted);
+        let seen = |(sent, wanted): &(Instant, Wanted)| *sent <= at && young(*sent) && shows(wanted);
         if let Some(position) = self.trail.iter().rposition(seen) {
             self.trail.drain(..=position);
             self.open_since = self.open_since.filter(|_| self.reverted_at.is_some());
