@@ -165,12 +165,42 @@ type Trouble = (fn(&VirtualDevice), &'static str);
 async fn a_set_point_that_stays_unconfirmed_is_a_fault_whatever_the_reason() {
     let troubles: [Trouble; 7] = [
         (|device| device.state().ignores_writes = true, "reads back"),
-        (|device| drop(device.state().clamp.insert(SETPOINT, 50)), "acknowledged -4 kW, reads back -0.5 kW"),
-        (|device| drop(device.state().refused_writes.insert(SETPOINT, 6)), "exception 6"),
-        (|device| drop(device.state().refused_writes.insert(SETPOINT, 3)), "exception 3"),
-        (|device| drop(device.state().refused_writes.insert(13, 4)), "exception 4"),
-        (|device| drop(device.state().discrete.insert((1, 0), false)), "local control"),
-        (|device| drop(device.state().dead.insert(1)), "it was connected"),
+        (
+            |device| {
+                device.state().clamp.insert(SETPOINT, 50);
+            },
+            "acknowledged -4 kW, reads back -0.5 kW",
+        ),
+        (
+            |device| {
+                device.state().refused_writes.insert(SETPOINT, 6);
+            },
+            "exception 6",
+        ),
+        (
+            |device| {
+                device.state().refused_writes.insert(SETPOINT, 3);
+            },
+            "exception 3",
+        ),
+        (
+            |device| {
+                device.state().refused_writes.insert(13, 4);
+            },
+            "exception 4",
+        ),
+        (
+            |device| {
+                device.state().discrete.insert((1, 0), false);
+            },
+            "local control",
+        ),
+        (
+            |device| {
+                device.state().dead.insert(1);
+            },
+            "it was connected",
+        ),
     ];
     for (trouble, word) in troubles {
         let (device, rig) = direct_with(BATTERY, SETPOINT_ONLY).await;

@@ -72,8 +72,8 @@ impl Situation {
         let load_down = (load * load_range).min(room(l - x.electric_load_kw_min));
         let less = (pv * x.pv_kw_nom).min(room(p)) + (wind * x.wind_kw_nom).min(room(w));
         let more = (pv * x.pv_kw_nom).min(room(x.pv_kw_nom - p)) + (wind * x.wind_kw_nom).min(room(x.wind_kw_nom - w));
-        self.doubt.net_load_up = self.doubt.net_load_up + Kilowatts::new(load_up + less);
-        self.doubt.net_load_down = self.doubt.net_load_down + Kilowatts::new(load_down + more);
+        self.doubt.net_load_up += Kilowatts::new(load_up + less);
+        self.doubt.net_load_down += Kilowatts::new(load_down + more);
     }
 
     /// Widens the doubt by what the voltage may have done in `age_ms`: at most its whole band.

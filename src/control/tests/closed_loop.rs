@@ -128,7 +128,7 @@ impl World {
         let per_wh = if wh > 0.0 { self.plant.soc_per_wh_charged() } else { self.plant.soc_per_wh_discharged() };
         self.soc += wh * per_wh;
         self.second += 1;
-        if self.second % 600 == 0 && self.trouble.jump_kw > 0.0 {
+        if self.second.is_multiple_of(600) && self.trouble.jump_kw > 0.0 {
             self.jump_kw = self.trouble.jump_kw * (2.0 * self.dice.unit() - 1.0);
         }
     }

@@ -139,7 +139,7 @@ impl Unit {
         let whole = self.device.timing.response_timeout;
         let probes = self.retry.attempts();
         let short = self.silence.is_some() && self.device.transport.numbers_transactions();
-        if !short || self.slowest.is_zero() || probes % WHOLE_PROBE_EVERY == 0 {
+        if !short || self.slowest.is_zero() || probes.is_multiple_of(WHOLE_PROBE_EVERY) {
             return whole;
         }
         (self.slowest * PROBE_FACTOR).clamp(PROBE_LEAST.min(whole), whole)
