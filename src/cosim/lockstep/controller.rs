@@ -17,7 +17,7 @@ use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::{PlantState, Signal};
-use memg_core::safety::SafetyFilter;
+use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::setpoints::SafeSetpoints;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -201,6 +201,7 @@ impl Controller {
             safety: reasons(decision),
             status,
             fault: decision.fault.as_ref().map(|fault| fault.cause.clone()),
+            relaxation: (decision.relaxation != Relaxation::None).then(|| word(&decision.relaxation)),
         })
     }
 
@@ -284,12 +285,17 @@ fn first_state(memory: ControlMemory) -> ControlState {
     ControlState { memory, mode: ModeState::in_control(0), ..ControlState::start(0) }
 }
 
+/// As in the journal.
+fn word(of: &impl serde::Serialize) -> String {
+    let name = serde_json::to_value(of).ok();
+    name.as_ref().and_then(|name| name.as_str()).unwrap_or("unknown").to_owned()
+}
+
 /// Rules that changed the request, each once.
 fn reasons(decision: &CycleDecision) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for intervention in &decision.interventions {
-        let name = serde_json::to_value(intervention.rule).ok();
-        let name = name.as_ref().and_then(|name| name.as_str()).unwrap_or("unknown").to_owned();
+        let name = word(&intervention.rule);
         if !names.contains(&name) {
             names.push(name);
         }

@@ -1,15 +1,11 @@
 //! The messages of the lock-step protocol as JSON.
 
 use super::machine::{Ending, Tally};
-use super::{Start, StepAnswer, Values};
-use memg_core::plant_state::Signal;
+use super::{Start, StepAnswer, Values, reading};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// Name of the list of import prices among the values.
-const PRICES: &str = "import_price_ahead";
 
 /// A step: number, simulated time (s), values.
 #[derive(Debug, PartialEq)]
@@ -80,14 +76,12 @@ pub(super) fn start(message: &Value) -> Result<Start, String> {
     Ok(Start { sid: sid(message)?, t0_s, dt_s, mode })
 }
 
-/// A `meas`. Values that are not numbers are missing ones; names that are not signals are passed over.
+/// A `meas`.
 pub(super) fn measured(message: &Value) -> Result<Measured, String> {
     let k = message.get("k").and_then(Value::as_u64).ok_or("k is missing or not a whole number")?;
     let t_s = number(message, "t")?;
     let object = message.get("v").and_then(Value::as_object).ok_or("v is missing or not an object")?;
-    let named = |(name, value): (&String, &Value)| Some((Signal::from_name(name)?, value.as_f64()?));
-    let prices = object.get(PRICES).and_then(Value::as_array).into_iter().flatten().map(Value::as_f64);
-    Ok(Measured { k, t_s, values: Values::new(object.iter().filter_map(named)).with_prices(prices) })
+    Ok(Measured { k, t_s, values: reading::read(object)? })
 }
 
 fn number(message: &Value, key: &str) -> Result<f64, String> {
@@ -113,6 +107,8 @@ struct Setpoints<'a> {
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     fault: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    relaxation: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -139,8 +135,9 @@ pub(super) fn ready(sid: Option<&str>, error: Option<&str>) -> Arc<str> {
 }
 
 pub(super) fn setpoints(sid: &str, k: u64, t: f64, answer: &StepAnswer) -> Arc<str> {
-    let StepAnswer { setpoints, safety, status, fault } = answer;
-    text(&Setpoints { sid, k, t, v: setpoints, safety, status: status.name(), fault: fault.as_deref() })
+    let StepAnswer { setpoints, safety, status, fault, relaxation } = answer;
+    let (fault, relaxation) = (fault.as_deref(), relaxation.as_deref());
+    text(&Setpoints { sid, k, t, v: setpoints, safety, status: status.name(), fault, relaxation })
 }
 
 pub(super) fn failure(sid: Option<&str>, k: Option<u64>, error: &str) -> Arc<str> {
@@ -160,6 +157,7 @@ fn text(message: &impl Serialize) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::plant_state::Signal;
     use serde_json::json;
 
     #[test]
@@ -172,11 +170,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_finite_number_is_missing() {
-        let v = json!({ "pv_kw": 1, "soc": null, "wind_kw": "2", "colour": 3, "import_price_ahead": [0.1, null, -1] });
-        let message = json!({ "k": 0, "t": 0, "v": v });
-        let expected = Values::new([(Signal::PvKw, 1.0)]).with_prices([Some(0.1), None, Some(-1.0)]);
-        assert_eq!(measured(&message).unwrap(), Measured { k: 0, t_s: 0.0, values: expected });
+    fn a_measurement_needs_its_number_and_its_time() {
+        let message = json!({ "k": 0, "t": 0, "v": { "pv_kw": 1, "soc": null } });
+        let values = Values::new([(Signal::PvKw, 1.0)]);
+        assert_eq!(measured(&message).unwrap(), Measured { k: 0, t_s: 0.0, values });
         assert!(measured(&json!({ "k": -1, "t": 0, "v": {} })).unwrap_err().contains("k is missing"));
         assert!(measured(&json!({ "k": 1, "t": null, "v": {} })).unwrap_err().contains("t is missing"));
     }

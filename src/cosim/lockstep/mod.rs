@@ -31,6 +31,7 @@
 mod controller;
 pub mod machine;
 mod message;
+mod reading;
 mod service;
 pub mod settings;
 pub mod villas;
@@ -139,6 +140,8 @@ pub struct StepAnswer {
     pub status: StepStatus,
     /// What is wrong, by name.
     pub fault: Option<String>,
+    /// How far rules had to yield, as in the journal; `None`: every limit is met.
+    pub relaxation: Option<String>,
 }
 
 /// Whether an answer is control or only safety.

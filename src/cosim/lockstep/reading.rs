@@ -1,0 +1,124 @@
+//! The values of a `meas`: read as what they say, or refused. Nothing is dropped: a fault flag that nobody reads counted
+//! as no fault.
+//!
+//! Names are those of signals (`battery_kw`) or of the controller FMU's inputs (`p_battery`); flags are booleans or 0 and
+//! 1; `null` (and what Python and JavaScript write for "not a number") is missing.
+
+use super::Values;
+use memg_core::equipment::PlantParameters;
+use memg_core::plant_state::Signal;
+use memg_fmu::ems::MEASUREMENTS;
+use memg_fmu::model::Kind;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// Name of the list of import prices among the values.
+const PRICES: &str = "import_price_ahead";
+
+/// The inputs of the controller FMU that are signals, by name.
+static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
+    let signal = |reference| MEASUREMENTS.iter().find(|(known, _)| *known == reference).map(|(_, signal)| *signal);
+    let rows = Kind::Ems.variables(&PlantParameters::reference(), "rule");
+    rows.into_iter().filter_map(|row| Some((row.name, signal(row.reference)?))).collect()
+});
+
+/// Reads all values.
+///
+/// # Errors
+/// The first name that nobody knows, or value that is none of its kind or physically impossible; in words.
+pub(super) fn read(object: &Map<String, Value>) -> Result<Values, String> {
+    let mut found = BTreeMap::new();
+    for (name, value) in object.iter().filter(|(name, _)| *name != PRICES) {
+        let signal =
+            signal_named(name).ok_or_else(|| format!("v.{name} is no signal and no input of the controller"))?;
+        let Some(value) = number(name, signal, value)? else { continue };
+        if found.insert(signal, value).is_some() {
+            return Err(format!("v.{name} is there twice, under two names"));
+        }
+    }
+    let prices = object.get(PRICES).map(prices).transpose()?;
+    Ok(Values::new(found).with_prices(prices.unwrap_or_default()))
+}
+
+fn signal_named(name: &str) -> Option<Signal> {
+    Signal::from_name(name).or_else(|| FMU_NAMES.get(name).copied())
+}
+
+fn number(name: &str, signal: Signal, value: &Value) -> Result<Option<f64>, String> {
+    let (low, high) = possible(signal);
+    let value = match value {
+        Value::Null => return Ok(None),
+        Value::Bool(flag) if is_flag(signal) => f64::from(u8::from(*flag)),
+        Value::Number(number) => number.as_f64().ok_or_else(|| format!("v.{name}: expected a number"))?,
+        found => return Err(format!("v.{name}: expected a number, found {found}")),
+    };
+    let fits = (low..=high).contains(&value) && (!is_flag(signal) || value == 0.0 || value == 1.0);
+    fits.then_some(Some(value)).ok_or_else(|| format!("v.{name}: expected {low} to {high}, found {value}"))
+}
+
+const fn is_flag(signal: Signal) -> bool {
+    use Signal as S;
+    matches!(signal, S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault)
+}
+
+/// What is physically possible; what a plant allows is narrower, and its own business.
+const fn possible(signal: Signal) -> (f64, f64) {
+    use Signal as S;
+    match signal {
+        S::Soc => (0.0, 1.0),
+        S::GridVoltagePu => (0.0, 3.0),
+        S::FrequencyHz => (10.0, 100.0),
+        S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => (-100.0, 100.0),
+        S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => (0.0, 1.0),
+        S::HeatLoadKw | S::ChpKw => (0.0, 1e6),
+        S::PvKw | S::WindKw | S::PvAvailableKw | S::WindAvailableKw | S::ElectricLoadKw => (-1e6, 1e6),
+        S::BatteryKw | S::GridKw | S::GridKvar => (-1e6, 1e6),
+    }
+}
+
+fn prices(value: &Value) -> Result<Vec<Option<f64>>, String> {
+    let list = value.as_array().ok_or_else(|| format!("v.{PRICES}: expected a list of numbers and nulls"))?;
+    let price = |(hour, value): (usize, &Value)| match number(PRICES, Signal::ImportPriceEurPerKwh, value) {
+        Ok(price) => Ok(price),
+        Err(_) => Err(format!("v.{PRICES}[{hour}]: expected EUR/kWh or null, found {value}")),
+    };
+    list.iter().enumerate().map(price).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn values(v: &Value) -> Result<Values, String> {
+        read(v.as_object().unwrap())
+    }
+
+    #[test]
+    fn values_are_read_as_what_they_say_under_either_name() {
+        let v = json!({ "p_pv": 1, "soc": null, "battery_fault": true, "chp_on": 0, "import_price_ahead": [0.1, null, -1] });
+        let expected = Values::new([(Signal::PvKw, 1.0), (Signal::BatteryFault, 1.0), (Signal::ChpOn, 0.0)]);
+        assert_eq!(values(&v), Ok(expected.with_prices([Some(0.1), None, Some(-1.0)])));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_by_name_and_never_dropped() {
+        for (v, words) in [
+            (json!({ "colour": 3 }), "v.colour is no signal"),
+            (json!({ "wind_kw": "2" }), "v.wind_kw: expected a number, found \"2\""),
+            (json!({ "wind_kw": true }), "v.wind_kw: expected a number, found true"),
+            (json!({ "battery_fault": "yes" }), "v.battery_fault: expected a number"),
+            (json!({ "battery_fault": 0.5 }), "v.battery_fault: expected 0 to 1, found 0.5"),
+            (json!({ "soc": 1.4 }), "v.soc: expected 0 to 1, found 1.4"),
+            (json!({ "import_price_eur_per_kwh": 200 }), "found 200"),
+            (json!({ "heat_load_kw": -1 }), "v.heat_load_kw"),
+            (json!({ "pv_kw": 1, "p_pv": 1 }), "twice"),
+            (json!({ "import_price_ahead": 0.1 }), "expected a list"),
+            (json!({ "import_price_ahead": [0.1, "x"] }), "v.import_price_ahead[1]"),
+        ] {
+            let refused = values(&v).unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
+    }
+}
