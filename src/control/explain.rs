@@ -123,11 +123,11 @@ fn request(text: &mut String, header: &Header, d: &Value) {
 }
 
 fn interventions(text: &mut String, d: &Value) {
-    let Some(list) = d.get("interventions").and_then(Value::as_array) else {
-        let _ = writeln!(text, "The safety filter changed nothing.");
-        return;
-    };
-    for i in list {
+    let list = d.get("interventions").and_then(Value::as_array);
+    if list.is_none() {
+        let _ = writeln!(text, "{}", untold(d));
+    }
+    for i in list.into_iter().flatten() {
         let rule: Option<Rule> = i.get("rule").and_then(|rule| serde_json::from_value(rule.clone()).ok());
         let _ = writeln!(
             text,
@@ -142,6 +142,19 @@ fn interventions(text: &mut String, d: &Value) {
     let relaxation = string(d, "relaxation");
     if relaxation != "none" {
         let _ = writeln!(text, "Not every rule could be kept; the strongest that yielded: {relaxation}.");
+    }
+}
+
+/// Nothing was told of a change; that does not mean that nothing differs from the request.
+fn untold(d: &Value) -> &'static str {
+    let sent = |key: &str| d.get("safe").map_or(f64::NAN, |safe| number(safe, key) / 1000.0);
+    let asked = |key: &str| d.get("request").map_or(f64::NAN, |request| number(request, key));
+    let differs = ["battery", "chp"].into_iter().any(|key| (sent(key) - asked(key)).abs() > 0.1);
+    if differs {
+        "Sent differs from the request: its three powers do not balance (told at the policy step), or a set-point that is still allowed \
+         stayed within its dead band."
+    } else {
+        "The safety filter changed nothing."
     }
 }
 

@@ -2,8 +2,9 @@
 //! `docs/loop.md`.
 
 use super::cycle::CycleDecision;
+use super::explain::explain;
 use super::mode::Mode;
-use super::rig::{Rig, Unbalanced};
+use super::rig::{Rig, Unbalanced, journaled};
 use memg_core::command::{CommandBody, ExchangeLimits, Outcome};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Signal;
@@ -363,4 +364,18 @@ fn a_request_that_does_not_balance_is_told_once_per_policy_step() {
         })
         .sum();
     assert!((1..=2).contains(&told), "told {told} times in a step");
+}
+
+#[test]
+fn an_explanation_between_policy_steps_does_not_say_that_nothing_was_changed() {
+    let mut rig = Rig::new(false);
+    rig.chain.policy = Some(Box::new(Unbalanced));
+    let mut rig = rig.in_auto();
+    rig.skip(900_000);
+    rig.run(2);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    journaled(&mut rig, &path, 3);
+    let told = explain(&path, rig.cycle).unwrap().expect("the last cycle of the journal");
+    assert!(told.contains("Sent differs from the request"), "{told}");
 }
