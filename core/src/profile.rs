@@ -156,16 +156,6 @@ impl Profile {
         Ok(Self { rows })
     }
 
-    /// The same days with one price all year, EUR/kWh: the prototype's tariff (0.15 and 0.08). A rule is then nearly
-    /// optimal and nothing can be learned.
-    #[must_use]
-    pub fn with_flat_prices(mut self, import: f64, export: f64) -> Self {
-        for row in &mut self.rows {
-            (row.import_price, row.export_price) = (import, export);
-        }
-        self
-    }
-
     /// All rows.
     #[must_use]
     pub fn rows(&self) -> &[ProfileRow] {

@@ -2,7 +2,6 @@
 
 use crate::action::ON_FROM;
 use crate::constraint::{Context, Priority, limits};
-use crate::equipment::Plant;
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::setpoints::Setpoints;
 use crate::units::{Kilowatts, Watts};
@@ -115,9 +114,3 @@ pub fn by_name(name: &str) -> Option<Box<dyn Policy>> {
 
 /// Names for [`by_name`].
 pub const NAMES: [&str; 3] = ["idle", "seed", "rule"];
-
-/// The plant's marginal cost is used by the good rule; exposed for reports.
-#[must_use]
-pub fn spark_spread_threshold(plant: &Plant) -> f64 {
-    plant.chp_marginal_cost().get()
-}

@@ -273,8 +273,7 @@ impl PlantParameters {
         }
     }
 
-    /// The same plant with the prototype's start cost of 50 EUR (its prices were flat: see
-    /// [`crate::profile::Profile::with_flat_prices`]).
+    /// The same plant with the prototype's start cost of 50 EUR (its prices were flat).
     #[must_use]
     pub const fn seed() -> Self {
         let mut plant = Self::reference();

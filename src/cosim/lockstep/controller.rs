@@ -245,6 +245,11 @@ impl Step for Controller {
         if !(1.0..=86_400_000.0).contains(&step_ms) || (step_ms - step_ms.round()).abs() > 1e-6 {
             return Err(format!("dt_s: expected whole milliseconds up to a day, found {}", start.dt_s));
         }
+        let longest_ms = self.config.filter.plant().step_ms() as f64;
+        if step_ms > longest_ms {
+            let longest_s = longest_ms / 1000.0;
+            return Err(format!("dt_s: expected at most the plant's step of {longest_s} s, found {}", start.dt_s));
+        }
         if start.t0_s.abs() > 1e11 {
             return Err(format!("t0: expected at most 1e11 s, found {}", start.t0_s));
         }
