@@ -41,6 +41,18 @@ impl Clock {
         self.now = now;
     }
 
+    /// Whether a communication step may be that long: at most so many periods.
+    ///
+    /// # Errors
+    /// What was expected.
+    pub fn check_step(&self, size: f64, periods: f64) -> Result<(), String> {
+        let longest = periods * self.period;
+        if size > 0.0 && size <= longest * (1.0 + TOLERANCE) {
+            return Ok(());
+        }
+        Err(format!("communicationStepSize: expected more than 0 and at most {longest} s, found {size}"))
+    }
+
     /// Sampling instants so far.
     #[must_use]
     pub const fn ticks(&self) -> u32 {

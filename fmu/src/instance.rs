@@ -261,19 +261,10 @@ impl Instance {
             let now = self.clock.now();
             return Err(Fault::error(format!("currentCommunicationPoint: expected {now}, found {from}")));
         }
-        if !(size > 0.0 && size / self.clock.period() <= INSTANTS_MAX) {
-            return Err(Fault::error(format!(
-                "communicationStepSize: expected more than 0 and at most {INSTANTS_MAX} sample times, found {size}"
-            )));
-        }
         // Inputs hold within a communication step: a second decision would rest on the first one's measurements, and at
         // 3600 s the state of charge left its band with status ok.
-        if self.kind == Kind::Ems && size > self.clock.period() * (1.0 + 1e-6) {
-            let most = self.clock.period();
-            return Err(Fault::error(format!(
-                "communicationStepSize: expected at most sample_time ({most} s), found {size}"
-            )));
-        }
+        let longest = if self.kind == Kind::Ems { 1.0 } else { INSTANTS_MAX };
+        self.clock.check_step(size, longest).map_err(Fault::error)?;
         finite(&self.store, Causality::Input)?;
         #[cfg(any(test, feature = "panic-injection"))]
         inject_panic(&self.store);

@@ -77,15 +77,18 @@ fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
     }
 }
 
+/// The same values with one missing.
+fn without(values: &Values, missing: Signal) -> Values {
+    let others = Signal::ALL.into_iter().filter(|signal| *signal != missing);
+    Values::new(others.filter_map(|signal| Some((signal, values.measurement(signal).value?))))
+}
+
 #[test]
 fn a_missing_value_gives_safe_stop_set_points_that_name_it_and_the_next_good_step_is_control() {
     for signal in ["pv_available_kw", "wind_available_kw", "electric_load_kw", "soc"] {
         let missing = Signal::from_name(signal).unwrap();
         let good = some_values();
-        let bad = Values::new(Signal::ALL.into_iter().filter(|s| *s != missing).filter_map(|s| {
-            let measurement = good.measurement(s);
-            Some((s, measurement.value?))
-        }));
+        let bad = without(&good, missing);
         let mut controller = controller("rule", None, None);
         controller.begin(&start()).unwrap();
         let answers = [&bad, &good, &bad, &good].map(|values| {
@@ -107,10 +110,7 @@ fn without_heat_or_price_the_rule_decides_and_the_answer_says_so() {
     for (signal, by_now) in [("heat_load_kw", "fallback"), ("export_price_eur_per_kwh", "fallback")] {
         let missing = Signal::from_name(signal).unwrap();
         let good = some_values();
-        let bad = Values::new(Signal::ALL.into_iter().filter(|s| *s != missing).filter_map(|s| {
-            let measurement = good.measurement(s);
-            Some((s, measurement.value?))
-        }));
+        let bad = without(&good, missing);
         let mut controller = controller("rule", None, None);
         controller.begin(&start()).unwrap();
         let answers = [&good, &bad, &good].map(|values| {
