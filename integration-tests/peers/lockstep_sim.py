@@ -98,7 +98,8 @@ def run_day(controller, steps):
         assert answer["status"] == ("hold" if k == steps // 2 else "ok"), answer
         if k == 1:
             assert controller.ask("meas", message) == raw, "the same message must get the same bytes"
-        soc += answer["v"]["battery_kw"] * STEP_S / 3600 / CAPACITY_KWH
+        # A battery is empty or full, whatever it is told.
+        soc = min(1.0, max(0.0, soc + answer["v"]["battery_kw"] * STEP_S / 3600 / CAPACITY_KWH))
     return json.loads(controller.ask("stop", {"sid": sid})), sorted(ticks_ms)
 
 
