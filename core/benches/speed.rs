@@ -18,13 +18,13 @@ use memg_core::constraint::Anchor;
 use memg_core::decide;
 use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
-use memg_core::extended::Outlook;
 use memg_core::memory::ControlMemory;
-use memg_core::observation::Schema;
+use memg_core::observation::{Divisors, Schema};
 use memg_core::policy::ActorPolicy;
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
+use memg_core::series::Nothing;
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::Situation;
 use memg_core::synthetic;
@@ -46,7 +46,7 @@ fn main() {
     let mut policy = ActorPolicy(random_actor());
     percentiles("observation + actor + filter", "p99 < 10 us", &cases, |case| {
         let mut memory = case.memory;
-        let _ = black_box(decide::step(&filter, &case.situation, &mut memory, &Outlook::default(), &mut policy));
+        let _ = black_box(decide::step(&filter, &case.situation, &mut memory, &Nothing, &mut policy));
     });
     year();
     throughput();
@@ -122,7 +122,7 @@ fn throughput() {
     for episode in 0..steps / 1000 {
         env.reset_seeded(episode, 1000);
         for _ in 0..1000 {
-            black_box(env.observe(Schema::TenD));
+            black_box(env.observe(Schema::TenD, &Divisors::VERSION_1));
             black_box(env.step(Action(std::array::from_fn(|_| rng.random_range(-1.0..=1.0)))));
         }
     }

@@ -4,6 +4,7 @@
 //! Weights come as safetensors with the names of the TD3 reference (`l1.weight` [256, n], `l1.bias`, `l2`, `l3`), f32.
 
 use crate::action::Action;
+use crate::elementary::hyperbolic_tangent;
 use crate::observation::{OBSERVATION_MAX, Observation, Schema};
 use crate::policy::{Actor, PolicyError};
 use safetensors::{Dtype, SafeTensors};
@@ -113,7 +114,7 @@ impl RustActor {
         relu(h2);
         let mut out = [0.0; 3];
         last.apply(h2, &mut out);
-        Action(out.map(f32::tanh))
+        Action(out.map(hyperbolic_tangent))
     }
 }
 

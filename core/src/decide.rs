@@ -3,10 +3,10 @@
 //! [`request`] asks the policy (once per policy step), [`filtered`] turns the request into set-points (every cycle),
 //! [`step`] does both. All of them are pure functions of their arguments.
 
-use crate::extended::Outlook;
 use crate::memory::ControlMemory;
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::safety::{SafetyFilter, Verdict};
+use crate::series::Known;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
 
@@ -27,10 +27,10 @@ pub fn request(
     filter: &SafetyFilter,
     situation: &Situation,
     memory: &ControlMemory,
-    outlook: &Outlook,
+    known: &dyn Known,
     policy: &mut dyn Policy,
 ) -> Result<Request, PolicyError> {
-    policy.act(&PolicyInput { plant: filter.plant(), situation, memory, outlook })
+    policy.act(&PolicyInput { plant: filter.plant(), situation, memory, known })
 }
 
 /// Filters a request for set-points that hold `hold_ms` and remembers the verdict.
@@ -54,11 +54,11 @@ pub fn step(
     filter: &SafetyFilter,
     situation: &Situation,
     memory: &mut ControlMemory,
-    outlook: &Outlook,
+    known: &dyn Known,
     policy: &mut dyn Policy,
 ) -> Result<Decision, PolicyError> {
     memory.begin_step();
-    let request = request(filter, situation, memory, outlook, policy)?;
+    let request = request(filter, situation, memory, known, policy)?;
     let verdict = filtered(filter, situation, memory, &request.setpoints, filter.plant().step_ms());
     Ok(Decision { request, verdict })
 }

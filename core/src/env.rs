@@ -7,11 +7,10 @@ use crate::action::Action;
 use crate::decide;
 use crate::dispatch::Dispatch;
 use crate::equipment::Plant;
-use crate::extended::Outlook;
 use crate::memory::ControlMemory;
-use crate::observation::{Observation, Schema};
+use crate::observation::{Divisors, Observation, Schema};
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
-use crate::profile::{Profile, ProfileRow};
+use crate::profile::{Profile, ProfileRow, ProfileView};
 use crate::reward::{RewardWeights, RunningRisk, requested_violations};
 use crate::safety::{SafetyFilter, Verdict};
 use crate::setpoints::{SafeSetpoints, Setpoints};
@@ -179,22 +178,19 @@ impl MemgEnv {
         self.row().copied().unwrap_or_default().situation(self.soc)
     }
 
-    /// What is known about the hours ahead.
+    /// What is known of the past and of the hours ahead.
     #[must_use]
-    pub fn outlook(&self) -> Outlook {
-        let per_hour = 3_600_000 / self.filter.plant().step_ms().max(1);
-        self.profile.outlook(&self.start.block, self.index, usize::try_from(per_hour).unwrap_or(1).max(1))
+    pub fn known(&self) -> ProfileView<'_> {
+        self.profile.view(&self.start.block, self.index, self.filter.plant().steps_per_hour())
     }
 
     /// The observation at the start of the present step.
     #[must_use]
-    pub fn observe(&self, schema: Schema) -> Observation {
-        let situation = self.situation();
-        // The outlook is costly and the small schema does not use it.
-        let outlook = if schema == Schema::TenD { Outlook::default() } else { self.outlook() };
+    pub fn observe(&self, schema: Schema, divisors: &Divisors) -> Observation {
+        let (situation, known) = (self.situation(), self.known());
         let input =
-            PolicyInput { plant: self.filter.plant(), situation: &situation, memory: &self.memory, outlook: &outlook };
-        input.observe(schema)
+            PolicyInput { plant: self.filter.plant(), situation: &situation, memory: &self.memory, known: &known };
+        input.observe(schema, divisors)
     }
 
     /// One step with a network's action. `None` if the episode is over.
@@ -208,11 +204,11 @@ impl MemgEnv {
     /// # Errors
     /// The policy's own; the environment is unchanged.
     pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<Step>, PolicyError> {
-        let (situation, outlook) = (self.situation(), self.outlook());
+        let (situation, known) = (self.situation(), self.known());
         // As in `decide::step`: rules look at ramps, and those count from the latest set-points.
         let mut memory = self.memory;
         memory.begin_step();
-        let request = decide::request(&self.filter, &situation, &memory, &outlook, policy)?;
+        let request = decide::request(&self.filter, &situation, &memory, &known, policy)?;
         Ok(self.step_request(request))
     }
 

@@ -6,8 +6,10 @@
 //! export price and the day-ahead prices, and it remembers the last day. A fixed feed-in price comes near the site's own
 //! distance twice a day, when the import price passes: that is why a whole day is judged and not the step alone.
 
+use crate::extended::{PRICE_HOURS, spread_seen};
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::rules::GoodRule;
+use crate::series::hourly_price;
 use serde::{Deserialize, Serialize};
 
 /// Tariffs that a network was trained for.
@@ -37,7 +39,12 @@ impl TariffRange {
     #[must_use]
     pub fn holds(&self, input: &PolicyInput<'_>) -> bool {
         let spread = input.situation.import_price.get() - input.situation.export_price.get();
-        self.follows(spread, input.outlook.spread_seen) && self.swings(&input.outlook.import_price)
+        let per_hour = input.plant.steps_per_hour();
+        let mut hours = [None; PRICE_HOURS];
+        for (hour, slot) in hours.iter_mut().enumerate() {
+            *slot = hourly_price(input.known, hour, per_hour);
+        }
+        self.follows(spread, spread_seen(input.known, per_hour)) && self.swings(&hours)
     }
 
     /// Whether the export price follows the import price as in training, now and over what is remembered of a day.

@@ -1,14 +1,18 @@
 //! What the network sees: schemas and their builders. Models name the schema that they were trained with.
 //!
-//! Schema `memg-10d/1`, f32, in this order: p_pv/60 · p_wind/40 · electric load/100 · heat load/150 · SoC ·
-//! CHP on (0/1) · import price/0.3 · hour/24 · sin(2 pi h/24) · cos(2 pi h/24), h the site's local time. The divisors are
-//! part of the schema and do not change with the plant. Values out of range are flagged, never clipped in silence.
+//! Schema `memg-10d`, f32, in this order: p_pv · p_wind · electric load · heat load · SoC · CHP on (0/1) · import price ·
+//! hour/24 · sin(2 pi h/24) · cos(2 pi h/24), h the site's local time, each power and price over its divisor. Version 1
+//! fixes the divisors ([`Divisors::VERSION_1`], those of the reference plant). Version 2 takes them from the site that a
+//! model is trained for and records them in model.toml; what a site does not have is 0. Values out of range are flagged,
+//! never clipped in silence.
 
+use crate::elementary::sine_cosine_of_turn;
+use crate::equipment::Plant;
 use crate::situation::Situation;
 use crate::units::narrow;
 use serde::{Deserialize, Serialize};
 
-/// A versioned list of what a network sees.
+/// A list of what a network sees, whatever its divisors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Schema {
     /// The ten numbers of the module's head.
@@ -20,18 +24,102 @@ pub enum Schema {
     Extended,
 }
 
+/// What powers and prices are divided by before a network sees them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Divisors {
+    /// Rated PV power, kW.
+    pub pv_kw: f64,
+    /// Rated wind power, kW.
+    pub wind_kw: f64,
+    /// Largest electric load, kW.
+    pub electric_load_kw: f64,
+    /// Largest heat that boiler or CHP give, kW thermal.
+    pub heat_load_kw: f64,
+    /// A usual price, EUR/kWh.
+    pub price_eur_per_kwh: f64,
+    /// Largest battery power, kW.
+    pub battery_kw: f64,
+    /// Largest CHP power, kW.
+    pub chp_kw: f64,
+}
+
+impl Divisors {
+    /// Those of schemas of version 1: the reference plant's.
+    pub const VERSION_1: Self = Self {
+        pv_kw: 60.0,
+        wind_kw: 40.0,
+        electric_load_kw: 100.0,
+        heat_load_kw: 150.0,
+        price_eur_per_kwh: 0.3,
+        battery_kw: 50.0,
+        chp_kw: 80.0,
+    };
+
+    /// Those of version 2 for a site; 0 for what it does not have.
+    #[must_use]
+    pub fn of(plant: &Plant) -> Self {
+        let p = plant.parameters();
+        Self {
+            pv_kw: p.exogenous.pv_kw_nom,
+            wind_kw: p.exogenous.wind_kw_nom,
+            electric_load_kw: p.exogenous.electric_load_kw_max,
+            heat_load_kw: p.boiler.q_kw_max.max(p.chp.heat_per_power * p.chp.p_kw_max),
+            price_eur_per_kwh: Self::VERSION_1.price_eur_per_kwh,
+            battery_kw: p.battery.charge_kw_max.max(p.battery.discharge_kw_max),
+            chp_kw: p.chp.p_kw_max,
+        }
+    }
+
+    /// All are finite and none is negative.
+    #[must_use]
+    pub fn are_valid(&self) -> bool {
+        let all = [
+            self.pv_kw,
+            self.wind_kw,
+            self.electric_load_kw,
+            self.heat_load_kw,
+            self.price_eur_per_kwh,
+            self.battery_kw,
+            self.chp_kw,
+        ];
+        all.iter().all(|divisor| divisor.is_finite() && *divisor >= 0.0)
+    }
+}
+
+impl Default for Divisors {
+    fn default() -> Self {
+        Self::VERSION_1
+    }
+}
+
+/// A value over its divisor; 0 for a part that is not there.
+#[must_use]
+pub fn over(value: f64, divisor: f64) -> f64 {
+    if divisor > 0.0 { value / divisor } else { 0.0 }
+}
+
 /// Largest observation of any schema.
 pub const OBSERVATION_MAX: usize = 64;
 /// Length of `memg-10d/1`.
 pub const TEN_D: usize = 10;
 
 impl Schema {
-    /// Name and version, as in model.toml.
+    /// Name and version, as in model.toml, of models whose divisors are not recorded.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::TenD => "memg-10d/1",
             Self::Extended => "memg-extended/1",
+        }
+    }
+
+    /// Name and version, as in model.toml, of models that record their divisors.
+    #[must_use]
+    pub const fn name_with_divisors(self) -> &'static str {
+        match self {
+            Self::TenD => "memg-10d/2",
+            Self::Extended => "memg-extended/2",
         }
     }
 
@@ -61,9 +149,9 @@ pub struct Observation {
 impl Observation {
     /// The ten numbers. `chp_on` is the state at the start of the step.
     #[must_use]
-    pub fn ten_d(situation: &Situation, chp_on: bool) -> Self {
+    pub fn ten_d(situation: &Situation, chp_on: bool, divisors: &Divisors) -> Self {
         let mut values = [0.0; OBSERVATION_MAX];
-        for (slot, value) in values.iter_mut().zip(ten(situation, chp_on)) {
+        for (slot, value) in values.iter_mut().zip(ten(situation, chp_on, divisors)) {
             *slot = narrow(value);
         }
         Self { values, schema: Schema::TenD }
@@ -71,9 +159,9 @@ impl Observation {
 
     /// The ten numbers followed by `more`; anything beyond the schema's length is ignored.
     #[must_use]
-    pub fn extended(situation: &Situation, chp_on: bool, more: &[f64]) -> Self {
+    pub fn extended(situation: &Situation, chp_on: bool, divisors: &Divisors, more: &[f64]) -> Self {
         let mut values = [0.0; OBSERVATION_MAX];
-        let all = ten(situation, chp_on).into_iter().chain(more.iter().copied());
+        let all = ten(situation, chp_on, divisors).into_iter().chain(more.iter().copied());
         for (slot, value) in values.iter_mut().take(Schema::Extended.len()).zip(all) {
             *slot = narrow(value);
         }
@@ -114,18 +202,39 @@ impl Observation {
     }
 }
 
-fn ten(situation: &Situation, chp_on: bool) -> [f64; TEN_D] {
-    let angle = core::f64::consts::TAU * situation.local_hour / 24.0;
+fn ten(situation: &Situation, chp_on: bool, divisors: &Divisors) -> [f64; TEN_D] {
+    let (sine, cosine) = sine_cosine_of_turn(situation.local_hour / 24.0);
     [
-        situation.pv.get() / 60.0,
-        situation.wind.get() / 40.0,
-        situation.electric_load.get() / 100.0,
-        situation.heat_load.get() / 150.0,
+        over(situation.pv.get(), divisors.pv_kw),
+        over(situation.wind.get(), divisors.wind_kw),
+        over(situation.electric_load.get(), divisors.electric_load_kw),
+        over(situation.heat_load.get(), divisors.heat_load_kw),
         situation.soc.get(),
         f64::from(u8::from(chp_on)),
-        situation.import_price.get() / 0.3,
+        over(situation.import_price.get(), divisors.price_eur_per_kwh),
         situation.local_hour / 24.0,
-        angle.sin(),
-        angle.cos(),
+        sine,
+        cosine,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::ProfileRow;
+    use crate::units::Soc;
+
+    #[test]
+    fn the_reference_plant_has_the_divisors_of_version_1() {
+        assert_eq!(Divisors::of(&Plant::reference()), Divisors::VERSION_1);
+    }
+
+    #[test]
+    fn what_a_site_does_not_have_is_zero_and_what_it_has_is_in_range() {
+        let divisors = Divisors { wind_kw: 0.0, pv_kw: 600.0, ..Divisors::VERSION_1 };
+        let row = ProfileRow { pv_kw: 540.0, electric_load_kw: 50.0, ..ProfileRow::default() };
+        let seen = Observation::ten_d(&row.situation(Soc::new(0.5)), false, &divisors);
+        assert_eq!(seen.values().get(..3), Some(&[0.9_f32, 0.0, 0.5][..]));
+        assert_eq!(seen.out_of_range().count(), 0);
+    }
 }

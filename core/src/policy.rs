@@ -5,9 +5,10 @@
 
 use crate::action::Action;
 use crate::equipment::Plant;
-use crate::extended::{self, Outlook};
+use crate::extended;
 use crate::memory::ControlMemory;
-use crate::observation::{Observation, Schema};
+use crate::observation::{Divisors, Observation, Schema};
+use crate::series::Known;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
 
@@ -20,17 +21,19 @@ pub struct PolicyInput<'a> {
     pub situation: &'a Situation,
     /// Last set-points and timers.
     pub memory: &'a ControlMemory,
-    /// What is known about the hours ahead.
-    pub outlook: &'a Outlook,
+    /// What is known of the past and of the hours ahead.
+    pub known: &'a dyn Known,
 }
 
 impl PolicyInput<'_> {
-    /// The observation of a schema.
+    /// The observation of a schema with its divisors.
     #[must_use]
-    pub fn observe(&self, schema: Schema) -> Observation {
+    pub fn observe(&self, schema: Schema, divisors: &Divisors) -> Observation {
         match schema {
-            Schema::TenD => Observation::ten_d(self.situation, self.memory.chp_on),
-            Schema::Extended => extended::observe(self.situation, self.memory, self.outlook),
+            Schema::TenD => Observation::ten_d(self.situation, self.memory.chp_on, divisors),
+            Schema::Extended => {
+                extended::observe(self.situation, self.memory, self.known, self.plant.steps_per_hour(), divisors)
+            }
         }
     }
 }
@@ -76,6 +79,10 @@ pub trait Actor: Send {
     fn name(&self) -> &str;
     /// The schema that it was trained with.
     fn schema(&self) -> Schema;
+    /// The divisors that it was trained with.
+    fn divisors(&self) -> Divisors {
+        Divisors::VERSION_1
+    }
     /// Three numbers in [-1, 1].
     ///
     /// # Errors
@@ -87,13 +94,37 @@ pub trait Actor: Send {
 #[derive(Debug)]
 pub struct ActorPolicy<A>(pub A);
 
+/// A network that was trained with other divisors than those of version 1.
+#[derive(Debug, Clone)]
+pub struct WithDivisors<A> {
+    /// The network.
+    pub actor: A,
+    /// What it was trained with.
+    pub divisors: Divisors,
+}
+
+impl<A: Actor> Actor for WithDivisors<A> {
+    fn name(&self) -> &str {
+        self.actor.name()
+    }
+    fn schema(&self) -> Schema {
+        self.actor.schema()
+    }
+    fn divisors(&self) -> Divisors {
+        self.divisors
+    }
+    fn infer(&mut self, observation: &Observation) -> Result<Action, PolicyError> {
+        self.actor.infer(observation)
+    }
+}
+
 impl<A: Actor> Policy for ActorPolicy<A> {
     fn name(&self) -> &str {
         self.0.name()
     }
 
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
-        let observation = input.observe(self.0.schema());
+        let observation = input.observe(self.0.schema(), &self.0.divisors());
         let action = self.0.infer(&observation)?;
         if !action.is_finite() {
             return Err(PolicyError::NotFinite);
@@ -109,6 +140,9 @@ impl<A: Actor + ?Sized> Actor for Box<A> {
     }
     fn schema(&self) -> Schema {
         (**self).schema()
+    }
+    fn divisors(&self) -> Divisors {
+        (**self).divisors()
     }
     fn infer(&mut self, observation: &Observation) -> Result<Action, PolicyError> {
         (**self).infer(observation)

@@ -3,7 +3,8 @@
 
 use crate::calendar::LocalTime;
 use crate::dispatch::Prices;
-use crate::extended::{HEAT_OFFSETS_H, Outlook, POWER_OFFSETS_H, extent};
+use crate::extended::PRICE_HOURS;
+use crate::series::{Known, Quantity};
 use crate::situation::{Doubt, Situation};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 
@@ -72,6 +73,19 @@ impl ProfileRow {
     #[must_use]
     pub const fn prices(&self) -> Prices {
         Prices { import: EurPerKwh::new(self.import_price), export: EurPerKwh::new(self.export_price) }
+    }
+
+    /// The value of a quantity, in its unit.
+    #[must_use]
+    pub const fn quantity(&self, quantity: Quantity) -> f64 {
+        match quantity {
+            Quantity::Pv => self.pv_kw,
+            Quantity::Wind => self.wind_kw,
+            Quantity::ElectricLoad => self.electric_load_kw,
+            Quantity::HeatLoad => self.heat_load_kw,
+            Quantity::ImportPrice => self.import_price,
+            Quantity::ExportPrice => self.export_price,
+        }
     }
 
     fn values(&self) -> [f64; 8] {
@@ -184,37 +198,58 @@ impl Profile {
         blocks
     }
 
-    /// What a gateway knows of the hours ahead at row `index` of a block: its day-ahead prices, and yesterday's values
-    /// as forecasts. Nothing outside the block is used.
+    /// What a gateway knows at row `index` when it may look at the rows of `known`: prices of the next
+    /// [`PRICE_HOURS`] hours, and all that has been.
     #[must_use]
-    pub fn outlook(&self, block: &core::ops::Range<usize>, index: usize, steps_per_hour: usize) -> Outlook {
-        let rows = self.rows.get(block.clone()).unwrap_or(&[]);
-        let now = index.saturating_sub(block.start);
-        let mut outlook = Outlook::default();
-        for (hour, slot) in outlook.import_price.iter_mut().enumerate() {
-            *slot = mean_price(rows, now + hour * steps_per_hour, steps_per_hour);
-        }
-        let day = 24 * steps_per_hour;
-        let yesterday = |hours: usize| (now + hours * steps_per_hour).checked_sub(day).and_then(|i| rows.get(i));
-        for (slot, hours) in outlook.pv_kw.iter_mut().zip(POWER_OFFSETS_H) {
-            *slot = yesterday(hours).map(|row| row.pv_kw);
-        }
-        for (slot, hours) in outlook.net_load_kw.iter_mut().zip(POWER_OFFSETS_H) {
-            *slot = yesterday(hours).map(|row| row.electric_load_kw - row.pv_kw - row.wind_kw);
-        }
-        for (slot, hours) in outlook.heat_load_kw.iter_mut().zip(HEAT_OFFSETS_H) {
-            *slot = yesterday(hours).map(|row| row.heat_load_kw);
-        }
-        let past = (0..24).filter_map(yesterday);
-        outlook.spread_seen = extent(past.map(|row| row.import_price - row.export_price));
-        outlook
+    pub fn view(&self, known: &core::ops::Range<usize>, index: usize, steps_per_hour: usize) -> ProfileView<'_> {
+        let rows = self.rows.get(known.clone()).unwrap_or(&[]);
+        let now = index.saturating_sub(known.start);
+        ProfileView { rows, now, priced: PRICE_HOURS * steps_per_hour, step_min: 60 / steps_per_hour.max(1) }
     }
 }
 
-fn mean_price(rows: &[ProfileRow], first: usize, count: usize) -> Option<f64> {
-    let hour = rows.get(first..first + count)?;
-    let sum: f64 = hour.iter().map(|row| row.import_price).sum();
-    Some(sum / f64::from(u32::try_from(count).ok()?))
+/// A profile as a gateway knows it at one of its rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProfileView<'a> {
+    rows: &'a [ProfileRow],
+    now: usize,
+    priced: usize,
+    step_min: usize,
+}
+
+impl ProfileView<'_> {
+    /// The same with prices of fewer steps.
+    #[must_use]
+    pub fn with_prices_of(self, steps: usize) -> Self {
+        Self { priced: steps.min(self.priced), ..self }
+    }
+
+    /// The row that begins `steps` steps from now. Rows are in time order, mostly without holes: the one at that distance
+    /// is tried first.
+    fn at(&self, index: Option<usize>, minutes: i64) -> Option<&ProfileRow> {
+        let minute = self.rows.get(self.now)?.time.minute.checked_add(minutes)?;
+        if let Some(row) = index.and_then(|index| self.rows.get(index)).filter(|row| row.time.minute == minute) {
+            return Some(row);
+        }
+        let found = self.rows.binary_search_by_key(&minute, |row| row.time.minute).ok()?;
+        self.rows.get(found)
+    }
+}
+
+impl Known for ProfileView<'_> {
+    fn ahead(&self, quantity: Quantity, steps: usize) -> Option<f64> {
+        let is_price = matches!(quantity, Quantity::ImportPrice | Quantity::ExportPrice);
+        if !is_price || steps >= self.priced {
+            return None;
+        }
+        let minutes = i64::try_from(steps * self.step_min).ok()?;
+        Some(self.at(self.now.checked_add(steps), minutes)?.quantity(quantity))
+    }
+
+    fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64> {
+        let minutes = i64::try_from(steps * self.step_min).ok()?;
+        Some(self.at(self.now.checked_sub(steps), -minutes)?.quantity(quantity))
+    }
 }
 
 fn locate_columns(header: &str) -> Result<[usize; 9], ProfileError> {

@@ -11,6 +11,7 @@ pub use judge::{Degraded, Judged, Substitutes, Unusable, judge};
 
 use crate::equipment::Plant;
 use crate::plant_state::PlantState;
+use crate::series::Quantity;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,19 @@ impl Situation {
     #[must_use]
     pub fn net_load(&self) -> Kilowatts {
         self.electric_load - self.pv - self.wind
+    }
+
+    /// The value of a quantity, in its unit.
+    #[must_use]
+    pub const fn quantity(&self, quantity: Quantity) -> f64 {
+        match quantity {
+            Quantity::Pv => self.pv.get(),
+            Quantity::Wind => self.wind.get(),
+            Quantity::ElectricLoad => self.electric_load.get(),
+            Quantity::HeatLoad => self.heat_load.get(),
+            Quantity::ImportPrice => self.import_price.get(),
+            Quantity::ExportPrice => self.export_price.get(),
+        }
     }
 
     /// What a source draws counts as load: a cap cannot take it away, and the declared range of the load covers it.

@@ -2,8 +2,8 @@
 //! daily shape. Seeded; whole watts, as measured data would be.
 
 use crate::calendar::LocalTime;
+use crate::elementary::{exponential, sine_cosine_of_turn};
 use crate::profile::{Profile, ProfileRow};
-use core::f64::consts::TAU;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
@@ -28,14 +28,15 @@ fn row(time: LocalTime, walk: &mut Walk, rng: &mut Pcg64Mcg) -> ProfileRow {
     let hour = time.hour();
     let day = crate::units::to_float(time.day_and_minute().0.rem_euclid(365));
     // 1 in midwinter, 0 in midsummer
-    let winter = 0.5 + 0.5 * (TAU * (day - 15.0) / 365.0).cos();
+    let winter = 0.5 + 0.5 * sine_cosine_of_turn((day - 15.0) / 365.0).1;
     let noise = |rng: &mut Pcg64Mcg, width: f64| rng.random_range(-width..=width);
     walk.wind = (walk.wind + noise(rng, 2.0) + 0.02 * (13.0 - walk.wind)).clamp(0.0, 40.0);
     walk.cloud = (walk.cloud + noise(rng, 0.08)).clamp(0.2, 1.0);
-    let sun = ((hour - 6.0 - 1.5 * winter) / (12.0 - 3.0 * winter) * core::f64::consts::PI).sin().max(0.0);
+    let sun = sine_cosine_of_turn((hour - 6.0 - 1.5 * winter) / (12.0 - 3.0 * winter) / 2.0).0.max(0.0);
     let daylight = hour > 6.0 + 1.5 * winter && hour < 18.0 - 1.5 * winter;
     let pv = if daylight { 60.0 * sun * walk.cloud * (1.0 - 0.55 * winter) } else { 0.0 };
-    let peak = |centre: f64, width: f64| (-((hour - centre) / width).powi(2)).exp();
+    let square = |x: f64| x * x;
+    let peak = |centre: f64, width: f64| exponential(-square((hour - centre) / width));
     let load = 22.0 + 18.0 * peak(8.0, 1.8) + 28.0 * peak(19.0, 2.2) + noise(rng, 2.5);
     let heat = 18.0 + 70.0 * winter * (0.7 + 0.5 * peak(7.0, 2.5) + 0.3 * peak(20.0, 3.0)) + noise(rng, 3.0);
     let price = 0.15 + 0.06 * peak(8.0, 2.0) + 0.09 * peak(19.5, 2.0) - 0.10 * sun * (1.0 - winter) + noise(rng, 0.02);

@@ -2,18 +2,17 @@
 
 use memg_core::decide;
 use memg_core::equipment::Plant;
-use memg_core::extended::Outlook;
 use memg_core::memory::ControlMemory;
 use memg_core::profile::ProfileRow;
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
+use memg_core::series::Nothing;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::{Kilowatts, PerUnit, Soc, Watts};
 
 #[test]
 fn a_decision_allocates_nothing() {
     let filter = SafetyFilter::new(Plant::reference());
-    let outlook = Outlook::default();
     let counted = allocation_counter::measure(|| {
         for i in 0..1000_i32 {
             let x = f64::from(i);
@@ -27,8 +26,8 @@ fn a_decision_allocates_nothing() {
             let pick = |n: i32| odd.get(usize::try_from((i + n) % 5).unwrap_or(0)).copied().unwrap_or(Kilowatts::ZERO);
             let request = Setpoints { battery: pick(0), chp: pick(1), grid: Some(pick(2)) };
             std::hint::black_box(filter.filter(&situation, &memory.anchor(900_000), &request));
-            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &outlook, &mut GoodRule));
-            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &outlook, &mut SeedRule));
+            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &Nothing, &mut GoodRule));
+            let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &Nothing, &mut SeedRule));
         }
     });
     assert_eq!(counted.count_total, 0);

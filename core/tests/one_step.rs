@@ -1,14 +1,22 @@
 //! The environment and a controller beside it decide and remember the same, step by step.
-#![allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "tests stop at the first surprise"
+)]
 
 use memg_core::decide;
 use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
-use memg_core::history::History;
+use memg_core::extended::spread_seen;
+use memg_core::history::{History, Live};
 use memg_core::memory::ControlMemory;
-use memg_core::profile::ProfileRow;
+use memg_core::outlook::Outlook;
+use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::{self, NAMES};
+use memg_core::series::{Known, Quantity};
 use memg_core::synthetic;
 use memg_core::units::Soc;
 use std::sync::Arc;
@@ -20,9 +28,9 @@ fn rules_decide_the_same_inside_and_outside_the_environment() {
         let (mut inside, mut outside) = (rules::by_name(name).unwrap(), rules::by_name(name).unwrap());
         let mut memory = ControlMemory::at_rest();
         loop {
-            let (situation, outlook, filter) = (env.situation(), env.outlook(), *env.filter());
+            let (situation, filter) = (env.situation(), *env.filter());
+            let decision = decide::step(&filter, &situation, &mut memory, &env.known(), outside.as_mut()).unwrap();
             let Some(step) = env.step_policy(inside.as_mut()).unwrap() else { break };
-            let decision = decide::step(&filter, &situation, &mut memory, &outlook, outside.as_mut()).unwrap();
             memory.elapse(filter.plant().step_ms());
             assert_eq!((decision.request, decision.verdict), (step.request, step.verdict), "{name} {}", step.row.time);
         }
@@ -30,29 +38,51 @@ fn rules_decide_the_same_inside_and_outside_the_environment() {
 }
 
 #[test]
-fn what_control_remembers_of_a_day_is_what_the_environment_knows_of_it() {
-    let profile = synthetic::profile(3, 7);
-    let rows = profile.rows();
-    let mut history = History::default();
+fn what_control_remembers_of_days_is_what_the_environment_knows_of_them() {
+    let profile = synthetic::profile(17, 7);
+    let (rows, plant) = (profile.rows(), Plant::reference());
+    let (mut history, outlook) = (History::default(), Outlook::default());
     for (index, row) in rows.iter().enumerate() {
-        let expected = profile.outlook(&(0..rows.len()), index, 4);
-        assert_eq!(history.outlook(&expected.import_price, 4), expected, "{}", row.time);
-        assert_eq!(expected.spread_seen.is_some(), index >= 4);
-        history.observe(&row.situation(Soc::new(0.5)), true);
-        history.close_step(96);
+        let expected = profile.view(&(0..rows.len()), index, 4);
+        history.begin_step(row.time.minute / 15, plant.steps_per_day());
+        let live = Live { history: &history, outlook: &outlook };
+        for quantity in Quantity::ALL {
+            for ago in [1, 2, 95, 96, 97, 672, 1440].into_iter().filter(|ago| *ago <= 15 * 96) {
+                assert_eq!(live.ago(quantity, ago), expected.ago(quantity, ago), "{} {ago}", row.time);
+            }
+        }
+        assert_eq!(spread_seen(&live, 4), spread_seen(&expected, 4));
+        assert_eq!(spread_seen(&live, 4).is_some(), index >= 4);
+        history.observe(&row.situation(Soc::new(0.5)), true, true);
     }
+}
+
+#[test]
+fn a_profile_knows_what_was_before_a_gap_and_only_prices_of_what_comes() {
+    let days = synthetic::profile(4, 7);
+    let kept: Vec<_> = days.rows().iter().filter(|row| row.time.day_and_minute().0 != 16_802).copied().collect();
+    assert_eq!(kept.len(), 288, "the second day is missing");
+    let profile = Profile::from_rows(kept.clone());
+    let view = profile.view(&(0..288), 100, 4);
+    assert_eq!(view.ago(Quantity::Pv, 4), Some(kept[96].pv_kw));
+    assert_eq!(view.ago(Quantity::Pv, 96), None);
+    assert_eq!(view.ago(Quantity::ElectricLoad, 192), Some(kept[4].electric_load_kw));
+    assert_eq!((view.ahead(Quantity::Pv, 0), view.ahead(Quantity::ImportPrice, 96)), (None, None));
+    assert_eq!(view.ahead(Quantity::ExportPrice, 95), Some(kept[195].export_price));
+    assert_eq!(view.with_prices_of(3).ahead(Quantity::ImportPrice, 3), None);
 }
 
 #[test]
 fn steps_without_a_price_are_no_part_of_the_spread_that_was_seen() {
     let mut history = History::default();
-    for (import, export) in [(0.2, 0.13), (0.0, 0.0), (0.3, 0.21)] {
+    for (step, (import, export)) in [(0.2, 0.13), (0.0, 0.0), (0.3, 0.21)].into_iter().enumerate() {
         let row = ProfileRow { import_price: import, export_price: export, ..ProfileRow::default() };
-        (0..4).for_each(|_| {
-            history.observe(&row.situation(Soc::new(0.5)), import != 0.0);
-            history.close_step(96);
-        });
+        for quarter in 0..4 {
+            history.begin_step(step as i64 * 4 + quarter, 96);
+            history.observe(&row.situation(Soc::new(0.5)), import != 0.0, true);
+        }
     }
-    let seen = history.outlook(&[], 4).spread_seen.unwrap();
+    history.begin_step(12, 96);
+    let seen = spread_seen(&Live { history: &history, outlook: &Outlook::default() }, 4).unwrap();
     assert!((seen[0] - 0.07).abs() < 1e-12 && (seen[1] - 0.09).abs() < 1e-12, "{seen:?}");
 }

@@ -14,14 +14,14 @@ use super::steady::{filtered_soc, filtered_voltage, worth_telling};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::request;
-use memg_core::extended::Outlook;
+use memg_core::history::{Live, Means};
 use memg_core::memory::ControlMemory;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
 use memg_core::situation::{Degraded, Judged, Situation, Unusable, judge};
 use memg_core::units::Watts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a cycle decided. Compared text for text in replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -44,6 +44,9 @@ pub struct CycleDecision {
     /// A substitute stands for a price that is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub price_is_substituted: bool,
+    /// The step that this cycle closes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closed: Option<ClosedStep>,
     /// What the network saw.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observation: Option<Vec<f32>>,
@@ -120,6 +123,7 @@ pub fn decide(
         fault: Some(fault).filter(|fault| fault.severity != Severity::None),
         decided_by: source.name,
         policy_step: passed.due,
+        closed: passed.closed,
         price_is_substituted: judged.is_ok_and(|judged| judged.price_is_substituted),
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
@@ -141,6 +145,17 @@ struct Passed {
     due: bool,
     /// Plant time since the last cycle, ms.
     elapsed_ms: i64,
+    /// What the step before was, if this cycle closes it.
+    closed: Option<ClosedStep>,
+}
+
+/// A step that is over, as the history keeps it: a restart takes it from the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClosedStep {
+    /// Local number of the step that begins now.
+    pub next: i64,
+    /// Means of the one before it.
+    pub means: Means,
 }
 
 /// Lets time pass in the memory. A policy step begins where local time says so, but a jump of local time begins none
@@ -154,10 +169,10 @@ fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInpu
     state.times.cycle_ms = Some(input.uptime_ms);
     let step = input.plant_ms.div_euclid(step_ms);
     let due = state.step != Some(step) && since(state.times.begun_ms).is_none_or(|ms| 2 * ms >= step_ms);
+    let mut closed = None;
     if due {
-        if state.step.is_some() {
-            state.history.close_step(config.filter.plant().steps_per_day());
-        }
+        closed = state.history.begin_step(step, config.filter.plant().steps_per_day());
+        state.outlook.advance();
         (state.step, state.times.begun_ms) = (Some(step), Some(input.uptime_ms));
     }
     // The border is seen up to a cycle late, and the one before may have been, too.
@@ -166,7 +181,10 @@ fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInpu
         state.memory.begin_step();
         state.times.anchored_ms = Some(input.uptime_ms);
     }
-    Passed { due, elapsed_ms }
+    if let Some(outlook) = &input.outlook {
+        state.outlook.clone_from(outlook);
+    }
+    Passed { due, elapsed_ms, closed: closed.map(|means| ClosedStep { next: step, means }) }
 }
 
 /// The situation of this cycle, with the filtered voltage behind the connection and the filtered state of charge.
@@ -211,14 +229,14 @@ fn ask(
     chain: &mut Chain,
 ) -> Option<Request> {
     let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, input) };
-    let outlook = outlook(config, state, input);
     if judged.degraded != Degraded::default() {
         return None;
     }
     let asked = match chain.policy.as_deref_mut() {
         None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
         Some(policy) => {
-            request(&config.filter, &judged.situation, &memory, &outlook, policy).map_err(|error| error.to_string())
+            let known = Live { history: &state.history, outlook: &state.outlook };
+            request(&config.filter, &judged.situation, &memory, &known, policy).map_err(|error| error.to_string())
         }
     };
     if let Ok(request) = &asked {
@@ -228,15 +246,11 @@ fn ask(
     asked.ok()
 }
 
-fn outlook(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> Outlook {
-    state.history.outlook(&input.price_ahead, config.filter.plant().steps_per_hour())
-}
-
 fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged>) {
     let Some(judged) = judged else { return };
     state.situation = Some((judged.situation, input.now_ms));
     let prices_are_known = judged.degraded.price.is_none() && !judged.price_is_substituted;
-    state.history.observe(&judged.situation, prices_are_known);
+    state.history.observe(&judged.situation, prices_are_known, judged.degraded.heat.is_none());
 }
 
 /// The worst fault of this cycle.
@@ -324,7 +338,7 @@ fn choose(
         Mode::Manual => source("operator", Some(by_hand(state))),
         Mode::Fallback => {
             if asking.fresh {
-                ask_rule(config, state, input, asking.degraded, chain);
+                ask_rule(config, state, asking.degraded, chain);
             }
             source(chain.rule.name(), state.request)
         }
@@ -339,16 +353,10 @@ fn holding(memory: &ControlMemory) -> Setpoints {
     Setpoints { battery: memory.battery.kilowatts(), chp: memory.chp.kilowatts(), grid: None }
 }
 
-fn ask_rule(
-    config: &ControlConfig,
-    state: &mut ControlState,
-    input: &CycleInput,
-    degraded: Degraded,
-    chain: &mut Chain,
-) {
+fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded, chain: &mut Chain) {
     let Some((situation, _)) = state.situation else { return };
-    let outlook = outlook(config, state, input);
-    if let Ok(request) = request(&config.filter, &situation, &state.memory, &outlook, &mut chain.rule) {
+    let known = Live { history: &state.history, outlook: &state.outlook };
+    if let Ok(request) = request(&config.filter, &situation, &state.memory, &known, &mut chain.rule) {
         // Without the heat demand nobody knows what the CHP is good for: it stays as it is.
         let chp = if degraded.heat.is_some() { state.memory.chp.kilowatts() } else { request.setpoints.chp };
         state.request = Some(Setpoints { chp, ..request.setpoints });

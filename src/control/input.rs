@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use memg_core::command::Command;
+use memg_core::outlook::Outlook;
 use memg_core::plant_state::PlantState;
 use serde::{Deserialize, Serialize};
 
@@ -21,9 +22,9 @@ pub struct CycleInput {
     pub plant_ms: i64,
     /// Frozen measurements.
     pub state: PlantState,
-    /// Mean import price of the hours ahead, the first one starting now, as far as known.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub price_ahead: Vec<Option<f64>>,
+    /// What others say of the hours ahead, where it is news; it replaces what was said before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<Outlook>,
     /// Commands since the last cycle, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<Command>,

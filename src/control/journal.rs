@@ -15,7 +15,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the format; other versions are refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// First line of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +46,10 @@ pub struct Header {
     pub runtime: String,
     /// Hash of the model, or the rule's name.
     pub model: String,
-    /// Control state at the start of the run.
+    /// The run goes on: after a rotation, and once an hour, so that a restart finds the history near the end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continued: bool,
+    /// Control state at the start of the run, or where it goes on.
     pub state: ControlState,
 }
 
@@ -72,6 +75,7 @@ impl Header {
             policy,
             runtime,
             model,
+            continued: false,
             state: state.clone(),
         }
     }
@@ -163,7 +167,7 @@ impl Journal {
         Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max })
     }
 
-    /// Begins a run.
+    /// Begins a run, or says where it stands.
     ///
     /// # Errors
     /// The file system's own; nothing but a torn line can be left behind.

@@ -70,7 +70,7 @@ pub fn replay(path: &Path, mut load: impl FnMut(&Header) -> Result<Chain, String
         match entry {
             Entry::Header(header) => {
                 run = Some(begin(&header, &mut load)?);
-                found.runs += 1;
+                found.runs += usize::from(!header.continued || found.runs == 0);
             }
             Entry::Cycle(record, text) => {
                 let line = reader.line();

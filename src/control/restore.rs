@@ -1,72 +1,111 @@
-//! What a restart takes from the journal: last set-points, CHP timers and limits from outside. The mode always begins at
-//! Init.
+//! What a restart takes from the journal: last set-points, CHP timers, limits from outside and the history of fifteen days.
+//! The mode always begins at Init.
 //!
-//! Only the journal's end is read, whatever its length, and the file before it if there is nothing in it yet (a process
+//! Only the journal's end is read, back to its last header (one an hour), whatever its length, and the file before it if there is nothing in it yet (a process
 //! that was killed between the two).
 
-use super::cycle::{ControlState, ExchangeLimits};
+use super::cycle::{ClosedStep, ControlState, ExchangeLimits};
 use super::journal::{Entry, older, parse};
+use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// How much of the end is looked at, one after the other, until it holds a whole line.
-const WINDOWS: [u64; 3] = [64 << 10, 1 << 20, 16 << 20];
+/// How much of the end is looked at, one after the other, until it holds a header.
+const WINDOWS: [u64; 3] = [1 << 20, 16 << 20, 64 << 20];
 
-/// Takes over what the last intact line says, if there is one. Time that passed while the gateway was down is not added:
-/// the CHP's minimum times are then kept too long rather than too short.
+/// Takes over what the last intact line says, if there is one, and the history up to it. Time that passed while the
+/// gateway was down is not added: the CHP's minimum times are then kept too long rather than too short. To the history it
+/// will be a gap.
 ///
 /// # Errors
 /// A file exists but cannot be read.
-pub fn restore(path: &Path, state: &mut ControlState) -> io::Result<bool> {
+pub fn restore(path: &Path, state: &mut ControlState, steps_per_day: usize) -> io::Result<bool> {
     for file in [path.to_owned(), older(path)] {
-        if let Some(kept) = last_line(&file)? {
-            (state.memory, state.limits) = (kept.memory, kept.limits);
+        if let Some(end) = end_of(&file)? {
+            let Kept { memory, limits, .. } = end.last;
+            (state.memory, state.limits) = (memory, limits);
+            if let Some(mut history) = end.history {
+                end.closed.iter().rev().for_each(|step| history.restore_step(step.next, step.means, steps_per_day));
+                state.history = history;
+            }
             return Ok(true);
         }
     }
     Ok(false)
 }
 
+/// What the end of a journal says.
+struct End {
+    last: Kept,
+    /// As of the last header.
+    history: Option<History>,
+    /// Steps closed since then, the latest first.
+    closed: Vec<ClosedStep>,
+}
+
+/// What a line says.
 struct Kept {
     memory: ControlMemory,
     limits: ExchangeLimits,
+    closed: Option<ClosedStep>,
+    history: Option<History>,
 }
 
+/// The parts of a decision that are read back.
 #[derive(Deserialize)]
-struct Limited {
+struct Decided {
     #[serde(default)]
     limits: ExchangeLimits,
+    closed: Option<ClosedStep>,
 }
 
-fn last_line(path: &Path) -> io::Result<Option<Kept>> {
+/// The end of a file back to its last header, if that lies within the largest window.
+fn end_of(path: &Path) -> io::Result<Option<End>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     let length = file.seek(SeekFrom::End(0))?;
+    let mut found = None;
     for window in WINDOWS {
         let start = length.saturating_sub(window);
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(window).read_to_end(&mut bytes)?;
-        let found = bytes.split(|byte| *byte == b'\n').rev().find_map(kept);
-        if found.is_some() || start == 0 {
-            return Ok(found);
+        found = end_in(&bytes);
+        if start == 0 || found.as_ref().is_some_and(|end| end.history.is_some()) {
+            break;
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// The end that these bytes hold.
+fn end_in(bytes: &[u8]) -> Option<End> {
+    let mut lines = bytes.split(|byte| *byte == b'\n').rev().filter_map(kept);
+    let mut last = lines.next()?;
+    let mut end = End { history: last.history.take(), closed: last.closed.into_iter().collect(), last };
+    while end.history.is_none() {
+        let Some(line) = lines.next() else { break };
+        end.closed.extend(line.closed);
+        end.history = line.history;
+    }
+    Some(end)
 }
 
 /// What an intact line says; a header says what its run began with.
 fn kept(line: &[u8]) -> Option<Kept> {
     match parse(str::from_utf8(line).ok()?).ok()? {
-        Entry::Header(header) => Some(Kept { memory: header.state.memory, limits: header.state.limits }),
+        Entry::Header(header) => {
+            let ControlState { memory, limits, history, .. } = header.state;
+            Some(Kept { memory, limits, closed: None, history: Some(history) })
+        }
         Entry::Cycle(record, _) => {
-            let Limited { limits } = serde_json::from_value(record.decision).ok()?;
-            Some(Kept { memory: record.memory, limits })
+            let Decided { limits, closed } = serde_json::from_value(record.decision).ok()?;
+            Some(Kept { memory: record.memory, limits, closed, history: None })
         }
     }
 }

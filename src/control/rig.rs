@@ -117,7 +117,7 @@ impl Rig {
             journal.rotate(&Header::new("test", &self.config, ["seed", "rule", "seed"], &self.state)).unwrap();
         }
         let mut restored = ControlState::start(0);
-        assert!(restore(path, &mut restored).unwrap());
+        assert!(restore(path, &mut restored, 96).unwrap());
         restored
     }
 
@@ -135,7 +135,7 @@ impl Rig {
             uptime_ms: self.uptime_ms,
             plant_ms: self.plant_ms,
             state: PlantState::from_image(find, 12.0),
-            price_ahead: Vec::new(),
+            outlook: None,
             commands: std::mem::take(&mut self.commands),
             fault: self.fault.clone(),
         }

@@ -234,7 +234,7 @@ fn a_restart_restores_set_points_and_timers_from_the_journal() {
     let mut rig = Rig::new(true);
     journaled(&mut rig, &path, 50);
     let mut state = ControlState::start(0);
-    assert!(restore(&path, &mut state).unwrap());
+    assert!(restore(&path, &mut state, 96).unwrap());
     assert_eq!(state.memory, rig.state.memory);
     assert_eq!(state.mode.mode, Mode::Init);
 }

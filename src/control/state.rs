@@ -5,6 +5,7 @@ use super::mode::{ModeState, ModeTimes};
 use memg_core::command::ExchangeLimits;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
+use memg_core::outlook::Outlook;
 use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
@@ -69,8 +70,10 @@ pub struct ControlState {
     pub times: StepTimes,
     /// Last usable situation and when it was, ms monotonic.
     pub situation: Option<(Situation, u64)>,
-    /// The last day.
+    /// The last fifteen days.
     pub history: History,
+    /// What others say of the hours ahead, from the present step on.
+    pub outlook: Outlook,
     /// The policy failed at its last step.
     pub policy_failure: Option<String>,
     /// Filtered voltage of the grid behind the connection, pu.
@@ -110,6 +113,7 @@ impl ControlState {
             times: StepTimes::default(),
             situation: None,
             history: History::default(),
+            outlook: Outlook::default(),
             policy_failure: None,
             source_voltage: None,
             soc: None,

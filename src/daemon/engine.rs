@@ -1,6 +1,7 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
 use super::PlantClock;
+use super::ahead::Ahead;
 use super::alarms::Alarms;
 use super::messages::Messages;
 use super::view::View;
@@ -55,17 +56,22 @@ pub(super) struct Engine {
     alarms: Alarms,
     wires: Wires,
     signals: Vec<(Signal, PointId)>,
-    price_ahead: Vec<Option<PointId>>,
+    ahead: Ahead,
     cycle: u64,
     started: Instant,
     last_cycle: Instant,
     lateness_ms: Vec<f32>,
     /// When the journal was last synced to disk.
     synced: Option<Instant>,
+    /// Plant time when the journal's last header was written, ms.
+    stated_ms: i64,
 }
 
 /// A power cut costs at most this much of the journal, and the time that the disk takes.
 const SYNC: Duration = Duration::from_secs(5);
+
+/// So often the journal says where control stands, ms of plant time: a restart reads no further back.
+const STATE_EVERY_MS: i64 = 3_600_000;
 
 /// How far a signal may move before a cycle comes early; `None`: it can wait for the next one. Its unit is the signal's.
 fn band(signal: Signal, plant: &Plant) -> Option<f64> {
@@ -99,7 +105,7 @@ impl Engine {
         wires.image.watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(*signal, &settings.plant)?))));
         Self {
             account: Account::new(settings.plant),
-            price_ahead: settings.points.price_ahead,
+            ahead: Ahead::new(settings.points.price_ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
             config,
             state,
             chain,
@@ -113,6 +119,7 @@ impl Engine {
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
             synced: None,
+            stated_ms: 0,
         }
     }
 
@@ -213,7 +220,7 @@ impl Engine {
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
             state: PlantState::from_image(lookup, local_hour),
-            price_ahead: self.freeze_prices(now),
+            outlook: self.ahead.news(&self.wires.image, now, plant_ms),
             commands,
             fault: self.fault(),
         }
@@ -223,16 +230,6 @@ impl Engine {
         let ids: Vec<PointId> = self.signals.iter().map(|(_, id)| *id).collect();
         let values = self.wires.image.freeze(now, &ids);
         self.signals.iter().map(|(signal, _)| *signal).zip(values).collect()
-    }
-
-    fn freeze_prices(&self, now: Instant) -> Vec<Option<f64>> {
-        let known: Vec<PointId> = self.price_ahead.iter().flatten().copied().collect();
-        if known.is_empty() {
-            return Vec::new();
-        }
-        let mut values = self.wires.image.freeze(now, &known).into_iter();
-        let mut value = |id: &Option<PointId>| id.and_then(|_| values.next()).and_then(|m| m.usable());
-        self.price_ahead.iter().map(&mut value).collect()
     }
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
@@ -274,12 +271,14 @@ impl Engine {
     fn record(&mut self, input: &CycleInput, decision: &CycleDecision) -> bool {
         let Some((journal, header)) = &mut self.journal else { return true };
         let written = journal.write(&Record { input, decision, memory: &self.state.memory });
+        let states = decision.policy_step && input.uptime_ms - self.stated_ms >= STATE_EVERY_MS;
         let written = written.and_then(|()| {
-            if !journal.is_full() {
+            if !journal.is_full() && !states {
                 return Ok(());
             }
-            header.state = self.state.clone();
-            journal.rotate(header)
+            self.stated_ms = input.uptime_ms;
+            (header.continued, header.state) = (true, self.state.clone());
+            if journal.is_full() { journal.rotate(header) } else { journal.begin(header) }
         });
         if let Err(error) = &written
             && self.journal_error.is_none()

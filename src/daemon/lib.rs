@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod alarms;
 mod clock;
 mod cosim;
@@ -174,8 +175,8 @@ fn open_journal(
     let Some(path) = &settings.journal.path else { return Ok(None) };
     let Some(mut journal) = open_journal_file(settings)? else { return Ok(None) };
     let what = || format!("journal {}", path.display());
-    if !settings.simulated && restore(path, state).with_context(what)? {
-        tracing::info!(path = %path.display(), "Set-points and CHP timers restored from the journal.");
+    if !settings.simulated && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
+        tracing::info!(path = %path.display(), "Set-points, CHP timers and history restored from the journal.");
     }
     let [policy, runtime] = policy_names(&settings.policy.spec);
     let header = Header::new(&settings.site, config, [&policy, &runtime, &chain.model], state);

@@ -17,14 +17,14 @@ mod manifest;
 
 pub use folder_write::{ModelRecord, write_model};
 pub use golden::{Golden, TOLERANCE, inputs as golden_inputs};
-pub use manifest::{EvaluationRow, FORMAT, Manifest, Shapes, TrainingRecord, plant_hash, sha256_hex};
+pub use manifest::{EvaluationRow, FORMAT, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex};
 
 use super::onnx::SCHEMA_KEY;
 use super::onnx_scan;
 use super::spec::Runtime;
 use super::weights::{Weights, WeightsError};
 use memg_core::actor::RustActor;
-use memg_core::policy::Actor;
+use memg_core::policy::{Actor, WithDivisors};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -140,7 +140,7 @@ impl ModelFolder {
             return Err(missing(SAFETENSORS));
         }
         let text = utf8(GOLDEN, files.get(GOLDEN).cloned().ok_or_else(|| missing(GOLDEN))?)?;
-        let golden = Golden::parse(manifest.schema, &text)?;
+        let golden = Golden::parse(manifest.schema.list(), &text)?;
         let folder = Self { manifest, files, golden };
         folder.check_weights()?;
         folder.check_onnx()?;
@@ -201,12 +201,12 @@ impl ModelFolder {
     /// # Errors
     /// The model has none, or they do not fit the schema.
     pub fn weights(&self) -> Result<Weights, ModelError> {
-        Ok(Weights::from_safetensors(self.manifest.schema, self.bytes(SAFETENSORS)?)?)
+        Ok(Weights::from_safetensors(self.manifest.schema.list(), self.bytes(SAFETENSORS)?)?)
     }
 
     fn rust_actor(&self) -> Result<RustActor, ModelError> {
         let bytes = self.bytes(SAFETENSORS)?;
-        Ok(RustActor::from_safetensors(&self.manifest.name, self.manifest.schema, bytes)?)
+        Ok(RustActor::from_safetensors(&self.manifest.name, self.manifest.schema.list(), bytes)?)
     }
 
     /// The network in a runtime, after it has reproduced the golden outputs.
@@ -216,7 +216,10 @@ impl ModelFolder {
     pub fn actor(&self, runtime: Runtime) -> Result<Box<dyn Actor>, ModelError> {
         let mut actor = self.unchecked_actor(runtime)?;
         self.golden.check(&mut actor)?;
-        Ok(actor)
+        Ok(match self.manifest.divisors {
+            Some(divisors) => Box::new(WithDivisors { actor, divisors }),
+            None => actor,
+        })
     }
 
     fn unchecked_actor(&self, runtime: Runtime) -> Result<Box<dyn Actor>, ModelError> {
@@ -228,8 +231,8 @@ impl ModelFolder {
             }
             #[cfg(feature = "ort")]
             Runtime::Ort => {
-                let actor =
-                    super::ort_actor::OrtActor::new(&self.manifest.name, self.manifest.schema, self.bytes(ONNX)?);
+                let schema = self.manifest.schema.list();
+                let actor = super::ort_actor::OrtActor::new(&self.manifest.name, schema, self.bytes(ONNX)?);
                 Ok(Box::new(actor.map_err(|e| runtime_error(runtime, &e))?))
             }
             Runtime::Rust => Ok(Box::new(self.rust_actor()?)),

@@ -65,7 +65,7 @@ pub fn to_onnx(weights: &Weights) -> Vec<u8> {
         .text(3, env!("CARGO_PKG_VERSION"))
         .message(7, &graph(weights))
         .message(8, &Message::default().text(1, "").int(2, OPSET))
-        .message(14, &property(SCHEMA_KEY, weights.schema().name()))
+        .message(14, &property(SCHEMA_KEY, weights.schema().name_with_divisors()))
         .message(14, &property("action_map", ACTION_MAP));
     model.0
 }

@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn our_own_files_name_their_schema_and_need_no_other_file() {
         let facts = scan(&to_onnx(&random(Schema::Extended, 16, 1))).unwrap();
-        assert_eq!(facts.metadata(SCHEMA_KEY), Some("memg-extended/1"));
+        assert_eq!(facts.metadata(SCHEMA_KEY), Some("memg-extended/2"));
         assert_eq!(facts.external, None);
     }
 

@@ -1,6 +1,7 @@
 //! The end of a run: tables on validation and test days, the model folder, the report.
 
 use super::{Best, MODEL, REPORT, Run, Summary, TrainError, checkpoint, policy, report, weights};
+use memg_core::observation::Divisors;
 use memg_core::policy::Policy;
 use memg_evaluate::compare::{Comparison, GOOD_RULE, bound, compare_with};
 use memg_policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
@@ -96,6 +97,7 @@ impl Run<'_> {
             command: self.options.command.clone(),
         };
         let plant_hash = plant_hash(&self.options.plant);
-        ModelRecord { name: name.to_owned(), plant_hash, tariff: self.tariff, training, evaluation }
+        let divisors = Divisors::of(&self.options.plant);
+        ModelRecord { name: name.to_owned(), plant_hash, divisors, tariff: self.tariff, training, evaluation }
     }
 }

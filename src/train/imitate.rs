@@ -14,11 +14,11 @@ use memg_core::action::Action;
 use memg_core::actor::RustActor;
 use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
-use memg_core::extended::Outlook;
-use memg_core::observation::Schema;
+use memg_core::observation::{Divisors, Schema};
 use memg_core::policy::{ActorPolicy, Policy, PolicyError, PolicyInput};
 use memg_core::profile::Profile;
 use memg_core::reward::RewardWeights;
+use memg_core::series::Nothing;
 use memg_policy::weights::{Weights, WeightsError, missing};
 use std::sync::Arc;
 
@@ -120,7 +120,7 @@ impl Imitation {
             let seed = self.seed.wrapping_mul(1_000_003).wrapping_add(round * self.episodes + episode);
             env.reset_seeded(seed, self.steps);
             while !env.is_over() {
-                let observation = env.observe(self.schema);
+                let observation = env.observe(self.schema, &Divisors::of(env.filter().plant()));
                 let expert = Some(demonstration(env, teacher)?.0);
                 let obs = observation.values();
                 let action = [0.0; ACTION_DIM];
@@ -149,8 +149,8 @@ impl Imitation {
 /// What the teacher asks for in the present state, as an action.
 fn demonstration(env: &MemgEnv, teacher: &mut dyn Policy) -> Result<Action, PolicyError> {
     let plant = env.filter().plant();
-    let (situation, outlook) = (env.situation(), Outlook::default());
-    let input = PolicyInput { plant, situation: &situation, memory: env.memory(), outlook: &outlook };
+    let situation = env.situation();
+    let input = PolicyInput { plant, situation: &situation, memory: env.memory(), known: &Nothing };
     let mut wish = teacher.act(&input)?.setpoints;
     let rated =
         |kw: f64| kw.clamp(-plant.parameters().battery.discharge_kw_max, plant.parameters().battery.charge_kw_max);

@@ -10,6 +10,7 @@
 
 use memg_core::actor::RustActor;
 use memg_core::equipment::Plant;
+use memg_core::observation::Divisors;
 use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::profile::Profile;
 use memg_core::rules::{self, GoodRule};
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let weights = imitate(plant, &parts.training, &mut GoodRule, &imitation, report)?;
     let name = stem(model);
     let record = ModelRecord {
+        divisors: Divisors::of(&plant),
         plant_hash: plant_hash(&plant),
         training: training_record(&imitation, &parts),
         evaluation: evaluation(plant, &parts, &name, &weights)?,

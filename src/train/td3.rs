@@ -17,7 +17,7 @@ use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start, Step};
 use memg_core::equipment::Plant;
 use memg_core::memory::ControlMemory;
-use memg_core::observation::Schema;
+use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::profile::Profile;
 use memg_core::reward::{RewardWeights, RunningRisk};
 use memg_core::units::Soc;
@@ -149,7 +149,7 @@ impl Td3 {
         let (dim, n) = (self.schema.len(), self.environments.len());
         let mut observations = Vec::with_capacity(n * dim);
         for environment in &self.environments {
-            observations.extend_from_slice(environment.env.observe(self.schema).values());
+            observations.extend_from_slice(seen(&environment.env, self.schema).values());
         }
         let mut actions = vec![0.0; n * 3];
         self.kernel.act(&observations, &mut actions);
@@ -185,7 +185,7 @@ impl Td3 {
             return;
         };
         let reward = self.reward(idle, &step);
-        let next = self.environments[i].env.observe(self.schema);
+        let next = seen(&self.environments[i].env, self.schema);
         self.replay.push(&Transition {
             obs,
             action,
@@ -355,4 +355,9 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
 fn normal(rng: &mut Pcg64Mcg) -> f32 {
     let (u, v): (f32, f32) = (rng.random(), rng.random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f32::consts::TAU * v).cos()
+}
+
+/// What a network of this site sees.
+fn seen(env: &MemgEnv, schema: Schema) -> Observation {
+    env.observe(schema, &Divisors::of(env.filter().plant()))
 }

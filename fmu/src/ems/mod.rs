@@ -20,10 +20,10 @@ use memg_core::constraint::Rule;
 use memg_core::decide::{self, Decision};
 use memg_core::dispatch::curtailed;
 use memg_core::equipment::Plant;
-use memg_core::extended::Outlook;
-use memg_core::history::History;
+use memg_core::history::{History, Live};
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
+use memg_core::outlook::Outlook;
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
@@ -68,13 +68,15 @@ pub struct Memory {
     control: ControlMemory,
     /// The last decision was the controller's; otherwise the next one starts from measured powers.
     in_charge: bool,
-    /// The last day.
+    /// What was lived through.
     history: History,
+    /// Number of the step.
+    steps: i64,
 }
 
 impl Memory {
     fn at_rest() -> Self {
-        Self { control: ControlMemory::at_rest(), in_charge: false, history: History::default() }
+        Self { control: ControlMemory::at_rest(), in_charge: false, history: History::default(), steps: 0 }
     }
 }
 
@@ -150,13 +152,17 @@ impl Ems {
             self.memory.control = ControlMemory::bumpless(&plant, &state, &rest).free_to_switch();
             self.memory.in_charge = true;
         }
-        let memory = &mut self.memory.control;
-        let outlook = outlook(store, &plant, &mut self.memory.history, &situation);
-        let asked = decide::step(&ready.filter, &situation, memory, &outlook, ready.policy.as_mut());
+        let outlook = Outlook::of_hourly_prices(price_ahead::read(store, PRICE_AHEAD), plant.steps_per_hour());
+        let Memory { control: memory, history, steps, .. } = &mut self.memory;
+        history.begin_step(*steps, plant.steps_per_day());
+        history.observe(&situation, true, true);
+        *steps += 1;
+        let known = Live { history, outlook: &outlook };
+        let asked = decide::step(&ready.filter, &situation, memory, &known, ready.policy.as_mut());
         let (decision, warning) = match asked {
             Ok(decision) => (decision, None),
             Err(error) => {
-                let decision = decide::step(&ready.filter, &situation, memory, &outlook, &mut GoodRule)
+                let decision = decide::step(&ready.filter, &situation, memory, &known, &mut GoodRule)
                     .map_err(|e| Fault::error(e.to_string()))?;
                 (decision, Some(format!("the rule stands in for the network: {error}")))
             }
@@ -172,15 +178,6 @@ impl Ems {
         publish(store, &plant, &situation, &decision, status);
         Ok(warning)
     }
-}
-
-/// What is known of the hours ahead before this step; then the step becomes a part of the past.
-fn outlook(store: &Store, plant: &Plant, history: &mut History, now: &Situation) -> Outlook {
-    let prices: Vec<Option<f64>> = price_ahead::read(store, PRICE_AHEAD).collect();
-    let outlook = history.outlook(&prices, plant.steps_per_hour());
-    history.observe(now, true);
-    history.close_step(plant.steps_per_day());
-    outlook
 }
 
 impl Default for Ems {

@@ -18,6 +18,7 @@ use memg_core::dispatch::{Dispatch, Running};
 use memg_core::equipment::Plant;
 use memg_core::extended::PRICE_HOURS;
 use memg_core::profile::{Profile, ProfileRow};
+use memg_core::series::hourly_price;
 use memg_core::situation::Situation;
 use memg_core::units::{Eur, Hours, Kilowatts, Soc, Watts};
 use serde::{Deserialize, Serialize};
@@ -76,8 +77,9 @@ impl Ready {
     fn price_ahead(&self, clock: &Clock) -> [Option<f64>; PRICE_HOURS] {
         let index = self.index(clock);
         let block = self.blocks.iter().find(|block| block.contains(&index)).cloned().unwrap_or(0..0);
-        let step_h = self.plant.parameters().step_h;
-        self.profile.outlook(&block, index, (1.0 / step_h).round().max(1.0) as usize).import_price
+        let per_hour = self.plant.steps_per_hour();
+        let view = self.profile.view(&block, index, per_hour);
+        core::array::from_fn(|hour| hourly_price(&view, hour, per_hour))
     }
 }
 

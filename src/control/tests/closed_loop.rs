@@ -211,7 +211,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
             uptime_ms: ms,
             plant_ms: ms,
             state: world.measure(),
-            price_ahead: Vec::new(),
+            outlook: None,
             commands: Vec::new(),
             fault: None,
         };

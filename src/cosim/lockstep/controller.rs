@@ -16,6 +16,7 @@ use memg_control::mode::{Mode, ModeState, ModeTimes};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
+use memg_core::outlook::Outlook;
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::setpoints::SafeSetpoints;
@@ -145,10 +146,17 @@ impl Controller {
             uptime_ms: plant_ms.saturating_sub(self.zero_ms),
             plant_ms,
             state: PlantState::from_image(|signal| self.measurement(values, signal), local_hour),
-            price_ahead: values.price_ahead().to_vec(),
+            outlook: self.outlook(values),
             commands: Vec::new(),
             fault: None,
         }
+    }
+
+    /// What the simulator says of the hours ahead; if nothing, what it said before goes on to hold.
+    fn outlook(&self, values: &Values) -> Option<Outlook> {
+        let prices = values.price_ahead();
+        let per_hour = self.config.filter.plant().steps_per_hour();
+        (!prices.is_empty()).then(|| Outlook::of_hourly_prices(prices.iter().copied(), per_hour))
     }
 
     /// What a simulator has never measured in this run is not there; what it measured before and leaves out now is lost.

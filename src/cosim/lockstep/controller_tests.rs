@@ -5,6 +5,7 @@ use memg_core::env::MemgEnv;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
+use memg_core::series::hourly_price;
 use memg_core::synthetic;
 use memg_policy::load_policy;
 use std::path::Path;
@@ -59,7 +60,8 @@ fn same_as_the_environment(policy: &str, profile: Profile) {
     let mut controller = controller(policy, None, None);
     controller.begin(&start()).unwrap();
     for k in 0..2 * DAY {
-        let ahead = profile.outlook(&(0..profile.rows().len()), k, 4).import_price;
+        let view = profile.view(&(0..profile.rows().len()), k, 4);
+        let ahead: Vec<_> = (0..24).map(|hour| hourly_price(&view, hour, 4)).collect();
         let measured = values(&profile.rows()[k], env.soc().get()).with_prices(ahead);
         let answer = controller.step(900.0 * k as f64, &measured).unwrap();
         let safe = env.step_policy(judge.as_mut()).unwrap().unwrap().verdict.safe;

@@ -1,11 +1,12 @@
 //! Writes a model folder in one move: a reader sees the old model or the new one, never half of one.
 
-use super::manifest::{EvaluationRow, FORMAT, Manifest, Shapes, TrainingRecord, sha256_hex};
+use super::manifest::{EvaluationRow, FORMAT, Manifest, SchemaVersion, Shapes, TrainingRecord, sha256_hex};
 use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
 use crate::ACTION_MAP;
 use crate::onnx::to_onnx;
 use crate::weights::{ACTIONS, Weights};
 use memg_core::guard::TariffRange;
+use memg_core::observation::Divisors;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -18,6 +19,8 @@ pub struct ModelRecord {
     pub name: String,
     /// Hash of the plant's parameters, see [`super::plant_hash`].
     pub plant_hash: String,
+    /// What its inputs are divided by.
+    pub divisors: Divisors,
     /// Tariffs that it was trained for, if it cannot see them all.
     pub tariff: Option<TariffRange>,
     /// How it was made.
@@ -58,10 +61,11 @@ fn manifest(weights: &Weights, record: &ModelRecord, files: &[(&str, Vec<u8>)]) 
     Manifest {
         format: FORMAT,
         name: record.name.clone(),
-        schema: weights.schema(),
+        schema: SchemaVersion::with_divisors(weights.schema()),
         action_map: ACTION_MAP.to_owned(),
         plant_hash: record.plant_hash.clone(),
         shapes: Shapes { input: weights.schema().len(), hidden: vec![weights.hidden(); 2], output: ACTIONS },
+        divisors: Some(record.divisors),
         tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),

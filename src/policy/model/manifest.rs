@@ -5,7 +5,7 @@ use crate::ACTION_MAP;
 use crate::weights::ACTIONS;
 use memg_core::equipment::Plant;
 use memg_core::guard::TariffRange;
-use memg_core::observation::Schema;
+use memg_core::observation::{Divisors, Schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -22,13 +22,16 @@ pub struct Manifest {
     /// Short name, as in journals and tables.
     pub name: String,
     /// What the network sees.
-    pub schema: Schema,
+    pub schema: SchemaVersion,
     /// What its outputs mean.
     pub action_map: String,
     /// Hash of the plant's parameters in training, see [`plant_hash`].
     pub plant_hash: String,
     /// Widths of the layers.
     pub shapes: Shapes,
+    /// What powers and prices are divided by before the network sees them; recorded from version 2 of the schemas on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub divisors: Option<Divisors>,
     /// Tariffs that it was trained for; elsewhere the good rule decides. Without it the network always decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff: Option<TariffRange>,
@@ -39,6 +42,56 @@ pub struct Manifest {
     pub evaluation: Vec<EvaluationRow>,
     /// SHA-256 of every file, hex, by file name.
     pub sha256: BTreeMap<String, String>,
+}
+
+/// A schema with its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SchemaVersion {
+    /// Ten numbers over the reference plant's divisors.
+    #[serde(rename = "memg-10d/1")]
+    TenD1,
+    /// Ten numbers over recorded divisors.
+    #[serde(rename = "memg-10d/2")]
+    TenD2,
+    /// The extended list over the reference plant's divisors.
+    #[serde(rename = "memg-extended/1")]
+    Extended1,
+    /// The extended list over recorded divisors.
+    #[serde(rename = "memg-extended/2")]
+    Extended2,
+}
+
+impl SchemaVersion {
+    /// The version of models that record their divisors.
+    #[must_use]
+    pub const fn with_divisors(schema: Schema) -> Self {
+        match schema {
+            Schema::TenD => Self::TenD2,
+            Schema::Extended => Self::Extended2,
+        }
+    }
+
+    /// The list of numbers.
+    #[must_use]
+    pub const fn list(self) -> Schema {
+        match self {
+            Self::TenD1 | Self::TenD2 => Schema::TenD,
+            Self::Extended1 | Self::Extended2 => Schema::Extended,
+        }
+    }
+
+    /// Name and version.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TenD1 | Self::Extended1 => self.list().name(),
+            Self::TenD2 | Self::Extended2 => self.list().name_with_divisors(),
+        }
+    }
+
+    const fn records_divisors(self) -> bool {
+        matches!(self, Self::TenD2 | Self::Extended2)
+    }
 }
 
 /// Widths of the layers.
@@ -110,7 +163,15 @@ impl Manifest {
 
     fn check(&self) -> Result<(), ModelError> {
         check_key("action_map", ACTION_MAP, &self.action_map)?;
-        check_key("shapes.input", &self.schema.len().to_string(), &self.shapes.input.to_string())?;
+        let divisors = match (&self.divisors, self.schema.records_divisors()) {
+            (Some(divisors), true) if divisors.are_valid() => "given",
+            (Some(_), true) => "a number that is negative or not finite",
+            (Some(_), false) => "a table, which this version of the schema does not have",
+            (None, true) => "nothing",
+            (None, false) => "given",
+        };
+        check_key("divisors", "given", divisors)?;
+        check_key("shapes.input", &self.schema.list().len().to_string(), &self.shapes.input.to_string())?;
         check_key("shapes.output", &ACTIONS.to_string(), &self.shapes.output.to_string())?;
         for (file, hash) in &self.sha256 {
             let plain = !file.is_empty() && !file.contains(['/', '\\']) && !file.starts_with('.');
@@ -120,6 +181,12 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+
+    /// What the network's inputs are divided by.
+    #[must_use]
+    pub fn divisors(&self) -> Divisors {
+        self.divisors.unwrap_or(Divisors::VERSION_1)
     }
 
     /// Whether the model was trained for a plant with exactly these parameters. If not, its requests are still safe (the

@@ -20,7 +20,7 @@ fn record(name: &str) -> ModelRecord {
         chp_starts: 2,
     }];
     let plant_hash = plant_hash(&Plant::reference());
-    ModelRecord { name: name.to_owned(), plant_hash, tariff: None, training, evaluation }
+    ModelRecord { name: name.to_owned(), plant_hash, training, evaluation, ..ModelRecord::default() }
 }
 
 fn written(schema: Schema) -> (TempDir, PathBuf) {
@@ -92,10 +92,12 @@ fn a_flipped_bit_in_any_file_is_found_by_its_hash() {
 fn wrong_keys_are_named_with_what_was_expected_and_found() {
     let cases = [
         ("format = 1", "format = 2", "format: expected 1, found 2"),
-        ("memg-10d/1", "memg-10d/9", "unknown variant `memg-10d/9`"),
+        ("memg-10d/2", "memg-10d/9", "unknown variant `memg-10d/9`"),
         ("memg-3d/1", "memg-4d/1", "action_map: expected memg-3d/1, found memg-4d/1"),
         ("input = 10", "input = 11", "shapes.input: expected 10, found 11"),
-        ("memg-10d/1", "memg-extended/1", "shapes.input: expected"),
+        ("memg-10d/2", "memg-extended/2", "shapes.input: expected"),
+        ("memg-10d/2", "memg-10d/1", "divisors: expected given, found a table"),
+        ("wind_kw = 40", "wind_kw = -40", "divisors: expected given, found a number that is negative"),
         ("[64, 64]", "[64, 32]", "shapes.hidden: expected [64, 64]"),
         ("\"actor.onnx\" =", "\"../actor.onnx\" =", "plain file name"),
         ("\"golden.csv\" =", "\"silver.csv\" =", "silver.csv"),
@@ -151,7 +153,7 @@ fn golden_rows_that_are_short_or_not_numbers_are_refused_by_line() {
 fn a_graph_of_another_schema_or_with_data_elsewhere_is_refused() {
     let (_home, dir) = written(Schema::TenD);
     replace(&dir, ONNX, &crate::onnx::to_onnx(&random(Schema::Extended, 64, 11)));
-    assert_eq!(refusal(&dir), "actor.onnx: metadata schema: expected memg-10d/1, found memg-extended/1");
+    assert_eq!(refusal(&dir), "actor.onnx: metadata schema: expected memg-10d/2, found memg-extended/2");
     // ModelProto.graph.initializer with name "w" and data_location EXTERNAL.
     replace(&dir, ONNX, &[0x3a, 7, 0x2a, 5, 0x42, 1, b'w', 0x70, 1]);
     assert!(refusal(&dir).contains("\"w\" lies in another file"), "{}", refusal(&dir));

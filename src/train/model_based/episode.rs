@@ -6,7 +6,7 @@ use memg_core::env::Start;
 use memg_core::equipment::Plant;
 use memg_core::extended;
 use memg_core::memory::ControlMemory;
-use memg_core::observation::{Observation, Schema};
+use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::units::Soc;
 use rand::RngExt;
@@ -127,18 +127,18 @@ impl Source {
         let given = rows[span.clone()].iter().map(|row| Given::new(&self.plant, row)).collect();
         let window = Profile::from_rows(rows);
         let block = Start::block(0..window.rows().len()).block;
-        let per_hour = DAY / 24;
+        let per_hour = self.plant.steps_per_hour();
+        let divisors = Divisors::of(&self.plant);
         let observed = span.map(|index| {
             let situation = window.rows()[index].situation(Soc::new(0.5));
             let memory = ControlMemory::at_rest();
             match self.schema {
-                Schema::TenD => Observation::ten_d(&situation, false),
+                Schema::TenD => Observation::ten_d(&situation, false, &divisors),
                 Schema::Extended => {
-                    let mut outlook = window.outlook(&block, index, per_hour);
-                    if published_only {
-                        forget_unpublished(&mut outlook, situation.local_hour);
-                    }
-                    extended::observe(&situation, &memory, &outlook)
+                    let view = window.view(&block, index, per_hour);
+                    let priced =
+                        if published_only { published_steps(situation.local_hour, per_hour) } else { usize::MAX };
+                    extended::observe(&situation, &memory, &view.with_prices_of(priced), per_hour, &divisors)
                 }
             }
         });
@@ -183,13 +183,10 @@ impl Source {
 /// Hour of the day at which tomorrow's prices are known.
 const PUBLISHED_AT_H: f64 = 13.0;
 
-fn forget_unpublished(outlook: &mut extended::Outlook, local_hour: f64) {
+/// Steps ahead whose prices are published at this hour of the day.
+fn published_steps(local_hour: f64, steps_per_hour: usize) -> usize {
     let known_h = if local_hour < PUBLISHED_AT_H { 24.0 } else { 48.0 } - local_hour;
-    for (hour, price) in outlook.import_price.iter_mut().enumerate() {
-        if hour as f64 + 1.0 > known_h {
-            *price = None;
-        }
-    }
+    (known_h * steps_per_hour as f64) as usize
 }
 
 /// Factors and shifts of one window.
