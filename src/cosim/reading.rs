@@ -20,6 +20,9 @@ const PRICES: &str = "import_price_ahead";
 /// Inputs of the controller FMU without which nothing can be decided; the others have neutral start values.
 pub(crate) const REQUIRED: [&str; 5] = ["p_pv", "p_wind", "p_load", "q_heat", "soc"];
 
+/// Sums of floats may leave a bound by this much: a simulated battery is full at 1.0000000000000002, too.
+const ROUNDING: f64 = 1e-9;
+
 /// The inputs of the controller FMU that are signals, by name.
 static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
     let signal = |reference| MEASUREMENTS.iter().find(|(known, _)| *known == reference).map(|(_, signal)| *signal);
@@ -72,8 +75,9 @@ pub(crate) fn number(at: &str, signal: Signal, value: &Value) -> Result<Option<f
         Value::Number(number) => number.as_f64().ok_or_else(|| format!("{at}: expected a number"))?,
         found => return Err(format!("{at}: expected a number, found {found}")),
     };
-    let fits = (low..=high).contains(&value) && (!is_flag(signal) || value == 0.0 || value == 1.0);
-    fits.then_some(Some(value)).ok_or_else(|| format!("{at}: expected {low} to {high}, found {value}"))
+    let near = value.clamp(low, high);
+    let fits = (value - near).abs() <= ROUNDING && (!is_flag(signal) || value == 0.0 || value == 1.0);
+    fits.then_some(Some(near)).ok_or_else(|| format!("{at}: expected {low} to {high}, found {value}"))
 }
 
 const fn is_flag(signal: Signal) -> bool {
@@ -143,6 +147,20 @@ mod tests {
         ] {
             let refused = values(&v).unwrap_err();
             assert!(refused.contains(words), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_rounding_adds_to_a_bound_is_taken_away() {
+        let full = json!({ "soc": 1.0 + f64::EPSILON });
+        assert_eq!(values(&full), Ok(Values::new([(Signal::Soc, 1.0)])));
+    }
+
+    #[test]
+    fn the_readme_of_the_fmus_names_every_pair() {
+        let text = include_str!("../../fmu/README.md");
+        for (input, alias) in FMU_NAMES.keys().filter_map(|input| Some((input, alias_of(input)?))) {
+            assert!(text.contains(&format!("`{input}` = `{alias}`")), "`{input}` = `{alias}` is not in fmu/README.md");
         }
     }
 

@@ -33,14 +33,14 @@ pub enum Position {
 }
 
 impl Position {
-    /// A signal's name, `import_price_ahead_0` to `…_23`, or an empty text for nothing.
+    /// Either name of a signal, `import_price_ahead_0` to `…_23`, or an empty text for nothing.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         if name.is_empty() {
             return Some(Self::Nothing);
         }
         let hour = |text: &str| text.parse().ok().filter(|hour| *hour < PRICE_HOURS).map(Self::PriceAhead);
-        Signal::from_name(name).map(Self::Signal).or_else(|| name.strip_prefix(PRICE_AHEAD).and_then(hour))
+        reading::signal_named(name).map(Self::Signal).or_else(|| name.strip_prefix(PRICE_AHEAD).and_then(hour))
     }
 }
 
