@@ -307,7 +307,11 @@ impl<S: Stepper> Machine<S> {
     }
 
     fn failed(&mut self, request: Request, sid: Option<String>, k: Option<u64>, error: &str) -> Reply {
-        self.count_error();
+        if request == Request::Villas {
+            self.count_refusal(error);
+        } else {
+            self.count_error();
+        }
         let sid = sid.as_deref();
         match request {
             Request::Start => Reply { topic: "ready", payload: message::ready(sid, Some(error)) },

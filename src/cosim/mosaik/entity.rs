@@ -109,7 +109,7 @@ impl<'a> Simulator<'a> {
             }
             match value {
                 Value::String(text) => unit.set(name, UnitValue::Text(text.clone()))?,
-                _ => unit.set_number(name, number(name, value)?)?,
+                _ => unit.set_number(name, number(name, value).map_err(refuse)?)?,
             }
         }
         unit.initialize()?;
@@ -179,7 +179,7 @@ impl Entity {
                 return Err(format!("{name}: expected one source, found {}", values.len()));
             };
             let Some(signal) = self.measured(name) else {
-                self.set(name, number(name, value).map_err(|error| error.to_string())?)?;
+                self.set(name, number(name, value)?)?;
                 continue;
             };
             let Some(value) = reading::number(name, signal, value)? else { continue };
@@ -215,10 +215,10 @@ fn lacking(missing: &[&'static str]) -> String {
     format!("no value for {}: connect them to a simulator that gives them at every step", names.join(", "))
 }
 
-fn number(name: &str, value: &Value) -> Result<f64, CosimError> {
+fn number(name: &str, value: &Value) -> Result<f64, String> {
     match value {
         Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
-        other => other.as_f64().ok_or_else(|| refuse(format!("{name}: expected a number, found {other}"))),
+        other => other.as_f64().ok_or_else(|| format!("{name}: expected a number, found {other}")),
     }
 }
 
