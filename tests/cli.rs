@@ -144,6 +144,34 @@ fn a_trace_has_a_row_a_step_and_balances() {
 }
 
 #[test]
+fn a_model_may_name_its_runtime_and_what_it_costs_is_the_sum_of_its_trace_and_the_stored_energy() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, trace) = path(&dir, "trace.csv");
+    // Half a profile, so that the bound is found soon.
+    let (short, profile) = path(&dir, "short.csv");
+    let shipped = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
+    std::fs::write(short, shipped.lines().take(1 + 2 * 96).collect::<Vec<_>>().join("\n")).unwrap();
+    let evaluate = ["evaluate", "--model", "rust:models/td3-10d", "--profile", &profile, "--trace", &trace, "--json"];
+    let output = run(&evaluate);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |name: &str| found[name].as_f64().unwrap();
+    let csv = std::fs::read_to_string(file).unwrap();
+    let cost = csv.lines().next().unwrap().split(',').position(|name| name == "cost_eur").unwrap();
+    let steps: f64 = csv.lines().skip(1).map(|row| row.split(',').nth(cost).unwrap().parse::<f64>().unwrap()).sum();
+    let (total, stored) = (number("cost_eur_per_day") * number("days"), number("stored_energy_eur"));
+    assert!((total - steps - stored).abs() < 1e-9, "{total} is not {steps} + {stored}");
+    let unknown = run(&["evaluate", "--model", "gpu:models/td3-10d", "--profile", &profile]);
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("gpu:models/td3-10d"));
+    let elsewhere = run(&["mosaik", "--model", "ort:models/td3-10d", "127.0.0.1:1"]);
+    let said = text(&elsewhere.stderr);
+    assert!(
+        said.contains("FMUs run networks in plain Rust: expected DIR or rust:DIR, found ort:models/td3-10d"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let mut check =
         gateway(&["check", "config/gateway.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -4,7 +4,7 @@
 //! does not end), so `terminated` is always false and the end of an episode is a truncation.
 
 use crate::action::Action;
-use crate::decide;
+use crate::decide::{self, Decision};
 use crate::dispatch::Dispatch;
 use crate::equipment::Plant;
 use crate::memory::ControlMemory;
@@ -204,27 +204,31 @@ impl MemgEnv {
     /// # Errors
     /// The policy's own; the environment is unchanged.
     pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<Step>, PolicyError> {
-        let (situation, known) = (self.situation(), self.known());
-        // As in `decide::step`: rules look at ramps, and those count from the latest set-points.
-        let mut memory = self.memory;
-        memory.begin_step();
-        let request = decide::request(&self.filter, &situation, &memory, &known, policy)?;
-        Ok(self.step_request(request))
+        let (situation, mut memory) = (self.situation(), self.memory);
+        let decision = decide::step(&self.filter, &situation, &mut memory, &self.known(), policy)?;
+        Ok(self.lived(&situation, decision, memory))
     }
 
     /// One step with a request.
     pub fn step_request(&mut self, request: Request) -> Option<Step> {
+        let (situation, mut memory) = (self.situation(), self.memory);
+        let decision = decide::follow(&self.filter, &situation, &mut memory, request);
+        self.lived(&situation, decision, memory)
+    }
+
+    /// Lives through a decided step; `memory` is what the decision left.
+    fn lived(&mut self, situation: &Situation, decision: Decision, memory: ControlMemory) -> Option<Step> {
         if self.is_over() {
             return None;
         }
         let row = *self.row()?;
         let plant = *self.filter.plant();
-        let situation = row.situation(self.soc);
+        let Decision { request, verdict } = decision;
         self.memory.begin_step();
         let anchor = self.memory.anchor(plant.step_ms());
-        let violations_requested = requested_violations(&plant, &situation, &anchor, &request.setpoints);
-        let verdict = decide::filtered(&self.filter, &situation, &mut self.memory, &request.setpoints, plant.step_ms());
-        let (dispatch, started, cost) = self.live_through(&row, &situation, &verdict.safe, anchor.chp_on);
+        self.memory = memory;
+        let violations_requested = requested_violations(&plant, situation, &anchor, &request.setpoints);
+        let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe, anchor.chp_on);
         let soc_before = self.soc;
         self.soc = plant.soc_after(self.soc, verdict.safe.battery(), plant.step());
         self.memory.elapse(plant.step_ms());

@@ -6,17 +6,21 @@
     reason = "tests stop at the first surprise"
 )]
 
-use memg_core::decide;
+use memg_core::decide::{self, StepMemory};
 use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
 use memg_core::extended::spread_seen;
 use memg_core::history::{History, Live};
+use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
+use memg_core::plant_state::{PlantState, Signal};
+use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
-use memg_core::rules::{self, NAMES};
-use memg_core::series::{Known, Quantity};
+use memg_core::rules::{self, GoodRule, Idle, NAMES};
+use memg_core::safety::SafetyFilter;
+use memg_core::series::{Known, Quantity, hourly_price};
 use memg_core::synthetic;
 use memg_core::units::Soc;
 use std::sync::Arc;
@@ -35,6 +39,73 @@ fn rules_decide_the_same_inside_and_outside_the_environment() {
             assert_eq!((decision.request, decision.verdict), (step.request, step.verdict), "{name} {}", step.row.time);
         }
     }
+}
+
+/// Measurements of a row as a process image holds them; `missing` is lost.
+fn measured(row: &ProfileRow, soc: Soc, missing: Option<Signal>) -> PlantState {
+    let value = |signal| match signal {
+        Signal::PvAvailableKw => row.pv_kw,
+        Signal::WindAvailableKw => row.wind_kw,
+        Signal::ElectricLoadKw => row.electric_load_kw,
+        Signal::HeatLoadKw => row.heat_load_kw,
+        Signal::Soc => soc.get(),
+        Signal::ImportPriceEurPerKwh => row.import_price,
+        Signal::ExportPriceEurPerKwh => row.export_price,
+        Signal::GridVoltagePu => row.grid_voltage_pu,
+        Signal::FrequencyHz => row.frequency_hz,
+        _ => f64::NAN,
+    };
+    let image = |signal| match value(signal) {
+        _ if missing == Some(signal) => Measurement::never(),
+        value if value.is_finite() => Measurement::good(value),
+        _ => Measurement::absent(),
+    };
+    PlantState::from_image(image, row.time.hour())
+}
+
+#[test]
+fn whole_steps_from_measurements_are_those_of_the_environment() {
+    let mut env = MemgEnv::new(Plant::reference(), Arc::new(synthetic::profile(2, 7)), RewardWeights::default());
+    let mut memory = StepMemory::at_rest();
+    while let Some(row) = env.row().copied().filter(|_| !env.is_over()) {
+        let (filter, known, state) = (*env.filter(), env.known(), measured(&row, env.soc(), None));
+        let prices = Outlook::of_hourly_prices((0..24).map(|hour| hourly_price(&known, hour, 4)), 4);
+        let done = decide::whole_step(&filter, &state, &prices, &mut memory, &mut GoodRule).unwrap();
+        let step = env.step_policy(&mut GoodRule).unwrap().unwrap();
+        assert_eq!((done.decision.request, done.decision.verdict), (step.request, step.verdict), "{}", row.time);
+        assert_eq!(done.stood_in, None);
+    }
+}
+
+/// Fails whenever it is asked.
+struct Broken;
+
+impl Policy for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+    fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        Err(PolicyError::NotFinite)
+    }
+}
+
+#[test]
+fn the_rule_stands_in_for_a_policy_that_fails_or_cannot_be_asked_and_a_lost_measurement_moves_nothing() {
+    let filter = SafetyFilter::new(Plant::reference());
+    let row = ProfileRow { pv_kw: 20.0, electric_load_kw: 60.0, heat_load_kw: 80.0, ..ProfileRow::default() };
+    let step = |memory: &mut StepMemory, missing, policy: &mut dyn Policy| {
+        decide::whole_step(&filter, &measured(&row, Soc::new(0.5), missing), &Outlook::default(), memory, policy)
+    };
+    let rule = step(&mut StepMemory::at_rest(), None, &mut GoodRule).unwrap();
+    let failed = step(&mut StepMemory::at_rest(), None, &mut Broken).unwrap();
+    assert_eq!(failed.decision, rule.decision);
+    assert!(failed.stood_in.unwrap().contains("not finite"));
+    let blind = step(&mut StepMemory::at_rest(), Some(Signal::HeatLoadKw), &mut Idle).unwrap();
+    assert!(blind.stood_in.unwrap().contains("heat_load_kw"));
+    assert_eq!(blind.decision.request.setpoints.chp.get(), 0.0, "the CHP stays as it is");
+    let mut memory = StepMemory::at_rest();
+    let lost = step(&mut memory, Some(Signal::Soc), &mut GoodRule).unwrap_err();
+    assert_eq!((lost.signal, memory), (Signal::Soc, StepMemory::at_rest()));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::clock::{Clock, INSTANTS_MAX};
 use crate::fault::{Fault, Status};
 use crate::limits;
 use crate::log::Log;
-use crate::model::{Kind, Memory, Model};
+use crate::model::{Kind, Model, ModelMemory};
 use crate::resources::Resources;
 use crate::variable::{Causality, Store, Value, Variable};
 use memg_core::equipment::PlantParameters;
@@ -45,7 +45,7 @@ pub struct State {
     phase: Phase,
     clock: Clock,
     values: Vec<Value>,
-    memory: Memory,
+    memory: ModelMemory,
 }
 
 /// An instance of a model.
@@ -59,6 +59,8 @@ pub struct Instance {
     log: Log,
     /// Parameters have been set since the model was initialised.
     is_dirty: bool,
+    /// What failed, while the phase is [`Phase::Failed`].
+    failure: Option<String>,
     /// Keeps the strings alive that a host has been given.
     strings: Vec<CString>,
 }
@@ -70,17 +72,7 @@ impl Instance {
     /// The token is not one of this binary's models, or the limits cannot be read.
     pub fn new(token: &str, resources: Result<Resources, String>, log: Log) -> Result<Self, (Fault, Log)> {
         match Self::prepare(token, resources) {
-            Ok((kind, store, resources)) => Ok(Self {
-                kind,
-                phase: Phase::Instantiated,
-                clock: clock(0.0, &store),
-                store,
-                model: Model::new(kind),
-                resources,
-                log,
-                is_dirty: true,
-                strings: Vec::new(),
-            }),
+            Ok((kind, store, resources)) => Ok(Self::fresh(kind, store, resources, log)),
             Err(fault) => Err((fault, log)),
         }
     }
@@ -89,16 +81,20 @@ impl Instance {
     /// parameters, `folder` is where relative file names begin.
     #[must_use]
     pub fn in_process(kind: Kind, plant: &PlantParameters, policy: &str, folder: Resources, log: Log) -> Self {
-        let store = Store::new(kind.variables(plant, policy));
+        Self::fresh(kind, Store::new(kind.variables(plant, policy)), folder, log)
+    }
+
+    fn fresh(kind: Kind, store: Store, resources: Resources, log: Log) -> Self {
         Self {
             kind,
             phase: Phase::Instantiated,
             clock: clock(0.0, &store),
             store,
             model: Model::new(kind),
-            resources: folder,
+            resources,
             log,
             is_dirty: true,
+            failure: None,
             strings: Vec::new(),
         }
     }
@@ -236,7 +232,7 @@ impl Instance {
     fn initialise(&mut self) -> Result<(), Fault> {
         let result = self.try_initialise();
         self.is_dirty = result.is_err();
-        result.inspect_err(|_| self.phase = Phase::Failed)
+        result.inspect_err(|fault| self.fail(fault))
     }
 
     fn try_initialise(&mut self) -> Result<(), Fault> {
@@ -253,7 +249,12 @@ impl Instance {
     pub fn step(&mut self, from: f64, size: f64) -> Result<Status, Fault> {
         self.expect(&[Phase::Stepping], "a step needs an initialized instance that has not failed")?;
         let result = self.try_step(from, size);
-        result.inspect_err(|_| self.phase = Phase::Failed)
+        result.inspect_err(|fault| self.fail(fault))
+    }
+
+    /// The standards want a reset before anything else; until then every refusal says what it was.
+    fn fail(&mut self, fault: &Fault) {
+        (self.phase, self.failure) = (Phase::Failed, Some(fault.message.clone()));
     }
 
     fn try_step(&mut self, from: f64, size: f64) -> Result<Status, Fault> {
@@ -353,7 +354,9 @@ impl Instance {
         if phases.contains(&self.phase) {
             return Ok(());
         }
-        Err(Fault::error(format!("{what}; the instance is {:?}", self.phase)))
+        let failure = self.failure.as_ref().filter(|_| self.phase == Phase::Failed);
+        let why = failure.map_or(String::new(), |failure| format!(" until it is reset, because of {failure:?}"));
+        Err(Fault::error(format!("{what}; the instance is {:?}{why}", self.phase)))
     }
 }
 

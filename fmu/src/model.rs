@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::plant::{self, PlantModel};
 use crate::resources::Resources;
 use crate::variable::{Store, Variable};
+use memg_core::decide::StepMemory;
 use memg_core::equipment::PlantParameters;
 use serde::{Deserialize, Serialize};
 
@@ -82,11 +83,11 @@ impl Kind {
 
 /// What a model remembers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Memory {
+pub enum ModelMemory {
     /// The controller's.
-    Ems(ems::Memory),
+    Ems(StepMemory),
     /// The plant's.
-    Plant(plant::Memory),
+    Plant(plant::PlantMemory),
 }
 
 /// A model of either kind.
@@ -133,18 +134,18 @@ impl Model {
 
     /// What it remembers.
     #[must_use]
-    pub fn memory(&self) -> Memory {
+    pub fn memory(&self) -> ModelMemory {
         match self {
-            Self::Ems(ems) => Memory::Ems(ems.memory()),
-            Self::Plant(plant) => Memory::Plant(plant.memory()),
+            Self::Ems(ems) => ModelMemory::Ems(ems.memory()),
+            Self::Plant(plant) => ModelMemory::Plant(plant.memory()),
         }
     }
 
     /// Replaces what it remembers; false if the memory is another model's.
-    pub fn restore(&mut self, memory: Memory) -> bool {
+    pub fn restore(&mut self, memory: ModelMemory) -> bool {
         match (self, memory) {
-            (Self::Ems(ems), Memory::Ems(memory)) => ems.restore(memory),
-            (Self::Plant(plant), Memory::Plant(memory)) => plant.restore(memory),
+            (Self::Ems(ems), ModelMemory::Ems(memory)) => ems.restore(memory),
+            (Self::Plant(plant), ModelMemory::Plant(memory)) => plant.restore(memory),
             _ => return false,
         }
         true

@@ -154,11 +154,14 @@ fn fails_in_its_own_ways(plant: &Plant, tool: Tool) {
     plant.fails(&trouble(1), &[], &["p_load", "found NaN", "from the plant's Hall.P"]);
     plant.fails(&trouble(2), &[], &["plant FMU: ", tool.step(), "on strike"]);
     let begin = Instant::now();
+    let trace = plant.path("hung.csv");
     plant.fails(
         &trouble(3),
-        &["--patience", "1s"],
+        &["--patience", "1s", "--trace", &trace],
         &["ForeignPlant.fmu", "doStep at 1800 s", "has not come back for 1s"],
     );
+    let times: Vec<_> = columns(Path::new(&trace), &["time_s"]).into_iter().map(|row| row[0]).collect();
+    assert_eq!(times, [0.0, 900.0, 1800.0], "every step up to the one that it did not come back from");
     assert!(begin.elapsed() < Duration::from_secs(120), "it ends soon: {:?}", begin.elapsed());
 }
 

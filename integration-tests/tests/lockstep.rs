@@ -5,7 +5,7 @@
 
 use memg_core::plant_state::Signal;
 use memg_gateway::cosim::lockstep::settings::LockstepSettings;
-use memg_gateway::cosim::lockstep::{self, Start, Step, StepAnswer, Values};
+use memg_gateway::cosim::lockstep::{self, Start, StepAnswer, Stepper, Values};
 use memg_gateway::plant_io::mqtt::clock::{Clock, Now};
 use memg_gateway::plant_io::mqtt::settings::{self, Connection};
 use memg_gateway::plant_io::mqtt::{Body, Guarantee, LinkState, Message, Receive, Service, serve};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 /// Charges what PV gives beyond the load.
 struct Surplus;
 
-impl Step for Surplus {
+impl Stepper for Surplus {
     fn required(&self) -> &[Signal] {
         &[Signal::PvKw, Signal::ElectricLoadKw]
     }

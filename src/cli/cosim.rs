@@ -8,6 +8,7 @@ use memg_core::profile::Profile;
 use memg_cosim::{BuildOptions, CosimError, CosimOptions, Direction, MosaikOptions, UnitOptions};
 use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
+use memg_policy::{PolicySpec, Runtime};
 use memg_settings::read_site;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -50,7 +51,7 @@ pub(super) struct BuildArgs {
     #[arg(long, value_enum, default_value = "both")]
     fmi: FmiName,
     /// Model folder whose weights travel along (default: the good rule decides)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = rust_model)]
     model: Option<PathBuf>,
     /// Site file (default: the reference plant)
     #[arg(long, value_name = "FILE")]
@@ -70,7 +71,7 @@ pub(super) fn fmu_main(command: &FmuCommand) -> Result<ExitCode> {
     log_to_stderr("warn");
     match command {
         FmuCommand::Check { file } => {
-            println!("{}", or_leave(memg_cosim::fmu_check(file, memg_cosim::PATIENCE))?);
+            println!("{}", or_leave(memg_cosim::fmu_check(file, memg_cosim::PATIENCE), None)?);
             Ok(ExitCode::SUCCESS)
         }
         FmuCommand::Build(args) => build(args),
@@ -105,6 +106,14 @@ fn build(args: &BuildArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A model folder for units in this process and in FMUs: the plain-Rust actor runs it, no other runtime can.
+fn rust_model(text: &str) -> Result<PathBuf, String> {
+    match PolicySpec::model(text, Runtime::Rust) {
+        PolicySpec::Model { dir, runtime: Runtime::Rust } => Ok(dir),
+        other => Err(format!("FMUs run networks in plain Rust: expected DIR or rust:DIR, found {other}")),
+    }
+}
+
 fn site(file: Option<&Path>) -> Result<PlantParameters, ExitCode> {
     match file.map(read_site) {
         None => Ok(PlantParameters::reference()),
@@ -125,8 +134,8 @@ struct Controller {
     /// Site file (default: the reference plant)
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
-    /// Model folder (default: the good rule decides)
-    #[arg(long, value_name = "DIR")]
+    /// Model folder; plain Rust runs it (default: the good rule decides)
+    #[arg(long, value_name = "DIR", value_parser = rust_model)]
     model: Option<PathBuf>,
     /// Local time of day at simulated time 0, h
     #[arg(long, value_name = "H", default_value_t = 0.0)]
@@ -173,14 +182,15 @@ pub(super) fn cosim_main(args: &CosimArgs) -> Result<ExitCode> {
         Ok(controller) => controller,
         Err(refused) => return Ok(refused),
     };
-    let summary = or_leave(memg_cosim::cosim(&CosimOptions {
+    let options = CosimOptions {
         fmu: args.plant.clone(),
         map: args.map.clone(),
         duration_s: args.duration.as_secs_f64(),
         trace: args.trace.clone(),
         controller,
         patience: args.patience,
-    }))?;
+    };
+    let summary = or_leave(memg_cosim::cosim(&options), args.trace.as_deref())?;
     println!(
         "{}: {} steps, {} with interventions, {} of safe stop",
         summary.plant, summary.steps, summary.interventions, summary.safe_stops
@@ -189,9 +199,12 @@ pub(super) fn cosim_main(args: &CosimArgs) -> Result<ExitCode> {
 }
 
 /// Foreign code that hangs would also hang or crash an orderly exit: the process ends at once.
-fn or_leave<T>(done: Result<T, CosimError>) -> Result<T, CosimError> {
+fn or_leave<T>(done: Result<T, CosimError>, trace: Option<&Path>) -> Result<T, CosimError> {
     if let Err(error @ CosimError::Hung { .. }) = &done {
         eprintln!("error: {error}");
+        if let Some(trace) = trace {
+            eprintln!("The trace up to that step is in {}.", trace.display());
+        }
         memg_fmu_host::leave(1);
     }
     done

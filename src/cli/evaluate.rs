@@ -24,9 +24,9 @@ pub(super) struct Args {
     /// A rule: idle, seed or rule
     #[arg(long, required_unless_present = "model", conflicts_with = "model")]
     policy: Option<String>,
-    /// A model folder
+    /// A model folder, with candle:, ort: or rust: before it to pick the runtime (default: rust)
     #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    model: Option<String>,
     /// Profile with the columns of config/profiles/site-a-2016.csv
     #[arg(long, value_name = "CSV")]
     profile: PathBuf,
@@ -123,7 +123,7 @@ fn bound_of(args: &Args, plant: &Plant, profile: &Profile) -> Result<Bound> {
 fn spec(args: &Args) -> PolicySpec {
     match (&args.model, &args.policy) {
         // The fastest of the runtimes, which agree within 1e-5: a year is 35 040 decisions.
-        (Some(dir), _) => PolicySpec::Model { dir: dir.clone(), runtime: Runtime::Rust },
+        (Some(model), _) => PolicySpec::model(model, Runtime::Rust),
         (None, name) => PolicySpec::Rule(name.clone().unwrap_or_default()),
     }
 }
@@ -208,6 +208,11 @@ fn print(found: &Evaluation, comparison: Option<&Comparison>, as_json: bool) -> 
     println!("policy               {}", found.policy);
     println!("days, blocks         {}, {}", found.days, found.blocks);
     println!("cost                 {:.2} EUR a day", found.cost_eur_per_day);
+    println!(
+        "  of that            {:.2} EUR the sum of the trace's cost_eur, {:.2} EUR for stored energy, over all days",
+        found.cost_eur_per_day * found.days as f64 - found.stored_energy_eur,
+        found.stored_energy_eur
+    );
     println!("CVaR95 of cost       {:.2} EUR a day", found.cvar95_cost);
     println!("violations           {} ({} requested, before the filter)", found.violations, found.violations_requested);
     println!("relaxations          {}", serde_json::to_string(&found.relaxations)?);

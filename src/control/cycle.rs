@@ -13,7 +13,7 @@ pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_soc, filtered_voltage, worth_telling};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
-use memg_core::decide::request;
+use memg_core::decide::{request, stand_in};
 use memg_core::history::{Live, Means};
 use memg_core::memory::ControlMemory;
 use memg_core::policy::{Policy, Request};
@@ -338,7 +338,7 @@ fn choose(
         Mode::Manual => source("operator", Some(by_hand(state))),
         Mode::Fallback => {
             if asking.fresh {
-                ask_rule(config, state, asking.degraded, chain);
+                ask_rule(config, state, asking.degraded);
             }
             source(chain.rule.name(), state.request)
         }
@@ -353,13 +353,11 @@ fn holding(memory: &ControlMemory) -> Setpoints {
     Setpoints { battery: memory.battery.kilowatts(), chp: memory.chp.kilowatts(), grid: None }
 }
 
-fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded, chain: &mut Chain) {
+fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded) {
     let Some((situation, _)) = state.situation else { return };
     let known = Live { history: &state.history, outlook: &state.outlook };
-    if let Ok(request) = request(&config.filter, &situation, &state.memory, &known, &mut chain.rule) {
-        // Without the heat demand nobody knows what the CHP is good for: it stays as it is.
-        let chp = if degraded.heat.is_some() { state.memory.chp.kilowatts() } else { request.setpoints.chp };
-        state.request = Some(Setpoints { chp, ..request.setpoints });
+    if let Ok(request) = stand_in(&config.filter, &situation, &state.memory, &known, degraded) {
+        state.request = Some(request.setpoints);
     }
 }
 

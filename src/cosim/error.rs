@@ -9,7 +9,7 @@ pub enum CosimError {
     /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
-        /// Which.
+        /// The file, as it was named.
         path: PathBuf,
         /// The system's words.
         reason: String,

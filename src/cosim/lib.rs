@@ -12,11 +12,12 @@ mod fmu_pack;
 pub mod lockstep;
 pub mod mosaik;
 mod platform;
+mod reading;
 mod unit;
 
 pub use error::CosimError;
 pub use fmu_check::{CheckReport, fmu_check};
-pub use fmu_host::{CosimOptions, PATIENCE, Summary, cosim};
+pub use fmu_host::{CosimOptions, PATIENCE, PlantRun, cosim};
 pub use fmu_pack::{BuildOptions, checked_weights, file_name, fmu_build};
 pub use mosaik::{Direction, MosaikOptions, mosaik};
 pub use unit::{Unit, UnitOptions};

@@ -1,7 +1,7 @@
 //! mosaik: controller and plant as a simulator of its low-level protocol.
 //!
 //! A message is a big-endian `u32` length and JSON: `[0, id, [function, args, kwargs]]` asks, `[1, id, result]` answers,
-//! `[2, id, text]` refuses. Functions: `init`, `create`, `setup_done`, `step`, `get_data`, `stop`. Connections go either
+//! `[2, id, [kind, text]]` refuses (mosaik-api 3 takes that list apart; of a bare text it would show letters). Functions: `init`, `create`, `setup_done`, `step`, `get_data`, `stop`. Connections go either
 //! way: mosaik starts the gateway with its own address, or connects to a gateway that listens.
 //!
 //! At time `t` an `Ems` entity decides from the inputs of `t`; its outputs hold from `t` on. A `Plant` entity lives up to
@@ -39,7 +39,7 @@ pub struct MosaikOptions {
     pub patience: Duration,
     /// Profile of `Plant` entities, a CSV file; without it there are none.
     pub profile: Option<std::path::PathBuf>,
-    /// The units.
+    /// What entities are started from, whatever their parameters do not say.
     pub units: UnitOptions,
 }
 
@@ -93,7 +93,7 @@ pub fn serve(mut stream: TcpStream, options: &MosaikOptions) -> Result<(), Cosim
         let answer = match simulator.answer(&request) {
             Ok(result) => json!([1, request.id, result]),
             // mosaik shows the text and ends the simulation; the connection stays until it says so.
-            Err(error) => json!([2, request.id, error.to_string()]),
+            Err(error) => json!([2, request.id, ["Refused", error.to_string()]]),
         };
         write_frame(&mut stream, &answer)?;
     }

@@ -5,7 +5,7 @@
 
 use super::alarms::Alarms;
 use super::view::View;
-use super::{EVENTS, RunOptions, model_hash, open_journal_file, policy_names};
+use super::{EVENTS, RunOptions, model_hash, open_journal_file};
 use anyhow::{Context, Result, bail};
 use memg_control::account::Summary;
 use memg_control::cycle::Chain;
@@ -31,7 +31,7 @@ pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options:
     let policy = load_policy(spec).context("the policy cannot be loaded")?;
     let chain = Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule };
     let journaling =
-        Journaling { site: settings.site.clone(), policy: policy_names(spec), journal: open_journal_file(&settings)? };
+        Journaling { site: settings.site.clone(), policy: spec.recorded(), journal: open_journal_file(&settings)? };
     let controller = Controller::new(ControllerOptions {
         plant: settings.plant,
         chain,

@@ -140,11 +140,7 @@ pub fn model_hash(spec: &PolicySpec) -> String {
 /// # Errors
 /// The model cannot be loaded now although it could when the journal was written.
 pub fn chain_of(header: &Header) -> Result<Chain, String> {
-    let text = match header.runtime.as_str() {
-        "rule" => header.policy.clone(),
-        runtime => format!("{runtime}:{}", header.policy),
-    };
-    let spec: PolicySpec = text.parse().map_err(|error| format!("{error}"))?;
+    let spec = PolicySpec::from_recorded(&header.policy, &header.runtime)?;
     if header.model.starts_with(NO_MODEL) {
         return Ok(Chain { policy: None, model: header.model.clone(), rule: GoodRule });
     }
@@ -156,14 +152,6 @@ fn open_journal_file(settings: &Settings) -> Result<Option<Journal>> {
     let Some(path) = &settings.journal.path else { return Ok(None) };
     let journal = Journal::open(path, settings.journal.bytes_max);
     journal.map(Some).with_context(|| format!("journal {}", path.display()))
-}
-
-/// A policy and its runtime as a journal's header says them.
-fn policy_names(spec: &PolicySpec) -> [String; 2] {
-    match spec {
-        PolicySpec::Rule(name) => [name.clone(), "rule".to_owned()],
-        PolicySpec::Model { dir, runtime } => [dir.display().to_string(), runtime.name().to_owned()],
-    }
 }
 
 fn open_journal(
@@ -178,7 +166,7 @@ fn open_journal(
     if !settings.simulated && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
         tracing::info!(path = %path.display(), "Set-points, CHP timers and history restored from the journal.");
     }
-    let [policy, runtime] = policy_names(&settings.policy.spec);
+    let [policy, runtime] = settings.policy.spec.recorded();
     let header = Header::new(&settings.site, config, [&policy, &runtime, &chain.model], state);
     journal.begin(&header).with_context(what)?;
     Ok(Some((journal, header)))

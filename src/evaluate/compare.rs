@@ -57,7 +57,7 @@ pub struct Comparison {
 /// One policy.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// Its name.
+    /// Name of the rule or model.
     pub policy: String,
     /// Mean cost of a day, EUR, corrected for stored energy.
     pub cost_eur_per_day: f64,

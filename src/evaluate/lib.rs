@@ -32,6 +32,9 @@ pub struct Evaluation {
     pub blocks: usize,
     /// Mean cost of a day, EUR, corrected for stored energy.
     pub cost_eur_per_day: f64,
+    /// What all blocks together took from the battery or left in it, EUR, + = taken. The sum of the steps' costs, which is
+    /// that of the trace's `cost_eur`, plus this is `days` times `cost_eur_per_day`.
+    pub stored_energy_eur: f64,
     /// Mean of the worst 5 % of daily costs, EUR.
     pub cvar95_cost: f64,
     /// Hard limits violated by what was written (checked after the fact, not by the filter).
@@ -73,6 +76,7 @@ pub fn evaluate(
 #[derive(Default)]
 struct Totals {
     daily: Vec<f64>,
+    stored_energy_eur: f64,
     violations: u64,
     violations_requested: u64,
     relaxations: Relaxations,
@@ -99,7 +103,9 @@ impl Totals {
             rows.push(step.row);
         }
         if let Some(last) = self.daily.last_mut() {
-            *last += stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
+            let correction = stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
+            *last += correction;
+            self.stored_energy_eur += correction;
         }
         Ok(())
     }
@@ -128,6 +134,7 @@ impl Totals {
             days,
             blocks,
             cost_eur_per_day: mean,
+            stored_energy_eur: self.stored_energy_eur,
             cvar95_cost: value_at_risk(&self.daily, 0.95).map_or(f64::NAN, |(_, cvar)| cvar),
             violations: self.violations,
             violations_requested: self.violations_requested,

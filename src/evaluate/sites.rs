@@ -9,9 +9,9 @@ use memg_core::synthetic;
 /// A site to be tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
-    /// Short name.
+    /// How it differs from home, as in the README's table.
     pub name: &'static str,
-    /// Its days.
+    /// Whole days, in the home profile's columns and step.
     pub profile: Profile,
 }
 

@@ -8,6 +8,7 @@
 //! The `ort` crate would look for the library by itself at its first use, and would panic if there were none. So nothing
 //! of it is touched before [`environment`] has returned.
 
+use ort::LoadDynamicError;
 use ort::environment::Environment;
 use std::env;
 use std::fs;
@@ -58,8 +59,19 @@ fn start(candidates: Vec<PathBuf>) -> Result<Environment, NoLibrary> {
 
 fn load(path: &Path) -> Result<Environment, String> {
     // Telemetry exists only in Microsoft's Windows builds; a plant's gateway sends none.
-    let builder = ort::init_from(path).map_err(|e| e.to_string())?;
+    let builder = ort::init_from(path).map_err(|error| in_full(&error))?;
     builder.with_name("memg-gateway").with_telemetry(false).build().map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// With the loader's own words: they name the library that is missing, which may be another one that this one needs.
+fn in_full(error: &LoadDynamicError) -> String {
+    match error {
+        LoadDynamicError::Dlopen { error: cause, .. } => {
+            let words = std::error::Error::source(cause).map(|source| format!(": {source}"));
+            format!("{error}{}", words.unwrap_or_default())
+        }
+        other => other.to_string(),
+    }
 }
 
 /// Where to look.
@@ -191,7 +203,11 @@ mod tests {
         let error = start(vec![prefix.path().join("nowhere.so"), broken]).err().unwrap();
         let text = error.to_string();
         assert_eq!(error.tried.len(), 2);
-        for words in ["pip install onnxruntime", "ORT_DYLIB_PATH", "candle", "nowhere.so", "capi"] {
+        // The last two are the loader's own words.
+        let places = ["pip install onnxruntime", "ORT_DYLIB_PATH", "candle", "nowhere.so", "capi"];
+        for words in
+            places.into_iter().chain(["No such file", "too short"].into_iter().filter(|_| cfg!(target_os = "linux")))
+        {
             assert!(text.contains(words), "{words:?} is missing in: {text}");
         }
     }

@@ -54,6 +54,9 @@ impl fmt::Display for Runtime {
     }
 }
 
+/// What stands for the runtime of a rule in a journal's header.
+const RULE: &str = "rule";
+
 /// A policy by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySpec {
@@ -66,6 +69,45 @@ pub enum PolicySpec {
         /// What runs it.
         runtime: Runtime,
     },
+}
+
+impl PolicySpec {
+    /// A model folder, perhaps with `candle:`, `ort:` or `rust:` before it; else `runtime` runs it. Unlike in
+    /// [`PolicySpec::from_str`] a plain name is a folder, too.
+    #[must_use]
+    pub fn model(text: &str, runtime: Runtime) -> Self {
+        let (named, dir) = split(text);
+        Self::Model { dir: PathBuf::from(dir), runtime: named.unwrap_or(runtime) }
+    }
+
+    /// The two names that a journal's header has for it.
+    #[must_use]
+    pub fn recorded(&self) -> [String; 2] {
+        match self {
+            Self::Rule(name) => [name.clone(), RULE.to_owned()],
+            Self::Model { dir, runtime } => [dir.display().to_string(), runtime.name().to_owned()],
+        }
+    }
+
+    /// The policy that a journal's header names, with the runtime that it names: another one differs in the last watt.
+    ///
+    /// # Errors
+    /// Nobody here knows such a rule or runtime; in words.
+    pub fn from_recorded(policy: &str, runtime: &str) -> Result<Self, String> {
+        if runtime == RULE {
+            return policy.parse().map_err(|error: SpecError| error.to_string());
+        }
+        let known = Runtime::ALL.into_iter().find(|known| known.name() == runtime);
+        let unknown = || format!("the journal names the runtime {runtime:?}: expected candle, ort or rust");
+        Ok(Self::Model { dir: PathBuf::from(policy), runtime: known.ok_or_else(unknown)? })
+    }
+}
+
+/// The runtime before the colon, if there is one, and the rest.
+fn split(text: &str) -> (Option<Runtime>, &str) {
+    let prefix = |runtime: Runtime| Some((runtime, text.strip_prefix(runtime.name())?.strip_prefix(':')?));
+    let found = Runtime::ALL.into_iter().find_map(prefix);
+    found.map_or((None, text), |(runtime, dir)| (Some(runtime), dir))
 }
 
 /// The text names no policy.
@@ -85,17 +127,12 @@ impl FromStr for PolicySpec {
         if rules::NAMES.contains(&text) {
             return Ok(Self::Rule(text.to_owned()));
         }
-        let prefix =
-            |runtime: &Runtime| text.strip_prefix(runtime.name())?.strip_prefix(':').map(|dir| (*runtime, dir));
-        let (runtime, dir, explicit) = match Runtime::ALL.iter().find_map(prefix) {
-            Some((runtime, dir)) => (runtime, dir, true),
-            None => (Runtime::default(), text, false),
-        };
-        let is_path = explicit || dir.contains(['/', std::path::MAIN_SEPARATOR]);
+        let (runtime, dir) = split(text);
+        let is_path = runtime.is_some() || dir.contains(['/', std::path::MAIN_SEPARATOR]);
         if dir.is_empty() || !is_path {
             return Err(error());
         }
-        Ok(Self::Model { dir: PathBuf::from(dir), runtime })
+        Ok(Self::model(text, Runtime::default()))
     }
 }
 
@@ -131,6 +168,41 @@ mod tests {
             if let Some(spec) = found {
                 assert_eq!(spec.to_string().parse(), Ok(spec));
             }
+        }
+    }
+
+    #[test]
+    fn a_model_has_the_runtime_before_its_folder_or_the_default_one() {
+        for (text, dir, runtime) in [
+            ("td3", "td3", Runtime::Rust),
+            ("models/td3", "models/td3", Runtime::Rust),
+            ("candle:models/td3", "models/td3", Runtime::Candle),
+            ("ort:td3", "td3", Runtime::Ort),
+        ] {
+            let expected = PolicySpec::Model { dir: PathBuf::from(dir), runtime };
+            assert_eq!(PolicySpec::model(text, Runtime::Rust), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_journals_header_gives_back_the_policy_with_its_runtime() {
+        for text in ["rule", "ort:td3", "candle:models/td3", "rust:models/td3"] {
+            let spec: PolicySpec = text.parse().unwrap();
+            let [policy, runtime] = spec.recorded();
+            assert_eq!(PolicySpec::from_recorded(&policy, &runtime), Ok(spec), "{text}");
+        }
+        let refused = PolicySpec::from_recorded("models/td3", "gpu").unwrap_err();
+        assert!(refused.contains("the journal names the runtime \"gpu\""), "{refused}");
+        assert!(PolicySpec::from_recorded("best", "rule").is_err());
+    }
+
+    #[test]
+    fn a_runtime_that_is_not_built_in_is_named_with_the_way_to_get_it() {
+        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/td3-10d"));
+        for runtime in Runtime::ALL.into_iter().filter(|runtime| !runtime.is_built()) {
+            let said = crate::load_policy(&PolicySpec::Model { dir: dir.clone(), runtime }).err().unwrap().to_string();
+            let words = format!("runtime {runtime}: not in this binary; build it with --features {runtime}");
+            assert!(said.contains(&words), "{said}");
         }
     }
 }

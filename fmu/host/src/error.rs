@@ -8,7 +8,7 @@ pub enum HostError {
     /// The shared library cannot be loaded here. Get the FMU for this platform.
     #[error("cannot load {}: {reason}", library.display())]
     Load {
-        /// The library.
+        /// The FMU's own library; what is missing may be one that it needs.
         library: PathBuf,
         /// The system's words.
         reason: String,

@@ -4,6 +4,7 @@ use crate::error::{HostError, status_name};
 use crate::journal::Journal;
 use crate::{Origin, Type, uri};
 use libloading::Library;
+use std::error::Error;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 
 type Component = *mut c_void;
@@ -106,7 +107,13 @@ pub(crate) unsafe fn symbol<T: Copy>(library: &Library, origin: &Origin, name: &
 pub(crate) fn load(origin: &Origin) -> Result<Library, HostError> {
     // SAFETY: initializers of a foreign library run here; the crate's documentation says whom to trust.
     unsafe { Library::new(&origin.library) }
-        .map_err(|error| HostError::Load { library: origin.library.clone(), reason: error.to_string() })
+        .map_err(|error| HostError::Load { library: origin.library.clone(), reason: in_full(&error) })
+}
+
+/// An error with what it came from: "dlopen failed" alone does not name the library that is missing.
+fn in_full(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// A C string without its zero bytes.
@@ -260,4 +267,22 @@ fn integer(reference: u32, value: f64) -> Result<c_int, HostError> {
         return Ok(rounded as c_int);
     }
     Err(HostError::Value { reference, value: value.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// The loader's words name the library that is missing, which may be one that the FMU's own needs.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_library_that_cannot_be_loaded_is_named_in_the_loaders_own_words() {
+        let (library, resources) = (PathBuf::from("/nowhere/missing.so"), PathBuf::new());
+        let version = crate::Version::Two;
+        let origin = Origin { version, library, resources, token: String::new(), name: String::new() };
+        let said = load(&origin).map(|_| ()).map_err(|error| error.to_string());
+        let words = "/nowhere/missing.so: cannot open shared object file";
+        assert!(said.as_ref().is_err_and(|said| said.contains(words)), "{said:?}");
+    }
 }

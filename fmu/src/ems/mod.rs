@@ -1,8 +1,8 @@
 //! `memg_ems`: the controller as a model. Measurements in, set-points that passed the safety filter out.
 //!
 //! Decides at `start + k * sample_time`, at the *beginning* of the communication step that contains the instant, with the
-//! inputs set before that step; set-points hold until the next instant. It calls [`decide::step`], like every other
-//! master, so that one day gives the same set-points everywhere.
+//! inputs set before that step; set-points hold until the next instant. [`decide::whole_step`] decides, by the same pieces
+//! as at every other master, so that one day gives the same set-points everywhere.
 
 mod policy;
 mod table;
@@ -17,19 +17,15 @@ use crate::resources::Resources;
 use crate::variable::{Store, Value};
 use memg_core::action::Action;
 use memg_core::constraint::Rule;
-use memg_core::decide::{self, Decision};
+use memg_core::decide::{self, Decision, StepMemory};
 use memg_core::dispatch::curtailed;
 use memg_core::equipment::Plant;
-use memg_core::history::{History, Live};
 use memg_core::measurement::Measurement;
-use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
 use memg_core::plant_state::{PlantState, Signal};
 use memg_core::policy::Policy;
-use memg_core::rules::GoodRule;
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::situation::Situation;
-use serde::{Deserialize, Serialize};
 
 /// Bits of `safety_reasons`, lowest first. Published: append, never reorder.
 pub const RULE_BITS: [Rule; 18] = [
@@ -62,51 +58,33 @@ enum Status {
     SafeStop = 4,
 }
 
-/// What the controller remembers between steps.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
-    control: ControlMemory,
-    /// The last decision was the controller's; otherwise the next one starts from measured powers.
-    in_charge: bool,
-    /// What was lived through.
-    history: History,
-    /// Number of the step.
-    steps: i64,
-}
-
-impl Memory {
-    fn at_rest() -> Self {
-        Self { control: ControlMemory::at_rest(), in_charge: false, history: History::default(), steps: 0 }
-    }
-}
-
 /// What initialization made of the parameters.
 struct Ready {
     filter: SafetyFilter,
     policy: Box<dyn Policy>,
 }
 
-/// The controller.
+/// The controller: parameters become filter and policy when initialization ends.
 pub struct Ems {
     ready: Option<Ready>,
-    memory: Memory,
+    memory: StepMemory,
 }
 
 impl Ems {
     /// A controller before initialization.
     #[must_use]
     pub fn new() -> Self {
-        Self { ready: None, memory: Memory::at_rest() }
+        Self { ready: None, memory: StepMemory::at_rest() }
     }
 
     /// What it remembers.
     #[must_use]
-    pub fn memory(&self) -> Memory {
+    pub fn memory(&self) -> StepMemory {
         self.memory.clone()
     }
 
     /// Replaces what it remembers.
-    pub fn restore(&mut self, memory: Memory) {
+    pub fn restore(&mut self, memory: StepMemory) {
         self.memory = memory;
     }
 
@@ -118,7 +96,7 @@ impl Ems {
         let plant = limits::plant(store).map_err(Fault::error)?;
         let policy = policy::load(store, resources).map_err(Fault::error)?;
         self.ready = Some(Ready { filter: SafetyFilter::new(plant), policy });
-        self.memory = Memory::at_rest();
+        self.memory = StepMemory::at_rest();
         Ok(())
     }
 
@@ -140,43 +118,20 @@ impl Ems {
         let plant = *ready.filter.plant();
         let state = plant_state(store, instant);
         if !store.boolean(ENABLE) {
-            // Nothing is remembered across a gap.
-            self.memory = Memory { in_charge: false, history: History::default(), ..self.memory };
+            self.memory.leave();
             follow(store, &plant);
             return Ok(None);
         }
-        let situation = Situation::from_plant_state(&state, &plant).map_err(|e| Fault::error(e.to_string()))?;
-        if !self.memory.in_charge {
-            // Ramps count from the measured powers; the CHP may switch, as at the start of a simulation.
-            let rest = ControlMemory::at_rest();
-            self.memory.control = ControlMemory::bumpless(&plant, &state, &rest).free_to_switch();
-            self.memory.in_charge = true;
-        }
         let outlook = Outlook::of_hourly_prices(price_ahead::read(store, PRICE_AHEAD), plant.steps_per_hour());
-        let Memory { control: memory, history, steps, .. } = &mut self.memory;
-        history.begin_step(*steps, plant.steps_per_day());
-        history.observe(&situation, true, true);
-        *steps += 1;
-        let known = Live { history, outlook: &outlook };
-        let asked = decide::step(&ready.filter, &situation, memory, &known, ready.policy.as_mut());
-        let (decision, warning) = match asked {
-            Ok(decision) => (decision, None),
-            Err(error) => {
-                let decision = decide::step(&ready.filter, &situation, memory, &known, &mut GoodRule)
-                    .map_err(|e| Fault::error(e.to_string()))?;
-                (decision, Some(format!("the rule stands in for the network: {error}")))
-            }
+        let done = decide::whole_step(&ready.filter, &state, &outlook, &mut self.memory, ready.policy.as_mut());
+        let done = done.map_err(|unusable| Fault::error(unusable.to_string()))?;
+        let status = match (done.decision.verdict.relaxation, &done.stood_in) {
+            (Relaxation::SafeStop, _) => Status::SafeStop,
+            (_, Some(_)) => Status::Fallback,
+            (_, None) => Status::Auto,
         };
-        memory.elapse(plant.step_ms());
-        let status = if decision.verdict.relaxation == Relaxation::SafeStop {
-            Status::SafeStop
-        } else if warning.is_some() {
-            Status::Fallback
-        } else {
-            Status::Auto
-        };
-        publish(store, &plant, &situation, &decision, status);
-        Ok(warning)
+        publish(store, &plant, &done.situation, &done.decision, status);
+        Ok(done.stood_in.map(|cause| format!("the rule stands in for the network: {cause}")))
     }
 }
 

@@ -16,10 +16,11 @@ pub const P_CHP: u32 = 11;
 /// Measured CHP state.
 pub const CHP_ON: u32 = 12;
 
-/// Inputs that are measurements, and the signals they are.
+/// Inputs that are measurements, and the signals they are: the one table between names of variables (`p_pv`) and of signals
+/// (`pv_available_kw`). PV and wind are what could be produced.
 pub const MEASUREMENTS: [(u32, Signal); 14] = [
-    (0, Signal::PvKw),
-    (1, Signal::WindKw),
+    (0, Signal::PvAvailableKw),
+    (1, Signal::WindAvailableKw),
     (2, Signal::ElectricLoadKw),
     (3, Signal::HeatLoadKw),
     (4, Signal::Soc),
@@ -45,7 +46,7 @@ pub const P_CHP_SET: u32 = 101;
 pub const CHP_ON_SET: u32 = 102;
 /// Cap on PV plus wind.
 pub const P_RENEWABLE_MAX: u32 = 103;
-/// Curtailment planned.
+/// Part of the available PV and wind that the cap takes away, kW.
 pub const P_CURTAILED: u32 = 104;
 /// The filter changed the request.
 pub const SAFETY_ACTIVE: u32 = 110;
@@ -53,7 +54,7 @@ pub const SAFETY_ACTIVE: u32 = 110;
 pub const SAFETY_REASONS: u32 = 111;
 /// How far rules had to yield.
 pub const RELAXATION: u32 = 112;
-/// Who decided.
+/// Who decided: 0 no step yet, 1 policy, 2 rule, 3 disabled, 4 safe stop.
 pub const STATUS: u32 = 113;
 /// The three raw actions.
 pub const ACTION: [u32; 3] = [120, 121, 122];

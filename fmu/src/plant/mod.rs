@@ -2,7 +2,7 @@
 //!
 //! Exogenous values come from a profile, row `k` from `start + k * sample_time` on. At a communication point the outputs
 //! are what meters show there: the new row's sources and loads, with equipment still running at the set-points of the
-//! last communication step. Equipment protects itself (ratings, stored energy) and keeps no rule beyond that.
+//! last communication step. Equipment protects itself (ratings, ends of the SoC band) and keeps no rule beyond that.
 
 mod table;
 
@@ -26,12 +26,14 @@ use std::ops::Range;
 
 /// What changes while the plant runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Memory {
+pub struct PlantMemory {
     soc: Soc,
     battery: Watts,
     chp: Watts,
     chp_on: bool,
     renewable_limit: Watts,
+    /// The battery's own protection gives less than it was told in this communication step.
+    limited: bool,
     accounts: Accounts,
 }
 
@@ -83,10 +85,10 @@ impl Ready {
     }
 }
 
-/// The plant.
+/// The plant: a profile's weather and loads, and equipment that does what it is told within its own protection.
 pub struct PlantModel {
     ready: Option<Ready>,
-    memory: Memory,
+    memory: PlantMemory,
 }
 
 impl PlantModel {
@@ -96,19 +98,20 @@ impl PlantModel {
         Self { ready: None, memory: Self::at_rest(Soc::new(0.5)) }
     }
 
-    fn at_rest(soc: Soc) -> Memory {
+    fn at_rest(soc: Soc) -> PlantMemory {
         let (battery, chp, renewable_limit) = (Watts::ZERO, Watts::ZERO, Watts::new(i64::MAX));
-        Memory { soc, battery, chp, chp_on: false, renewable_limit, accounts: Accounts::default() }
+        let accounts = Accounts::default();
+        PlantMemory { soc, battery, chp, chp_on: false, renewable_limit, limited: false, accounts }
     }
 
     /// What it remembers.
     #[must_use]
-    pub const fn memory(&self) -> Memory {
+    pub const fn memory(&self) -> PlantMemory {
         self.memory
     }
 
     /// Replaces what it remembers.
-    pub const fn restore(&mut self, memory: Memory) {
+    pub const fn restore(&mut self, memory: PlantMemory) {
         self.memory = memory;
     }
 
@@ -157,7 +160,9 @@ impl PlantModel {
         }
         self.memory.chp_on = on;
         self.memory.chp = if on { watts(P_CHP_SET).within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
-        self.memory.battery = watts(P_BATTERY_SET).within(-plant.discharge_max(), plant.charge_max());
+        let wanted = watts(P_BATTERY_SET);
+        self.memory.battery = wanted.within(-plant.discharge_max(), plant.charge_max());
+        self.memory.limited = self.memory.battery != wanted;
         self.memory.renewable_limit = watts(P_RENEWABLE_MAX).max(Watts::ZERO);
         Ok(())
     }
@@ -165,7 +170,9 @@ impl PlantModel {
     fn live(&mut self, clock: &Clock, duration: Hours) -> Result<(), Fault> {
         let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
         let memory = &mut self.memory;
-        memory.battery = within_stored_energy(&ready.plant, memory.soc, memory.battery, duration);
+        let protected = within_soc_band(&ready.plant, memory.soc, memory.battery, duration);
+        memory.limited |= protected != memory.battery;
+        memory.battery = protected;
         let row = ready.row(clock);
         let dispatch = Dispatch::of(&ready.plant, &row.situation(memory.soc), &running(memory));
         let cost = dispatch.cost(&ready.plant, row.prices(), false, duration);
@@ -186,6 +193,7 @@ impl PlantModel {
             store.put(reference, Value::Real(value));
         }
         store.put(CHP_ON, Value::Boolean(memory.chp_on));
+        store.put(BATTERY_LIMITED, Value::Boolean(memory.limited));
         price_ahead::publish(store, PRICE_AHEAD, &ready.price_ahead(clock));
         Ok(())
     }
@@ -198,7 +206,7 @@ impl Default for PlantModel {
 }
 
 /// Values of [`REALS`].
-fn reals(situation: &Situation, dispatch: &Dispatch, memory: &Memory, hour: f64) -> [f64; 21] {
+fn reals(situation: &Situation, dispatch: &Dispatch, memory: &PlantMemory, hour: f64) -> [f64; 21] {
     let sums = &memory.accounts;
     [
         situation.pv.get(),
@@ -225,17 +233,20 @@ fn reals(situation: &Situation, dispatch: &Dispatch, memory: &Memory, hour: f64)
     ]
 }
 
-const fn running(memory: &Memory) -> Running {
+const fn running(memory: &PlantMemory) -> Running {
     Running { battery: memory.battery, chp: memory.chp, renewable_limit: Some(memory.renewable_limit) }
 }
 
-/// Power that neither overfills nor empties the battery in `duration`: `p <= (1 - soc) E / (eta dt)` and the like.
-fn within_stored_energy(plant: &Plant, soc: Soc, wanted: Watts, duration: Hours) -> Watts {
-    let kilowatts = |soc_change: f64, per_wh: f64| {
+/// What a battery management system leaves of a set-point: `soc_min <= soc + k p dt <= soc_max` for the whole duration,
+/// and outside the band only the way back. A controller that sees what it controls never feels it: the filter keeps a
+/// margin inside the band. One that is stepped at once with the plant, on the values of the step before, does.
+fn within_soc_band(plant: &Plant, soc: Soc, wanted: Watts, duration: Hours) -> Watts {
+    let (low, high) = plant.soc_band();
+    let room = |soc_change: f64, per_wh: f64| {
         Watts::floor(Kilowatts::new((soc_change / (per_wh * duration.get())).max(0.0) / 1000.0))
     };
-    let charge = kilowatts(1.0 - soc.get(), plant.soc_per_wh_charged());
-    let discharge = kilowatts(soc.get(), plant.soc_per_wh_discharged());
+    let charge = room(high.get() - soc.get(), plant.soc_per_wh_charged());
+    let discharge = room(soc.get() - low.get(), plant.soc_per_wh_discharged());
     wanted.within(-discharge, charge)
 }
 

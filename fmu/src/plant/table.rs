@@ -20,6 +20,8 @@ pub const REALS: [u32; 21] =
     [100, 101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127];
 /// CHP state.
 pub const CHP_ON: u32 = 112;
+/// The battery's own protection is at work.
+pub const BATTERY_LIMITED: u32 = 109;
 
 /// Import prices of the hours ahead, and behind them how many are known.
 pub const PRICE_AHEAD: u32 = 130;
@@ -37,7 +39,7 @@ pub fn rows(plant: &PlantParameters) -> Vec<Variable> {
     let rated = plant.exogenous.pv_kw_nom + plant.exogenous.wind_kw_nom;
     let mut rows = limits::variables(plant);
     rows.extend(variables! { Input:
-        0 "p_battery_set" Some(Unit::Kilowatt), Value::Real(0.0), "Battery set-point, + = charging; limited to ratings and stored energy";
+        0 "p_battery_set" Some(Unit::Kilowatt), Value::Real(0.0), "Battery set-point, + = charging; the battery limits it to its ratings and its SoC band";
         1 "p_chp_set" Some(Unit::Kilowatt), Value::Real(0.0), "CHP set-point; limited to minimum and rated power while on";
         2 "chp_on_set" None, Value::Boolean(false), "CHP is to run";
         3 "p_renewable_max" Some(Unit::Kilowatt), Value::Real(rated), "Cap on PV plus wind";
@@ -65,6 +67,7 @@ fn measurements() -> Vec<Variable> {
         106 "price_export" Some(Unit::EurPerKwh), real(), "Export price";
         107 "v_pcc" Some(Unit::PerUnit), real(), "Voltage at the connection";
         108 "f_grid" Some(Unit::Hertz), real(), "Grid frequency";
+        109 "battery_limited" None, Value::Boolean(false), "The battery's own protection (ratings, ends of its SoC band) gave less than the set-point in the last step";
         110 "p_battery" Some(Unit::Kilowatt), real(), "Battery power, + = charging";
         111 "p_chp" Some(Unit::Kilowatt), real(), "CHP electric power";
         112 "chp_on" None, Value::Boolean(false), "CHP is running";

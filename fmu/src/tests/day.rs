@@ -108,7 +108,7 @@ const REALS: [&str; 14] = [
     "chp_on",
 ];
 
-fn connect(plant: &Host, ems: &Host) {
+pub(super) fn connect(plant: &Host, ems: &Host) {
     for name in REALS {
         if name == "chp_on" {
             ems.put_boolean(name, plant.boolean(name));
@@ -118,7 +118,7 @@ fn connect(plant: &Host, ems: &Host) {
     }
 }
 
-fn command(ems: &Host, plant: &Host) {
+pub(super) fn command(ems: &Host, plant: &Host) {
     for name in ["p_battery_set", "p_chp_set", "p_renewable_max"] {
         plant.put_real(name, ems.real(name));
     }

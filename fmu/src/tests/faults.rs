@@ -29,7 +29,8 @@ fn an_input_that_is_not_a_number_stops_the_step_and_is_named() {
             ems.put_real("q_heat", bad);
             check(ems.step(900.0, 900.0), Status::Error, "q_heat: expected a finite number");
             assert_eq!(ems.real("p_battery_set").to_bits(), before);
-            check(ems.step(900.0, 900.0), Status::Error, "Failed");
+            let latched = "the instance is Failed until it is reset, because of \"q_heat: expected a finite number";
+            check(ems.step(900.0, 900.0), Status::Error, latched);
             assert_eq!((ems.reset(), ems.enter(), ems.exit()), (Status::Ok, Status::Ok, Status::Ok));
             assert_eq!(ems.step(0.0, 900.0), Status::Ok);
         }

@@ -3,6 +3,7 @@
 mod day;
 mod faults;
 mod host;
+mod protection;
 mod states;
 
 use crate::abi::*;

@@ -22,11 +22,11 @@ pub enum Content {
 /// A variable of the plant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlantVariable {
-    /// Its name.
+    /// Name in the model description, unique there.
     pub name: String,
-    /// Its value reference.
+    /// Number by which the standard's get and set functions know it.
     pub reference: u32,
-    /// Its type.
+    /// What it can hold, and whether a map can connect it.
     pub content: Content,
     /// `input`, `output`, `parameter`, `local`, …
     pub causality: String,
@@ -37,7 +37,7 @@ pub struct PlantVariable {
 pub struct ModelDescription {
     /// Version of the standard.
     pub fmi: Fmi,
-    /// For messages.
+    /// The model's name, for messages only.
     pub model_name: String,
     /// Name of the library.
     pub identifier: String,
@@ -45,7 +45,7 @@ pub struct ModelDescription {
     pub token: String,
     /// Proposed step size, s.
     pub step_size: Option<f64>,
-    /// All variables.
+    /// In the order of the file, whatever their causality.
     pub variables: Vec<PlantVariable>,
 }
 

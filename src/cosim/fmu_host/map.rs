@@ -1,6 +1,7 @@
 //! Which variable of the plant FMU is which measurement or set-point of the controller.
 //!
-//! Variables of equal name are connected without being mentioned. The map adds what differs:
+//! Variables of equal name are connected without being mentioned; measurements may have either of their names (`p_load`,
+//! `electric_load_kw`). The map adds what differs:
 //!
 //! ```toml
 //! [measurements]                                  # controller input <- plant output
@@ -13,6 +14,7 @@
 //! ```
 
 use super::super::error::CosimError;
+use super::super::reading::{REQUIRED, alias_of};
 use super::description::{Content, ModelDescription, PlantVariable};
 use memg_fmu::variable::{Causality, Variable};
 use memg_fmu_host::Type;
@@ -38,11 +40,11 @@ pub struct MapFile {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct From {
-    /// Plant variable.
+    /// Plant variable that is read; exactly one of this and `value` is stated.
     pub from: Option<String>,
-    /// Constant.
+    /// In the controller's unit, for what the plant does not have.
     pub value: Option<f64>,
-    /// Factor.
+    /// `controller = scale * plant + offset`; its sign turns a convention around.
     #[serde(default = "one")]
     pub scale: f64,
     /// Added after the factor.
@@ -54,9 +56,9 @@ pub struct From {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct To {
-    /// Plant variable.
+    /// Plant input that is written.
     pub to: String,
-    /// Factor.
+    /// `plant = scale * controller + offset`.
     #[serde(default = "one")]
     pub scale: f64,
     /// Added after the factor.
@@ -68,9 +70,6 @@ const fn one() -> f64 {
     1.0
 }
 
-/// Measurements without which nothing can be decided; the others have neutral start values.
-const REQUIRED: [&str; 5] = ["p_pv", "p_wind", "p_load", "q_heat", "soc"];
-
 /// A number of the plant, linearly related to one of the controller.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
@@ -78,11 +77,11 @@ pub struct Link {
     pub controller: String,
     /// The plant's variable.
     pub plant: String,
-    /// Its type.
+    /// Type of the plant's variable.
     pub kind: Type,
-    /// Its reference.
+    /// Value reference of the plant's variable.
     pub reference: u32,
-    /// Factor.
+    /// Of the direction in which the link carries: `target = scale * source + offset`.
     pub scale: f64,
     /// Added after the factor.
     pub offset: f64,
@@ -91,9 +90,9 @@ pub struct Link {
 /// A value for a plant parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Setting {
-    /// Number or boolean.
+    /// A number or boolean (0 or 1), by type and value reference.
     Number(Type, u32, f64),
-    /// Text.
+    /// A text, by value reference.
     Text(u32, String),
 }
 
@@ -106,7 +105,7 @@ pub struct Wiring {
     pub constants: Vec<(String, f64)>,
     /// Controller outputs to plant inputs.
     pub set_points: Vec<Link>,
-    /// Plant parameters.
+    /// Plant parameters by name, set before initialization.
     pub settings: Vec<(String, Setting)>,
 }
 
@@ -138,7 +137,8 @@ impl Wiring {
     }
 
     fn measurement(&mut self, name: &str, map: &MapFile, plant: &ModelDescription, problems: &mut Vec<String>) {
-        let entry = map.measurements.get(name);
+        let alias = alias_of(name);
+        let entry = map.measurements.get(name).or_else(|| map.measurements.get(alias?));
         if let Some(From { value: Some(value), from: None, .. }) = entry {
             self.constants.push((name.to_owned(), *value));
             return;
@@ -146,7 +146,8 @@ impl Wiring {
         let source = entry.and_then(|entry| entry.from.as_deref()).unwrap_or(name);
         let (scale, offset) = entry.map_or((1.0, 0.0), |entry| (entry.scale, entry.offset));
         // Without an entry only outputs are meant: an input of the same name measures nothing.
-        let variable = plant.find(source).filter(|variable| entry.is_some() || variable.causality != "input");
+        let found = plant.find(source).or_else(|| plant.find(alias.filter(|_| entry.is_none())?));
+        let variable = found.filter(|variable| entry.is_some() || variable.causality != "input");
         match variable {
             Some(variable) => match link(name, variable, scale, offset) {
                 Ok(link) => self.measurements.push(link),
@@ -182,11 +183,15 @@ impl Wiring {
 }
 
 fn unknown_names(map: &MapFile, controller: &[Variable]) -> Vec<String> {
-    let is = |name: &String, causality| controller.iter().any(|row| row.name == name && row.causality == causality);
+    let named = |row: &Variable, name: &str| row.name == name || alias_of(row.name) == Some(name);
+    let is = |name: &str, causality| controller.iter().any(|row| row.causality == causality && named(row, name));
     let mut problems = Vec::new();
     for (name, entry) in &map.measurements {
         if !is(name, Causality::Input) {
             problems.push(format!("{name} is not an input of the controller"));
+        }
+        if alias_of(name).is_some_and(|alias| map.measurements.contains_key(alias)) {
+            problems.push(format!("{name} is there twice, under two names"));
         }
         if entry.from.is_some() == entry.value.is_some() {
             problems.push(format!("{name}: expected either from or value"));

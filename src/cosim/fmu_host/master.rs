@@ -10,7 +10,7 @@ use super::{ForeignFmu, Link, Watch, guarded};
 use memg_fmu::variable::Causality;
 use memg_fmu_host::Slave;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,18 +25,18 @@ pub struct CosimOptions {
     pub duration_s: f64,
     /// Trace, one row a step.
     pub trace: Option<PathBuf>,
-    /// The controller.
+    /// The controller's plant limits, policy and local time at time 0.
     pub controller: UnitOptions,
     /// How long one call into the plant may take, wall clock.
     pub patience: Duration,
 }
 
-/// What was done.
+/// What a foreign plant was put through.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Summary {
+pub struct PlantRun {
     /// The plant's model name.
     pub plant: String,
-    /// Steps.
+    /// Steps of the controller that the plant lived through.
     pub steps: u64,
     /// Steps in which the safety filter changed the request.
     pub interventions: u64,
@@ -48,7 +48,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// The file, variable or FMU function that is wrong.
-pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
+pub fn cosim(options: &CosimOptions) -> Result<PlantRun, CosimError> {
     let fmu = ForeignFmu::open(&options.fmu)?;
     let (folder, own) = (fmu.folder().to_owned(), options.clone());
     let done = guarded(&options.fmu, options.patience, move |watch| simulate(&own, fmu, watch));
@@ -58,7 +58,7 @@ pub fn cosim(options: &CosimOptions) -> Result<Summary, CosimError> {
     done
 }
 
-fn simulate(options: &CosimOptions, fmu: ForeignFmu, watch: &Watch) -> Result<Summary, CosimError> {
+fn simulate(options: &CosimOptions, fmu: ForeignFmu, watch: &Watch) -> Result<PlantRun, CosimError> {
     let step_s = options.controller.plant.step_h * 3600.0;
     let steps = step_count(options.duration_s, step_s)?;
     let map = options.map.as_deref().map_or(Ok(MapFile::default()), read_map)?;
@@ -70,27 +70,25 @@ fn simulate(options: &CosimOptions, fmu: ForeignFmu, watch: &Watch) -> Result<Su
         controller.set_number(name, *value)?;
     }
     let mut plant = initialized(&fmu, &wiring, options.duration_s, watch)?;
-    let mut summary = Summary { plant: fmu.description.model_name.clone(), steps, interventions: 0, safe_stops: 0 };
+    let mut summary = PlantRun { plant: fmu.description.model_name.clone(), steps, interventions: 0, safe_stops: 0 };
     for k in 0..steps {
         let time = k as f64 * step_s;
         watch.enter(format!("an exchange of values at {time} s"));
         exchange(&mut plant, &mut controller, &wiring, step_s)?;
-        watch.enter(format!("doStep at {time} s"));
-        plant.step(time, step_s)?;
         summary.count(&mut controller)?;
+        // Before the plant lives through the step: what it does not come back from is there too.
         if let Some(trace) = &mut trace {
             trace.row(time, &mut controller)?;
         }
-    }
-    if let Some(trace) = trace {
-        trace.finish()?;
+        watch.enter(format!("doStep at {time} s"));
+        plant.step(time, step_s)?;
     }
     watch.enter("terminate");
     plant.terminate()?;
     Ok(summary)
 }
 
-impl Summary {
+impl PlantRun {
     fn count(&mut self, controller: &mut Unit) -> Result<(), CosimError> {
         self.interventions += u64::from(controller.number("safety_active")? > 0.5);
         self.safe_stops += u64::from(controller.number("status")? > 3.5);
@@ -148,10 +146,11 @@ fn from_plant(error: &CosimError, link: &Link) -> CosimError {
     CosimError::Controller(format!("{error} (from the plant's {})", link.plant))
 }
 
-/// The CSV trace: time, the controller's inputs and outputs.
+/// The CSV trace: time, the controller's inputs and outputs. Every row is in the file when it is written: foreign code
+/// may hang or take the process along at any time.
 struct Trace {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: File,
     columns: Vec<&'static str>,
 }
 
@@ -159,14 +158,14 @@ impl Trace {
     fn create(path: &Path, controller: &Unit) -> Result<Self, CosimError> {
         let columns = [controller.names(Causality::Input), controller.names(Causality::Output)].concat();
         let file = File::create(path).map_err(|error| CosimError::file(path, &error))?;
-        let mut trace = Self { path: path.to_owned(), out: BufWriter::new(file), columns };
+        let mut trace = Self { path: path.to_owned(), out: file, columns };
         let header = format!("time_s,{}", trace.columns.join(","));
         trace.line(&header)?;
         Ok(trace)
     }
 
     fn line(&mut self, line: &str) -> Result<(), CosimError> {
-        writeln!(self.out, "{line}").map_err(|error| CosimError::file(&self.path, &error))
+        self.out.write_all(format!("{line}\n").as_bytes()).map_err(|error| CosimError::file(&self.path, &error))
     }
 
     fn row(&mut self, time: f64, controller: &mut Unit) -> Result<(), CosimError> {
@@ -176,8 +175,26 @@ impl Trace {
         }
         self.line(&line)
     }
+}
 
-    fn finish(mut self) -> Result<(), CosimError> {
-        self.out.flush().map_err(|error| CosimError::file(&self.path, &error))
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memg_core::equipment::PlantParameters;
+
+    #[test]
+    fn a_row_of_the_trace_is_in_the_file_before_the_next_call_into_the_plant() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("trace.csv");
+        let plant = PlantParameters::reference();
+        let options = UnitOptions { plant, policy: "rule".to_owned(), weights: None, hour_start: 0.0 };
+        let mut controller = Unit::controller(&options).unwrap();
+        let mut trace = Trace::create(&path, &controller).unwrap();
+        controller.initialize().unwrap();
+        for (rows, time) in [(2, 0.0), (3, 900.0)] {
+            trace.row(time, &mut controller).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.ends_with('\n') && text.lines().count() == rows, "{text}");
+        }
     }
 }

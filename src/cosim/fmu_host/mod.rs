@@ -9,7 +9,7 @@ mod watch;
 pub use archive::Unpacked;
 pub use description::{Content, ModelDescription, PlantVariable};
 pub use map::{From, Link, MapFile, Setting, To, Wiring};
-pub use master::{CosimOptions, Summary, cosim};
+pub use master::{CosimOptions, PlantRun, cosim};
 pub(crate) use watch::{Watch, guarded};
 
 use super::error::CosimError;

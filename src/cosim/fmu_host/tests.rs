@@ -151,6 +151,18 @@ fn a_map_adds_what_names_do_not_tell() {
 }
 
 #[test]
+fn a_map_and_a_plant_may_call_measurements_as_mqtt_does() {
+    let by_signal = wiring(&MAP.replace("p_load =", "electric_load_kw =")).unwrap();
+    assert_eq!(by_signal, wiring(MAP).unwrap());
+    let plant = ModelDescription::parse(&MINIMAL.replace("\"p_pv\"", "\"pv_available_kw\"")).unwrap();
+    let controller = Kind::Ems.variables(&PlantParameters::reference(), "rule");
+    let found = Wiring::new(&toml::from_str(MAP).unwrap(), &plant, &controller).unwrap();
+    assert!(found.measurements.iter().any(|link| link.controller == "p_pv" && link.plant == "pv_available_kw"));
+    let twice = wiring(&MAP.replace("p_wind =", "electric_load_kw = { value = 1.0 }\np_wind =")).unwrap_err();
+    assert!(twice.contains("p_load is there twice, under two names"), "{twice}");
+}
+
+#[test]
 fn an_input_of_the_plant_measures_nothing() {
     let controller = Kind::Ems.variables(&PlantParameters::reference(), "rule");
     let xml = memg_fmu::describe::model_description(Fmi::Two, Kind::Ems, &controller);

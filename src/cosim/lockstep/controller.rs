@@ -3,16 +3,18 @@
 //!
 //! What differs from a plant: a run begins in Auto, from the powers that its first step measures. Nothing stands in for a
 //! missing measurement, not even for a moment: set-points are the certified safe-stop ones until it is back. A device that
-//! reports a fault stops the run's control until its end, because there is no operator who could acknowledge.
+//! reports a fault stops the run's control until its end, because there is no operator who could acknowledge; every answer
+//! from then on says so.
 
 use super::machine::Ending;
 use super::settings::AfterStop;
-use super::{Start, Step, StepAnswer, StepStatus, Values};
+use super::{Start, StepAnswer, StepStatus, Stepper, Values};
 use memg_control::account::{Account, Summary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use memg_control::journal::{Header, Journal, Record};
 use memg_control::mode::{Mode, ModeState, ModeTimes};
+use memg_core::decide::entry;
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
@@ -45,7 +47,7 @@ pub struct Journaling {
 
 /// What a controller is made of.
 pub struct ControllerOptions {
-    /// The plant.
+    /// Ratings and limits; margins of meters do not count, because simulated meters are exact.
     pub plant: Plant,
     /// Who is asked.
     pub chain: Chain,
@@ -70,7 +72,7 @@ pub struct Progress {
     pub over: bool,
 }
 
-/// Control as a [`Step`].
+/// Control as a [`Stepper`].
 pub struct Controller {
     config: ControlConfig,
     chain: Chain,
@@ -91,11 +93,13 @@ struct Run {
     cycle: u64,
     /// Signals that were measured.
     seen: BTreeSet<Signal>,
+    /// Why control has stopped until the run ends.
+    stopped_by: Option<String>,
 }
 
 impl Run {
     fn begin() -> Self {
-        Self { state: first_state(ControlMemory::at_rest()), cycle: 0, seen: BTreeSet::new() }
+        Self { state: first_state(ControlMemory::at_rest()), cycle: 0, seen: BTreeSet::new(), stopped_by: None }
     }
 }
 
@@ -169,9 +173,7 @@ impl Controller {
     /// Decides and journals. An error leaves the run where it was.
     fn decide(&mut self, input: &CycleInput) -> Result<(ControlState, CycleDecision), String> {
         let mut state = if self.run.cycle == 0 {
-            // Ramps count from what the first step measures; the CHP is free to switch, as in the environment.
-            let rest = ControlMemory::at_rest();
-            first_state(ControlMemory::bumpless(self.config.filter.plant(), &input.state, &rest).free_to_switch())
+            first_state(entry(&self.config.filter, &input.state))
         } else {
             self.run.state.clone()
         };
@@ -196,7 +198,12 @@ impl Controller {
         written.map_err(|error| unwritten(&error))
     }
 
-    fn answer(&self, input: &CycleInput, decision: &CycleDecision) -> Result<StepAnswer, String> {
+    fn answer(
+        &self,
+        input: &CycleInput,
+        decision: &CycleDecision,
+        stopped_by: Option<&str>,
+    ) -> Result<StepAnswer, String> {
         let mode = decision.mode.name();
         let safe = decision.safe.as_ref().ok_or_else(|| format!("there are no set-points in the mode {mode}"))?;
         let status = match decision.mode {
@@ -208,7 +215,9 @@ impl Controller {
             setpoints: self.setpoints(safe, input),
             safety: reasons(decision),
             status,
-            fault: decision.fault.as_ref().map(|fault| fault.cause.clone()),
+            fault: stopped_by
+                .map(|cause| format!("safe stop until the run ends, because {cause}"))
+                .or_else(|| decision.fault.as_ref().map(|fault| fault.cause.clone())),
             relaxation: (decision.relaxation != Relaxation::None).then(|| word(&decision.relaxation)),
         })
     }
@@ -239,7 +248,7 @@ impl Controller {
     }
 }
 
-impl Step for Controller {
+impl Stepper for Controller {
     /// PV and wind may be given as what is produced or as what could be produced: control itself looks for either.
     fn required(&self) -> &[Signal] {
         &[Signal::ElectricLoadKw, Signal::HeatLoadKw, Signal::Soc]
@@ -271,8 +280,9 @@ impl Step for Controller {
     fn step(&mut self, t_s: f64, values: &Values) -> Result<StepAnswer, String> {
         let input = self.input(t_s, values);
         let (state, decision) = self.decide(&input)?;
-        let answer = self.answer(&input, &decision)?;
-        (self.run.state, self.run.cycle) = (state, input.cycle);
+        let stopped_by = self.run.stopped_by.clone().or_else(|| latched(&state, &decision));
+        let answer = self.answer(&input, &decision, stopped_by.as_deref())?;
+        (self.run.state, self.run.cycle, self.run.stopped_by) = (state, input.cycle, stopped_by);
         self.run.seen.extend(Signal::ALL.into_iter().filter(|signal| values.measurement(*signal).value.is_some()));
         for change in &decision.changes {
             let (from, to) = (change.from.name(), change.to.name());
@@ -296,6 +306,12 @@ impl Step for Controller {
 /// Control from the first step on.
 fn first_state(memory: ControlMemory) -> ControlState {
     ControlState { memory, mode: ModeState::in_control(0), ..ControlState::start(0) }
+}
+
+/// The cause of a safe stop that outlives it: it waits for an operator.
+fn latched(state: &ControlState, decision: &CycleDecision) -> Option<String> {
+    let stop = decision.changes.iter().find(|change| change.to == Mode::SafeStop);
+    stop.filter(|_| state.mode.latched).map(|change| change.cause.clone())
 }
 
 /// As in the journal.

@@ -108,6 +108,24 @@ fn a_missing_value_gives_safe_stop_set_points_that_name_it_and_the_next_good_ste
 }
 
 #[test]
+fn a_devices_fault_stops_the_run_and_every_later_answer_says_so_until_another_run_begins() {
+    let good = some_values();
+    let known = || Signal::ALL.into_iter().filter_map(|s| Some((s, good.measurement(s).value?)));
+    let with = |fault| Values::new(known().chain([(Signal::BatteryFault, fault)]));
+    let mut controller = controller("rule", None, None);
+    controller.begin(&start()).unwrap();
+    let answers = [0.0, 1.0, 0.0, 0.0].map(|fault| {
+        let t_s = 900.0 * controller.run.cycle as f64;
+        controller.step(t_s, &with(fault)).unwrap()
+    });
+    assert_eq!(answers.each_ref().map(|a| a.status.name()), ["ok", "hold", "hold", "hold"]);
+    let words = "safe stop until the run ends, because the battery reports a fault";
+    assert!(answers[1..].iter().all(|answer| answer.fault.as_deref() == Some(words)), "{answers:#?}");
+    controller.begin(&start()).unwrap();
+    assert_eq!(controller.step(0.0, &with(0.0)).unwrap().status, StepStatus::Ok);
+}
+
+#[test]
 fn without_heat_or_price_the_rule_decides_and_the_answer_says_so() {
     for (signal, by_now) in [("heat_load_kw", "fallback"), ("export_price_eur_per_kwh", "fallback")] {
         let missing = Signal::from_name(signal).unwrap();

@@ -10,7 +10,7 @@
 
 use super::message;
 use super::villas::{self, Frame};
-use super::{Start, Step, StepAnswer, StepStatus, Values};
+use super::{Start, StepAnswer, StepStatus, Stepper, Values};
 use crate::lockstep::settings::LockstepSettings;
 use serde_json::Value;
 use std::sync::Arc;
@@ -110,20 +110,20 @@ pub struct Machine<S> {
     run: Option<Run>,
     /// The last run and its summary, should the simulator ask twice.
     ended: Option<(String, Arc<str>)>,
+    /// VILLASnode frames refused since the start.
+    refused: u64,
 }
 
-impl<S: Step> Machine<S> {
+impl<S: Stepper> Machine<S> {
     /// No run.
     pub const fn new(step: S, settings: LockstepSettings) -> Self {
-        Self { step, settings, run: None, ended: None }
+        Self { step, settings, run: None, ended: None, refused: 0 }
     }
 
     /// Takes one message; `now` is the wall clock's monotonic side. One reply, preceded by the summary of a run that
     /// this message ends.
     pub fn receive(&mut self, request: Request, payload: &[u8], now: Instant) -> Vec<Reply> {
-        if let Some(run) = &mut self.run {
-            run.heard = now;
-        }
+        self.heard(now);
         let Some(message) = message::parse(payload) else {
             return vec![self.failed(request, None, None, "the payload is not JSON")];
         };
@@ -132,6 +132,18 @@ impl<S: Step> Machine<S> {
             Request::Meas => self.meas(&message),
             Request::Stop => vec![self.stop(&message)],
             Request::Villas => self.villas(&message, now),
+        }
+    }
+
+    /// A message of which only the size is known: more than the site allows. It is refused like garbage.
+    pub fn oversize(&mut self, request: Request, now: Instant) -> Reply {
+        self.heard(now);
+        self.failed(request, None, None, "the payload is larger than mqtt.payload_bytes_max")
+    }
+
+    const fn heard(&mut self, now: Instant) {
+        if let Some(run) = &mut self.run {
+            run.heard = now;
         }
     }
 
@@ -201,33 +213,31 @@ impl<S: Step> Machine<S> {
     }
 
     fn villas(&mut self, message: &Value, now: Instant) -> Vec<Reply> {
-        let Some(map) = self.settings.villas.clone() else {
-            return vec![self.failed(Request::Villas, None, None, "VILLASnode frames are not configured")];
+        let (mut replies, answered) = self.villas_step(message, now);
+        let payload = answered.unwrap_or_else(|error| {
+            self.count_refusal(&error);
+            villas::refusal(message, &error)
+        });
+        replies.push(Reply { topic: "villas/out", payload });
+        replies.extend(self.end_if_over());
+        replies
+    }
+
+    /// The answer to a frame, and the summary of a run that it ends.
+    fn villas_step(&mut self, message: &Value, now: Instant) -> (Vec<Reply>, Result<Arc<str>, String>) {
+        let map = self.settings.villas.clone();
+        let map = map.ok_or_else(|| "VILLASnode frames are not configured: [cosim.villas] is missing".to_owned());
+        let (frame, map) = match map.and_then(|map| Ok((Frame::parse(message, &map)?, map))) {
+            Ok(both) => both,
+            Err(error) => return (Vec::new(), Err(error)),
         };
-        let frame = match Frame::parse(message, &map) {
-            Ok(frame) => frame,
-            Err(error) => return vec![self.failed(Request::Villas, None, None, &error)],
-        };
-        let mut replies = Vec::new();
-        let begun = match &self.run {
-            Some(run) if run.start.sid == villas::SID && !(frame.k == 0 && run.tally.steps > 1) => Ok(()),
-            Some(_) | None => {
-                replies.extend(self.end(Ending::Replaced));
-                self.begin(map.start(), now)
-            }
+        let (ended, begun) = match &self.run {
+            Some(run) if run.start.sid == villas::SID && !(frame.k == 0 && run.tally.steps > 1) => (None, Ok(())),
+            Some(_) | None => (self.end(Ending::Replaced), self.begin(map.start(), now)),
         };
         let encode = |answer: &StepAnswer, _| frame.answer(&map, answer);
         let answered = begun.and_then(|()| self.advance(frame.k, None, &frame.values, encode));
-        replies.push(match answered {
-            Ok(payload) => Reply { topic: "villas/out", payload },
-            Err(error) => {
-                self.count_error();
-                tracing::debug!(error, k = frame.k, "A VILLASnode frame was refused.");
-                Reply { topic: "villas/out", payload: frame.refusal() }
-            }
-        });
-        replies.extend(self.end_if_over());
-        replies
+        (ended.into_iter().collect(), answered)
     }
 
     /// The run of that sid, or why there is none.
@@ -281,6 +291,15 @@ impl<S: Step> Machine<S> {
         Some(Reply { topic: "summary", payload })
     }
 
+    /// Senders of frames seldom look at answers: the log says it too, ever more rarely.
+    fn count_refusal(&mut self, error: &str) {
+        self.count_error();
+        self.refused += 1;
+        if self.refused.is_power_of_two() {
+            tracing::warn!(count = self.refused, error, "A VILLASnode frame was refused.");
+        }
+    }
+
     fn count_error(&mut self) {
         if let Some(run) = &mut self.run {
             run.tally.errors += 1;
@@ -288,13 +307,17 @@ impl<S: Step> Machine<S> {
     }
 
     fn failed(&mut self, request: Request, sid: Option<String>, k: Option<u64>, error: &str) -> Reply {
-        self.count_error();
+        if request == Request::Villas {
+            self.count_refusal(error);
+        } else {
+            self.count_error();
+        }
         let sid = sid.as_deref();
         match request {
             Request::Start => Reply { topic: "ready", payload: message::ready(sid, Some(error)) },
             Request::Meas => Reply { topic: "setp", payload: message::failure(sid, k, error) },
             Request::Stop => Reply { topic: "summary", payload: message::failure(sid, k, error) },
-            Request::Villas => Reply { topic: "villas/out", payload: "[]".into() },
+            Request::Villas => Reply { topic: "villas/out", payload: villas::refusal(&Value::Null, error) },
         }
     }
 }

@@ -11,7 +11,7 @@ struct Follower {
     steps: u32,
 }
 
-impl Step for Follower {
+impl Stepper for Follower {
     fn required(&self) -> &[Signal] {
         &[Signal::PvKw]
     }
@@ -137,6 +137,8 @@ async fn garbage_is_answered_and_moves_nothing() {
             );
         }
     }
+    let large = bench.machine.oversize(Request::Meas, bench.now);
+    assert!(large.payload.contains("larger than mqtt.payload_bytes_max"), "{large:?}");
     assert_eq!(bench.meas(0, 666.0), failure(0, "the controller gave no number for battery_kw"));
     assert!(bench.meas(0, 5.0).contains(r#""status":"ok""#));
 }
@@ -189,7 +191,9 @@ async fn villas_frames_run_without_start_and_begin_again_at_sequence_zero() {
     let out = |k, data: &str| vec![format!(r#"villas/out [{{"data":{data},"sequence":{k},"ts":{{"origin":[7,8]}}}}]"#)];
     assert_eq!(bench.say(Request::Villas, frame(0, 5.0)), out(0, "[5.0,0.0,null]"));
     assert_eq!(bench.say(Request::Villas, frame(0, 9.0)), out(0, "[5.0,0.0,null]"), "repeated");
-    assert_eq!(bench.say(Request::Villas, frame(2, 9.0)), out(2, "[]"), "a gap gives no control");
+    let gap =
+        r#"villas/out [{"data":[],"error":"k = 2 is out of turn; 1 is expected","sequence":2,"ts":{"origin":[7,8]}}]"#;
+    assert_eq!(bench.say(Request::Villas, frame(2, 9.0)), [gap], "a gap gives no control");
     assert_eq!(bench.say(Request::Villas, frame(1, 6.0)), out(1, "[6.0,0.0,null]"));
     let short = json!({ "sequence": 2, "data": [1.0] });
     assert_eq!(bench.say(Request::Villas, short), [r#"villas/out {"data":[0.0,1.0,null],"sequence":2}"#]);
@@ -198,5 +202,27 @@ async fn villas_frames_run_without_start_and_begin_again_at_sequence_zero() {
         again[0].contains(r#""sid":"villas","status":"replaced","steps":3,"hold_steps":1,"repeated":1,"errors":1"#)
     );
     assert_eq!(again[1..], out(0, "[7.0,0.0,null]"));
-    assert_eq!(bench.say(Request::Villas, json!([])), ["villas/out []"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_villas_frame_is_told_why() {
+    for (frame, why) in [
+        (json!([]), "0 frames at once"),
+        (json!({ "data": [] }), "sequence is missing"),
+        (json!({ "sequence": 0 }), "data is missing"),
+        (json!({ "sequence": 0, "data": [1.0, "5"] }), "data[1] (pv_kw): expected a number, found"),
+        (json!({ "sequence": 0, "data": [1.0, true] }), "data[1] (pv_kw): expected a number, found true"),
+        (json!({ "sequence": 0, "data": [1.0, 2e6] }), "data[1] (pv_kw): expected -1000000 to 1000000"),
+        (json!({ "sequence": 0, "data": [1, 2, 3] }), "data has 3 values, cosim.villas.inputs names 2"),
+    ] {
+        let mut bench = Bench::idle();
+        let reply = bench.say(Request::Villas, frame).remove(0);
+        let parts = reply.starts_with("villas/out ") && reply.contains(r#""data":[]"#) && reply.contains(r#""error":"#);
+        assert!(parts && reply.contains(why), "{why}: {reply}");
+        assert!(bench.say(Request::Villas, json!({ "sequence": 0, "data": [1, 2] }))[0].contains("[2.0,0.0,null]"));
+    }
+    let mut bench = Bench::idle();
+    assert!(bench.say_text(Request::Villas, "{")[0].contains("the payload is not JSON"));
+    bench.machine.settings.villas = None;
+    assert!(bench.say(Request::Villas, json!({ "sequence": 0, "data": [] }))[0].contains("[cosim.villas] is missing"));
 }

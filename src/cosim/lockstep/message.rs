@@ -1,7 +1,8 @@
 //! The messages of the lock-step protocol as JSON.
 
+use super::super::reading;
 use super::machine::{Ending, Tally};
-use super::{Start, StepAnswer, Values, reading};
+use super::{Start, StepAnswer, Values};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -120,7 +121,7 @@ struct Failure<'a> {
 }
 
 #[derive(Serialize)]
-struct Summary<'a> {
+struct SummaryMessage<'a> {
     sid: &'a str,
     status: &'a str,
     steps: u64,
@@ -146,7 +147,7 @@ pub(super) fn failure(sid: Option<&str>, k: Option<u64>, error: &str) -> Arc<str
 
 pub(super) fn summary(sid: &str, ending: Ending, tally: &Tally) -> Arc<str> {
     let Tally { steps, hold_steps, repeated, errors, t_last_s } = *tally;
-    text(&Summary { sid, status: ending.name(), steps, hold_steps, repeated, errors, t_last: t_last_s })
+    text(&SummaryMessage { sid, status: ending.name(), steps, hold_steps, repeated, errors, t_last: t_last_s })
 }
 
 /// These types have no maps with other keys than text, the only thing that could fail.

@@ -24,6 +24,7 @@
 //!   set-points, `"status":"hold"`, and `"fault"` with its name. `"status":"fallback"` says that the network failed and the
 //!   good rule decided.
 //! - A `start` with another sid ends the run before; the same `start` again is answered again.
+//! - A message above `mqtt.payload_bytes_max` (64 KiB unless the site says otherwise) is refused unread.
 //! - Simulated time alone counts. The wall clock only ends a run that was silent for `idle_max_s`.
 //!
 //! Simulators that speak VILLASnode frames instead use `villas/in` and `villas/out`: see [`villas`].
@@ -31,7 +32,6 @@
 mod controller;
 pub mod machine;
 mod message;
-mod reading;
 mod service;
 pub mod settings;
 pub mod villas;
@@ -46,7 +46,7 @@ use memg_core::plant_state::Signal;
 use std::collections::BTreeMap;
 
 /// The controller, as the protocol sees it.
-pub trait Step: Send {
+pub trait Stepper: Send {
     /// The signals without which only safe set-points can be given.
     fn required(&self) -> &[Signal];
 
@@ -56,7 +56,7 @@ pub trait Step: Send {
     /// Why such a run is not possible; the simulator is told.
     fn begin(&mut self, start: &Start) -> Result<(), String>;
 
-    /// One step of the length that [`Step::begin`] was told, at simulated time `t_s`. Must answer whatever is missing:
+    /// One step of the length that [`Stepper::begin`] was told, at simulated time `t_s`. Must answer whatever is missing:
     /// without a required value it gives its safe set-points.
     ///
     /// # Errors

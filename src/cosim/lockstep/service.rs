@@ -1,6 +1,6 @@
 //! The lock-step protocol on an MQTT connection.
 
-use super::Step;
+use super::Stepper;
 use super::machine::{Machine, Reply, Request};
 use super::settings::LockstepSettings;
 use memg_plant_io::event::DriverEvent;
@@ -21,7 +21,7 @@ pub fn connection(site: &Connection) -> Connection {
 
 /// Serves simulators until `stop`. The prefix of `connection` is used as it is: see [`connection`].
 #[must_use]
-pub fn spawn<S: Step + 'static>(
+pub fn spawn<S: Stepper + 'static>(
     connection: Connection,
     settings: LockstepSettings,
     step: S,
@@ -47,7 +47,7 @@ impl<S> Simulator<S> {
     }
 }
 
-impl<S: Step + 'static> Receive for Simulator<S> {
+impl<S: Stepper + 'static> Receive for Simulator<S> {
     fn topics(&self) -> Vec<(String, Guarantee)> {
         Request::ALL.map(|request| (format!("{}{}", self.prefix, request.topic()), Guarantee::EveryOne)).into()
     }
@@ -57,12 +57,10 @@ impl<S: Step + 'static> Receive for Simulator<S> {
         let name = message.topic.strip_prefix(&self.prefix);
         let request = Request::ALL.into_iter().find(|request| name == Some(request.topic()));
         let Some(request) = request.filter(|_| message.delivery == Delivery::Live) else { return };
-        // Oversized is as good as empty: not JSON, and the simulator is told.
-        let payload = match message.body {
-            Body::Bytes(bytes) => bytes,
-            Body::Oversize => b"",
+        let replies = match message.body {
+            Body::Bytes(bytes) => self.machine.receive(request, bytes, now.mono),
+            Body::Oversize => vec![self.machine.oversize(request, now.mono)],
         };
-        let replies = self.machine.receive(request, payload, now.mono);
         self.send(replies);
     }
 

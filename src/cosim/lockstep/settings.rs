@@ -160,6 +160,8 @@ mod tests {
         let map = validated(&table("import_price_ahead_23")).unwrap().villas.unwrap();
         let expected = [Position::Nothing, Position::Signal(Signal::Soc), Position::PriceAhead(23)];
         assert_eq!(map.inputs, expected);
+        let by_input = validated(&table("p_load")).unwrap().villas.unwrap();
+        assert_eq!(by_input.inputs[2], Position::Signal(Signal::ElectricLoadKw));
         for wrong in ["import_price_ahead_24", "import_price_ahead_", "import_price_ahead_-1", "SOC"] {
             assert!(validated(&table(wrong)).is_err(), "{wrong}");
         }

@@ -2,9 +2,11 @@
 //!
 //! Frames have neither start nor stop nor status. The first frame, and later every frame with sequence 0, begins a run
 //! with the sid `villas`; positions in `data` and the step length come from the configuration. The answer has the same
-//! sequence and `origin`; its `data` is empty when the frame was refused. An output position named `status` is 0 for
-//! control, 1 for hold, 2 for the rule in place of a failed network.
+//! sequence and `origin`. A refused frame is answered with empty `data` and the reason as `error`, which VILLASnode passes
+//! over and a person who listens reads. An output position named `status` is 0 for control, 1 for hold, 2 for the rule in
+//! place of a failed network.
 
+use super::super::reading;
 use super::{Start, StepAnswer, StepStatus, Values};
 use memg_core::extended::PRICE_HOURS;
 use memg_core::plant_state::Signal;
@@ -31,14 +33,14 @@ pub enum Position {
 }
 
 impl Position {
-    /// A signal's name, `import_price_ahead_0` to `…_23`, or an empty text for nothing.
+    /// Either name of a signal, `import_price_ahead_0` to `…_23`, or an empty text for nothing.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         if name.is_empty() {
             return Some(Self::Nothing);
         }
         let hour = |text: &str| text.parse().ok().filter(|hour| *hour < PRICE_HOURS).map(Self::PriceAhead);
-        Signal::from_name(name).map(Self::Signal).or_else(|| name.strip_prefix(PRICE_AHEAD).and_then(hour))
+        reading::signal_named(name).map(Self::Signal).or_else(|| name.strip_prefix(PRICE_AHEAD).and_then(hour))
     }
 }
 
@@ -70,22 +72,30 @@ impl VillasMap {
         Start { sid: SID.into(), t0_s: self.t0_s, dt_s: self.dt_s, mode: None }
     }
 
-    fn values(&self, data: &[Value]) -> Values {
+    /// Read as what they say or refused, as in a `meas`. Positions at the end may be missing.
+    fn values(&self, data: &[Value]) -> Result<Values, String> {
+        if data.len() > self.inputs.len() {
+            let (found, known) = (data.len(), self.inputs.len());
+            return Err(format!(
+                "data has {found} values, cosim.villas.inputs names {known}: pass others over with ''"
+            ));
+        }
         let mut signals = Vec::new();
         let mut prices = Vec::new();
-        for (position, value) in self.inputs.iter().zip(data.iter().map(Value::as_f64)) {
-            match (position, value) {
-                (Position::Signal(signal), Some(value)) => signals.push((*signal, value)),
-                (Position::PriceAhead(hour), value) => {
+        for (n, (position, value)) in self.inputs.iter().zip(data).enumerate() {
+            let at = format!("data[{n}] ({position})");
+            match position {
+                Position::Signal(signal) => signals.extend(reading::number(&at, *signal, value)?.map(|v| (*signal, v))),
+                Position::PriceAhead(hour) => {
                     prices.resize(prices.len().max(hour + 1), None);
                     if let Some(slot) = prices.get_mut(*hour) {
-                        *slot = value;
+                        *slot = reading::price_ahead(&at, value)?;
                     }
                 }
-                (Position::Signal(_), None) | (Position::Nothing, _) => {}
+                Position::Nothing => {}
             }
         }
-        Values::new(signals).with_prices(prices)
+        Ok(Values::new(signals).with_prices(prices))
     }
 }
 
@@ -116,8 +126,8 @@ impl Frame {
         };
         let k = frame.get("sequence").and_then(Value::as_u64).ok_or("sequence is missing or not a whole number")?;
         let data = frame.get("data").and_then(Value::as_array).ok_or("data is missing or not an array")?;
-        let values = map.values(data);
-        let ts = frame.get("ts").and_then(|ts| ts.get("origin")).cloned();
+        let values = map.values(data)?;
+        let ts = origin(frame).cloned();
         Ok(Self { k, values, ts, form })
     }
 
@@ -134,18 +144,34 @@ impl Frame {
         self.wrap(map.outputs.iter().map(value).collect())
     }
 
-    pub(super) fn refusal(&self) -> Arc<str> {
-        self.wrap(Vec::new())
-    }
-
     fn wrap(&self, data: Vec<Option<f64>>) -> Arc<str> {
-        let mut frame = json!({ "sequence": self.k, "data": data });
-        if let (Some(frame), Some(origin)) = (frame.as_object_mut(), &self.ts) {
-            frame.insert("ts".into(), json!({ "origin": origin }));
-        }
-        match self.form {
-            Form::Alone => frame.to_string().into(),
-            Form::InArray => Value::Array(vec![frame]).to_string().into(),
-        }
+        wrapped(json!({ "sequence": self.k, "data": data }), self.ts.as_ref(), self.form)
+    }
+}
+
+/// The answer to a message that is refused: as far as it is a frame, with its sequence, origin and form.
+pub(super) fn refusal(message: &Value, error: &str) -> Arc<str> {
+    let (inner, form) = match message {
+        Value::Array(frames) => (frames.first().unwrap_or(&Value::Null), Form::InArray),
+        alone => (alone, Form::Alone),
+    };
+    let mut frame = json!({ "data": [], "error": error });
+    if let (Some(frame), Some(k)) = (frame.as_object_mut(), inner.get("sequence").filter(|k| k.is_u64())) {
+        frame.insert("sequence".into(), k.clone());
+    }
+    wrapped(frame, origin(inner), form)
+}
+
+fn origin(frame: &Value) -> Option<&Value> {
+    frame.get("ts").and_then(|ts| ts.get("origin"))
+}
+
+fn wrapped(mut frame: Value, origin: Option<&Value>, form: Form) -> Arc<str> {
+    if let (Some(frame), Some(origin)) = (frame.as_object_mut(), origin) {
+        frame.insert("ts".into(), json!({ "origin": origin }));
+    }
+    match form {
+        Form::Alone => frame.to_string().into(),
+        Form::InArray => Value::Array(vec![frame]).to_string().into(),
     }
 }

@@ -1,12 +1,14 @@
 //! The simulator behind the protocol: entities and their time.
 
 use super::super::error::CosimError;
+use super::super::reading::{self, REQUIRED};
 use super::super::unit::Unit;
 use super::{MosaikOptions, Request};
+use memg_core::plant_state::Signal;
 use memg_fmu::model::Kind;
 use memg_fmu::variable::{Causality, Value as UnitValue};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Entities at most.
 const ENTITIES_MAX: u64 = 1000;
@@ -15,6 +17,8 @@ const MODELS: [(&str, Kind); 2] = [("Ems", Kind::Ems), ("Plant", Kind::Plant)];
 struct Entity {
     kind: Kind,
     unit: Unit,
+    /// What has ever been measured: from then on it must be there at every step. Nothing stands in for it.
+    needed: BTreeSet<&'static str>,
 }
 
 /// One simulator: all its entities share the step size.
@@ -63,8 +67,8 @@ impl<'a> Simulator<'a> {
         let mut models = Map::new();
         for (name, kind) in MODELS {
             let unit = Unit::new(kind, &self.options.units);
-            let attrs = [unit.names(Causality::Input), unit.names(Causality::Output)].concat();
             let params = unit.names(Causality::Parameter);
+            let attrs = attributes(kind, &unit);
             models.insert(name.to_owned(), json!({"public": true, "params": params, "attrs": attrs}));
         }
         Ok(json!({"api_version": "3.0", "type": "time-based", "models": models}))
@@ -82,7 +86,7 @@ impl<'a> Simulator<'a> {
         for _ in 0..count {
             let id = format!("{name}-{}", self.entities.len());
             let unit = self.unit(kind, &request.kwargs)?;
-            self.entities.insert(id.clone(), Entity { kind, unit });
+            self.entities.insert(id.clone(), Entity::new(kind, unit));
             made.push(json!({"eid": id, "type": name}));
         }
         Ok(Value::Array(made))
@@ -105,7 +109,7 @@ impl<'a> Simulator<'a> {
             }
             match value {
                 Value::String(text) => unit.set(name, UnitValue::Text(text.clone()))?,
-                _ => unit.set_number(name, number(name, value)?)?,
+                _ => unit.set_number(name, number(name, value).map_err(refuse)?)?,
             }
         }
         unit.initialize()?;
@@ -118,9 +122,12 @@ impl<'a> Simulator<'a> {
         let time = time.ok_or_else(|| refuse("step: expected a time"))?;
         let inputs = request.argument(1, "inputs").and_then(Value::as_object).cloned().unwrap_or_default();
         let (now_s, step_s) = (time as f64 * self.resolution_s, self.step_s());
-        for (id, attributes) in &inputs {
-            let entity = self.entities.get_mut(id).ok_or_else(|| refuse(format!("there is no entity {id:?}")))?;
-            entity.set_inputs(id, attributes)?;
+        if let Some(id) = inputs.keys().find(|id| !self.entities.contains_key(*id)) {
+            return Err(refuse(format!("there is no entity {id:?}")));
+        }
+        for (id, entity) in &mut self.entities {
+            let at = |error| refuse(format!("{id}, step at {now_s} s: {error}"));
+            entity.set_inputs(inputs.get(id).unwrap_or(&Value::Null)).map_err(at)?;
         }
         for entity in self.entities.values_mut() {
             entity.live(now_s, step_s)?;
@@ -135,7 +142,8 @@ impl<'a> Simulator<'a> {
             let entity = self.entities.get_mut(&id).ok_or_else(|| refuse(format!("there is no entity {id:?}")))?;
             let mut values = Map::new();
             for name in attributes.as_array().into_iter().flatten().filter_map(Value::as_str) {
-                values.insert(name.to_owned(), as_json(entity.unit.value(name)?));
+                let of = entity.measured(name).and_then(reading::input_of).unwrap_or(name);
+                values.insert(name.to_owned(), as_json(entity.unit.value(of)?));
             }
             data.insert(id, Value::Object(values));
         }
@@ -143,17 +151,51 @@ impl<'a> Simulator<'a> {
     }
 }
 
+/// Inputs and outputs; measurements of the controller under both of their names.
+fn attributes(kind: Kind, unit: &Unit) -> Vec<&'static str> {
+    let inputs = unit.names(Causality::Input);
+    let aliases: Vec<_> = inputs.iter().filter_map(|name| reading::alias_of(name)).collect();
+    let aliases = if kind == Kind::Ems { aliases } else { Vec::new() };
+    [inputs, aliases, unit.names(Causality::Output)].concat()
+}
+
 impl Entity {
+    fn new(kind: Kind, unit: Unit) -> Self {
+        let needed = if kind == Kind::Ems { REQUIRED.into() } else { BTreeSet::new() };
+        Self { kind, unit, needed }
+    }
+
+    /// The measurement of that name.
+    fn measured(&self, name: &str) -> Option<Signal> {
+        reading::signal_named(name).filter(|_| self.kind == Kind::Ems)
+    }
+
     /// `{attribute: {source: value}}`; a set-point or measurement has one source.
-    fn set_inputs(&mut self, id: &str, attributes: &Value) -> Result<(), CosimError> {
+    fn set_inputs(&mut self, attributes: &Value) -> Result<(), String> {
+        let mut given = BTreeSet::new();
         for (name, sources) in attributes.as_object().into_iter().flatten() {
             let values: Vec<&Value> = sources.as_object().into_iter().flat_map(Map::values).collect();
             let [value] = values.as_slice() else {
-                return Err(refuse(format!("{id}.{name}: expected one source, found {}", values.len())));
+                return Err(format!("{name}: expected one source, found {}", values.len()));
             };
-            self.unit.set_number(name, number(name, value)?)?;
+            let Some(signal) = self.measured(name) else {
+                self.set(name, number(name, value)?)?;
+                continue;
+            };
+            let Some(value) = reading::number(name, signal, value)? else { continue };
+            let input = reading::input_of(signal).ok_or_else(|| format!("{name} is no input of the controller"))?;
+            self.set(input, value)?;
+            if !given.insert(input) {
+                return Err(format!("{name} is there twice, under two names"));
+            }
         }
-        Ok(())
+        let missing: Vec<_> = self.needed.difference(&given).copied().collect();
+        self.needed.append(&mut given);
+        if missing.is_empty() { Ok(()) } else { Err(lacking(&missing)) }
+    }
+
+    fn set(&mut self, name: &str, value: f64) -> Result<(), String> {
+        self.unit.set_number(name, value).map_err(|error| error.to_string())
     }
 
     fn live(&mut self, now_s: f64, step_s: f64) -> Result<(), CosimError> {
@@ -166,10 +208,17 @@ impl Entity {
     }
 }
 
-fn number(name: &str, value: &Value) -> Result<f64, CosimError> {
+/// Set-points need every one of these; a stand-in would be a set-point from nothing.
+fn lacking(missing: &[&'static str]) -> String {
+    let both = |name: &&str| reading::alias_of(name).map_or((*name).to_owned(), |alias| format!("{name} ({alias})"));
+    let names: Vec<String> = missing.iter().map(both).collect();
+    format!("no value for {}: connect them to a simulator that gives them at every step", names.join(", "))
+}
+
+fn number(name: &str, value: &Value) -> Result<f64, String> {
     match value {
         Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
-        other => other.as_f64().ok_or_else(|| refuse(format!("{name}: expected a number, found {other}"))),
+        other => other.as_f64().ok_or_else(|| format!("{name}: expected a number, found {other}")),
     }
 }
 

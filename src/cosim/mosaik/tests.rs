@@ -125,7 +125,17 @@ fn calls_that_make_no_sense_are_refused_by_name() {
         ("create", json!([1, "Ems"]), json!({"policy": "best"}), "policy"),
         ("create", json!([1, "Ems"]), json!({"colour": 1}), "colour"),
         ("create", json!([1_000_000, "Ems"]), json!({}), "num"),
-        ("step", json!([0, {"Ems-0": {"p_load": {"a": null}}}, 900]), json!({}), "p_load"),
+        ("step", json!([0, {}, 900]), json!({}), "Ems-0, step at 0 s: no value for p_load (electric_load_kw), p_pv"),
+        ("step", json!([0, {"Ems-0": {"p_load": {"a": null}}}, 900]), json!({}), "no value for p_load"),
+        (
+            "step",
+            json!([0, {"Ems-0": {"p_load": {"a": "12"}}}, 900]),
+            json!({}),
+            "p_load: expected a number, found \"12\"",
+        ),
+        ("step", json!([0, {"Ems-0": {"soc": {"a": 1.4}}}, 900]), json!({}), "soc: expected 0 to 1, found 1.4"),
+        ("step", json!([0, {"Ems-0": {"colour": {"a": 1.4}}}, 900]), json!({}), "colour"),
+        ("step", json!([0, {"Ems-0": {"battery_fault": {"a": 1}}}, 900]), json!({}), "battery_fault is no input"),
         ("step", json!([0, {"Ems-0": {"p_load": {"a": 1, "b": 2}}}, 900]), json!({}), "p_load"),
         ("step", json!([0, {"Ems-9": {"p_load": {"a": 1}}}, 900]), json!({}), "Ems-9"),
         ("get_data", json!([{"Ems-0": ["colour"]}]), json!({}), "colour"),
@@ -133,8 +143,29 @@ fn calls_that_make_no_sense_are_refused_by_name() {
     ] {
         let answer = ask(&mut stream, function, &args, &kwargs);
         assert_eq!(answer[0], 2, "{answer}");
-        assert!(answer[2].as_str().unwrap().contains(words), "{words} is not in {answer}");
+        assert_eq!(answer[2][0], "Refused", "mosaik-api reads a kind and a text: {answer}");
+        assert!(answer[2][1].as_str().unwrap().contains(words), "{words} is not in {answer}");
     }
+    drop(stream);
+    assert!(worker.join().unwrap().is_err());
+}
+
+#[test]
+fn measurements_have_two_names_and_one_that_was_there_once_must_stay() {
+    let (mut stream, worker) = gateway(None, PATIENT);
+    let meta = ask(&mut stream, "init", &json!(["sim"]), &json!({}));
+    let attrs = meta[2]["models"]["Ems"]["attrs"].as_array().unwrap();
+    assert!(["p_load", "electric_load_kw", "pv_available_kw"].iter().all(|name| attrs.contains(&json!(name))));
+    ask(&mut stream, "create", &json!([1, "Ems"]), &json!({}));
+    let mut inputs = json!({"pv_available_kw": {"a": 20}, "p_wind": {"a": 0}, "electric_load_kw": {"a": 40},
+        "q_heat": {"a": 0}, "soc": {"a": 0.5}, "grid_voltage_pu": {"a": 1.01}, "chp_on": {"a": false}});
+    let answer = ask(&mut stream, "step", &json!([0, {"Ems-0": inputs}, 900]), &json!({}));
+    assert_eq!(answer[2], 900, "{answer}");
+    let read = ask(&mut stream, "get_data", &json!([{"Ems-0": ["p_load", "electric_load_kw"]}]), &json!({}));
+    assert_eq!(read[2]["Ems-0"], json!({"p_load": 40.0, "electric_load_kw": 40.0}));
+    inputs["grid_voltage_pu"] = json!({"a": null});
+    let refused = ask(&mut stream, "step", &json!([900, {"Ems-0": inputs}, 900]), &json!({}));
+    assert!(refused[2][1].as_str().unwrap().contains("no value for v_pcc (grid_voltage_pu)"), "{refused}");
     drop(stream);
     assert!(worker.join().unwrap().is_err());
 }

@@ -1,10 +1,11 @@
-//! The values of a `meas`: read as what they say, or refused. Nothing is dropped: a fault flag that nobody reads counted
-//! as no fault.
+//! Measurements from outside: read as what they say, or refused. Nothing is dropped: a fault flag that nobody reads
+//! counted as no fault.
 //!
-//! Names are those of signals (`battery_kw`) or of the controller FMU's inputs (`p_battery`); flags are booleans or 0 and
-//! 1; `null` (and what Python and JavaScript write for "not a number") is missing.
+//! The one place where names of signals (`battery_kw`, as over MQTT) and names of the controller FMU's inputs
+//! (`p_battery`) meet; lock-step, mosaik and maps take both. Flags are booleans or 0 and 1; `null` (and what Python and
+//! JavaScript write for "not a number") is missing.
 
-use super::Values;
+use super::lockstep::Values;
 use memg_core::equipment::PlantParameters;
 use memg_core::plant_state::Signal;
 use memg_fmu::ems::MEASUREMENTS;
@@ -16,6 +17,12 @@ use std::sync::LazyLock;
 /// Name of the list of import prices among the values.
 const PRICES: &str = "import_price_ahead";
 
+/// Inputs of the controller FMU without which nothing can be decided; the others have neutral start values.
+pub(crate) const REQUIRED: [&str; 5] = ["p_pv", "p_wind", "p_load", "q_heat", "soc"];
+
+/// Sums of floats may leave a bound by this much: a simulated battery is full at 1.0000000000000002, too.
+const ROUNDING: f64 = 1e-9;
+
 /// The inputs of the controller FMU that are signals, by name.
 static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
     let signal = |reference| MEASUREMENTS.iter().find(|(known, _)| *known == reference).map(|(_, signal)| *signal);
@@ -23,16 +30,31 @@ static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
     rows.into_iter().filter_map(|row| Some((row.name, signal(row.reference)?))).collect()
 });
 
-/// Reads all values.
+/// The signal of either name.
+pub(crate) fn signal_named(name: &str) -> Option<Signal> {
+    Signal::from_name(name).or_else(|| FMU_NAMES.get(name).copied())
+}
+
+/// The controller FMU's input for a signal; `None` for signals that the FMU does not know, such as a device's fault flag.
+pub(crate) fn input_of(signal: Signal) -> Option<&'static str> {
+    FMU_NAMES.iter().find(|(_, known)| **known == signal).map(|(name, _)| *name)
+}
+
+/// The other name of a controller input: that of its signal.
+pub(crate) fn alias_of(input: &str) -> Option<&'static str> {
+    FMU_NAMES.get(input).map(|signal| signal.name()).filter(|alias| *alias != input)
+}
+
+/// Reads the values of a `meas`.
 ///
 /// # Errors
 /// The first name that nobody knows, or value that is none of its kind or physically impossible; in words.
-pub(super) fn read(object: &Map<String, Value>) -> Result<Values, String> {
+pub(crate) fn read(object: &Map<String, Value>) -> Result<Values, String> {
     let mut found = BTreeMap::new();
     for (name, value) in object.iter().filter(|(name, _)| *name != PRICES) {
         let signal =
             signal_named(name).ok_or_else(|| format!("v.{name} is no signal and no input of the controller"))?;
-        let Some(value) = number(name, signal, value)? else { continue };
+        let Some(value) = number(&format!("v.{name}"), signal, value)? else { continue };
         if found.insert(signal, value).is_some() {
             return Err(format!("v.{name} is there twice, under two names"));
         }
@@ -41,20 +63,21 @@ pub(super) fn read(object: &Map<String, Value>) -> Result<Values, String> {
     Ok(Values::new(found).with_prices(prices.unwrap_or_default()))
 }
 
-fn signal_named(name: &str) -> Option<Signal> {
-    Signal::from_name(name).or_else(|| FMU_NAMES.get(name).copied())
-}
-
-fn number(name: &str, signal: Signal, value: &Value) -> Result<Option<f64>, String> {
+/// A signal's value in its unit, a flag as 0 or 1; `None` if it is missing (`null`). `at` is where it stands, for messages.
+///
+/// # Errors
+/// It is none of its kind, or physically impossible; in words.
+pub(crate) fn number(at: &str, signal: Signal, value: &Value) -> Result<Option<f64>, String> {
     let (low, high) = possible(signal);
     let value = match value {
         Value::Null => return Ok(None),
         Value::Bool(flag) if is_flag(signal) => f64::from(u8::from(*flag)),
-        Value::Number(number) => number.as_f64().ok_or_else(|| format!("v.{name}: expected a number"))?,
-        found => return Err(format!("v.{name}: expected a number, found {found}")),
+        Value::Number(number) => number.as_f64().ok_or_else(|| format!("{at}: expected a number"))?,
+        found => return Err(format!("{at}: expected a number, found {found}")),
     };
-    let fits = (low..=high).contains(&value) && (!is_flag(signal) || value == 0.0 || value == 1.0);
-    fits.then_some(Some(value)).ok_or_else(|| format!("v.{name}: expected {low} to {high}, found {value}"))
+    let near = value.clamp(low, high);
+    let fits = (value - near).abs() <= ROUNDING && (!is_flag(signal) || value == 0.0 || value == 1.0);
+    fits.then_some(Some(near)).ok_or_else(|| format!("{at}: expected {low} to {high}, found {value}"))
 }
 
 const fn is_flag(signal: Signal) -> bool {
@@ -79,11 +102,16 @@ const fn possible(signal: Signal) -> (f64, f64) {
 
 fn prices(value: &Value) -> Result<Vec<Option<f64>>, String> {
     let list = value.as_array().ok_or_else(|| format!("v.{PRICES}: expected a list of numbers and nulls"))?;
-    let price = |(hour, value): (usize, &Value)| match number(PRICES, Signal::ImportPriceEurPerKwh, value) {
-        Ok(price) => Ok(price),
-        Err(_) => Err(format!("v.{PRICES}[{hour}]: expected EUR/kWh or null, found {value}")),
-    };
+    let price = |(hour, value)| price_ahead(&format!("v.{PRICES}[{hour}]"), value);
     list.iter().enumerate().map(price).collect()
+}
+
+/// A price of an hour ahead, EUR/kWh; `None` if it is not known.
+///
+/// # Errors
+/// As [`number`].
+pub(crate) fn price_ahead(at: &str, value: &Value) -> Result<Option<f64>, String> {
+    number(at, Signal::ImportPriceEurPerKwh, value)
 }
 
 #[cfg(test)]
@@ -98,7 +126,7 @@ mod tests {
     #[test]
     fn values_are_read_as_what_they_say_under_either_name() {
         let v = json!({ "p_pv": 1, "soc": null, "battery_fault": true, "chp_on": 0, "import_price_ahead": [0.1, null, -1] });
-        let expected = Values::new([(Signal::PvKw, 1.0), (Signal::BatteryFault, 1.0), (Signal::ChpOn, 0.0)]);
+        let expected = Values::new([(Signal::PvAvailableKw, 1.0), (Signal::BatteryFault, 1.0), (Signal::ChpOn, 0.0)]);
         assert_eq!(values(&v), Ok(expected.with_prices([Some(0.1), None, Some(-1.0)])));
     }
 
@@ -113,12 +141,36 @@ mod tests {
             (json!({ "soc": 1.4 }), "v.soc: expected 0 to 1, found 1.4"),
             (json!({ "import_price_eur_per_kwh": 200 }), "found 200"),
             (json!({ "heat_load_kw": -1 }), "v.heat_load_kw"),
-            (json!({ "pv_kw": 1, "p_pv": 1 }), "twice"),
+            (json!({ "pv_available_kw": 1, "p_pv": 1 }), "twice"),
             (json!({ "import_price_ahead": 0.1 }), "expected a list"),
             (json!({ "import_price_ahead": [0.1, "x"] }), "v.import_price_ahead[1]"),
         ] {
             let refused = values(&v).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
+    }
+
+    #[test]
+    fn what_rounding_adds_to_a_bound_is_taken_away() {
+        let full = json!({ "soc": 1.0 + f64::EPSILON });
+        assert_eq!(values(&full), Ok(Values::new([(Signal::Soc, 1.0)])));
+    }
+
+    #[test]
+    fn the_readme_of_the_fmus_names_every_pair() {
+        let text = include_str!("../../fmu/README.md");
+        for (input, alias) in FMU_NAMES.keys().filter_map(|input| Some((input, alias_of(input)?))) {
+            assert!(text.contains(&format!("`{input}` = `{alias}`")), "`{input}` = `{alias}` is not in fmu/README.md");
+        }
+    }
+
+    #[test]
+    fn every_input_that_is_a_signal_has_one_name_in_either_table() {
+        for (reference, signal) in MEASUREMENTS {
+            let input = input_of(signal).unwrap();
+            assert_eq!((signal_named(input), signal_named(signal.name())), (Some(signal), Some(signal)), "{reference}");
+            assert_eq!(alias_of(input).unwrap_or(input), signal.name());
+        }
+        assert!(REQUIRED.iter().all(|name| FMU_NAMES.contains_key(name)));
     }
 }
