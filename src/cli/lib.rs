@@ -1,10 +1,12 @@
 //! The command line: what each command is called, takes and returns. The work is done elsewhere.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written).
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written). Of
+//! `gateway command` also: 1 rejected, 2 no answer.
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod command;
 mod cosim;
 mod evaluate;
 mod journal;
@@ -40,6 +42,8 @@ enum Command {
     Plant(plant::Args),
     /// Check a configuration and show what it means; opens nothing unless --probe is given
     Check(check::Args),
+    /// Give a running gateway a signed command over MQTT
+    Command(command::Args),
     /// Judge a policy on a profile
     Evaluate(evaluate::Args),
     /// Learn a policy offline
@@ -69,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Plant(args) => plant::main(&args),
         Command::Check(args) => check::main(&args),
+        Command::Command(args) => command::main(&args),
         Command::Evaluate(args) => evaluate::main(&args),
         Command::Train(args) => train::main(&args),
         Command::Fmu(command) => cosim::fmu_main(&command),
