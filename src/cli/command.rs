@@ -134,6 +134,9 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         Ok(place) => place,
         Err(problems) => return Ok(refuse(&problems)),
     };
+    for warning in &place.warnings {
+        eprintln!("warning: {warning}");
+    }
     if args.print {
         let Signed { topic, payload, .. } = signed(args, &place, &args.order)?;
         println!("{topic}\n{payload}");
@@ -188,15 +191,14 @@ fn no_answer(args: &Args, place: &Place) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Cli;
-    use super::super::Command;
+    use super::super::{Cli, Verb};
     use super::*;
     use clap::Parser;
 
     fn order(words: &str) -> Result<(&'static str, String), String> {
         let words = ["gateway", "command", "x.toml", "--as", "anna"].into_iter().chain(words.split(' '));
         let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
-        let Command::Command(args) = cli.command else { return Err("another command".into()) };
+        let Verb::Command(args) = cli.command else { return Err("another command".into()) };
         Ok((args.order.kind().name(), args.order.body().to_string()))
     }
 

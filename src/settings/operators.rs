@@ -87,6 +87,19 @@ impl Reader<'_> {
         Some(Operator { name: name?, role: role?, key: secret? })
     }
 
+    /// The operator of that name; the others' tables are left alone.
+    fn only(&mut self, value: Option<toml::Value>, name: &str) -> Option<Operator> {
+        let list = value.and_then(|value| value.as_array().cloned()).unwrap_or_default();
+        let named = |(_, table): &(usize, toml::Value)| table.get("name").and_then(toml::Value::as_str) == Some(name);
+        let Some((index, table)) = list.into_iter().enumerate().find(named) else {
+            self.problem("operator", format!("nobody is called {name:?}: expected an [[operator]] of that name"));
+            return None;
+        };
+        let key = format!("operator[{index}]");
+        let raw: RawOperator = read(&key, table, &mut self.read.problems)?;
+        self.operator(&key, &raw)
+    }
+
     fn name(&mut self, key: &str, raw: &RawOperator) -> Option<String> {
         let key = format!("{key}.name");
         let wrong = match raw.name.as_deref() {
@@ -155,6 +168,8 @@ pub struct Station {
     pub connection: Connection,
     /// Who signs.
     pub operator: Operator,
+    /// What should be looked at, although it is no error.
+    pub warnings: Vec<Problem>,
 }
 
 /// Reads of a configuration only `[mqtt]` (host, port, log-in, prefix) and one `[[operator]]`. The rest may be missing or
@@ -174,35 +189,16 @@ pub fn station(path: &Path, name: &str) -> Result<Station, Vec<Problem>> {
         }
     };
     let folder = path.parent().unwrap_or(Path::new("."));
-    let operator = own(layers.take("operator"), name, (folder, &environment), &mut problems);
-    match (connection, operator) {
-        (Some(connection), Some(operator)) if problems.is_empty() => Ok(Station { connection, operator }),
-        _ => Err(problems.into_iter().map(|problem| layers.locate(problem)).collect()),
-    }
-}
-
-/// The operator of that name; the others' tables are left alone.
-fn own(
-    value: Option<toml::Value>,
-    name: &str,
-    (folder, environment): (&Path, Environment<'_>),
-    problems: &mut Vec<Problem>,
-) -> Option<Operator> {
-    let list = value.and_then(|value| value.as_array().cloned()).unwrap_or_default();
-    let named = |table: &toml::Value| table.get("name").and_then(toml::Value::as_str) == Some(name);
-    let Some(index) = list.iter().position(named) else {
-        problems.push(Problem::new(
-            "operator",
-            format!("nobody is called {name:?}: expected an [[operator]] of that name"),
-        ));
-        return None;
-    };
-    let mut reader = Reader { folder, environment, read: Read::default() };
-    let key = format!("operator[{index}]");
-    let raw = list.into_iter().nth(index).and_then(|table| read(&key, table, problems));
-    let operator = raw.and_then(|raw| reader.operator(&key, &raw));
+    let mut reader = Reader { folder, environment: &environment, read: Read::default() };
+    let operator = reader.only(layers.take("operator"), name);
     problems.append(&mut reader.read.problems);
-    operator
+    let located = |problems: Vec<Problem>| problems.into_iter().map(|problem| layers.locate(problem)).collect();
+    match (connection, operator) {
+        (Some(connection), Some(operator)) if problems.is_empty() => {
+            Ok(Station { connection, operator, warnings: located(reader.read.warnings) })
+        }
+        _ => Err(located(problems)),
+    }
 }
 
 #[cfg(test)]

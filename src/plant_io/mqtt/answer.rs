@@ -45,7 +45,7 @@ struct Acknowledgement<'a, O> {
     id: Option<&'a str>,
     principal: Option<&'a str>,
     #[serde(flatten)]
-    outcome: O,
+    outcome: &'a O,
     time_unix_ms: u64,
 }
 
@@ -60,23 +60,28 @@ impl Answer {
             to.send(outcome);
         }
     }
+
+    /// Control never saw the command.
+    pub(super) fn refuse(mut self, refusal: &Refusal) {
+        if let Some(to) = self.to.take() {
+            to.refuse(refusal);
+        }
+    }
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
         if let Some(to) = self.to.take() {
-            to.reject("control did not take the command");
+            to.send(&rejected("control did not take the command"));
         }
     }
 }
 
 impl Return {
+    /// Anybody may provoke refusals, so their answers give way to all others.
     pub(super) fn refuse(&self, refusal: &Refusal) {
-        self.reject(&refusal.to_string());
-    }
-
-    fn reject(&self, reason: &str) {
-        self.send(&Outcome::Rejected { reason: reason.to_owned() });
+        let rejected = rejected(&refusal.to_string());
+        self.publisher.lesser_event(&self.topic(), &self.acknowledgement(&rejected));
     }
 
     pub(super) fn challenge(&self, nonce: &str, valid: Duration) {
@@ -84,8 +89,20 @@ impl Return {
     }
 
     fn send(&self, outcome: &impl Serialize) {
-        let (id, principal) = (self.to.id.as_deref(), self.to.principal.as_deref());
-        let acknowledgement = Acknowledgement { id, principal, outcome, time_unix_ms: self.clock.now().unix_ms };
-        self.publisher.event(&format!("ack/{}", self.kind.name()), &acknowledgement);
+        self.publisher.event(&self.topic(), &self.acknowledgement(outcome));
     }
+
+    /// Below the prefix.
+    fn topic(&self) -> String {
+        format!("ack/{}", self.kind.name())
+    }
+
+    fn acknowledgement<'a, O: Serialize>(&'a self, outcome: &'a O) -> Acknowledgement<'a, O> {
+        let (id, principal) = (self.to.id.as_deref(), self.to.principal.as_deref());
+        Acknowledgement { id, principal, outcome, time_unix_ms: self.clock.now().unix_ms }
+    }
+}
+
+fn rejected(reason: &str) -> Outcome {
+    Outcome::Rejected { reason: reason.to_owned() }
 }

@@ -12,7 +12,6 @@ use super::receive::{Common, Guarantee, Message, Receive};
 use super::session::LinkState;
 use crate::event::EventKind;
 use crate::image::ProcessImage;
-use memg_core::command::Outcome;
 
 /// What messages are turned into.
 #[derive(Debug)]
@@ -86,7 +85,7 @@ impl Inbound {
             return Counters::add(&self.common.alarms.counters.commands);
         };
         self.gate.forget(&request.command);
-        request.answer.send(&Outcome::Rejected { reason: Refusal::Busy.to_string() });
+        request.answer.refuse(&Refusal::Busy);
         self.refused(kind, &Refusal::Busy, now);
     }
 
