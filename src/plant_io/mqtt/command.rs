@@ -1,6 +1,6 @@
 //! Commands from operators and supervisory systems: what they are and how they are written.
 //!
-//! A command is a JSON object on `<prefix>/command/<kind>`: an envelope ([`super::envelope`]) around the fields of its
+//! A command is a JSON object on `<prefix>/command/<kind>`: an envelope (`envelope.rs`) around the fields of its
 //! kind. docs/commands.md has examples.
 //!
 //! | kind | fields |
