@@ -21,6 +21,22 @@ pub enum Role {
     Engineer,
 }
 
+impl Role {
+    /// Every role, the least first.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Guard, Self::Operator, Self::Engineer];
+
+    /// As in configurations, messages and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Guard => "guard",
+            Self::Operator => "operator",
+            Self::Engineer => "engineer",
+        }
+    }
+}
+
 /// The entrance that a command came through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

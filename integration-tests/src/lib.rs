@@ -9,6 +9,7 @@ pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;
 pub mod rig;
+pub mod topics_site;
 pub mod virtual_device;
 pub mod wire;
 

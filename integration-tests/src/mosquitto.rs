@@ -104,6 +104,18 @@ impl Mosquitto {
         assert!(status.is_ok_and(|status| status.success()), "mosquitto_pub failed");
     }
 
+    /// Publishes every line as a message of its own, as fast as one client can.
+    pub async fn publish_lines(&self, topic: &str, lines: &[String]) {
+        let mut command = tokio::process::Command::new("mosquitto_pub");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1", "-t", topic, "-l"]);
+        let mut process = command.stdin(Stdio::piped()).spawn().expect("mosquitto_pub");
+        let mut input = process.stdin.take().expect("a pipe");
+        input.write_all((lines.join("\n") + "\n").as_bytes()).await.expect("mosquitto_pub reads");
+        drop(input);
+        let status = timeout(PATIENCE, process.wait()).await.expect("mosquitto_pub ends");
+        assert!(status.is_ok_and(|status| status.success()), "mosquitto_pub failed");
+    }
+
     /// Subscribes with QoS 1; returns when the broker has confirmed it.
     pub async fn listen(&self, filter: &str) -> Listener {
         // Into a pipe, mosquitto_sub would write by the block.

@@ -108,7 +108,7 @@ host = "127.0.0.1"
 port = {broker}
 client_id = "elsewhere"
 prefix = "memg/elsewhere"
-commands = {{ arm_secret_env = "ARM_SECRET" }}
+commands = {{ arm_secret_env = "ARM_SECRET", trust_broker_as = "operator" }}
 inputs = [
   {{ topic = "weather/wind", signal = "wind_kw", pointer = "/power/w", unit = "W", range = [0, 100], age_max_s = 5,
     time_pointer = "/t", time_format = "unix_ms" }},

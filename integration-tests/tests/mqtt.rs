@@ -1,12 +1,12 @@
 //! The MQTT side of the gateway against mosquitto: restarts, retained and expired commands, oversized messages, half-open
 //! links, birth and last will.
 
+use memg_core::command::{CommandBody, Outcome};
 use memg_core::measurement::{Measurement, Quality};
 use memg_gateway::plant_io::event::{DriverEvent, EventKind};
 use memg_gateway::plant_io::image::{PointId, ProcessImage};
 use memg_gateway::plant_io::mqtt::arming::proof_for;
 use memg_gateway::plant_io::mqtt::clock::Clock;
-use memg_gateway::plant_io::mqtt::command::{Command, ModeWish};
 use memg_gateway::plant_io::mqtt::{self, CommandRequest, LinkState, MqttHandle, settings};
 use memg_gateway::plant_io::problem::parse_table;
 use memg_integration_tests::mosquitto::{Keep, Mosquitto, PATIENCE};
@@ -45,7 +45,7 @@ impl Gateway {
                   time_pointer = "/t", time_format = "unix_ms" }},
                 {{ topic = "plant/load", signal = "electric_load_kw", raw = true, unit = "kW", range = [0, 100] }},
             ]
-            commands = {{ arm_secret_env = "ARM" }}"#,
+            commands = {{ arm_secret_env = "ARM", trust_broker_as = "operator" }}"#,
             broker.port
         );
         let table = parse_table(&text).unwrap().remove("mqtt").unwrap();
@@ -89,7 +89,7 @@ impl Gateway {
     }
 
     async fn command(&mut self) -> CommandRequest {
-        timeout(PATIENCE, self.mqtt.commands.recv()).await.expect("a command arrives").expect("the MQTT side lives")
+        timeout(PATIENCE, self.mqtt.commands.next()).await.expect("a command arrives").expect("the MQTT side lives")
     }
 
     /// `{"w":watts,"t":now}`
@@ -156,15 +156,16 @@ async fn retained_and_expired_commands_do_nothing_and_are_answered() {
 
     let expired = gateway.order("late", 11, json!({ "battery_kw": 5, "chp_kw": 0 }));
     broker.publish("memg/test/command/setpoint", expired, Keep::No).await;
-    assert_eq!(answers.next().await.json()["reason"], "the command has expired");
+    let expired = answers.next().await.json()["reason"].to_string();
+    assert!(expired.contains("the command has expired: given at"), "{expired}");
 
     let good = gateway.order("good", 0, json!({ "mode": "safe_stop" }));
     broker.publish("memg/test/command/mode", good, Keep::No).await;
     let request = gateway.command().await;
-    assert_eq!((request.id.as_str(), request.command), ("good", Command::Mode(ModeWish::SafeStop)));
-    request.answer.done();
+    assert_eq!((request.command.id.as_str(), request.command.body), ("good", CommandBody::SafeStop));
+    request.answer.send(&Outcome::Done);
     let done = answers.next().await.json();
-    assert_eq!((&done["id"], &done["status"]), (&json!("good"), &json!("done")));
+    assert_eq!((&done["id"], &done["outcome"]), (&json!("good"), &json!("done")));
     gateway.stop().await;
 }
 
@@ -177,12 +178,13 @@ async fn a_repeated_id_is_answered_and_not_carried_out_again() {
     let order = gateway.order("twice", 0, json!({ "import_kw_max": 40, "export_kw_max": null }));
     broker.publish("memg/test/command/limit", &order, Keep::No).await;
     broker.publish("memg/test/command/limit", &order, Keep::No).await;
-    gateway.command().await.answer.refused("not in this mode");
+    let reason = "not in this mode".to_owned();
+    gateway.command().await.answer.send(&Outcome::Rejected { reason });
     // The second one is refused while the first one waits for control, so the order of the answers is open.
     let reasons = [answers.next().await.json()["reason"].clone(), answers.next().await.json()["reason"].clone()];
     assert!(reasons.contains(&json!("not in this mode")), "{reasons:?}");
     assert!(reasons.contains(&json!("this id was seen before")), "{reasons:?}");
-    assert!(gateway.mqtt.commands.try_recv().is_err());
+    assert!(gateway.mqtt.commands.try_next().is_none());
     gateway.stop().await;
 }
 
@@ -197,7 +199,7 @@ async fn auto_is_armed_with_a_nonce_and_a_proof() {
     let proof = proof_for(&nonce, SECRET);
     let confirm = gateway.order("b", 0, json!({ "nonce": nonce, "proof": proof }));
     broker.publish("memg/test/command/confirm", confirm, Keep::No).await;
-    assert_eq!(gateway.command().await.command, Command::ArmAuto);
+    assert_eq!(gateway.command().await.command.body, CommandBody::Arm);
     gateway.stop().await;
 }
 
@@ -268,7 +270,7 @@ async fn two_gateways_under_one_name_are_a_reconnect_storm() {
     first.link_is(LinkState::Up).await;
     let second = Gateway::start(&broker, "twin");
     let storm = first.told(EventKind::ReconnectStorm).await;
-    assert!(storm.detail.contains("client_id used twice"), "{}", storm.detail);
+    assert!(storm.detail.contains("Probably the client_id \"twin\" is used twice"), "{}", storm.detail);
     second.stop().await;
     first.stop().await;
 }

@@ -8,6 +8,7 @@ use memg_cosim::lockstep::villas::Position;
 use memg_cosim::lockstep::{SETPOINTS, connection};
 use memg_plant_io::device::Device;
 use memg_plant_io::modbus::{plan, probe};
+use memg_plant_io::mqtt::operator::BROKER;
 use memg_settings::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,6 +40,10 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         read_plan(device);
     }
     writes(&settings);
+    commands(&settings);
+    for warning in &settings.warnings {
+        println!("\nwarning: {warning}");
+    }
     if args.probe { probe_all(&settings) } else { Ok(ExitCode::SUCCESS) }
 }
 
@@ -166,6 +171,23 @@ fn writes(settings: &Settings) {
     }
     if none {
         println!("  none");
+    }
+}
+
+/// Who may command over MQTT.
+fn commands(settings: &Settings) {
+    let Some(mqtt) = settings.mqtt.as_ref().filter(|_| settings.cosim.is_none()) else { return };
+    println!("\nCommands over MQTT, below {}/command/", mqtt.connection.prefix);
+    for operator in &mqtt.operators {
+        println!("  {:<22} {:<9} signed", operator.name, operator.role.name());
+    }
+    let trusted = mqtt.commands.as_ref().and_then(|commands| commands.trust_broker_as);
+    match trusted {
+        Some(role) => println!("  {:<22} {:<9} unsigned: whoever the broker lets publish there", BROKER, role.name()),
+        None if mqtt.operators.is_empty() => {
+            println!("  nobody: all are rejected without [[operator]] or mqtt.commands.trust_broker_as");
+        }
+        None => println!("  unsigned ones are rejected"),
     }
 }
 

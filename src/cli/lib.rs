@@ -1,10 +1,12 @@
 //! The command line: what each command is called, takes and returns. The work is done elsewhere.
 //!
-//! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written).
+//! Exit status: 0 done, 1 failed, 2 wrong usage, 64 wrong configuration (nothing was opened, nothing written). Of
+//! `gateway command` also: 1 rejected, 2 no answer.
 
 #![forbid(unsafe_code)]
 
 mod check;
+mod command;
 mod cosim;
 mod evaluate;
 mod journal;
@@ -29,17 +31,19 @@ pub const EXIT_CONFIGURATION: u8 = 64;
 #[command(name = "gateway", version, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Verb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Verb {
     /// Control a plant (without a configuration of its own: the demonstration in config/gateway.toml)
     Run(run::Args),
     /// Simulate a plant behind Modbus TCP servers on the loopback interface
     Plant(plant::Args),
     /// Check a configuration and show what it means; opens nothing unless --probe is given
     Check(check::Args),
+    /// Give a running gateway a signed command over MQTT
+    Command(command::Args),
     /// Judge a policy on a profile
     Evaluate(evaluate::Args),
     /// Learn a policy offline
@@ -62,20 +66,21 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // What controls a plant goes on without a reader.
-    if !matches!(cli.command, Command::Run(_) | Command::Plant(_)) {
+    if !matches!(cli.command, Verb::Run(_) | Verb::Plant(_)) {
         end_quietly_without_reader();
     }
     let done = match cli.command {
-        Command::Run(args) => run::main(&args),
-        Command::Plant(args) => plant::main(&args),
-        Command::Check(args) => check::main(&args),
-        Command::Evaluate(args) => evaluate::main(&args),
-        Command::Train(args) => train::main(&args),
-        Command::Fmu(command) => cosim::fmu_main(&command),
-        Command::Cosim(args) => cosim::cosim_main(&args),
-        Command::Mosaik(args) => cosim::mosaik_main(&args),
-        Command::Replay(args) => journal::replay_main(&args),
-        Command::Explain(args) => journal::explain_main(&args),
+        Verb::Run(args) => run::main(&args),
+        Verb::Plant(args) => plant::main(&args),
+        Verb::Check(args) => check::main(&args),
+        Verb::Command(args) => command::main(&args),
+        Verb::Evaluate(args) => evaluate::main(&args),
+        Verb::Train(args) => train::main(&args),
+        Verb::Fmu(command) => cosim::fmu_main(&command),
+        Verb::Cosim(args) => cosim::cosim_main(&args),
+        Verb::Mosaik(args) => cosim::mosaik_main(&args),
+        Verb::Replay(args) => journal::replay_main(&args),
+        Verb::Explain(args) => journal::explain_main(&args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -44,7 +44,8 @@ fn take(
 ) -> Result<Option<ModeChange>, String> {
     let least = command.body.role_min();
     if command.role < least {
-        return Err(format!("{} may not: it takes the role {least:?}", command.principal));
+        let (name, role) = (&command.principal, command.role.name());
+        return Err(format!("{name} is {role}; this takes the role {}", least.name()));
     }
     match command.body {
         CommandBody::Setpoints(setpoints) => set_manually(state, setpoints).map(|()| None),

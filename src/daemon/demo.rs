@@ -74,7 +74,8 @@ async fn broker(plant: &VirtualPlant, site: &str) -> Result<String> {
     let address = memg_plant_io::broker::start().await.context("the demonstration's broker")?;
     let topics = memg_virtual_plant::mqtt::publish(plant, &address.ip().to_string(), address.port(), site);
     Ok(format!(
-        "[mqtt]\nhost = \"{}\"\nport = {}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{topics}",
+        "[mqtt]\nhost = \"{}\"\nport = {}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n\
+         commands = {{ trust_broker_as = \"operator\" }}\n{topics}",
         address.ip(),
         address.port()
     ))

@@ -57,6 +57,9 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
+    for warning in &settings.warnings {
+        tracing::warn!(%warning, "The configuration needs a look.");
+    }
     let cycle = cycle_length(&settings);
     let config = ControlConfig {
         filter: SafetyFilter::new(settings.plant),

@@ -3,18 +3,15 @@
 use super::view::View;
 use memg_control::cycle::CycleDecision;
 use memg_control::mode::{Mode, ModeChange};
-use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Means, Outcome, Role};
+use memg_core::command::{Command, CommandAnswer, ExchangeLimits};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
-use memg_core::units::Kilowatts;
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
-use memg_plant_io::mqtt::Answer;
 use memg_plant_io::mqtt::clock::Clock;
-use memg_plant_io::mqtt::command::{self as mqtt, ModeWish};
 use memg_plant_io::mqtt::report::{ControlReport, StateReporter};
 use memg_plant_io::mqtt::settings::Outputs;
-use memg_plant_io::mqtt::{LinkState, MqttHandle};
+use memg_plant_io::mqtt::{Answer, CommandRequest, LinkState, MqttHandle};
 use serde::Serialize;
 
 /// The MQTT side of the daemon.
@@ -23,7 +20,8 @@ pub struct Messages {
     handle: MqttHandle,
     reporter: StateReporter,
     clock: Clock,
-    waiting: Vec<(String, Answer)>,
+    /// Principal, id, and the way back.
+    waiting: Vec<(String, String, Answer)>,
 }
 
 #[derive(Serialize)]
@@ -51,29 +49,28 @@ impl Messages {
     /// Takes the commands that wait; control judges them in this cycle.
     pub fn take_commands(&mut self) -> Vec<Command> {
         let mut commands = Vec::new();
-        while let Ok(request) = self.handle.commands.try_recv() {
-            commands.push(command(request.id.clone(), request.command, self.clock.now().unix_ms));
-            self.waiting.push((request.id, request.answer));
+        while let Some(CommandRequest { command, answer }) = self.handle.commands.try_next() {
+            self.waiting.push((command.principal.clone(), command.id.clone(), answer));
+            commands.push(command);
         }
         commands
     }
 
     /// Answers them.
     pub fn answer(&mut self, answers: &[CommandAnswer]) {
-        for (id, waiting) in self.waiting.drain(..) {
-            match answers.iter().find(|answer| answer.id == id).map(|answer| &answer.outcome) {
-                Some(Outcome::Rejected { reason }) => waiting.refused(reason),
-                Some(Outcome::Done | Outcome::Clamped { .. }) => waiting.done(),
+        for (principal, id, waiting) in self.waiting.drain(..) {
+            match answers.iter().find(|answer| answer.id == id && answer.principal == principal) {
+                Some(answer) => waiting.send(&answer.outcome),
                 None => drop(waiting),
             }
         }
     }
 
-    /// Publishes measurements, set-points and interventions of a cycle.
+    /// Publishes measurements, set-points and interventions of a cycle; `limits` are those from outside in force after it.
     pub fn publish<'a>(
         &mut self,
         view: &View,
-        decision: &CycleDecision,
+        (decision, limits): (&CycleDecision, ExchangeLimits),
         order: Option<&WriteOrder>,
         values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
     ) {
@@ -84,6 +81,7 @@ impl Messages {
             mode: decision.mode.name(),
             decided_by: &decision.decided_by,
             fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
+            limits,
         };
         self.reporter.report(publisher, now, control, values);
         for change in &decision.changes {
@@ -119,21 +117,4 @@ impl Messages {
     pub async fn join(self) {
         let _ = self.handle.task.await;
     }
-}
-
-fn command(id: String, body: mqtt::Command, time_unix_ms: u64) -> Command {
-    let kw = |limit: Option<Kilowatts>| limit.map(Kilowatts::get);
-    let body = match body {
-        mqtt::Command::Mode(ModeWish::Shadow) => CommandBody::Shadow,
-        mqtt::Command::Mode(ModeWish::Manual) => CommandBody::Manual,
-        mqtt::Command::Mode(ModeWish::SafeStop) => CommandBody::SafeStop,
-        mqtt::Command::ArmAuto => CommandBody::Arm,
-        mqtt::Command::Acknowledge => CommandBody::Acknowledge,
-        mqtt::Command::Setpoints(setpoints) => CommandBody::Setpoints(setpoints),
-        mqtt::Command::Limits(limits) => CommandBody::Limits(ExchangeLimits {
-            import_kw_max: kw(limits.import_max),
-            export_kw_max: kw(limits.export_max),
-        }),
-    };
-    Command { principal: "broker".into(), role: Role::Operator, means: Means::Mqtt, id, time_unix_ms, body }
 }

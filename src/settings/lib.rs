@@ -9,6 +9,7 @@
 mod control;
 mod cosim;
 mod layers;
+mod operators;
 mod plant;
 mod points;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};
+pub use operators::{Station, station};
 pub use plant::read_site;
 pub use points::PointMap;
 
@@ -52,16 +54,19 @@ pub struct Settings {
     pub cosim: Option<LockstepSettings>,
     /// Modbus devices.
     pub devices: Vec<Device>,
-    /// MQTT, if configured.
+    /// MQTT, if configured, with the operators who may command over it.
     pub mqtt: Option<MqttSettings>,
     /// Which point means what.
     pub points: PointMap,
     /// Builds the process image that devices and inputs took their places from.
     pub image: ImageBuilder,
+    /// What should be looked at, although it is no error.
+    pub warnings: Vec<Problem>,
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 9] = ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt"];
+const TABLES: [&str; 10] =
+    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator"];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -71,13 +76,14 @@ const TABLES: [&str; 9] = ["site", "plant", "control", "policy", "journal", "dem
 pub fn load(path: &Path, extra: &str, overrides: &[Override]) -> Result<Settings, Vec<Problem>> {
     let layers = Layers::read(path, extra, overrides)?;
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    Loader { layers, folder, problems: Vec::new() }.load()
+    Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() }.load()
 }
 
 struct Loader {
     layers: Layers,
     folder: PathBuf,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
 }
 
 impl Loader {
@@ -120,6 +126,7 @@ impl Loader {
             mqtt,
             points,
             image,
+            warnings: self.warnings.into_iter().map(|warning| self.layers.locate(warning)).collect(),
         })
     }
 
@@ -189,8 +196,12 @@ impl Loader {
     }
 
     fn mqtt(&mut self) -> Option<MqttSettings> {
-        let table = self.layers.take("mqtt")?;
         let environment = |name: &str| std::env::var(name).ok();
-        validate_mqtt(table, &environment).map_err(|problems| self.problems.extend(problems)).ok()
+        let read = operators::operators(self.layers.take("operator"), &self.folder, &environment);
+        self.problems.extend(read.problems);
+        self.warnings.extend(read.warnings);
+        let table = self.layers.take("mqtt")?;
+        let mqtt = validate_mqtt(table, &environment).map_err(|problems| self.problems.extend(problems)).ok()?;
+        Some(MqttSettings { operators: read.operators, ..mqtt })
     }
 }

@@ -104,3 +104,14 @@ fn an_unknown_table_and_an_unknown_device_file_are_named() {
     assert!(found.iter().any(|p| p.contains("extras: unknown table")), "{found:#?}");
     assert!(found.iter().any(|p| p.contains("device[0].file: cannot read")), "{found:#?}");
 }
+
+#[test]
+fn wrong_operators_have_file_line_and_key() {
+    let operator = "\n[[operator]]\nname = \"anna\"\nrole = \"boss\"\nkey_env = \"MEMG_NOBODY_SETS_THIS\"\n";
+    let found = problems(|gateway, site| (gateway + operator, site));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found.iter().any(|p| p.contains(": operator[0].role: expected one of viewer, guard")), "{found:#?}");
+    let environment = "operator[0].key_env: names the variable MEMG_NOBODY_SETS_THIS, which is not set";
+    assert!(found.iter().all(|p| p.starts_with("/gateway.toml:")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains(environment)), "{found:#?}");
+}

@@ -1,18 +1,18 @@
 //! Commands on their way to control, and the answers on their way back.
 
 use super::clock::Clock;
-use super::command::{Command, CommandKind};
+use super::command::CommandKind;
+use super::envelope::Sender;
 use super::gate::Refusal;
 use super::outbox::Publisher;
+use memg_core::command::{Command, Outcome};
 use serde::Serialize;
 use std::time::Duration;
 
-/// A command for control. Every one must be answered; one that is dropped answers "refused" by itself.
+/// A command for control. Every one must be answered; one that is dropped answers "rejected" by itself.
 #[derive(Debug)]
 pub struct CommandRequest {
-    /// The sender's id, unique while the command lives; for the journal.
-    pub id: String,
-    /// What is wanted.
+    /// What is wanted, and by whom.
     pub command: Command,
     /// The way back.
     pub answer: Answer,
@@ -29,30 +29,23 @@ pub(super) struct Return {
     pub(super) publisher: Publisher,
     pub(super) clock: Clock,
     pub(super) kind: CommandKind,
-    pub(super) id: Option<String>,
+    pub(super) to: Sender,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    /// Carried out.
-    Done,
-    /// First step of two was made; the second is awaited.
-    Challenge,
-    /// Understood, and not carried out.
-    Refused,
+/// The first step of arming was made; the second is awaited.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename = "challenge")]
+struct Challenge<'a> {
+    nonce: &'a str,
+    nonce_valid_s: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct Acknowledgement<'a> {
+struct Acknowledgement<'a, O> {
     id: Option<&'a str>,
-    status: Status,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nonce_valid_s: Option<u64>,
+    principal: Option<&'a str>,
+    #[serde(flatten)]
+    outcome: &'a O,
     time_unix_ms: u64,
 }
 
@@ -61,17 +54,17 @@ impl Answer {
         Self { to: Some(to) }
     }
 
-    /// The command was carried out.
-    pub fn done(mut self) {
+    /// What became of the command.
+    pub fn send(mut self, outcome: &Outcome) {
         if let Some(to) = self.to.take() {
-            to.send(Status::Done, None, None);
+            to.send(outcome);
         }
     }
 
-    /// The command was understood and not carried out; `reason` is for the operator.
-    pub fn refused(mut self, reason: &str) {
+    /// Control never saw the command.
+    pub(super) fn refuse(mut self, refusal: &Refusal) {
         if let Some(to) = self.to.take() {
-            to.send(Status::Refused, Some(reason), None);
+            to.refuse(refusal);
         }
     }
 }
@@ -79,29 +72,37 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         if let Some(to) = self.to.take() {
-            to.send(Status::Refused, Some("control did not take the command"), None);
+            to.send(&rejected("control did not take the command"));
         }
     }
 }
 
 impl Return {
+    /// Anybody may provoke refusals, so their answers give way to all others.
     pub(super) fn refuse(&self, refusal: &Refusal) {
-        self.send(Status::Refused, Some(&refusal.to_string()), None);
+        let rejected = rejected(&refusal.to_string());
+        self.publisher.lesser_event(&self.topic(), &self.acknowledgement(&rejected));
     }
 
     pub(super) fn challenge(&self, nonce: &str, valid: Duration) {
-        self.send(Status::Challenge, None, Some((nonce, valid)));
+        self.send(&Challenge { nonce, nonce_valid_s: valid.as_secs() });
     }
 
-    fn send(&self, status: Status, reason: Option<&str>, nonce: Option<(&str, Duration)>) {
-        let acknowledgement = Acknowledgement {
-            id: self.id.as_deref(),
-            status,
-            reason,
-            nonce: nonce.map(|(nonce, _)| nonce),
-            nonce_valid_s: nonce.map(|(_, valid)| valid.as_secs()),
-            time_unix_ms: self.clock.now().unix_ms,
-        };
-        self.publisher.event(&format!("ack/{}", self.kind.name()), &acknowledgement);
+    fn send(&self, outcome: &impl Serialize) {
+        self.publisher.event(&self.topic(), &self.acknowledgement(outcome));
     }
+
+    /// Below the prefix.
+    fn topic(&self) -> String {
+        format!("ack/{}", self.kind.name())
+    }
+
+    fn acknowledgement<'a, O: Serialize>(&'a self, outcome: &'a O) -> Acknowledgement<'a, O> {
+        let (id, principal) = (self.to.id.as_deref(), self.to.principal.as_deref());
+        Acknowledgement { id, principal, outcome, time_unix_ms: self.clock.now().unix_ms }
+    }
+}
+
+fn rejected(reason: &str) -> Outcome {
+    Outcome::Rejected { reason: reason.to_owned() }
 }

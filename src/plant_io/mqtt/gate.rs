@@ -1,19 +1,27 @@
-//! Which commands reach control: in time, first of their id, authenticated where needed.
+//! Which commands reach control: by whom they say, in time, first of their id.
 //!
-//! A retained command is an old wish of somebody who may have left; an expired one is an order for a plant that has
-//! moved on; one stamped before this process started may be a replay of what the last process has done. All three are
-//! ignored and alarmed. Ids are remembered until their command would have expired anyway, so forgetting them cannot
-//! let a replay in; when too many are remembered, new commands are refused instead.
+//! In this order: retained, MAC, time and id, role, body. A retained command is an old wish of somebody who may have
+//! left; an expired one is an order for a plant that has moved on; one stamped before this process started may be a
+//! replay of what the last process has done. Ids are remembered by principal until their command would have expired
+//! anyway, so forgetting them cannot let a replay in; when a principal has too many, its new commands are refused
+//! instead. A safe stop is never refused for that: stopping twice does no harm.
 
 use super::arming::{Arming, ArmingError, NONCE_VALID};
 use super::clock::{Now, millis};
-use super::command::{Command, CommandKind, Content, Envelope, parse};
+use super::command::{CommandKind, Content, content};
+use super::envelope::{Envelope, Sender};
+use super::operator::{BROKER, Operator};
 use super::receive::{Body, Delivery};
+use super::seal::Key;
+use super::settings::Commands;
+use memg_core::command::{Command, CommandBody, Means, Role};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Ids remembered at the same time.
+/// Ids remembered at the same time, each principal's own.
 const IDS_MAX: usize = 1024;
+/// The clocks of an operator's station and of the gateway may differ by so much.
+const SKEW_MAX: Duration = Duration::from_secs(5);
 
 /// Why a command was ignored or refused before control saw it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,18 +29,58 @@ pub enum Refusal {
     /// It was stored at the broker.
     #[error("retained commands are ignored")]
     Retained,
+    /// It is not signed, and that would be needed.
+    #[error(
+        "the command is not signed: sign it with the key of an [[operator]], or declare mqtt.commands.trust_broker_as"
+    )]
+    Unsigned,
+    /// The site file names nobody who may command.
+    #[error(
+        "nobody may command over MQTT here: configure an [[operator]] with a key, or mqtt.commands.trust_broker_as"
+    )]
+    Nobody,
+    /// The MAC is not that of the principal's key, or nobody is called so: which of both is not told.
+    #[error("the mac does not fit: wrong principal, key, topic, or altered on the way")]
+    WrongMac,
     /// Its time to live is over.
-    #[error("the command has expired")]
-    Expired,
+    #[error("the command has expired: given at {given} and valid for {ttl_s} s, but here it is {here} (ms since 1970)")]
+    Expired {
+        /// Its time stamp, ms since 1970.
+        given: u64,
+        /// Its time to live, s.
+        ttl_s: u64,
+        /// The gateway's clock, ms since 1970.
+        here: u64,
+    },
     /// Its time stamp is in the future.
-    #[error("time_unix_ms is in the future: one of the two clocks is wrong")]
-    InFuture,
+    #[error("time_unix_ms is in the future, one of the two clocks is wrong: given at {given}, but here it is {here}")]
+    InFuture {
+        /// Its time stamp, ms since 1970.
+        given: u64,
+        /// The gateway's clock, ms since 1970.
+        here: u64,
+    },
     /// It was stamped before this process started.
-    #[error("the command is older than this start of the gateway")]
-    BeforeStart,
+    #[error("the command is older than this start of the gateway: given at {given}, started at {start}")]
+    BeforeStart {
+        /// Its time stamp, ms since 1970.
+        given: u64,
+        /// When the gateway started, ms since 1970.
+        start: u64,
+    },
     /// Its id was seen before; nothing was done again.
     #[error("this id was seen before")]
     Repeated,
+    /// The principal may not.
+    #[error("{principal} is {}; this takes the role {}", role.name(), least.name())]
+    Role {
+        /// Who asked.
+        principal: String,
+        /// What they are.
+        role: Role,
+        /// What they would have to be.
+        least: Role,
+    },
     /// It is not a command, or asks for too long a life.
     #[error("{0}")]
     Malformed(String),
@@ -40,228 +88,193 @@ pub enum Refusal {
     #[error(transparent)]
     Arming(#[from] ArmingError),
     /// Too many commands at the same time.
-    #[error("too many commands; try again with a new time stamp")]
+    #[error("too many commands; try again with a new id and time stamp")]
     Busy,
+}
+
+/// Why somebody is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The MAC fits their key.
+    Signature,
+    /// The site file declares that the broker lets nobody else publish here.
+    Broker,
+}
+
+/// Who gives a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Principal {
+    pub(super) name: String,
+    pub(super) role: Role,
+    pub(super) proof: Proof,
+}
+
+/// What happens to a command whose id can no longer be remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WhenFull {
+    Accept,
+    Refuse,
 }
 
 /// What becomes of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Admission {
     /// For control.
-    Deliver { id: String, command: Command },
+    Deliver(Command),
     /// First step of arming succeeded.
-    Challenge { id: String, nonce: String, valid: Duration },
+    Challenge { to: Sender, nonce: String, valid: Duration },
     /// Goes no further.
-    Refuse { id: Option<String>, refusal: Refusal },
+    Refuse { to: Sender, refusal: Refusal },
 }
 
 /// Judges commands.
 #[derive(Debug)]
 pub(super) struct CommandGate {
+    prefix: String,
+    operators: BTreeMap<String, (Role, Key)>,
+    nobody: Key,
+    trust_broker_as: Option<Role>,
     ttl_max: Duration,
-    future_max: Duration,
     started_unix_ms: u64,
-    /// Ids and the wall-clock time, ms, until which their command could be replayed.
-    seen: BTreeMap<String, u64>,
+    /// By principal: ids and the wall-clock time, ms, until which their command could be replayed.
+    seen: BTreeMap<String, BTreeMap<String, u64>>,
     arming: Arming,
 }
 
 impl CommandGate {
-    pub(super) fn new(ttl_max: Duration, future_max: Duration, started: Now, arming: Arming) -> Self {
-        Self { ttl_max, future_max, started_unix_ms: started.unix_ms, seen: BTreeMap::new(), arming }
+    pub(super) fn new(
+        prefix: &str,
+        commands: &Commands,
+        operators: Vec<Operator>,
+        (started, arming): (Now, Arming),
+    ) -> Self {
+        let keyed = |operator: Operator| (operator.name, (operator.role, Key::new(&operator.key)));
+        Self {
+            prefix: prefix.to_owned(),
+            operators: operators.into_iter().map(keyed).collect(),
+            nobody: Key::of_nobody(),
+            trust_broker_as: commands.trust_broker_as,
+            ttl_max: commands.ttl_max,
+            started_unix_ms: started.unix_ms,
+            seen: BTreeMap::new(),
+            arming,
+        }
     }
 
     /// Judges one message on a command topic.
     pub(super) fn admit(&mut self, kind: CommandKind, body: Body<'_>, delivery: Delivery, now: Now) -> Admission {
+        let refuse = |to, refusal| {
+            let refusal = if delivery == Delivery::Retained { Refusal::Retained } else { refusal };
+            Admission::Refuse { to, refusal }
+        };
         let Body::Bytes(payload) = body else {
-            let refusal = Refusal::Malformed("the payload is larger than payload_bytes_max".into());
-            return Admission::Refuse { id: None, refusal };
+            let oversize = Refusal::Malformed("the payload is larger than payload_bytes_max".into());
+            return refuse(Sender::default(), oversize);
         };
-        let (envelope, content) = match parse(kind, payload) {
-            Ok(parts) => parts,
-            Err(malformed) => {
-                let refusal = match delivery {
-                    Delivery::Retained => Refusal::Retained,
-                    Delivery::Live => Refusal::Malformed(malformed.message),
-                };
-                return Admission::Refuse { id: malformed.id, refusal };
-            }
+        let envelope = match Envelope::parse(payload) {
+            Ok(envelope) => envelope,
+            Err(malformed) => return refuse(malformed.sender, Refusal::Malformed(malformed.message)),
         };
-        let id = envelope.id.clone();
-        match self.check(&envelope, delivery, now).and_then(|()| self.open(&id, content, now)) {
-            Ok(admission) => admission,
-            Err(refusal) => Admission::Refuse { id: Some(id), refusal },
-        }
-    }
-
-    /// Forgets an id whose command could not be handed over, so that it may be sent again.
-    pub(super) fn forget(&mut self, id: &str) {
-        self.seen.remove(id);
-    }
-
-    /// In time and for the first time; remembers the id.
-    fn check(&mut self, envelope: &Envelope, delivery: Delivery, now: Now) -> Result<(), Refusal> {
+        let to = envelope.sender();
         if delivery == Delivery::Retained {
-            return Err(Refusal::Retained);
+            return refuse(to, Refusal::Retained);
         }
-        let ttl = self.ttl(envelope.ttl_s)?;
-        let sent = envelope.time_unix_ms;
-        let until = sent.saturating_add(millis(ttl));
-        let verdict = match () {
-            () if sent > now.unix_ms.saturating_add(millis(self.future_max)) => Err(Refusal::InFuture),
-            () if now.unix_ms > until => Err(Refusal::Expired),
-            () if sent < self.started_unix_ms => Err(Refusal::BeforeStart),
-            () => Ok(()),
-        };
-        verdict?;
-        // Twice the largest life: ids outlive their command even if the clock is set back by as much.
-        let remember = until.saturating_add(millis(self.ttl_max));
-        self.seen.retain(|_, until| *until >= now.unix_ms);
-        if self.seen.contains_key(&envelope.id) {
-            return Err(Refusal::Repeated);
-        }
-        if self.seen.len() >= IDS_MAX {
-            return Err(Refusal::Busy);
-        }
-        self.seen.insert(envelope.id.clone(), remember);
-        Ok(())
+        self.judge(kind, envelope, now).unwrap_or_else(|refusal| refuse(to, refusal))
     }
 
-    fn ttl(&self, ttl_s: f64) -> Result<Duration, Refusal> {
-        let max = self.ttl_max.as_secs_f64();
-        if ttl_s > 0.0 && ttl_s <= max {
-            return Ok(Duration::from_secs_f64(ttl_s));
-        }
-        Err(Refusal::Malformed(format!("ttl_s must be above 0 and at most {max}")))
+    /// Forgets a command that could not be handed over, so that it may be sent again.
+    pub(super) fn forget(&mut self, command: &Command) {
+        self.seen.get_mut(&command.principal).map(|ids| ids.remove(&command.id));
     }
 
-    fn open(&mut self, id: &str, content: Content, now: Now) -> Result<Admission, Refusal> {
-        let id = id.to_owned();
-        match content {
-            Content::Ready(command) => Ok(Admission::Deliver { id, command }),
+    fn judge(&mut self, kind: CommandKind, envelope: Envelope, now: Now) -> Result<Admission, Refusal> {
+        let principal = self.authenticate(kind, &envelope)?;
+        let until = self.in_time(&envelope, now)?;
+        let Envelope { id, time_unix_ms, wish, .. } = envelope;
+        let content = content(kind, wish);
+        let stops = content == Ok(Content::Ready(CommandBody::SafeStop));
+        let full = if stops { WhenFull::Accept } else { WhenFull::Refuse };
+        self.first_time((&principal.name, &id), until, now, full)?;
+        let (role, least) = (principal.role, kind.role_min());
+        if role < least {
+            return Err(Refusal::Role { principal: principal.name, role, least });
+        }
+        let body = match content.map_err(Refusal::Malformed)? {
+            Content::Ready(body) => body,
             Content::Arm => {
-                let nonce = self.arming.arm(now.mono)?;
-                Ok(Admission::Challenge { id, nonce, valid: NONCE_VALID })
+                let nonce = self.arming.arm(&principal, now.mono)?;
+                let to = Sender { id: Some(id), principal: Some(principal.name) };
+                return Ok(Admission::Challenge { to, nonce, valid: NONCE_VALID });
             }
             Content::Confirm { nonce, proof } => {
-                self.arming.confirm(&nonce, &proof, now.mono)?;
-                Ok(Admission::Deliver { id, command: Command::ArmAuto })
+                self.arming.confirm(&principal, (&nonce, proof.as_deref()), now.mono)?;
+                CommandBody::Arm
             }
+        };
+        Ok(Admission::Deliver(Command { principal: principal.name, role, means: Means::Mqtt, id, time_unix_ms, body }))
+    }
+
+    fn authenticate(&self, kind: CommandKind, envelope: &Envelope) -> Result<Principal, Refusal> {
+        let Some(signature) = &envelope.signature else {
+            let nobody = self.operators.is_empty();
+            let refusal = || if nobody { Refusal::Nobody } else { Refusal::Unsigned };
+            let role = self.trust_broker_as.ok_or_else(refusal)?;
+            return Ok(Principal { name: BROKER.into(), role, proof: Proof::Broker });
+        };
+        let known = self.operators.get(&signature.principal);
+        let key = known.map_or(&self.nobody, |(_, key)| key);
+        let fits = envelope.is_sealed_with(key, &kind.topic(&self.prefix));
+        match known {
+            Some((role, _)) if fits => {
+                Ok(Principal { name: signature.principal.clone(), role: *role, proof: Proof::Signature })
+            }
+            Some(_) | None if self.operators.is_empty() && self.trust_broker_as.is_none() => Err(Refusal::Nobody),
+            Some(_) | None => Err(Refusal::WrongMac),
+        }
+    }
+
+    /// Until when the command lives, ms since 1970.
+    fn in_time(&self, envelope: &Envelope, now: Now) -> Result<u64, Refusal> {
+        let (given, ttl_s, here) = (envelope.time_unix_ms, envelope.ttl_s, now.unix_ms);
+        let max = self.ttl_max.as_secs();
+        if !(1..=max).contains(&ttl_s) {
+            return Err(Refusal::Malformed(format!("ttl_s must be from 1 to {max}")));
+        }
+        let until = given.saturating_add(ttl_s.saturating_mul(1000));
+        let start = self.started_unix_ms;
+        match () {
+            () if given > here.saturating_add(millis(SKEW_MAX)) => Err(Refusal::InFuture { given, here }),
+            () if here > until => Err(Refusal::Expired { given, ttl_s, here }),
+            () if given < start => Err(Refusal::BeforeStart { given, start }),
+            () => Ok(until),
+        }
+    }
+
+    /// For the first time; remembers the id.
+    fn first_time(
+        &mut self,
+        (principal, id): (&str, &str),
+        until: u64,
+        now: Now,
+        full: WhenFull,
+    ) -> Result<(), Refusal> {
+        let ids = self.seen.entry(principal.to_owned()).or_default();
+        ids.retain(|_, until| *until >= now.unix_ms);
+        if ids.contains_key(id) {
+            return Err(Refusal::Repeated);
+        }
+        if ids.len() < IDS_MAX {
+            // Twice the largest life: ids outlive their command even if the clock is set back by as much.
+            ids.insert(id.to_owned(), until.saturating_add(millis(self.ttl_max)));
+            return Ok(());
+        }
+        match full {
+            WhenFull::Accept => Ok(()),
+            WhenFull::Refuse => Err(Refusal::Busy),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::arming::{proof_for, system_random};
-    use super::super::clock::Clock;
-    use super::super::command::ModeWish;
-    use super::super::secret::Secret;
-    use super::*;
-
-    const START_MS: u64 = 1_700_000_000_000;
-    const SECRET: &str = "correct horse battery";
-
-    struct Bench {
-        gate: CommandGate,
-        clock: Clock,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let clock = Clock::starting_at(START_MS);
-            let arming = Arming::new(Some(Secret::new(SECRET)), system_random);
-            let (ttl_max, future_max) = (Duration::from_secs(60), Duration::from_secs(2));
-            Self { gate: CommandGate::new(ttl_max, future_max, clock.now(), arming), clock }
-        }
-
-        fn admit(&mut self, kind: CommandKind, payload: &str, delivery: Delivery) -> Admission {
-            self.gate.admit(kind, Body::Bytes(payload.as_bytes()), delivery, self.clock.now())
-        }
-
-        fn live(&mut self, kind: CommandKind, payload: &str) -> Admission {
-            self.admit(kind, payload, Delivery::Live)
-        }
-
-        fn refusal(&mut self, payload: &str) -> Option<Refusal> {
-            match self.live(CommandKind::Mode, payload) {
-                Admission::Refuse { refusal, .. } => Some(refusal),
-                Admission::Deliver { .. } | Admission::Challenge { .. } => None,
-            }
-        }
-    }
-
-    fn mode(id: &str, offset_ms: i64, ttl_s: f64) -> String {
-        let time = START_MS.saturating_add_signed(offset_ms);
-        format!(r#"{{"id":"{id}","time_unix_ms":{time},"ttl_s":{ttl_s},"mode":"shadow"}}"#)
-    }
-
-    fn arm_field(id: &str, fields: &str) -> String {
-        format!(r#"{{"id":"{id}","time_unix_ms":{START_MS},"ttl_s":60{fields}}}"#)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_command_in_time_is_delivered_once() {
-        let mut bench = Bench::new();
-        let command = Command::Mode(ModeWish::Shadow);
-        let delivered = Admission::Deliver { id: "a".into(), command };
-        assert_eq!(bench.live(CommandKind::Mode, &mode("a", 0, 10.0)), delivered);
-        assert_eq!(bench.refusal(&mode("a", 0, 10.0)), Some(Refusal::Repeated));
-        assert_eq!(bench.refusal(&mode("a", 1, 10.0)), Some(Refusal::Repeated), "a new stamp does not help");
-        bench.gate.forget("a");
-        assert_eq!(bench.live(CommandKind::Mode, &mode("a", 0, 10.0)), delivered);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn retained_expired_early_and_future_commands_are_refused() {
-        let mut bench = Bench::new();
-        let retained = bench.admit(CommandKind::Mode, &mode("r", 0, 10.0), Delivery::Retained);
-        assert_eq!(retained, Admission::Refuse { id: Some("r".into()), refusal: Refusal::Retained });
-        let garbage = bench.admit(CommandKind::Mode, "{", Delivery::Retained);
-        assert_eq!(garbage, Admission::Refuse { id: None, refusal: Refusal::Retained });
-        assert_eq!(bench.refusal(&mode("b", -1, 10.0)), Some(Refusal::BeforeStart));
-        assert_eq!(bench.refusal(&mode("f", 2_001, 10.0)), Some(Refusal::InFuture));
-        assert_eq!(bench.refusal(&mode("g", 1_999, 10.0)), None);
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert_eq!(bench.refusal(&mode("e", 0, 10.0)), Some(Refusal::Expired));
-        assert_eq!(bench.refusal(&mode("h", 1_001, 10.0)), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_life_must_be_positive_and_bounded() {
-        let mut bench = Bench::new();
-        for ttl_s in ["0", "-1", "61", "1e308"] {
-            let payload = mode("a", 0, 7.0).replace(":7", &format!(":{ttl_s}"));
-            assert!(matches!(bench.refusal(&payload), Some(Refusal::Malformed(_))), "{ttl_s}");
-        }
-        let oversize = bench.gate.admit(CommandKind::Mode, Body::Oversize, Delivery::Live, bench.clock.now());
-        assert!(matches!(oversize, Admission::Refuse { id: None, refusal: Refusal::Malformed(_) }));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_flood_of_ids_is_refused_instead_of_forgetting_old_ones() {
-        let mut bench = Bench::new();
-        for n in 0..IDS_MAX {
-            assert_eq!(bench.refusal(&mode(&n.to_string(), 0, 60.0)), None);
-        }
-        assert_eq!(bench.refusal(&mode("new", 0, 60.0)), Some(Refusal::Busy));
-        assert_eq!(bench.refusal(&mode("0", 0, 60.0)), Some(Refusal::Repeated));
-        tokio::time::advance(Duration::from_secs(121)).await;
-        assert_eq!(bench.refusal(&mode("later", 121_000, 60.0)), None, "the flood is over");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn auto_is_armed_in_two_authenticated_steps() {
-        let mut bench = Bench::new();
-        let Admission::Challenge { nonce, .. } = bench.live(CommandKind::Arm, &arm_field("1", "")) else {
-            panic!("a nonce is offered")
-        };
-        let proof = proof_for(&nonce, SECRET);
-        let confirm = arm_field("2", &format!(r#","nonce":"{nonce}","proof":"{proof}""#));
-        let armed = Admission::Deliver { id: "2".into(), command: Command::ArmAuto };
-        assert_eq!(bench.live(CommandKind::Confirm, &confirm), armed);
-        let again = bench.live(CommandKind::Confirm, &confirm.replace("\"2\"", "\"3\""));
-        let refusal = Refusal::Arming(ArmingError::NoSuchNonce);
-        assert_eq!(again, Admission::Refuse { id: Some("3".into()), refusal });
-    }
-}
+#[path = "gate_tests.rs"]
+mod tests;

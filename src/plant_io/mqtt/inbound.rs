@@ -4,32 +4,32 @@ use super::alarm::Counters;
 use super::answer::{Answer, CommandRequest, Return};
 use super::clock::Now;
 use super::command::CommandKind;
+use super::envelope::Sender;
 use super::gate::{Admission, CommandGate, Refusal};
 use super::inputs::{Inputs, Timed};
+use super::queue::Entry;
 use super::receive::{Common, Guarantee, Message, Receive};
 use super::session::LinkState;
 use crate::event::EventKind;
 use crate::image::ProcessImage;
-use tokio::sync::mpsc;
 
 /// What messages are turned into.
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) prefix: String,
     pub(super) inputs: Inputs,
-    /// `None` = no commands are listened to.
-    pub(super) gate: Option<CommandGate>,
+    pub(super) gate: CommandGate,
     pub(super) image: ProcessImage,
-    pub(super) commands: mpsc::Sender<CommandRequest>,
+    pub(super) commands: Entry,
     pub(super) common: Common,
 }
 
 impl Receive for Inbound {
     fn topics(&self) -> Vec<(String, Guarantee)> {
         let inputs = self.inputs.topics().map(|topic| (topic.to_owned(), Guarantee::NewestCounts));
-        let command = |kind: CommandKind| format!("{}/command/{}", self.prefix, kind.name());
-        // Repeated ids do nothing, so a command may well arrive twice, but it must arrive.
-        let commands = self.gate.iter().flat_map(|_| CommandKind::ALL).map(|kind| (command(kind), Guarantee::EveryOne));
+        // Repeated ids do nothing, so a command may well arrive twice, but it must arrive. Also where nobody may command:
+        // whoever tries is told so.
+        let commands = CommandKind::ALL.into_iter().map(|kind| (kind.topic(&self.prefix), Guarantee::EveryOne));
         inputs.chain(commands).collect()
     }
 
@@ -65,31 +65,27 @@ impl Inbound {
     }
 
     fn command(&mut self, kind: CommandKind, message: Message<'_>, now: Now) {
-        let Some(gate) = &mut self.gate else { return };
         let common = self.common.clone();
-        let back = |id| Return { publisher: common.publisher, clock: common.clock, kind, id };
-        match gate.admit(kind, message.body, message.delivery, now) {
-            Admission::Deliver { id, command } => {
-                let answer = Answer::new(back(Some(id.clone())));
-                self.deliver(kind, CommandRequest { id, command, answer }, now);
+        let back = |to| Return { publisher: common.publisher, clock: common.clock, kind, to };
+        match self.gate.admit(kind, message.body, message.delivery, now) {
+            Admission::Deliver(command) => {
+                let to = Sender { id: Some(command.id.clone()), principal: Some(command.principal.clone()) };
+                self.deliver(kind, CommandRequest { command, answer: Answer::new(back(to)) }, now);
             }
-            Admission::Challenge { id, nonce, valid } => back(Some(id)).challenge(&nonce, valid),
-            Admission::Refuse { id, refusal } => {
-                back(id).refuse(&refusal);
+            Admission::Challenge { to, nonce, valid } => back(to).challenge(&nonce, valid),
+            Admission::Refuse { to, refusal } => {
+                back(to).refuse(&refusal);
                 self.refused(kind, &refusal, now);
             }
         }
     }
 
     fn deliver(&mut self, kind: CommandKind, request: CommandRequest, now: Now) {
-        let Err(error) = self.commands.try_send(request) else {
+        let Err(request) = self.commands.hand_over(request) else {
             return Counters::add(&self.common.alarms.counters.commands);
         };
-        let request = error.into_inner();
-        if let Some(gate) = &mut self.gate {
-            gate.forget(&request.id);
-        }
-        request.answer.refused(&Refusal::Busy.to_string());
+        self.gate.forget(&request.command);
+        request.answer.refuse(&Refusal::Busy);
         self.refused(kind, &Refusal::Busy, now);
     }
 

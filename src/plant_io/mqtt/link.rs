@@ -18,9 +18,22 @@ const REQUESTS: usize = 16;
 /// TCP connect and CONNACK together, and one flush of the socket.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A client for one connection. Nothing happens before the event loop is polled.
+/// A client for one connection of the gateway, with its last will. Nothing happens before the event loop is polled.
 pub(super) fn open(connection: &Connection, now_unix_ms: u64) -> (AsyncClient, EventLoop) {
-    let (client, mut eventloop) = AsyncClient::builder(options(connection, now_unix_ms)).capacity(REQUESTS).build();
+    let mut options = options(connection, &connection.broker.client_id);
+    let offline = json!({ "status": "offline", "reason": "lost", "connected_unix_ms": now_unix_ms }).to_string();
+    options.set_last_will(LastWill::new(status_topic(connection), offline, QoS::AtLeastOnce, true));
+    build(options)
+}
+
+/// A client beside the gateway, under a name of its own and without the gateway's last will: its end says nothing about
+/// the gateway.
+pub(super) fn visit(connection: &Connection, client_id: &str) -> (AsyncClient, EventLoop) {
+    build(options(connection, client_id))
+}
+
+fn build(options: MqttOptions) -> (AsyncClient, EventLoop) {
+    let (client, mut eventloop) = AsyncClient::builder(options).capacity(REQUESTS).build();
     let mut network = NetworkOptions::new();
     // Without it two small packets in a row wait for a delayed acknowledgement: 77 ms instead of 0.24 ms.
     network.set_tcp_nodelay(true);
@@ -29,9 +42,9 @@ pub(super) fn open(connection: &Connection, now_unix_ms: u64) -> (AsyncClient, E
     (client, eventloop)
 }
 
-fn options(connection: &Connection, now_unix_ms: u64) -> MqttOptions {
+fn options(connection: &Connection, client_id: &str) -> MqttOptions {
     let broker = &connection.broker;
-    let mut options = MqttOptions::new(&broker.client_id, (broker.host.clone(), broker.port));
+    let mut options = MqttOptions::new(client_id, (broker.host.clone(), broker.port));
     options.set_keep_alive(u16::try_from(broker.keep_alive.as_secs()).unwrap_or(u16::MAX));
     options.set_clean_session(true);
     if let Some((user, password)) = &broker.login {
@@ -44,8 +57,6 @@ fn options(connection: &Connection, now_unix_ms: u64) -> MqttOptions {
         let stream = rumqttc::default_socket_connect(host, network).await?;
         Ok(Trimmed::new(Prompt::new(stream), limit))
     });
-    let offline = json!({ "status": "offline", "reason": "lost", "connected_unix_ms": now_unix_ms }).to_string();
-    options.set_last_will(LastWill::new(status_topic(connection), offline, QoS::AtLeastOnce, true));
     options
 }
 

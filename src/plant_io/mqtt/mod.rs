@@ -24,7 +24,7 @@
 //! time_format = "rfc3339"
 //! range = [-55, 55]
 //! [mqtt.commands]
-//! arm_secret_file = "/run/secrets/arm"
+//! ttl_max_s = 30
 //! ```
 //!
 //! What a fault leads to:
@@ -37,7 +37,8 @@
 //! | duplicated, reordered, replayed value | ignored by time stamp | - |
 //! | time stamp in the future | ignored, alarm; the value goes stale | when the clocks agree |
 //! | retained value without time stamp | ignored, alarm | next live message |
-//! | retained, expired, early, repeated command | nothing is done, answered, alarmed (not the repeated one) | - |
+//! | unsigned, badly signed, retained, expired, early, repeated command | nothing is done, answered, alarmed (not the repeated one) | - |
+//! | a flood of commands | bounded by principal and in all; a safe stop has a way of its own | - |
 //! | slow broker | newest values replace waiting ones; 512 events wait, then the oldest is dropped and counted | by itself |
 
 pub mod alarm;
@@ -46,24 +47,30 @@ pub mod arming;
 mod backoff;
 pub mod clock;
 pub mod command;
+mod envelope;
 pub mod gate;
 mod inbound;
 mod inputs;
 mod link;
+pub mod operator;
 mod outbox;
 pub mod payload;
 mod prompt;
+mod queue;
 mod receive;
 pub mod report;
+pub mod seal;
 pub mod secret;
 mod session;
 pub mod settings;
+pub mod station;
 mod task;
 pub mod timestamp;
 mod trim;
 
 pub use answer::{Answer, CommandRequest};
 pub use outbox::Publisher;
+pub use queue::Waiting;
 pub use receive::{Body, Delivery, Guarantee, Message, Receive};
 pub use session::LinkState;
 
@@ -82,16 +89,13 @@ use task::Task;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// Commands waiting for control; more are refused.
-const COMMANDS: usize = 16;
-
 /// What the daemon holds of the MQTT side.
 #[derive(Debug)]
 pub struct MqttHandle {
     /// Takes what is to be published. Clone it freely.
     pub publisher: Publisher,
     /// Commands for control.
-    pub commands: mpsc::Receiver<CommandRequest>,
+    pub commands: Waiting,
     /// Whether the broker is there.
     pub link: watch::Receiver<LinkState>,
     /// Totals for metrics.
@@ -113,11 +117,10 @@ pub fn spawn(
     clock: Clock,
     stop: watch::Receiver<bool>,
 ) -> MqttHandle {
-    let (commands_in, commands) = mpsc::channel(COMMANDS);
-    let gate = settings.commands.as_ref().map(|commands| {
-        let arming = Arming::new(commands.arm_secret.clone(), arming::system_random);
-        CommandGate::new(commands.ttl_max, settings.connection.trust.future_max, clock.now(), arming)
-    });
+    let (commands_in, commands) = queue::queue();
+    let wanted = settings.commands.unwrap_or_default();
+    let arming = Arming::new(wanted.arm_secret.clone(), arming::system_random);
+    let gate = CommandGate::new(&settings.connection.prefix, &wanted, settings.operators, (clock.now(), arming));
     let inputs = Inputs::new(settings.connection.trust, settings.inputs.into_iter().zip(points.iter().copied()));
     let prefix = settings.connection.prefix.clone();
     let receiver = |common| Inbound { prefix, inputs, gate, image, commands: commands_in, common };

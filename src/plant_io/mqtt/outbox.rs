@@ -130,6 +130,10 @@ impl Outbox {
         true
     }
 
+    fn is_half_full(&self) -> bool {
+        self.lock().events.len() >= EVENTS_MAX / 2
+    }
+
     fn push_event(&self, topic: &str, payload: Arc<str>) -> bool {
         let mut state = self.lock();
         let full = state.events.len() >= EVENTS_MAX;
@@ -165,6 +169,15 @@ impl Publisher {
     pub fn event(&self, topic: &str, message: &impl Serialize) {
         let stored = encode(message).is_some_and(|payload| self.outbox.push_event(topic, payload));
         self.count_unless(stored);
+    }
+
+    /// Like [`Publisher::event`], but dropped and counted itself when half of the queue is taken: what anybody can provoke
+    /// pushes out nothing else.
+    pub(super) fn lesser_event(&self, topic: &str, message: &impl Serialize) {
+        if self.outbox.is_half_full() {
+            return self.count_unless(false);
+        }
+        self.event(topic, message);
     }
 
     /// Like [`Publisher::event`], for a message that is JSON already.
@@ -233,6 +246,20 @@ mod tests {
         let (number, _) = publisher.outbox.first_event().await;
         publisher.outbox.confirmed(number);
         assert_eq!(&*publisher.outbox.first_event().await.1.payload, "1");
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_lesser_events_pushes_no_other_out() {
+        let publisher = publisher();
+        publisher.event("alarm", &"first");
+        for n in 0..2 * EVENTS_MAX {
+            publisher.lesser_event("ack", &n);
+        }
+        assert_eq!(&*publisher.outbox.first_event().await.1.payload, "\"first\"");
+        assert_eq!(
+            publisher.counters.dropped.load(Ordering::Relaxed),
+            2 * EVENTS_MAX as u64 - EVENTS_MAX as u64 / 2 + 1
+        );
     }
 
     #[test]

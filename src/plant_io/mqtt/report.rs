@@ -3,7 +3,7 @@
 //! | topic below the prefix | content | kind |
 //! |---|---|---|
 //! | `status` | birth, last will, good-bye | retained |
-//! | `state` | mode, fault, and every value with quality and age, one batch | retained |
+//! | `state` | mode, fault, limits from outside, and every value with quality and age, one batch | retained |
 //! | `state/<name>` | one value, if `per_value_topics` is on | retained |
 //! | `setpoints` | what was written last | retained |
 //! | `alarms`, `interventions`, `modes` | one message each | event |
@@ -14,6 +14,7 @@ use super::outbox::Publisher;
 use super::settings::{Outputs, PerValue};
 use crate::event::DriverEvent;
 use crate::{Output, WriteOrder};
+use memg_core::command::ExchangeLimits;
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct ControlReport<'a> {
     pub decided_by: &'a str,
     /// The worst fault, if there is one.
     pub fault: Option<&'a str>,
+    /// Limits at the connection from outside that are in force.
+    pub limits: ExchangeLimits,
 }
 
 #[derive(Debug, Serialize)]
@@ -61,17 +64,18 @@ pub struct StateReporter {
     outputs: Outputs,
     last: Option<Instant>,
     mode: String,
+    limits: ExchangeLimits,
 }
 
 impl StateReporter {
     /// Nothing published so far.
     #[must_use]
-    pub const fn new(outputs: Outputs) -> Self {
-        Self { outputs, last: None, mode: String::new() }
+    pub fn new(outputs: Outputs) -> Self {
+        Self { outputs, last: None, mode: String::new(), limits: ExchangeLimits::default() }
     }
 
-    /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and the mode is still the
-    /// same. Names carry the unit.
+    /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and mode and limits are
+    /// still the same. Names carry the unit.
     pub fn report<'a>(
         &mut self,
         publisher: &Publisher,
@@ -80,9 +84,10 @@ impl StateReporter {
         values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
     ) {
         let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
-        if !self.last.is_none_or(due) && self.mode == control.mode {
+        if !self.last.is_none_or(due) && self.mode == control.mode && self.limits == control.limits {
             return;
         }
+        self.limits = control.limits;
         control.mode.clone_into(&mut self.mode);
         self.last = Some(now.mono);
         let values: BTreeMap<_, _> = values.into_iter().map(|(name, m)| (name, reported(m))).collect();
@@ -169,11 +174,12 @@ mod tests {
         let clock = Clock::starting_at(1_700_000_000_000);
         let outputs = Outputs { state_interval: Duration::from_secs(5), per_value: PerValue::Enabled };
         let mut reporter = StateReporter::new(outputs);
+        let limits = ExchangeLimits { import_kw_max: Some(40.0), export_kw_max: None };
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
-        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None };
+        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None, limits };
         reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
         let expected = [
-            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
+            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"limits":{"import_kw_max":40.0,"export_kw_max":null},"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
             r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"out_of_range","age_s":0.0}"#,
             r#"state/soc {"time_unix_ms":1700000000000,"value":0.5,"quality":"stale","age_s":16.5}"#,
         ];
@@ -187,5 +193,8 @@ mod tests {
         let held = ControlReport { mode: "hold", fault: Some("soc is stale"), ..control };
         reporter.report(&publisher, clock.now(), held, [("soc", soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of mode is told at once");
+        let lifted = ControlReport { limits: ExchangeLimits::default(), ..held };
+        reporter.report(&publisher, clock.now(), lifted, [("soc", soc)]);
+        assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of limits is told at once");
     }
 }

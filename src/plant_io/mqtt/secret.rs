@@ -36,7 +36,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 ///
 /// # Errors
 /// A sentence for the operator, without the content: unreadable, too large, not text, empty.
-pub(super) fn from_file(path: &Path) -> Result<Secret, String> {
+pub fn from_file(path: &Path) -> Result<Secret, String> {
     let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if size > SECRET_BYTES_MAX {
         return Err(format!("is {size} bytes long; a secret has at most {SECRET_BYTES_MAX}"));
@@ -49,8 +49,9 @@ pub(super) fn from_file(path: &Path) -> Result<Secret, String> {
 ///
 /// # Errors
 /// A sentence for the operator: not set, empty.
-pub(super) fn from_environment(name: &str, environment: Environment<'_>) -> Result<Secret, String> {
-    not_empty(&environment(name).ok_or("names a variable that is not set")?)
+pub fn from_environment(name: &str, environment: Environment<'_>) -> Result<Secret, String> {
+    let text = environment(name);
+    not_empty(&text.ok_or_else(|| format!("names the variable {name}, which is not set in the environment"))?)
 }
 
 fn not_empty(text: &str) -> Result<Secret, String> {

@@ -54,13 +54,21 @@ impl Bench {
     }
 }
 
-/// One packet shorter than 128 bytes.
+/// One packet, its length left out: kind and flags, then the content.
 async fn packet(stream: &mut TcpStream) -> Vec<u8> {
-    let mut header = [0; 2];
-    stream.read_exact(&mut header).await.unwrap();
-    let mut body = vec![0; usize::from(header[1])];
-    stream.read_exact(&mut body).await.unwrap();
-    [&header[..], &body].concat()
+    let kind = stream.read_u8().await.unwrap();
+    let (mut length, mut shift) = (0, 0);
+    loop {
+        let digit = stream.read_u8().await.unwrap();
+        length |= usize::from(digit & 0x7f) << shift;
+        shift += 7;
+        if digit < 0x80 {
+            break;
+        }
+    }
+    let mut content = vec![0; length];
+    stream.read_exact(&mut content).await.unwrap();
+    [&[kind][..], &content].concat()
 }
 
 #[tokio::test]
@@ -70,7 +78,9 @@ async fn a_refused_subscription_is_a_configuration_fault_and_keeps_the_connectio
     loop {
         let packet = packet(&mut stream).await;
         if packet[0] >> 4 == 8 {
-            stream.write_all(&[0x90, 3, packet[2], packet[3], 0x80]).await.unwrap();
+            // One refusal, then consent to the topics of commands.
+            let answer = [&[0x90, 9, packet[1], packet[2], 0x80][..], &[1; 6]].concat();
+            stream.write_all(&answer).await.unwrap();
             break;
         }
     }

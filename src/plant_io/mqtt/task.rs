@@ -1,7 +1,7 @@
 //! The task that owns the connection: connects, serves, waits, connects again, until the gateway stops.
 
 use super::arming::system_random;
-use super::backoff::{Backoff, Ended};
+use super::backoff::{Backoff, Ended, GOOD_AFTER};
 use super::receive::{Common, Receive};
 use super::session::{self, End, LinkState};
 use super::settings::Connection;
@@ -45,10 +45,24 @@ impl<R: Receive> Task<R> {
         let detail = format!("No connection to the broker at {}:{}: {cause}.", broker.host, broker.port);
         alarms.begun(EventKind::Disconnected, detail);
         if backoff.is_storm(now) {
-            let detail = format!("The connection to the broker keeps breaking: {cause}. Is the client_id used twice?");
+            let why = probable_cause(ended, &broker.client_id);
+            let detail = format!("The connection to the broker keeps breaking: {cause}. {why}");
             alarms.begun(EventKind::ReconnectStorm, detail);
         }
         wait
+    }
+}
+
+/// A broker that accepts a client and throws it out soon after, again and again, has usually been asked by two.
+fn probable_cause(ended: Ended, client_id: &str) -> String {
+    match ended {
+        Ended::UpFor(time) if time < GOOD_AFTER => format!(
+            "Probably the client_id {client_id:?} is used twice, by a second gateway or another program: the broker then \
+             closes the older connection."
+        ),
+        Ended::UpFor(_) | Ended::NeverUp => {
+            format!("Look at the network and the broker's log; is the client_id {client_id:?} used twice?")
+        }
     }
 }
 

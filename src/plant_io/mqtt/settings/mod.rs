@@ -8,10 +8,12 @@ mod raw;
 mod validate;
 
 pub use raw::{RawCommands, RawInput, RawMqtt, RawOutputs};
-pub use validate::validate;
+pub use validate::{validate, validate_connection};
 
+use super::operator::Operator;
 use super::secret::Secret;
 use super::timestamp::TimeFormat;
+use memg_core::command::Role;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +25,10 @@ pub struct MqttSettings {
     pub connection: Connection,
     /// Values taken from messages, in the order of the file.
     pub inputs: Vec<Input>,
-    /// Commands; `None` = none are listened to.
+    /// `[mqtt.commands]`; `None` = not there, so that only operators may command.
     pub commands: Option<Commands>,
+    /// Who signs commands; filled in by whoever reads `[[operator]]`.
+    pub operators: Vec<Operator>,
     /// The gateway's own messages.
     pub outputs: Outputs,
 }
@@ -132,8 +136,17 @@ pub struct TimeSource {
 pub struct Commands {
     /// Longest time to live a command may ask for.
     pub ttl_max: Duration,
-    /// Shared secret that arms Auto; `None` = Auto cannot be armed over MQTT.
+    /// Unsigned commands are taken, with this role: the broker's own permissions say who may publish them. `None` = they
+    /// are rejected.
+    pub trust_broker_as: Option<Role>,
+    /// Shared secret with which unsigned commands arm Auto; `None` = they cannot.
     pub arm_secret: Option<Secret>,
+}
+
+impl Default for Commands {
+    fn default() -> Self {
+        Self { ttl_max: Duration::from_secs(60), trust_broker_as: None, arm_secret: None }
+    }
 }
 
 /// The gateway's own messages.

@@ -36,7 +36,7 @@ pub struct RawMqtt {
     /// Values taken from messages: see [`RawInput`].
     #[serde(default)]
     pub inputs: Vec<toml::Value>,
-    /// Commands; without this table none are listened to. See [`RawCommands`].
+    /// Commands: see [`RawCommands`]. Who signs them stands in `[[operator]]`.
     pub commands: Option<toml::Value>,
     /// The gateway's own messages: see [`RawOutputs`].
     pub outputs: Option<toml::Value>,
@@ -85,7 +85,11 @@ pub struct RawInput {
 pub struct RawCommands {
     /// Longest time to live a command may ask for, s. Default 60.
     pub ttl_max_s: Option<f64>,
-    /// File with the shared secret that arms Auto, at least 16 characters.
+    /// Role of unsigned commands: `viewer`, `guard`, `operator` or `engineer`. It declares that the broker's own
+    /// permissions (log-in, access list) let nobody publish below `<prefix>/command/` who may not do what the role may.
+    /// Default: unsigned commands are rejected.
+    pub trust_broker_as: Option<String>,
+    /// File with the shared secret with which unsigned commands arm Auto, at least 16 characters.
     pub arm_secret_file: Option<PathBuf>,
     /// Environment variable with that secret.
     pub arm_secret_env: Option<String>,

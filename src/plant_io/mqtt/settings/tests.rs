@@ -29,6 +29,7 @@ const GOOD: &str = r#"
 
     [commands]
     arm_secret_env = "ARM"
+    trust_broker_as = "guard"
 "#;
 
 fn environment(name: &str) -> Option<String> {
@@ -78,6 +79,7 @@ fn all_problems_are_reported_together_with_their_keys() {
         [commands]
         arm_secret_env = "SHORT"
         ttl_max_s = 0
+        trust_broker_as = "boss"
         ttl = 1
         "#,
     );
@@ -94,6 +96,7 @@ fn all_problems_are_reported_together_with_their_keys() {
         "mqtt.commands.ttl unknown field",
         "mqtt.commands.ttl_max_s must be between",
         "mqtt.commands.arm_secret must have at least 16",
+        "mqtt.commands.trust_broker_as expected one of viewer, guard, operator, engineer, found \"boss\"",
         "mqtt.payload_bytes_max must be between",
         "mqtt.host is another machine",
         "mqtt.client_id is missing",
@@ -134,5 +137,19 @@ fn units_must_fit_the_signal_and_the_list() {
 #[test]
 fn a_missing_variable_is_named_without_its_content() {
     let problems = problems_of(&GOOD.replace("\"PASSWORD\"", "\"NONE\""));
-    assert_eq!(problems, ["mqtt.password_env names a variable that is not set"]);
+    assert_eq!(problems, ["mqtt.password_env names the variable NONE, which is not set in the environment"]);
+}
+
+#[test]
+fn a_secret_that_arms_needs_the_declaration_that_the_broker_is_trusted() {
+    let problems = problems_of(&GOOD.replace("trust_broker_as = \"guard\"", ""));
+    assert!(problems[0].starts_with("mqtt.commands.arm_secret arms by unsigned commands"), "{problems:?}");
+    assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn a_visitor_needs_the_connection_alone() {
+    let table = || toml::from_str(&GOOD.replace("\"ARM\"", "\"NONE\"")).unwrap();
+    assert_eq!(validate_connection(table(), &environment).unwrap().prefix, "memg/harbour");
+    assert!(validate(table(), &environment).is_err());
 }

@@ -5,6 +5,7 @@ use super::inputs::validate_inputs;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
 use super::{Broker, Commands, Connection, MqttSettings, Outputs, PerValue, Trust};
 use crate::problem::{self, Problem};
+use memg_core::command::Role;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -82,6 +83,17 @@ pub fn validate(table: toml::Value, environment: Environment<'_>) -> Result<Mqtt
     }
 }
 
+/// Checks of an `[mqtt]` table only what a visitor to the broker needs: host, port, login, prefix.
+///
+/// # Errors
+/// As [`validate`].
+pub fn validate_connection(mut table: toml::Value, environment: Environment<'_>) -> Result<Connection, Vec<Problem>> {
+    if let Some(table) = table.as_table_mut() {
+        ["inputs", "commands", "outputs"].iter().for_each(|key| drop(table.remove(*key)));
+    }
+    validate(table, environment).map(|settings| settings.connection)
+}
+
 /// `None` only after a problem was added; looks at everything before it gives up.
 fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems) -> Option<MqttSettings> {
     let prefix = problems.require("mqtt.prefix", raw.prefix.take());
@@ -101,6 +113,7 @@ fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems
             Some(commands) => Some(commands?),
             None => None,
         },
+        operators: Vec::new(),
         outputs: outputs?,
     })
 }
@@ -196,7 +209,25 @@ fn typed_commands(table: toml::Value, environment: Environment<'_>, problems: &m
     if arm_secret.as_ref().is_some_and(|secret| secret.expose().chars().count() < ARM_SECRET_CHARS_MIN) {
         problems.add(key, format!("must have at least {ARM_SECRET_CHARS_MIN} characters"));
     }
-    Some(Commands { ttl_max: ttl_max?, arm_secret })
+    let trust_broker_as = match raw.trust_broker_as {
+        Some(name) => Some(role("mqtt.commands.trust_broker_as", &name, problems)?),
+        None => None,
+    };
+    if arm_secret.is_some() && trust_broker_as.is_none() {
+        let message = "arms by unsigned commands, which are rejected: declare trust_broker_as, or remove it (signed \
+                       commands need none)";
+        problems.add(key, message);
+    }
+    Some(Commands { ttl_max: ttl_max?, trust_broker_as, arm_secret })
+}
+
+fn role(key: &str, name: &str, problems: &mut Problems) -> Option<Role> {
+    let role = Role::ALL.into_iter().find(|role| role.name() == name);
+    if role.is_none() {
+        let names = Role::ALL.map(Role::name).join(", ");
+        problems.add(key, format!("expected one of {names}, found {name:?}"));
+    }
+    role
 }
 
 fn typed_outputs(table: Option<toml::Value>, problems: &mut Problems) -> Option<Outputs> {
