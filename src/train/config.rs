@@ -1,7 +1,7 @@
 //! What a training run is told: `config/train/*.toml`. Every key has a default; unknown keys are refused.
 
-use super::model_based::episode::Variation;
-use super::model_based::rollout::Objective;
+use super::gradient::episode::Variation;
+use super::gradient::rollout::Objective;
 use serde::{Deserialize, Serialize};
 
 /// A whole training configuration.
@@ -131,7 +131,7 @@ pub struct Gradient {
     pub reach: f32,
     /// Share of the new weights in the running average that is judged and exported.
     pub average: f32,
-    /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::tail`].
+    /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::gradient::risk`].
     pub risk: f64,
 }
 

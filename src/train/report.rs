@@ -4,8 +4,8 @@
 
 use super::Summary;
 use super::config::TrainConfig;
-use super::drawing::{Curve, Points, drawing};
 use super::metrics::Figures;
+use super::svg_chart::{Curve, Points, svg_chart};
 use memg_core::env::Step;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
@@ -125,7 +125,7 @@ fn learning(history: &[Figures]) -> String {
         Curve { name: "regret over the rule's (validation)", colour: "#06c", points: regret },
         Curve { name: "the good rule", colour: "#999", points: vec![(0.0, 1.0), (last, 1.0)] },
     ];
-    drawing(&curves, "updates")
+    svg_chart(&curves, "updates")
 }
 
 /// Battery, CHP and grid over the first day of the second block (or the first), policy and optimum.
@@ -157,11 +157,11 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
             Curve { name: "model", colour: "#06c", points: policy },
             Curve { name: "optimum", colour: "#e80", points: optimum },
         ];
-        html.push_str(&drawing(&curves, "hours"));
+        html.push_str(&svg_chart(&curves, "hours"));
     }
     html.push_str("<h3>import price, EUR/kWh</h3>");
     let price = own(|s| s.row.import_price);
-    html.push_str(&drawing(&[Curve { name: "price", colour: "#666", points: price }], "hours"));
+    html.push_str(&svg_chart(&[Curve { name: "price", colour: "#666", points: price }], "hours"));
     html
 }
 
@@ -187,5 +187,5 @@ fn risk(c: &Comparison) -> String {
             Curve { name, colour: known.map_or("#06c", |(_, colour)| colour), points }
         })
         .collect();
-    drawing(&curves, "% of days, EUR above the optimum")
+    svg_chart(&curves, "% of days, EUR above the optimum")
 }

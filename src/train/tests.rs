@@ -1,8 +1,11 @@
 //! That learning works, repeats and resumes.
 
-use super::checkpoint::Checkpoint;
 use super::config::TrainConfig;
-use super::model_based::step::{Given, PlantPoint, Switch, step};
+use super::gradient::episode::Source;
+use super::gradient::step::{Given, PlantPoint, Switch, step};
+use super::gradient::trainer::GradientTrainer;
+use super::run::checkpoint::Checkpoint;
+use super::td3::fused;
 use super::*;
 use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start};
@@ -124,7 +127,7 @@ fn five_episodes_of_td3_give_five_rewards_and_more_than_a_hundred_updates() {
 fn gradients_through_the_plant_lower_the_cost() {
     let config = TrainConfig::default();
     let profile = synthetic::profile(4, 2);
-    let variation = model_based::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
+    let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
     let source = Source::new(Plant::reference(), Schema::TenD, profile, 48);
     let mut trainer = GradientTrainer::new(Plant::reference(), Schema::TenD, source, variation, 3);
     let settings = config::Gradient { episodes: 4, ..config.gradient };
