@@ -17,7 +17,7 @@
 //! What is not known (no price topic, no day of history yet) repeats the present value: persistence is the forecast.
 
 use crate::memory::ControlMemory;
-use crate::observation::Observation;
+use crate::observation::{Observation, divisor};
 use crate::situation::Situation;
 use crate::units::to_float;
 
@@ -59,15 +59,15 @@ pub fn observe(situation: &Situation, memory: &ControlMemory, outlook: &Outlook)
     let price = situation.import_price.get();
     let in_state_h = to_float(memory.chp_in_state_ms.clamp(0, 14_400_000)) / 3_600_000.0;
     let now = [
-        memory.battery.kilowatts().get() / 50.0,
-        memory.chp.kilowatts().get() / 80.0,
-        in_state_h / 4.0,
-        situation.export_price.get() / 0.3,
+        memory.battery.kilowatts().get() / divisor::BATTERY_KW,
+        memory.chp.kilowatts().get() / divisor::CHP_KW,
+        in_state_h / divisor::CHP_IN_STATE_H,
+        situation.export_price.get() / divisor::PRICE_EUR_PER_KWH,
     ];
-    let prices = outlook.import_price.iter().map(|p| (p.unwrap_or(price) - price) / 0.3);
-    let pv = outlook.pv_kw.iter().map(|p| p.unwrap_or(situation.pv.get()) / 60.0);
-    let net = outlook.net_load_kw.iter().map(|p| p.unwrap_or(situation.net_load().get()) / 100.0);
-    let heat = outlook.heat_load_kw.iter().map(|q| q.unwrap_or(situation.heat_load.get()) / 150.0);
+    let prices = outlook.import_price.iter().map(|p| (p.unwrap_or(price) - price) / divisor::PRICE_EUR_PER_KWH);
+    let pv = outlook.pv_kw.iter().map(|p| p.unwrap_or(situation.pv.get()) / divisor::PV_KW);
+    let net = outlook.net_load_kw.iter().map(|p| p.unwrap_or(situation.net_load().get()) / divisor::ELECTRIC_LOAD_KW);
+    let heat = outlook.heat_load_kw.iter().map(|q| q.unwrap_or(situation.heat_load.get()) / divisor::HEAT_LOAD_KW);
     let all = now.into_iter().chain(prices).chain(pv).chain(net).chain(heat);
     let mut count = 0;
     for (slot, value) in more.iter_mut().zip(all) {

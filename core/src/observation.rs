@@ -20,6 +20,42 @@ pub enum Schema {
     Extended,
 }
 
+/// What the numbers of an observation are divided by. Part of every schema: they do not change with the plant.
+pub mod divisor {
+    /// PV power, kW.
+    pub const PV_KW: f64 = 60.0;
+    /// Wind power, kW.
+    pub const WIND_KW: f64 = 40.0;
+    /// Electric load and net load, kW.
+    pub const ELECTRIC_LOAD_KW: f64 = 100.0;
+    /// Heat load, kW thermal.
+    pub const HEAT_LOAD_KW: f64 = 150.0;
+    /// Prices and their differences, EUR/kWh.
+    pub const PRICE_EUR_PER_KWH: f64 = 0.3;
+    /// Hour of the day, h.
+    pub const HOUR: f64 = 24.0;
+    /// Battery set-point, kW.
+    pub const BATTERY_KW: f64 = 50.0;
+    /// CHP set-point, kW.
+    pub const CHP_KW: f64 = 80.0;
+    /// Time in the CHP's state, h; longer times count as this one.
+    pub const CHP_IN_STATE_H: f64 = 4.0;
+}
+
+/// Places of the numbers that depend on the plant's own state.
+pub mod place {
+    /// State of charge.
+    pub const SOC: usize = 4;
+    /// CHP on (1) or off (0).
+    pub const CHP_ON: usize = 5;
+    /// Battery set-point of the last step; extended schemas only.
+    pub const BATTERY: usize = 10;
+    /// CHP set-point of the last step; extended schemas only.
+    pub const CHP: usize = 11;
+    /// Time in the CHP's state; extended schemas only.
+    pub const CHP_IN_STATE: usize = 12;
+}
+
 /// Largest observation of any schema.
 pub const OBSERVATION_MAX: usize = 64;
 /// Length of `memg-10d/1`.
@@ -115,16 +151,16 @@ impl Observation {
 }
 
 fn ten(situation: &Situation, chp_on: bool) -> [f64; TEN_D] {
-    let angle = core::f64::consts::TAU * situation.local_hour / 24.0;
+    let angle = core::f64::consts::TAU * situation.local_hour / divisor::HOUR;
     [
-        situation.pv.get() / 60.0,
-        situation.wind.get() / 40.0,
-        situation.electric_load.get() / 100.0,
-        situation.heat_load.get() / 150.0,
+        situation.pv.get() / divisor::PV_KW,
+        situation.wind.get() / divisor::WIND_KW,
+        situation.electric_load.get() / divisor::ELECTRIC_LOAD_KW,
+        situation.heat_load.get() / divisor::HEAT_LOAD_KW,
         situation.soc.get(),
         f64::from(u8::from(chp_on)),
-        situation.import_price.get() / 0.3,
-        situation.local_hour / 24.0,
+        situation.import_price.get() / divisor::PRICE_EUR_PER_KWH,
+        situation.local_hour / divisor::HOUR,
         angle.sin(),
         angle.cos(),
     ]

@@ -7,7 +7,7 @@ use memg_core::observation::Schema;
 use memg_core::profile::Profile;
 use memg_settings::read_site;
 use memg_train::config::TrainConfig;
-use memg_train::{Progress, Summary, TrainError, TrainOptions};
+use memg_train::{TrainError, TrainOptions, TrainingProgress, TrainingSummary};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -180,7 +180,7 @@ impl Bar {
         Self { wanted, terminal: std::io::stderr().is_terminal(), last: None }
     }
 
-    fn show(&mut self, p: &Progress) {
+    fn show(&mut self, p: &TrainingProgress) {
         let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
         if !self.wanted || self.last.is_some_and(|last| last.elapsed() < pause) {
             return;
@@ -212,7 +212,7 @@ impl Bar {
     }
 }
 
-fn print(summary: &Summary, args: &Args) -> Result<()> {
+fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(summary)?);
         return Ok(());

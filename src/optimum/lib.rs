@@ -69,7 +69,7 @@ pub fn of_profile(
     blocks: &[Range<usize>],
     done: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Vec<BlockOptimum>, OptimumError> {
-    let per_day = (24.0 / plant.parameters().step_h).round().max(1.0) as usize;
+    let per_day = plant.steps_per_day();
     let programs = blocks.iter().map(|block| built(plant, profile, block)).collect::<Result<Vec<_>, _>>()?;
     let tasks: Vec<(usize, Part)> = programs
         .iter()
@@ -119,7 +119,7 @@ struct StepVariables {
     boiler: Variable,
     unserved: Variable,
     unserved_heat: Variable,
-    arcs: Vec<Option<Variable>>,
+    edges: Vec<Option<Variable>>,
 }
 
 struct Builder<'a> {
@@ -127,32 +127,56 @@ struct Builder<'a> {
     graph: ChpGraph,
     program: Program,
     steps: Vec<StepVariables>,
-    /// EUR per unit of SoC missing at the end, and earned for one left over.
-    correction: (f64, f64),
+    stored: StoredWorth,
+}
+
+/// What a full battery at the end of a block is worth, EUR per unit of SoC: the mean prices of the block, less losses.
+#[derive(Debug, Clone, Copy)]
+struct StoredWorth {
+    /// Paid for what is missing.
+    bought: f64,
+    /// Earned for what is left over.
+    earned: f64,
+}
+
+impl StoredWorth {
+    fn of(plant: &Plant, rows: &[ProfileRow]) -> Self {
+        let battery = &plant.parameters().battery;
+        let count = rows.len().max(1) as f64;
+        let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
+        let bought = mean(|row| row.import_price) / battery.efficiency_store;
+        let earned = mean(|row| row.export_price) * battery.efficiency_dispatch;
+        Self { bought: bought * battery.capacity_kwh, earned: earned * battery.capacity_kwh }
+    }
+
+    /// The two slopes of the correction's convex envelope, the steeper first.
+    fn slopes(self) -> [f64; 2] {
+        [self.bought.max(self.earned), self.bought.min(self.earned)]
+    }
+
+    /// Cost of a missing share of SoC (negative: of one left over), EUR.
+    fn cost(self, missing: f64) -> f64 {
+        let [steep, flat] = self.slopes();
+        (missing * steep).max(missing * flat)
+    }
 }
 
 const SOC_START: f64 = 0.5;
 
 impl<'a> Builder<'a> {
     fn new(plant: &'a Plant, rows: &[ProfileRow]) -> Self {
-        let battery = &plant.parameters().battery;
-        let count = rows.len().max(1) as f64;
-        let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
-        let bought = mean(|row| row.import_price) / battery.efficiency_store;
-        let earned = mean(|row| row.export_price) * battery.efficiency_dispatch;
-        let correction = (bought * battery.capacity_kwh, earned * battery.capacity_kwh);
         Self {
             plant,
             graph: ChpGraph::new(plant),
             program: Program::default(),
             steps: Vec::with_capacity(rows.len()),
-            correction,
+            stored: StoredWorth::of(plant, rows),
         }
     }
 
     fn step(&mut self, row: &ProfileRow) {
         let p = *self.plant.parameters();
-        let dt = p.step_h;
+        let dt = self.plant.step_h();
         let (import_max, export_max) = self.grid_limits(row);
         let wear = dt * p.battery.wear_eur_per_kwh;
         let inf = f64::INFINITY;
@@ -167,7 +191,7 @@ impl<'a> Builder<'a> {
             boiler: lp.variable(dt * p.costs.gas_eur_per_kwh / p.boiler.efficiency, 0.0, p.boiler.q_kw_max),
             unserved: lp.variable(dt * p.costs.unserved_eur_per_kwh, 0.0, row.electric_load_kw.max(0.0)),
             unserved_heat: lp.variable(dt * p.costs.unserved_heat_eur_per_kwh, 0.0, inf),
-            arcs: self.arcs(dt * p.costs.gas_eur_per_kwh / p.chp.efficiency_electric, p.chp.start_cost_eur),
+            edges: self.edges(dt * p.costs.gas_eur_per_kwh / p.chp.efficiency_electric, p.chp.start_cost_eur),
         };
         // Implied by ratings, and by what nobody would pay for.
         self.program.keep_within(variables.charge, [0.0, p.battery.charge_kw_max]);
@@ -191,31 +215,31 @@ impl<'a> Builder<'a> {
     }
 
     /// One variable for each change of state that is possible by now.
-    fn arcs(&mut self, gas_per_kw: f64, start_cost: f64) -> Vec<Option<Variable>> {
-        let before = self.steps.last().map(|step| &step.arcs);
+    fn edges(&mut self, gas_per_kw: f64, start_cost: f64) -> Vec<Option<Variable>> {
+        let before = self.steps.last().map(|step| &step.edges);
         let reachable = |node: usize| match before {
             None => node == self.graph.rest,
-            Some(arcs) => self.graph.arcs.iter().zip(arcs).any(|(arc, x)| arc.to == node && x.is_some()),
+            Some(edges) => self.graph.edges.iter().zip(edges).any(|(edge, x)| edge.to == node && x.is_some()),
         };
-        let possible: Vec<bool> = self.graph.arcs.iter().map(|arc| reachable(arc.from)).collect();
-        let make = |(arc, possible): (&chp_graph::Arc, bool)| {
-            let start = if arc.start { start_cost } else { 0.0 };
-            let cost = gas_per_kw * self.graph.power_kw(arc.to) + start;
+        let possible: Vec<bool> = self.graph.edges.iter().map(|edge| reachable(edge.from)).collect();
+        let make = |(edge, possible): (&chp_graph::Edge, bool)| {
+            let start = if edge.start { start_cost } else { 0.0 };
+            let cost = gas_per_kw * self.graph.power_kw(edge.to) + start;
             possible.then(|| {
                 let x = self.program.variable(cost, 0.0, f64::INFINITY);
                 self.program.keep_within(x, [0.0, 1.0]);
                 x
             })
         };
-        let arcs: Vec<_> = self.graph.arcs.iter().zip(possible).map(make).collect();
-        self.program.shares(arcs.iter().flatten().copied().collect());
-        arcs
+        let edges: Vec<_> = self.graph.edges.iter().zip(possible).map(make).collect();
+        self.program.shares(edges.iter().flatten().copied().collect());
+        edges
     }
 
     /// Storage, ramp and rating: `soc' = soc + dt/E (eta_ch c - d/eta_dch)`.
     fn battery(&mut self, v: &StepVariables) {
         let b = &self.plant.parameters().battery;
-        let per_kw = self.plant.parameters().step_h / b.capacity_kwh;
+        let per_kw = self.plant.step_h() / b.capacity_kwh;
         let mut storage =
             vec![(v.soc, 1.0), (v.charge, -per_kw * b.efficiency_store), (v.discharge, per_kw / b.efficiency_dispatch)];
         let mut ramp = vec![(v.charge, 1.0), (v.discharge, -1.0)];
@@ -236,13 +260,13 @@ impl<'a> Builder<'a> {
     /// What flows into a state leaves it in the next step.
     fn chp_flow(&mut self, v: &StepVariables) {
         let Some(before) = self.steps.last() else {
-            let first: Vec<_> = v.arcs.iter().flatten().map(|x| (*x, 1.0)).collect();
+            let first: Vec<_> = v.edges.iter().flatten().map(|x| (*x, 1.0)).collect();
             self.program.equal(&first, 1.0);
             return;
         };
         for node in 0..self.graph.nodes.len() {
-            let leaving = self.graph.arcs.iter().zip(&v.arcs).filter(|(arc, _)| arc.from == node);
-            let entered = self.graph.arcs.iter().zip(&before.arcs).filter(|(arc, _)| arc.to == node);
+            let leaving = self.graph.edges.iter().zip(&v.edges).filter(|(edge, _)| edge.from == node);
+            let entered = self.graph.edges.iter().zip(&before.edges).filter(|(edge, _)| edge.to == node);
             let mut terms: Vec<_> = leaving.filter_map(|(_, x)| x.map(|x| (x, 1.0))).collect();
             terms.extend(entered.filter_map(|(_, x)| x.map(|x| (x, -1.0))));
             if !terms.is_empty() {
@@ -284,25 +308,24 @@ impl<'a> Builder<'a> {
 
     fn chp_terms(&self, v: &StepVariables, factor: impl Fn(&ChpGraph, usize) -> f64) -> Vec<(Variable, f64)> {
         let terms =
-            self.graph.arcs.iter().zip(&v.arcs).filter_map(|(arc, x)| x.map(|x| (x, factor(&self.graph, arc.to))));
+            self.graph.edges.iter().zip(&v.edges).filter_map(|(edge, x)| x.map(|x| (x, factor(&self.graph, edge.to))));
         terms.filter(|(_, factor)| *factor != 0.0).collect()
     }
 
     /// The correction for stored energy, after the last step.
     fn close(&mut self) {
-        let (bought, earned) = self.correction;
         let Some(last) = self.steps.last() else { return };
         // correction >= both lines; it is convex as long as buying costs at least what selling earns
-        let most = bought.abs().max(earned.abs());
+        let most = self.stored.bought.abs().max(self.stored.earned.abs());
         let correction = self.program.implied(1.0, [-most, most]);
-        for slope in [bought.max(earned), bought.min(earned)] {
+        for slope in self.stored.slopes() {
             self.program.at_most(&[(correction, -1.0), (last.soc, -slope)], -slope * SOC_START);
         }
     }
 
     fn found(&self, solution: &Solution, rows: &[ProfileRow]) -> BlockOptimum {
         let plan: Vec<PlanStep> = self.steps.iter().map(|v| plan_step(&self.graph, v, &solution.x)).collect();
-        let mut daily_cost_eur = daily_costs(self.plant, &self.graph, &self.steps, rows, &solution.x, self.correction);
+        let mut daily_cost_eur = daily_costs(self.plant, &self.graph, &self.steps, rows, &solution.x, self.stored);
         // Where parts meet, their plans do not fit to the cent: days keep their proportions, the proven sum counts.
         let cost_eur = self.program.bound(solution);
         let excess = (daily_cost_eur.iter().sum::<f64>() - cost_eur) / daily_cost_eur.len().max(1) as f64;
@@ -313,7 +336,7 @@ impl<'a> Builder<'a> {
 
 fn plan_step(graph: &ChpGraph, v: &StepVariables, x: &[f64]) -> PlanStep {
     let flow = |factor: &dyn Fn(usize) -> f64| -> f64 {
-        graph.arcs.iter().zip(&v.arcs).filter_map(|(arc, var)| var.map(|var| x[var] * factor(arc.to))).sum()
+        graph.edges.iter().zip(&v.edges).filter_map(|(edge, var)| var.map(|var| x[var] * factor(edge.to))).sum()
     };
     PlanStep {
         battery_kw: x[v.charge] - x[v.discharge],
@@ -330,10 +353,10 @@ fn daily_costs(
     steps: &[StepVariables],
     rows: &[ProfileRow],
     x: &[f64],
-    (bought, earned): (f64, f64),
+    stored: StoredWorth,
 ) -> Vec<f64> {
     let p = plant.parameters();
-    let dt = p.step_h;
+    let dt = plant.step_h();
     let mut days: Vec<f64> = Vec::new();
     for (v, row) in steps.iter().zip(rows) {
         if row.time.day_and_minute().1 == 0 || days.is_empty() {
@@ -346,14 +369,13 @@ fn daily_costs(
         let unserved =
             p.costs.unserved_eur_per_kwh * x[v.unserved] + p.costs.unserved_heat_eur_per_kwh * x[v.unserved_heat];
         let starts: f64 =
-            graph.arcs.iter().zip(&v.arcs).filter(|(arc, _)| arc.start).filter_map(|(_, x)| *x).map(|i| x[i]).sum();
+            graph.edges.iter().zip(&v.edges).filter(|(edge, _)| edge.start).filter_map(|(_, x)| *x).map(|i| x[i]).sum();
         if let Some(day) = days.last_mut() {
             *day += dt * (trade + gas * p.costs.gas_eur_per_kwh + wear + unserved) + p.chp.start_cost_eur * starts;
         }
     }
     if let (Some(day), Some(last)) = (days.last_mut(), steps.last()) {
-        let missing = SOC_START - x[last.soc];
-        *day += (missing * bought.max(earned)).max(missing * bought.min(earned));
+        *day += stored.cost(SOC_START - x[last.soc]);
     }
     days
 }

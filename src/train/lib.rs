@@ -52,9 +52,9 @@ pub enum TrainError {
     /// A file was not written; the previous one is intact.
     #[error("{} could not be written: {reason}; the previous file, if there was one, is intact", path.display())]
     Save {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's message.
         reason: String,
     },
     /// A checkpoint cannot be continued from.
@@ -99,21 +99,22 @@ pub struct TrainOptions {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Parts of a run.
+/// Stages of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Of the good rule.
+    /// Imitation of the good rule.
     Imitation,
-    /// Through the plant's equations.
+    /// Gradients through the plant's equations.
     Gradient,
-    /// With critics.
+    /// TD3 from the actor of the stages before.
     Td3,
     /// All updates are made.
     Done,
 }
 
 impl Stage {
+    /// As in `metrics.csv`.
     const fn number(self) -> u8 {
         match self {
             Self::Imitation => 1,
@@ -125,7 +126,7 @@ impl Stage {
 
 /// Where a run is; for progress bars.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
+pub struct TrainingProgress {
     /// Present stage.
     pub stage: Stage,
     /// Updates of all stages.
@@ -136,7 +137,7 @@ pub struct Progress {
     pub rate: f64,
     /// Estimated seconds until the end.
     pub remaining_s: f64,
-    /// Latest look at the validation days: regret over the good rule's.
+    /// Latest regret on the validation days, over the good rule's.
     pub validation_regret_to_rule: Option<f64>,
     /// The same of the best actor so far.
     pub best_regret_to_rule: Option<f64>,
@@ -144,7 +145,7 @@ pub struct Progress {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct TrainingSummary {
     /// It was stopped and can be resumed.
     pub interrupted: bool,
     /// Updates of all stages.

@@ -1,7 +1,7 @@
 //! That learning works, repeats and resumes.
 
 use super::config::TrainConfig;
-use super::gradient::episode::Source;
+use super::gradient::episode::EpisodeSource;
 use super::gradient::step::{Given, PlantPoint, Switch, step};
 use super::gradient::trainer::GradientTrainer;
 use super::run::checkpoint::Checkpoint;
@@ -14,6 +14,8 @@ use memg_core::reward::RewardWeights;
 use memg_core::synthetic;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Small enough for a test without optimisation; all three stages.
 fn small() -> TrainConfig {
@@ -45,7 +47,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn trained(options: &TrainOptions) -> Summary {
+fn trained(options: &TrainOptions) -> TrainingSummary {
     run(options, &mut |_| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -128,9 +130,9 @@ fn gradients_through_the_plant_lower_the_cost() {
     let config = TrainConfig::default();
     let profile = synthetic::profile(4, 2);
     let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
-    let source = Source::new(Plant::reference(), Schema::TenD, profile, 48);
+    let source = EpisodeSource::new(Plant::reference(), Schema::TenD, profile, 48);
     let mut trainer = GradientTrainer::new(Plant::reference(), Schema::TenD, source, variation, 3);
-    let settings = config::Gradient { episodes: 4, ..config.gradient };
+    let settings = config::GradientSettings { episodes: 4, ..config.gradient };
     let costs: Vec<f64> = (0..40).map(|_| trainer.descend(&settings, 0.0, 1).loss).collect();
     let mean = |costs: &[f64]| costs.iter().sum::<f64>() / costs.len() as f64;
     assert!(mean(&costs[30..]) < mean(&costs[..10]) - 2.0, "{costs:?}");
@@ -151,13 +153,16 @@ fn a_differentiated_step_costs_what_the_environment_says() {
             action = [(); 3].map(|()| rng.random_range(-1.0..=1.0));
         }
         let given = Given::new(&plant, row);
-        let lived = step(plant.parameters(), &given, &point, action.map(f64::from), Switch::Asked);
+        let outcome = step(&plant, &given, &point, action.map(f64::from), Switch::Asked);
         let Some(real) = env.step(Action(action)) else { panic!("over") };
-        cost += lived.cost.v;
+        cost += outcome.cost.v;
         expected += real.cost.get();
-        assert!((lived.chp.v - real.verdict.safe.chp().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
-        assert!((lived.battery.v - real.verdict.safe.battery().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
-        point = lived.after;
+        assert!((outcome.chp.v - real.verdict.safe.chp().kilowatts().get()).abs() < 0.05, "{real:?} {outcome:?}");
+        assert!(
+            (outcome.battery.v - real.verdict.safe.battery().kilowatts().get()).abs() < 0.05,
+            "{real:?} {outcome:?}"
+        );
+        point = outcome.after;
         // Whole watts against kilowatts: keep the two from drifting apart.
         point.soc = env.soc().get();
         (point.battery, point.chp) = (env.memory().battery.kilowatts().get(), env.memory().chp.kilowatts().get());
@@ -167,9 +172,9 @@ fn a_differentiated_step_costs_what_the_environment_says() {
 
 #[test]
 fn derivatives_are_those_of_finite_differences() {
-    let p = *Plant::reference().parameters();
+    let plant = Plant::reference();
     let row = synthetic::profile(1, 7).rows()[40];
-    let given = Given::new(&Plant::reference(), &row);
+    let given = Given::new(&plant, &row);
     let mut rng = Pcg64Mcg::seed_from_u64(5);
     let (mut right, mut all) = (0, 0);
     for _ in 0..300 {
@@ -181,7 +186,7 @@ fn derivatives_are_those_of_finite_differences() {
             age: 5,
         };
         let action = [(); 3].map(|()| rng.random_range(-0.8..0.8));
-        let at = |action: [f64; 3], soc: f64| step(&p, &given, &PlantPoint { soc, ..point }, action, Switch::Asked);
+        let at = |action: [f64; 3], soc: f64| step(&plant, &given, &PlantPoint { soc, ..point }, action, Switch::Asked);
         let here = at(action, point.soc);
         let h = 1e-6;
         for (k, derivative) in here.cost.d[3..].iter().enumerate() {

@@ -49,33 +49,37 @@ pub struct Episode {
 
 /// Days to draw from.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct EpisodeSource {
     plant: Plant,
     schema: Schema,
+    /// Rows of the plant's step.
     profile: Profile,
+    /// Consecutive days that are long enough for an episode.
     runs: Vec<Range<usize>>,
+    /// First row of every day in them.
     days: Vec<usize>,
+    steps_per_day: usize,
 }
 
-const DAY: usize = 96;
-
-impl Source {
-    /// All days of a profile (15-minute steps) in runs that are long enough for an episode of `steps`.
+impl EpisodeSource {
+    /// All days of a profile (rows of the plant's step) in runs that are long enough for an episode of `steps`.
     #[must_use]
     pub fn new(plant: Plant, schema: Schema, profile: Profile, steps: usize) -> Self {
+        let steps_per_day = plant.steps_per_day();
         let runs: Vec<_> = profile.blocks(None).into_iter().filter(|run| run.len() >= steps).collect();
-        let days = runs.iter().flat_map(|run| (run.start..run.end).step_by(DAY)).collect();
-        Self { plant, schema, profile, runs, days }
+        let days = runs.iter().flat_map(|run| (run.start..run.end).step_by(steps_per_day)).collect();
+        Self { plant, schema, profile, runs, days, steps_per_day }
     }
 
     /// A window of consecutive days around a random one.
     fn window(&self, rng: &mut Pcg64Mcg, days: usize) -> Range<usize> {
+        let a_day = self.steps_per_day;
         let day = self.days[rng.random_range(0..self.days.len())];
-        let run = self.runs.iter().find(|run| run.contains(&day)).cloned().unwrap_or(day..day + DAY);
-        let length = (days * DAY).min(run.len());
+        let run = self.runs.iter().find(|run| run.contains(&day)).cloned().unwrap_or(day..day + a_day);
+        let length = (days * a_day).min(run.len());
         let latest = day.min(run.end - length);
-        let earliest = (day + DAY).saturating_sub(length).max(run.start);
-        let first = earliest + rng.random_range(0..=(latest - earliest) / DAY) * DAY;
+        let earliest = (day + a_day).saturating_sub(length).max(run.start);
+        let first = earliest + rng.random_range(0..=(latest - earliest) / a_day) * a_day;
         first..first + length
     }
 
@@ -113,7 +117,7 @@ impl Source {
         };
         // Live, tomorrow's prices are published at 13:00; replayed profiles know 24 hours.
         let published_only = rng.random_bool(0.3);
-        let weight = |t: usize| emphasis.get((begin + t) / DAY).copied().unwrap_or(1.0);
+        let weight = |t: usize| emphasis.get((begin + t) / self.steps_per_day).copied().unwrap_or(1.0);
         let weights = (first..first + steps).map(weight).collect();
         Episode { weights, ..self.episode(rows, first..first + steps, start, published_only) }
     }
@@ -127,7 +131,7 @@ impl Source {
         let given = rows[span.clone()].iter().map(|row| Given::new(&self.plant, row)).collect();
         let window = Profile::from_rows(rows);
         let block = Start::block(0..window.rows().len()).block;
-        let per_hour = DAY / 24;
+        let per_hour = self.plant.steps_per_hour();
         let observed = span.map(|index| {
             let situation = window.rows()[index].situation(Soc::new(0.5));
             let memory = ControlMemory::at_rest();

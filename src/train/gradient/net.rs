@@ -4,7 +4,7 @@
 //! register. A [`Tape`] keeps the activations of one pass over some rows; gradients are added up in a vector as long as
 //! the parameters.
 
-use super::product::{LANES, Left, product};
+use super::product::{LANES, Left, Product};
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 use std::ops::Range;
@@ -126,16 +126,15 @@ impl Net {
     /// Actions `[rows, 3]` for the tape's observations of these rows.
     pub fn forward(&self, tape: &mut Tape, rows: Range<usize>, actions: &mut [[f32; 3]]) {
         let (o, n, w) = (offsets(self.inputs), rows.len(), &self.weights);
-        let left = |data, width| Left { data, row: width, column: 1 };
         let x = &tape.x[part(&rows, self.inputs)];
         let h1 = &mut tape.h1[part(&rows, HIDDEN)];
-        product(n, self.inputs, HIDDEN, left(x, self.inputs), &w[..o.b1], h1, false);
+        Product { m: n, k: self.inputs, n: HIDDEN, a: rows_of(x, self.inputs), b: &w[..o.b1] }.store(h1);
         rectify(h1, &w[o.b1..o.w2]);
         let h2 = &mut tape.h2[part(&rows, HIDDEN)];
-        product(n, HIDDEN, HIDDEN, left(h1, HIDDEN), &w[o.w2..o.b2], h2, false);
+        Product { m: n, k: HIDDEN, n: HIDDEN, a: rows_of(h1, HIDDEN), b: &w[o.w2..o.b2] }.store(h2);
         rectify(h2, &w[o.b2..o.w3]);
         let out = &mut tape.out[part(&rows, OUT)];
-        product(n, HIDDEN, OUT, left(h2, HIDDEN), &w[o.w3..o.b3], out, false);
+        Product { m: n, k: HIDDEN, n: OUT, a: rows_of(h2, HIDDEN), b: &w[o.w3..o.b3] }.store(out);
         for (action, out) in actions.iter_mut().zip(out.chunks_exact_mut(OUT)) {
             for (i, a) in action.iter_mut().enumerate() {
                 *a = (out[i] + w[o.b3 + i]).tanh();
@@ -162,12 +161,11 @@ impl Net {
                 d3[i] = d[i] * (1.0 - out[i] * out[i]);
             }
         }
-        let left = |data, width| Left { data, row: width, column: 1 };
         let d2 = &mut tape.d2[part(&rows, HIDDEN)];
-        product(n, 3, HIDDEN, left(d3, OUT), &self.third_transposed, d2, false);
+        Product { m: n, k: 3, n: HIDDEN, a: rows_of(d3, OUT), b: &self.third_transposed }.store(d2);
         gate(d2, &tape.h2[part(&rows, HIDDEN)]);
         let d1 = &mut tape.d1[part(&rows, HIDDEN)];
-        product(n, HIDDEN, HIDDEN, left(d2, HIDDEN), &self.second_transposed, d1, false);
+        Product { m: n, k: HIDDEN, n: HIDDEN, a: rows_of(d2, HIDDEN), b: &self.second_transposed }.store(d1);
         gate(d1, &tape.h1[part(&rows, HIDDEN)]);
         for (d1, d_x) in d1.chunks_exact(HIDDEN).zip(d_x.chunks_exact_mut(wanted_inputs.len().max(1))) {
             for (d, input) in d_x.iter_mut().zip(wanted_inputs) {
@@ -179,15 +177,14 @@ impl Net {
     /// Adds the weights' gradient of rows whose backward passes are done.
     pub fn add_gradient(&self, tape: &Tape, rows: Range<usize>, gradient: &mut [f32]) {
         let (o, n) = (offsets(self.inputs), rows.len());
-        let turned = |data, width| Left { data, row: 1, column: width };
         let [d1, d2] = [&tape.d1, &tape.d2].map(|d| &d[part(&rows, HIDDEN)]);
-        let [h1, h2] = [&tape.h1, &tape.h2].map(|h| turned(&h[part(&rows, HIDDEN)], HIDDEN));
+        let [h1, h2] = [&tape.h1, &tape.h2].map(|h| columns_of(&h[part(&rows, HIDDEN)], HIDDEN));
         let (x, d3) = (&tape.x[part(&rows, self.inputs)], &tape.d3[part(&rows, OUT)]);
-        product(self.inputs, n, HIDDEN, turned(x, self.inputs), d1, &mut gradient[..o.b1], true);
+        Product { m: self.inputs, k: n, n: HIDDEN, a: columns_of(x, self.inputs), b: d1 }.add_to(&mut gradient[..o.b1]);
         column_sums(d1, &mut gradient[o.b1..o.w2]);
-        product(HIDDEN, n, HIDDEN, h1, d2, &mut gradient[o.w2..o.b2], true);
+        Product { m: HIDDEN, k: n, n: HIDDEN, a: h1, b: d2 }.add_to(&mut gradient[o.w2..o.b2]);
         column_sums(d2, &mut gradient[o.b2..o.w3]);
-        product(HIDDEN, n, OUT, h2, d3, &mut gradient[o.w3..o.b3], true);
+        Product { m: HIDDEN, k: n, n: OUT, a: h2, b: d3 }.add_to(&mut gradient[o.w3..o.b3]);
         column_sums(d3, &mut gradient[o.b3..o.end]);
     }
 
@@ -211,6 +208,16 @@ impl Net {
             ("l3.bias".into(), vec![3], w[o.b3..o.b3 + 3].to_vec()),
         ]
     }
+}
+
+/// A matrix with rows of `width` numbers as a left factor.
+const fn rows_of(data: &[f32], width: usize) -> Left<'_> {
+    Left { data, row: width, column: 1 }
+}
+
+/// The transpose of a matrix with rows of `width` numbers as a left factor.
+const fn columns_of(data: &[f32], width: usize) -> Left<'_> {
+    Left { data, row: 1, column: width }
 }
 
 fn rectify(h: &mut [f32], bias: &[f32]) {

@@ -2,15 +2,15 @@
 //!
 //! Regret is what a day costs above perfect foresight. The optimum does not depend on the actor, so the gradient of the
 //! CVaR is the mean gradient of the cost of the worst 5 % of days (Rockafellar and Uryasev 2000): those days count
-//! `1 + risk / 0.05`, the others 1. Which days they are is found by living through all training days with the actor as it
-//! is at every look at the validation days.
+//! `1 + risk / 0.05`, the others 1. Which days they are is found by rolling the actor out over all training days
+//! whenever it is judged on the validation days.
 
 use crate::TrainError;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use memg_core::reward::value_at_risk;
-use memg_evaluate::compare::{Bound, bound};
+use memg_evaluate::compare::Bound;
 use memg_evaluate::evaluate;
 use std::sync::Arc;
 
@@ -27,22 +27,6 @@ pub struct TrainingDays {
 }
 
 impl TrainingDays {
-    /// Finds the bound, unless it is known from before. `None` if no risk is asked for.
-    ///
-    /// # Errors
-    /// The solver found none.
-    pub fn new(risk: f64, plant: &Plant, days: &Profile, known: Option<Bound>) -> Result<Option<Self>, TrainError> {
-        if risk <= 0.0 {
-            return Ok(None);
-        }
-        let known = known.filter(|bound| bound.daily_cost_eur.len() == days.rows().len() / 96);
-        let bound = match known {
-            Some(bound) => bound,
-            None => bound(plant, days, None)?,
-        };
-        Ok(Some(Self { risk, bound }))
-    }
-
     /// Regret of every training day, EUR.
     ///
     /// # Errors

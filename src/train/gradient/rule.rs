@@ -1,6 +1,7 @@
 //! The good rule ([`memg_core::rules::GoodRule`]) as a teacher: its request as an action.
 
 use super::step::{Given, PlantPoint};
+use memg_core::action::ON_FROM;
 use memg_core::equipment::PlantParameters;
 
 /// What a CHP that should be off is asked for: well below the thresholds, and within reach of a tanh.
@@ -21,7 +22,7 @@ pub fn action(p: &PlantParameters, given: &Given, s: &PlantPoint) -> [f32; 3] {
     } else {
         0.0
     };
-    let on = wanted >= 0.5 * p.chp.p_kw_min;
+    let on = wanted >= ON_FROM * p.chp.p_kw_min;
     let wanted = if on { wanted.clamp(p.chp.p_kw_min, p.chp.p_kw_max) } else { 0.0 };
     let chp = after_ramp(p, s, wanted);
     let battery = (chp - given.net).clamp(-p.battery.discharge_kw_max, p.battery.charge_kw_max);

@@ -3,11 +3,11 @@
 //! Responsible for: one update at a time, its random numbers, the running average of the weights. A batch is cut into
 //! a fixed number of shards whose gradients are added in order: the result does not depend on the number of threads.
 
-use super::episode::{Source, Variation};
+use super::episode::{EpisodeSource, Variation};
 use super::net::{Adam, Net, Tape};
-use super::rollout::Shard;
-use crate::config::{Gradient, Imitation};
-use memg_core::equipment::{Plant, PlantParameters};
+use super::rollout::{Pair, Rollout, Shard};
+use crate::config::{GradientSettings, ImitationSettings};
+use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -21,12 +21,12 @@ const RULE_EPISODES: usize = 100;
 /// Where the actor comes from before TD3.
 #[derive(Debug)]
 pub struct GradientTrainer {
+    plant: Plant,
     schema: Schema,
-    parameters: PlantParameters,
-    source: Source,
+    source: EpisodeSource,
     variation: Variation,
     shards: Vec<Shard>,
-    library: Option<(Vec<f32>, Vec<[f32; 3]>)>,
+    library: Option<RuleLibrary>,
     /// All that has to survive in a checkpoint.
     pub state: GradientState,
 }
@@ -59,17 +59,26 @@ pub struct GradientStats {
     pub norm: f64,
 }
 
+/// States that the good rule visits, and what it asks for there.
+#[derive(Debug, Default)]
+struct RuleLibrary {
+    /// `[n, inputs]`.
+    observations: Vec<f32>,
+    /// `[n, 3]`.
+    wanted: Vec<[f32; 3]>,
+}
+
 impl GradientTrainer {
     /// A trainer with a random actor.
     #[must_use]
-    pub fn new(plant: Plant, schema: Schema, source: Source, variation: Variation, seed: u64) -> Self {
+    pub fn new(plant: Plant, schema: Schema, source: EpisodeSource, variation: Variation, seed: u64) -> Self {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let net = Net::random(schema.len(), &mut rng);
         let adam = Adam::new(net.weights.len());
         let (average, emphasis) = (Some(net.clone()), Vec::new());
         let state = GradientState { average, net: Some(net), adam: Some(adam), rng, emphasis };
         let shards = (0..SHARDS).map(|_| Shard::default()).collect();
-        Self { schema, parameters: *plant.parameters(), source, variation, shards, library: None, state }
+        Self { plant, schema, source, variation, shards, library: None, state }
     }
 
     /// The running average of the actor.
@@ -80,30 +89,24 @@ impl GradientTrainer {
     }
 
     /// One step towards the good rule's requests.
-    pub fn imitate(&mut self, settings: &Imitation) -> GradientStats {
-        let (library_x, library_y) = self.library();
-        let (dim, n) = (self.schema.len(), settings.batch);
+    pub fn imitate(&mut self, settings: &ImitationSettings) -> GradientStats {
+        let library = self.library.take().unwrap_or_else(|| self.rule_library());
+        let dim = self.schema.len();
+        let GradientState { net: Some(net), average, adam: Some(adam), rng, .. } = &mut self.state else {
+            return GradientStats::default();
+        };
+        let n = settings.batch;
         let (mut tape, mut wanted) = (Tape::default(), Vec::with_capacity(n));
         tape.make_room(n, dim);
         for x in tape.observations(0..n).chunks_exact_mut(dim) {
-            let row = self.state.rng.random_range(0..library_y.len().max(1));
-            x.copy_from_slice(&library_x[row * dim..(row + 1) * dim]);
-            wanted.push(library_y[row]);
+            let row = rng.random_range(0..library.wanted.len().max(1));
+            x.copy_from_slice(&library.observations[row * dim..(row + 1) * dim]);
+            wanted.push(library.wanted[row]);
         }
-        self.library = Some((library_x, library_y));
-        let GradientState { net: Some(net), average, adam: Some(adam), .. } = &mut self.state else {
-            return GradientStats::default();
-        };
+        self.library = Some(library);
         let mut actions = vec![[0.0; 3]; n];
         net.forward(&mut tape, 0..n, &mut actions);
-        let mut loss = 0.0;
-        for (action, wanted) in actions.iter_mut().zip(&wanted) {
-            for (a, w) in action.iter_mut().zip(wanted) {
-                let error = *a - w;
-                loss += f64::from(error).powi(2) / n as f64;
-                *a = 2.0 * error / n as f32;
-            }
-        }
+        let loss = squared_distance(&mut actions, &wanted);
         let mut gradient = vec![0.0; net.weights.len()];
         net.backward(&mut tape, 0..n, &actions, &[], &mut []);
         net.add_gradient(&tape, 0..n, &mut gradient);
@@ -112,21 +115,17 @@ impl GradientTrainer {
         GradientStats { loss, norm: f64::from(norm) }
     }
 
-    /// States that the rule visits, made once from the seed.
-    fn library(&mut self) -> (Vec<f32>, Vec<[f32; 3]>) {
-        if let Some(library) = self.library.take() {
-            return library;
-        }
-        // Its own random numbers: a resumed run makes the same library.
+    /// States that the rule visits, made from random numbers of their own: a resumed run makes the same library.
+    fn rule_library(&self) -> RuleLibrary {
         let mut rng = Pcg64Mcg::seed_from_u64(0x5eed);
-        let (mut x, mut wanted) = (Vec::new(), Vec::new());
+        let mut library = RuleLibrary::default();
         for _ in 0..RULE_EPISODES {
             let episode = self.source.draw(&mut rng, &self.variation, &[]);
-            let (more, actions) = Shard::rule_states(&self.parameters, self.schema, &episode);
-            x.extend(more);
-            wanted.extend(actions);
+            let (observations, wanted) = Shard::rule_states(&self.plant, &episode);
+            library.observations.extend(observations);
+            library.wanted.extend(wanted);
         }
-        (x, wanted)
+        library
     }
 
     /// Forgets Adam's moments (between stages).
@@ -137,14 +136,14 @@ impl GradientTrainer {
     }
 
     /// One step down the cost of a batch of episodes; `progress` in [0, 1] sets the rate.
-    pub fn descend(&mut self, settings: &Gradient, progress: f64, threads: usize) -> GradientStats {
+    pub fn descend(&mut self, settings: &GradientSettings, progress: f64, threads: usize) -> GradientStats {
         let GradientState { net: Some(net), average, adam: Some(adam), rng, emphasis } = &mut self.state else {
             return GradientStats::default();
         };
         let pieces: Vec<Vec<u64>> =
             split_evenly(settings.episodes, SHARDS).map(|count| (0..count).map(|_| rng.random()).collect()).collect();
         let task = Task {
-            parameters: &self.parameters,
+            plant: &self.plant,
             schema: self.schema,
             source: &self.source,
             variation: &self.variation,
@@ -166,19 +165,34 @@ impl GradientTrainer {
                 *mean += settings.average * (w - *mean);
             }
         }
-        let days = self.variation.steps as f64 / 96.0;
+        let days = self.variation.steps as f64 / self.plant.steps_per_day() as f64;
         let count = self.shards.iter().map(|shard| shard.costs.len()).sum::<usize>().max(1);
         let cost: f64 = self.shards.iter().flat_map(|shard| &shard.costs).sum();
         GradientStats { loss: cost / count as f64 / days, norm: f64::from(norm) }
     }
 }
 
+/// The mean over rows of the squared distance; `actions` become its derivatives.
+fn squared_distance(actions: &mut [[f32; 3]], wanted: &[[f32; 3]]) -> f64 {
+    let n = actions.len();
+    let mut loss = 0.0;
+    for (action, wanted) in actions.iter_mut().zip(wanted) {
+        for (a, w) in action.iter_mut().zip(wanted) {
+            let error = *a - w;
+            loss += f64::from(error).powi(2) / n as f64;
+            *a = 2.0 * error / n as f32;
+        }
+    }
+    loss
+}
+
+/// What every shard of a batch reads.
 struct Task<'a> {
-    parameters: &'a PlantParameters,
+    plant: &'a Plant,
     schema: Schema,
-    source: &'a Source,
+    source: &'a EpisodeSource,
     variation: &'a Variation,
-    settings: &'a Gradient,
+    settings: &'a GradientSettings,
     net: &'a Net,
     emphasis: &'a [f64],
 }
@@ -187,7 +201,7 @@ fn split_evenly(total: usize, parts: usize) -> impl Iterator<Item = usize> {
     (0..parts).map(move |i| total / parts + usize::from(i < total % parts))
 }
 
-/// Lives through and learns from every piece.
+/// Forward and backward passes of every piece of a batch.
 fn run_shards(task: &Task<'_>, shards: &mut [Shard], pieces: &[Vec<u64>], threads: usize) {
     let work = |(shard, seeds): (&mut Shard, &Vec<u64>)| task.piece(shard, seeds);
     if threads < 2 {
@@ -201,17 +215,19 @@ fn run_shards(task: &Task<'_>, shards: &mut [Shard], pieces: &[Vec<u64>], thread
 }
 
 impl Task<'_> {
+    /// One pair of episodes for each seed.
     fn piece(&self, shard: &mut Shard, seeds: &[u64]) {
-        let draw = |seed: &u64| {
-            let mut rng = Pcg64Mcg::seed_from_u64(*seed);
-            let episode = Arc::new(self.source.draw(&mut rng, self.variation, self.emphasis));
-            let from = rng.random_range(0..(episode.given.len() * 2 / 3).max(1));
-            (episode, from)
-        };
-        let pairs: Vec<_> = seeds.iter().map(draw).collect();
-        let switched = shard.live(self.parameters, self.schema, self.net, &pairs);
-        let objective = self.settings.objective();
+        let pairs: Vec<_> = seeds.iter().map(|seed| self.pair(*seed)).collect();
+        let rollout = Rollout { plant: self.plant, schema: self.schema, net: self.net, pairs: &pairs };
+        shard.forward(&rollout);
         let scale = 1.0 / (2 * self.settings.episodes) as f64;
-        shard.learn(self.parameters, (self.schema, self.net), &pairs, &switched, &objective, scale);
+        shard.backward(&rollout, &self.settings.objective(), scale);
+    }
+
+    fn pair(&self, seed: u64) -> Pair {
+        let mut rng = Pcg64Mcg::seed_from_u64(seed);
+        let episode = Arc::new(self.source.draw(&mut rng, self.variation, self.emphasis));
+        let switch_from = rng.random_range(0..(episode.given.len() * 2 / 3).max(1));
+        Pair { episode, switch_from }
     }
 }

@@ -1,102 +1,152 @@
 //! The end of a run: tables on validation and test days, the model folder, the report.
 
-use super::{Best, Run, checkpoint, policy, weights};
-use crate::{MODEL, REPORT, Summary, TrainError, report};
+use super::actor::{policy, weights};
+use super::checkpoint::save_atomically;
+use super::setup::Setup;
+use super::validation::{Best, Selection};
+use crate::config::TrainConfig;
+use crate::report::{self, Story};
+use crate::{MODEL, REPORT, TrainError, TrainOptions, TrainingSummary};
 use memg_core::policy::Policy;
-use memg_evaluate::compare::{Comparison, GOOD_RULE, bound, compare_with};
+use memg_core::profile::Profile;
+use memg_evaluate::compare::{Bound, Comparison, GOOD_RULE, bound, compare_with};
 use memg_policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-impl Run<'_> {
-    /// Final tables, export, report.
-    pub(super) fn finish(self) -> Result<Summary, TrainError> {
-        let mut summary = self.summary(false);
-        let Some(best) = &self.best else {
-            summary.refused = Some("no actor kept all limits on the validation days".to_owned());
-            return Ok(summary);
-        };
-        let plant = self.options.plant;
-        let name = self.model_name();
-        let policies = || -> Result<Vec<Box<dyn Policy>>, TrainError> {
-            Ok(vec![policy(&name, self.config.schema, self.tariff, &best.tensors)?])
-        };
-        let validation = compare_with(plant, &self.split.validation, None, &mut policies()?, self.bound.clone())?;
-        let test = if self.split.test.rows().is_empty() {
-            None
-        } else {
-            let optimum = bound(&plant, &self.split.test, None)?;
-            Some(compare_with(plant, &self.split.test, None, &mut policies()?, optimum)?)
-        };
+/// What is exported: the best actor with its name and where it comes from.
+struct Export<'a> {
+    setup: &'a Setup<'a>,
+    config: &'a TrainConfig,
+    best: &'a Best,
+    name: String,
+}
+
+/// Final tables, export, report.
+///
+/// # Errors
+/// The bound of the test days was not found, the actor failed, or a file was not written.
+pub(super) fn finish(
+    setup: &Setup<'_>,
+    config: &TrainConfig,
+    selection: &Selection,
+    mut summary: TrainingSummary,
+) -> Result<TrainingSummary, TrainError> {
+    let Some(best) = &selection.best else {
+        summary.refused = Some("no actor kept all limits on the validation days".to_owned());
+        return Ok(summary);
+    };
+    let export = Export { setup, config, best, name: model_name(setup.options) };
+    let validation = export.table(&setup.split.validation, setup.bound.clone())?;
+    let test = if setup.split.test.rows().is_empty() {
+        None
+    } else {
+        let optimum = bound(&setup.options.plant, &setup.split.test, None)?;
+        Some(export.table(&setup.split.test, optimum)?)
+    };
+    if setup.options.force || export.beats_the_rule(&validation) {
+        summary.model = Some(export.write_model(&summary, &validation, test.as_ref())?);
+    } else {
+        summary.refused = Some("it does not beat the good rule on the validation days (--force exports it)".to_owned());
+    }
+    (summary.validation, summary.test) = (Some(validation), test);
+    summary.report = Some(export.write_report(selection, &summary)?);
+    Ok(summary)
+}
+
+/// The name of the model's folder, or of the output folder.
+fn model_name(options: &TrainOptions) -> String {
+    let dir = options.model.as_deref().unwrap_or(&options.out);
+    dir.file_name().map_or_else(|| "td3".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+impl Export<'_> {
+    fn policy(&self) -> Result<Box<dyn Policy>, TrainError> {
+        policy(&self.name, self.config.schema, self.setup.tariff, &self.best.actor.tensors)
+    }
+
+    /// The actor beside the rules and the bound.
+    fn table(&self, days: &Arc<Profile>, optimum: Bound) -> Result<Comparison, TrainError> {
+        Ok(compare_with(self.setup.options.plant, days, None, &mut [self.policy()?], optimum)?)
+    }
+
+    fn beats_the_rule(&self, validation: &Comparison) -> bool {
         let cost = |policy: &str| validation.policies.iter().find(|p| p.policy == policy).map(|p| p.cost_eur_per_day);
-        let better = matches!((cost(&name), cost(GOOD_RULE)), (Some(own), Some(rule)) if own < rule);
-        if better || self.options.force {
-            let dir = self.options.model.clone().unwrap_or_else(|| self.options.out.join(MODEL));
-            let record = self.record(&name, best, &summary, [Some(&validation), test.as_ref()]);
-            write_model(&dir, &weights(self.config.schema, &best.tensors)?, &record)?;
-            summary.model = Some(dir);
-        } else {
-            summary.refused =
-                Some("it does not beat the good rule on the validation days (--force exports it)".to_owned());
-        }
-        (summary.validation, summary.test) = (Some(validation), test);
-        let path = self.options.out.join(REPORT);
-        let mut actor = policy(&name, self.config.schema, self.tariff, &best.tensors)?;
-        let html = report::html(
-            &report::Story {
-                plant,
-                summary: &summary,
-                history: &self.history,
-                config: &self.config,
-                days: if self.split.test.rows().is_empty() { &self.split.validation } else { &self.split.test },
-                name: &name,
-            },
-            actor.as_mut(),
-        );
-        checkpoint::save_atomically(&path, html.as_bytes())?;
-        summary.report = Some(path);
-        Ok(summary)
+        matches!((cost(&self.name), cost(GOOD_RULE)), (Some(own), Some(rule)) if own < rule)
     }
 
-    fn model_name(&self) -> String {
-        let dir = self.options.model.as_deref().unwrap_or(&self.options.out);
-        dir.file_name().map_or_else(|| "td3".to_owned(), |name| name.to_string_lossy().into_owned())
-    }
-
-    fn record(&self, name: &str, best: &Best, summary: &Summary, tables: [Option<&Comparison>; 2]) -> ModelRecord {
-        let data = &self.config.data;
-        let [t0, t1] = data.test_days;
-        let [v0, v1] = data.validation_days;
-        let labels =
-            [format!("validation, days {v0}..{v1} of each month"), format!("test, days {t0}..{t1} of each month")];
-        let rows = |(comparison, label): (&Comparison, &String)| -> Vec<EvaluationRow> {
-            comparison
-                .policies
-                .iter()
-                .map(|p| EvaluationRow {
-                    policy: p.policy.clone(),
-                    data: label.clone(),
-                    days: comparison.days,
-                    cost_eur_per_day: p.cost_eur_per_day,
-                    cvar95_eur_per_day: p.cvar95_cost,
-                    violations: p.violations,
-                    chp_starts: p.starts,
-                })
-                .collect()
+    /// Writes the model's folder; returns where it is.
+    fn write_model(
+        &self,
+        summary: &TrainingSummary,
+        validation: &Comparison,
+        test: Option<&Comparison>,
+    ) -> Result<PathBuf, TrainError> {
+        let options = self.setup.options;
+        let dir = options.model.clone().unwrap_or_else(|| options.out.join(MODEL));
+        let record = ModelRecord {
+            name: self.name.clone(),
+            plant_hash: plant_hash(&options.plant),
+            tariff: self.setup.tariff,
+            training: self.training_record(summary),
+            evaluation: self.evaluation_rows(validation, test),
         };
-        let evaluation =
-            tables.into_iter().zip(&labels).filter_map(|(t, l)| t.map(|t| (t, l))).flat_map(rows).collect();
-        let training = TrainingRecord {
+        write_model(&dir, &weights(self.config.schema, &self.best.actor.tensors)?, &record)?;
+        Ok(dir)
+    }
+
+    fn training_record(&self, summary: &TrainingSummary) -> TrainingRecord {
+        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
+        let options = self.setup.options;
+        TrainingRecord {
             description: format!(
                 "imitation of the good rule, then gradients through the plant's equations, then TD3 with a cloning term; selected on the validation days at update {} ({:?})",
-                best.updates, best.stage
+                self.best.actor.updates, self.best.actor.stage
             ),
             algorithm: "model-based policy gradient, TD3+BC".to_owned(),
-            data: format!("{}; days {v0}..{v1} validate, days {t0}..{t1} test, all others train", self.options.data),
+            data: format!("{}; days {v0}..{v1} validate, days {t0}..{t1} test, all others train", options.data),
             seed: self.config.seed,
             steps: summary.steps,
             updates: summary.updates,
-            command: self.options.command.clone(),
-        };
-        let plant_hash = plant_hash(&self.options.plant);
-        ModelRecord { name: name.to_owned(), plant_hash, tariff: self.tariff, training, evaluation }
+            command: options.command.clone(),
+        }
     }
+
+    fn evaluation_rows(&self, validation: &Comparison, test: Option<&Comparison>) -> Vec<EvaluationRow> {
+        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
+        let mut rows = evaluation_rows(validation, &format!("validation, days {v0}..{v1} of each month"));
+        let test = test.map(|test| evaluation_rows(test, &format!("test, days {t0}..{t1} of each month")));
+        rows.extend(test.unwrap_or_default());
+        rows
+    }
+
+    /// Writes the report; returns where it is.
+    fn write_report(&self, selection: &Selection, summary: &TrainingSummary) -> Result<PathBuf, TrainError> {
+        let Setup { options, split, .. } = self.setup;
+        let story = Story {
+            plant: options.plant,
+            summary,
+            history: &selection.history,
+            config: self.config,
+            days: if split.test.rows().is_empty() { &split.validation } else { &split.test },
+            name: &self.name,
+        };
+        let path = options.out.join(REPORT);
+        save_atomically(&path, report::html(&story, self.policy()?.as_mut()).as_bytes())?;
+        Ok(path)
+    }
+}
+
+/// One row for each policy of a comparison.
+fn evaluation_rows(comparison: &Comparison, data: &str) -> Vec<EvaluationRow> {
+    let row = |p: &memg_evaluate::compare::Compared| EvaluationRow {
+        policy: p.policy.clone(),
+        data: data.to_owned(),
+        days: comparison.days,
+        cost_eur_per_day: p.cost_eur_per_day,
+        cvar95_eur_per_day: p.cvar95_cost,
+        violations: p.violations,
+        chp_starts: p.starts,
+    };
+    comparison.policies.iter().map(row).collect()
 }

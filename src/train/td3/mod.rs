@@ -7,39 +7,57 @@
 //! of the stage before (TD3+BC) and a critic trained first, because TD3 started at a good policy without them destroys it. The
 //! reward is half of what a step saves against doing nothing, which keeps values near zero.
 
+mod environment;
+pub mod fused;
+#[cfg(feature = "candle")]
+pub mod reference;
+
 use crate::config::Td3Settings;
-use crate::gradient::episode::{Source, Variation};
+use crate::gradient::episode::{EpisodeSource, Variation};
+pub use environment::EnvironmentState;
+use environment::{Environment, EpisodeMaker};
 use fused::{
     ActorObjective, Bf16, ExpertField, Goal, NamedTensor, Precision, QScale, Replay, StateError, Td3Config, Td3Kernel,
     Threads, Transition, UpdateStats,
 };
-use memg_core::action::Action;
-use memg_core::env::{MemgEnv, Start, Step};
 use memg_core::equipment::Plant;
-use memg_core::memory::ControlMemory;
 use memg_core::observation::Schema;
-use memg_core::profile::Profile;
-use memg_core::reward::{RewardWeights, RunningRisk};
-use memg_core::units::Soc;
+use memg_core::reward::RunningRisk;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// The learner with its environments.
 #[derive(Debug)]
 pub struct Td3 {
     settings: Td3Settings,
     schema: Schema,
-    plant: Plant,
-    source: Source,
-    variation: Variation,
+    episodes: EpisodeMaker,
     kernel: Td3Kernel,
     /// The actor of the stage before, as tensors; cloned and used for exploration's expert.
     teacher: Option<Td3Kernel>,
     replay: Replay,
     environments: Vec<Environment>,
     state: Td3Progress,
+}
+
+/// What a learner is made of.
+#[derive(Debug, Clone)]
+pub struct Td3Setup {
+    /// The plant.
+    pub plant: Plant,
+    /// What the actor sees.
+    pub schema: Schema,
+    /// Days to draw episodes from.
+    pub source: EpisodeSource,
+    /// How they are varied; the number of steps is that of the settings.
+    pub variation: Variation,
+    /// Hyper-parameters.
+    pub settings: Td3Settings,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Threads; 0 is one for each core.
+    pub threads: usize,
 }
 
 /// Counters and random state; travels in a checkpoint.
@@ -59,48 +77,22 @@ pub struct Td3Progress {
     pub environments: Vec<EnvironmentState>,
 }
 
-/// An environment in a checkpoint: the episode is drawn again from its seed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct EnvironmentState {
-    seed: u64,
-    first: usize,
-    steps_left: usize,
-    soc: f64,
-    memory: ControlMemory,
-    reward: f64,
-}
-
-#[derive(Debug)]
-struct Environment {
-    env: MemgEnv,
-    state: EnvironmentState,
-    block: usize,
-}
-
 impl Td3 {
     /// A learner with random networks.
     #[must_use]
-    pub fn new(
-        plant: Plant,
-        schema: Schema,
-        source: Source,
-        variation: Variation,
-        setup: (&Td3Settings, u64, usize),
-    ) -> Self {
-        let (settings, seed, threads) = setup;
+    pub fn new(setup: Td3Setup) -> Self {
+        let Td3Setup { plant, schema, source, variation, settings, seed, threads } = setup;
         let threads = if threads == 0 { Threads::All } else { Threads::exactly(threads) };
-        let kernel = Td3Kernel::new(schema.len(), &kernel_config(settings), seed, threads);
+        let kernel = Td3Kernel::new(schema.len(), &kernel_config(&settings), seed, threads);
         let replay = Replay::new(schema.len(), settings.replay, ExpertField::Stored);
         let rng = Pcg64Mcg::seed_from_u64(seed ^ 0x7d3);
         let risk = RunningRisk::new(0.95, 0.01);
         let state =
             Td3Progress { rng, steps: 0, updates: 0, episode_rewards: Vec::new(), risk, environments: Vec::new() };
         let mut td3 = Self {
-            settings: *settings,
+            settings,
             schema,
-            plant,
-            source,
-            variation,
+            episodes: EpisodeMaker { plant, source, variation, steps: settings.episode_steps },
             kernel,
             teacher: None,
             replay,
@@ -178,73 +170,31 @@ impl Td3 {
         })
     }
 
+    /// One step of environment `i`, stored as a transition.
     fn step(&mut self, i: usize, obs: &[f32], action: [f32; 3], expert: Option<[f32; 3]>) {
-        let idle = self.environments[i].env.idle_cost().get();
-        let Some(step) = self.environments[i].env.step(Action(action)) else {
+        let Some(found) = self.environments[i].step(action, &self.settings, &mut self.state.risk) else {
             self.environments[i] = self.fresh_environment();
             return;
         };
-        let reward = self.reward(idle, &step);
         let next = self.environments[i].env.observe(self.schema);
         self.replay.push(&Transition {
             obs,
             action,
-            reward: reward as f32,
+            reward: found.reward as f32,
             next_obs: next.values(),
-            terminated: step.terminated,
+            terminated: found.terminated,
             expert,
         });
         self.state.steps += 1;
-        self.environments[i].state.reward += reward;
-        if step.truncated {
+        if found.truncated {
             self.state.episode_rewards.push(self.environments[i].state.reward);
             self.environments[i] = self.fresh_environment();
         }
     }
 
-    /// `(idle - cost)/2 - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR; distances in shares of the
-    /// ratings. The risk term depends on this step's cost and so on its action.
-    fn reward(&mut self, idle: f64, step: &Step) -> f64 {
-        let p = self.plant.parameters();
-        let cost = step.cost.get();
-        let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);
-        let battery = (wish.battery - safe.battery().kilowatts()).get() / p.battery.charge_kw_max.max(1e-9);
-        let chp = (wish.chp - safe.chp().kilowatts()).get() / p.chp.p_kw_max;
-        let charge = if self.settings.risk > 0.0 { self.settings.risk * self.state.risk.charge(cost) } else { 0.0 };
-        self.state.risk.learn(cost);
-        0.5 * (idle - cost) - self.settings.correction * (battery * battery + chp * chp) - charge
-    }
-
     fn fresh_environment(&mut self) -> Environment {
         let seed = self.state.rng.random();
-        let (profile, mut state) = self.episode(seed);
-        state.steps_left = state.steps_left.min(self.settings.episode_steps);
-        self.environment(profile, state)
-    }
-
-    /// A varied window of days and a start in it, from a seed alone.
-    fn episode(&self, seed: u64) -> (Arc<Profile>, EnvironmentState) {
-        let mut rng = Pcg64Mcg::seed_from_u64(seed);
-        let steps = self.settings.episode_steps;
-        let window = self.source.window_of_days(&mut rng, &Variation { steps, ..self.variation });
-        let profile = Arc::new(Profile::from_rows(window));
-        let env = MemgEnv::new(self.plant, Arc::clone(&profile), RewardWeights::default());
-        let start = if rng.random_bool(0.2) {
-            Start { steps, ..Start::block(0..profile.rows().len()) }
-        } else {
-            env.random_start(&mut rng, steps)
-        };
-        let steps_left = steps.min(profile.rows().len() - start.first);
-        let (first, soc, memory) = (start.first, start.soc.get(), start.memory);
-        (profile, EnvironmentState { seed, first, steps_left, soc, memory, reward: 0.0 })
-    }
-
-    fn environment(&self, profile: Arc<Profile>, state: EnvironmentState) -> Environment {
-        let block = profile.rows().len();
-        let mut env = MemgEnv::new(self.plant, profile, RewardWeights::default());
-        let (first, steps) = (state.first, state.steps_left);
-        env.reset(Start { block: 0..block, first, steps, soc: Soc::new(state.soc), memory: state.memory });
-        Environment { env, state, block }
+        self.episodes.fresh(seed)
     }
 
     /// The actor's parameters.
@@ -278,23 +228,12 @@ impl Td3 {
     /// Counters, random state and where each environment is.
     #[must_use]
     pub fn progress(&self) -> Td3Progress {
-        let now = |e: &Environment| {
-            let done = e.env.index() - e.state.first;
-            let steps_left = e.state.steps_left - done;
-            let (soc, memory) = (e.env.soc().get(), *e.env.memory());
-            EnvironmentState { first: e.env.index(), steps_left, soc, memory, ..e.state }
-        };
-        Td3Progress { environments: self.environments.iter().map(now).collect(), ..self.state.clone() }
+        Td3Progress { environments: self.environments.iter().map(Environment::now).collect(), ..self.state.clone() }
     }
 
     /// Continues from counters, random state and environments.
     pub fn restore(&mut self, progress: Td3Progress) {
-        let rebuilt = progress.environments.iter().map(|state| {
-            let (profile, _) = self.episode(state.seed);
-            self.environment(profile, *state)
-        });
-        self.environments = rebuilt.collect();
-        debug_assert!(self.environments.iter().all(|e| e.state.first < e.block));
+        self.environments = progress.environments.iter().map(|state| self.episodes.resumed(*state)).collect();
         self.state = Td3Progress { environments: Vec::new(), ..progress };
     }
 

@@ -5,12 +5,12 @@
 //! and parameters hold floats elsewhere, they hold the bits of pairs here.
 #![expect(unsafe_code, reason = "enters code for an instruction set found at run time")]
 
-use super::dispatch::Isa;
 use super::adam::AdamStep;
 #[cfg(target_arch = "x86_64")]
 use super::bf16_kernels as kernels;
-use crate::td3::fused::memory::buffer::{Matrix, PANELS};
+use super::dispatch::Isa;
 use super::{Factors, Region};
+use crate::td3::fused::memory::buffer::{Matrix, PANELS};
 use crate::td3::fused::network::work::Work;
 
 /// What cannot be had on other processors.

@@ -5,12 +5,12 @@
 #![expect(unsafe_code, reason = "AVX-512 intrinsics; runs the unchecked tiles after checking the extents")]
 
 use super::adam::AdamStep;
-use crate::td3::fused::vector::avx512::Avx512;
-use crate::td3::fused::memory::buffer::{HIDDEN, MARGIN, Matrix, PANEL, PANELS, STRIDE};
-use crate::td3::fused::kernels::{self, Factors, Region};
-use crate::td3::fused::vector::lanes::Lanes;
 use super::tile::{BiasRelu, Gate, Word};
+use crate::td3::fused::kernels::{self, Columns, Factors, Region};
+use crate::td3::fused::memory::buffer::{HIDDEN, MARGIN, Matrix, PANEL, PANELS, STRIDE};
 use crate::td3::fused::network::work::Work;
+use crate::td3::fused::vector::avx512::Avx512;
+use crate::td3::fused::vector::lanes::Lanes;
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
@@ -99,7 +99,7 @@ unsafe fn interleave(first: &[f32], second: &[f32], to: &mut [f32]) {
 pub(crate) unsafe fn forward(a: &Matrix, w: &[f32], bias: &[f32], c: &mut Matrix, panel: usize) {
     assert!(w.len() == HIDDEN / 2 * PANEL && bias.len() == PANEL, "a panel of 128 pairs and its bias");
     // SAFETY: the bias has a panel's width.
-    unsafe { kernels::product::<Avx512, Pair, _>(a, &[w], (c, panel), BiasRelu(bias.as_ptr())) }
+    unsafe { kernels::product::<Avx512, Pair, _>(a, &[w], Columns { matrix: c, panel }, BiasRelu(bias.as_ptr())) }
 }
 
 /// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`, without a gate of what `c` held before.
@@ -108,7 +108,7 @@ pub(crate) unsafe fn backward(a: &Matrix, w: &[&[f32]; PANELS], gate: Option<&Ma
     assert!(gate.is_none_or(|gate| gate.rows() == c.rows()), "the layer's own activation");
     let gate = gate.map(|gate| gate.raw().as_ptr());
     // SAFETY: the gate has the extent of c, and a tile reads its part before it writes it.
-    unsafe { kernels::product::<Avx512, Pair, _>(a, w, (c, panel), Gate(gate)) }
+    unsafe { kernels::product::<Avx512, Pair, _>(a, w, Columns { matrix: c, panel }, Gate(gate)) }
 }
 
 /// Gradient of a panel and its Adam step, from pairs of samples.

@@ -2,16 +2,16 @@
 #![expect(unsafe_code, reason = "enters code for instruction sets found at run time")]
 
 use super::adam::AdamStep;
+use super::peak;
+use crate::td3::fused::kernels::{self, Factors, Region};
+use crate::td3::fused::memory::buffer::{Matrix, PANELS, Slab};
+use crate::td3::fused::network::work::Work;
 #[cfg(target_arch = "x86_64")]
 use crate::td3::fused::vector::avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 use crate::td3::fused::vector::avx512::Avx512;
-use crate::td3::fused::memory::buffer::{Matrix, PANELS, Slab};
-use crate::td3::fused::kernels::{self, Factors, Region};
-use super::peak;
 use crate::td3::fused::vector::portable::Portable;
 use crate::td3::fused::vector::random::Stream;
-use crate::td3::fused::network::work::Work;
 
 /// Instruction sets the kernels are compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Isa {
         Isa::available().next().unwrap_or(Isa(Set::Portable))
     }
 
-    /// Its name.
+    /// Its name, as benchmarks print it.
     pub fn name(self) -> &'static str {
         match self.0 {
             #[cfg(target_arch = "x86_64")]

@@ -12,11 +12,11 @@ pub(super) mod dispatch;
 mod peak;
 mod tile;
 
-use adam::{AdamStep, SlabPointers};
 use crate::td3::fused::memory::buffer::{HIDDEN, MARGIN, Matrix, PANEL, PANELS, STRIDE, Slab};
-use crate::td3::fused::vector::lanes::Lanes;
-use tile::{BiasRelu, Finish, Gate, Single, Tile, Word, accumulate, product_tile, split, with_rows};
 use crate::td3::fused::network::work::Work;
+use crate::td3::fused::vector::lanes::Lanes;
+use adam::{AdamStep, SlabPointers};
+use tile::{BiasRelu, Destination, Finish, Gate, Single, Tile, Word, accumulate, product_tile, split, with_rows};
 
 /// Columns `panel` of `c = relu(a[.., ..k]·w + bias)`; `w` is a panel of `1 + k` rows, the bias first.
 #[inline(always)]
@@ -24,7 +24,7 @@ pub(crate) unsafe fn forward<V: Lanes>(a: &Matrix, k: usize, w: &[f32], c: &mut 
     assert!(w.len() == (1 + k) * PANEL, "a panel of 1 + k rows");
     let finish = BiasRelu(w.as_ptr());
     // SAFETY: the bias is row 0 of the panel, the weights are the k rows after it.
-    unsafe { product::<V, Single, _>(a, &[&w[PANEL..]], (c, panel), finish) }
+    unsafe { product::<V, Single, _>(a, &[&w[PANEL..]], Columns { matrix: c, panel }, finish) }
 }
 
 /// Columns `panel` of `c = (a·w) ⊙ [gate > 0]`, without a gate of what `c` held before; `w` is a panel of the transposed weights, in
@@ -40,17 +40,26 @@ pub(crate) unsafe fn backward<V: Lanes>(
     assert!(gate.is_none_or(|gate| gate.rows() == c.rows()), "the layer's own activation");
     let gate = gate.map(|gate| gate.raw().as_ptr());
     // SAFETY: the gate has the extent of c, and a tile reads its part before it writes it.
-    unsafe { product::<V, Single, _>(a, w, (c, panel), Gate(gate)) }
+    unsafe { product::<V, Single, _>(a, w, Columns { matrix: c, panel }, Gate(gate)) }
 }
 
-/// Columns `panel` of `finish(a·b)`; `b` in pieces of whole rows.
+/// A panel's columns of a batch matrix.
+pub(crate) struct Columns<'a> {
+    /// The matrix.
+    pub(crate) matrix: &'a mut Matrix,
+    /// The panel.
+    pub(crate) panel: usize,
+}
+
+/// `result = finish(a·b)`; `b` in pieces of whole rows.
 #[inline(always)]
 pub(crate) unsafe fn product<V: Lanes, W: Word<V>, F: Finish>(
     a: &Matrix,
     b: &[&[f32]],
-    (c, panel): (&mut Matrix, usize),
+    result: Columns<'_>,
     finish: F,
 ) {
+    let Columns { matrix: c, panel } = result;
     let rows = a.rows();
     let k: usize = b.iter().map(|piece| piece.len() / PANEL).sum();
     assert!(c.rows() == rows && k <= HIDDEN && panel < PANELS, "operands fit together");
@@ -58,11 +67,9 @@ pub(crate) unsafe fn product<V: Lanes, W: Word<V>, F: Finish>(
     for col in (0..PANEL).step_by(2 * V::COUNT) {
         for i in 0..rows.div_ceil(V::TILE_ROWS) {
             let (row, count) = split(rows, V::TILE_ROWS, i);
-            let at = row * STRIDE + first;
+            let destination = Destination { c, at: row * STRIDE + first, col };
             // SAFETY: rows and columns of the tile lie inside a and c, and b's rows inside its pieces, as asserted.
-            unsafe {
-                with_rows!(count, V, product_tile::<W, F>(a.add(row * STRIDE + MARGIN), b, (c, at, col), finish))
-            };
+            unsafe { with_rows!(count, V, product_tile::<W, F>(a.add(row * STRIDE + MARGIN), b, destination, finish)) };
         }
     }
 }
@@ -115,7 +122,7 @@ pub(crate) unsafe fn descend_words<V: Lanes, W: Word<V>, const KS: usize>(
     for col in (0..PANEL).step_by(2 * V::COUNT) {
         for i in 0..rows.div_ceil(V::TILE_ROWS) {
             let (row, count) = split(rows, V::TILE_ROWS, i);
-            let place = (row, MARGIN + panel * PANEL + col, base + row * PANEL + col);
+            let place = Place { row, col: MARGIN + panel * PANEL + col, at: base + row * PANEL + col };
             // SAFETY: the tile lies inside the factors and the slab, as asserted.
             unsafe { with_rows!(count, V, descend_tile::<W, KS>(works, factors, place, &slab, step)) };
         }
@@ -125,15 +132,27 @@ pub(crate) unsafe fn descend_words<V: Lanes, W: Word<V>, const KS: usize>(
 /// Rows of the batch between two prefetches of a tile's parameters.
 const CHUNK: usize = 16;
 
-/// One tile of `descend`: columns from `row` of `a`, columns from `col` of `b`, at offset `at` of the slab.
+/// Where a tile of a gradient lies.
+#[derive(Clone, Copy)]
+struct Place {
+    /// First column of `a`.
+    row: usize,
+    /// First column of `b`.
+    col: usize,
+    /// Offset in the slab.
+    at: usize,
+}
+
+/// One tile of `descend`.
 #[inline(always)]
 unsafe fn descend_tile<V: Lanes, const R: usize, W: Word<V>, const KS: usize>(
     works: &[Work],
     factors: Factors,
-    (row, col, at): (usize, usize, usize),
+    place: Place,
     slab: &SlabPointers,
     step: &AdamStep,
 ) {
+    let Place { row, col, at } = place;
     // SAFETY: the caller checked the extents.
     unsafe {
         let mut tile: Tile<V, R> = [[V::splat(0.0); 2]; R];

@@ -130,14 +130,26 @@ pub(crate) unsafe fn accumulate<
     }
 }
 
+/// Where a tile of a product is stored.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination {
+    /// The result.
+    pub(crate) c: *mut f32,
+    /// Offset of the tile's first row in the panel's first column.
+    pub(crate) at: usize,
+    /// The tile's first column in the panel.
+    pub(crate) col: usize,
+}
+
 /// One tile of `C = finish(A·B)`: `R` rows of the batch by `2·COUNT` columns of a panel; B in pieces of whole rows.
 #[inline(always)]
 pub(crate) unsafe fn product_tile<V: Lanes, const R: usize, W: Word<V>, F: Finish>(
     mut a: *const f32,
     b: &[&[f32]],
-    (c, at, col): (*mut f32, usize, usize),
+    destination: Destination,
     finish: F,
 ) {
+    let Destination { c, at, col } = destination;
     // SAFETY: the caller checked that all tiles of the panel lie inside the matrices.
     unsafe {
         let start = [finish.start::<V>(col), finish.start::<V>(col + V::COUNT)];

@@ -2,13 +2,13 @@
 //!
 //! The hidden layers are cut into blocks of 32 units; a block owns the weights into its units, so that threads can train different blocks.
 
-use crate::td3::fused::kernels::dispatch::Isa;
-use crate::td3::fused::kernels::adam::AdamStep;
-use crate::td3::fused::memory::arena::{Aligned, Arena};
-use crate::td3::fused::kernels::bf16::{Compute, Precision};
-use crate::td3::fused::memory::buffer::{HIDDEN, Matrix, PANEL, PANELS, STRIDE, Slab};
-use crate::td3::fused::kernels::{Factors, Region};
 use super::work::{Activations, Gradients, NetFactors, Work};
+use crate::td3::fused::kernels::adam::AdamStep;
+use crate::td3::fused::kernels::bf16::{Compute, Precision};
+use crate::td3::fused::kernels::dispatch::Isa;
+use crate::td3::fused::kernels::{Factors, Region};
+use crate::td3::fused::memory::arena::{Aligned, Arena};
+use crate::td3::fused::memory::buffer::{HIDDEN, Matrix, PANEL, PANELS, STRIDE, Slab};
 
 /// Floats in a square block of weights.
 const BLOCK: usize = PANEL * PANEL;
@@ -225,15 +225,19 @@ impl Block {
     }
 }
 
+/// A network's gradient and what is made of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Descent<'a> {
+    /// Where the gradient's factors are.
+    pub(crate) factors: &'a NetFactors,
+    /// The step along it.
+    pub(crate) step: &'a AdamStep,
+}
+
 impl<const OUT: usize> Part<'_, OUT> {
-    /// One Adam step with the gradient found through `factors`; `inputs` as of the network.
-    pub(crate) fn descend(
-        &mut self,
-        compute: Compute,
-        inputs: usize,
-        works: &[Work],
-        (factors, step): (&NetFactors, &AdamStep),
-    ) {
+    /// One Adam step with the gradient found through the descent's factors; `inputs` as of the network.
+    pub(crate) fn descend(&mut self, compute: Compute, inputs: usize, works: &[Work], descent: Descent<'_>) {
+        let Descent { factors, step } = descent;
         let Compute { isa, precision } = compute;
         match self {
             Part::Block(block, panel) => {

@@ -3,15 +3,15 @@
 //! Names: `actor.l1.weight`, `critic.q1.l3.bias`, … with `actor_target.`, `actor_adam_m.`, `actor_adam_v.` (and the same for `critic`)
 //! for the target copy and the Adam moments.
 
-use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, PANEL, Slab};
 use super::net::Net;
+use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, PANEL, Slab};
 use crate::td3::fused::vector::random::Stream;
 use std::fmt;
 
 /// A named tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
-    /// Its name.
+    /// As `actor.l1.weight`.
     pub name: String,
     /// Its extents: `[out, in]` or `[out]`.
     pub shape: Vec<usize>,

@@ -3,13 +3,13 @@
 //! The batch is cut into pieces of consecutive rows; every piece passes through all networks by itself, and only the gradient
 //! products read all pieces together.
 
-use crate::td3::fused::memory::arena::Arena;
-use crate::td3::fused::kernels::bf16::Precision;
-use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, Matrix};
-use crate::td3::fused::update::config::Goal;
 use crate::td3::fused::kernels::Factors;
-use crate::td3::fused::vector::random::Stream;
+use crate::td3::fused::kernels::bf16::Precision;
+use crate::td3::fused::memory::arena::Arena;
+use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, Matrix};
 use crate::td3::fused::memory::replay::{Batch, Draw};
+use crate::td3::fused::update::config::Goal;
+use crate::td3::fused::vector::random::Stream;
 
 /// What an update reads.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,13 @@
 //! Products in bf16: exact where rounding loses nothing, close to f32 where it does, repeatable. Where the processor has none of the
 //! instructions there is nothing to test here; that asking is refused there is tested with the configuration.
 
+use super::same::{continue_run, run_with};
+use super::*;
+use crate::td3::fused::kernels::Region;
 use crate::td3::fused::kernels::adam::{AdamStep, Polyak};
 use crate::td3::fused::memory::arena::Arena;
 use crate::td3::fused::memory::buffer::{Matrix, PANEL, PANELS, Slab};
-use crate::td3::fused::kernels::Region;
 use crate::td3::fused::network::work::{CRITIC, Work};
-use super::same::{continue_run, run_with};
-use super::*;
 
 /// Whole numbers from -8 to 8: bf16 holds them, and f32 their sums of products.
 fn whole(stream: Stream, xs: &mut [f32]) {
@@ -61,7 +61,13 @@ fn gradients_are_exact_for_numbers_that_bf16_holds() {
         let [mut expected, mut found] = std::array::from_fn(|_| Slab::zeros((1 + HIDDEN) * PANEL, &mut arena));
         let (works, step) = ([work], AdamStep::new(1e-3, 1, Polyak::Blend(0.1)));
         let region = |slab| Region { slab, base: 0, rows: 1 + HIDDEN };
-        Isa::detect().descend::<{ crate::td3::fused::memory::buffer::STRIDE }>(&works, CRITIC.l2, 2, region(&mut expected), &step);
+        Isa::detect().descend::<{ crate::td3::fused::memory::buffer::STRIDE }>(
+            &works,
+            CRITIC.l2,
+            2,
+            region(&mut expected),
+            &step,
+        );
         bf16.descend(&works, CRITIC.l2_pairs, 2, region(&mut found), &step);
         assert!(found.m[..] == expected.m[..] && found.target[..] == expected.target[..], "{rows} rows");
         assert!(found.m.iter().any(|m| m.abs() > 1.0));

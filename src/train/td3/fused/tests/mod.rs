@@ -5,10 +5,12 @@ mod learning;
 #[cfg(feature = "candle")]
 mod oracle;
 mod parts;
+#[cfg(feature = "candle")]
+mod reference;
 mod same;
 
-use crate::td3::fused::vector::random::Stream;
 use super::*;
+use crate::td3::fused::vector::random::Stream;
 
 /// Transitions of random numbers.
 pub(super) struct Data {

@@ -1,8 +1,8 @@
 //! The update against candle: autograd for the gradients, `AdamW` without decay for the steps.
 
+use super::*;
 use crate::td3::fused::kernels::adam::{AdamStep, Polyak};
 use crate::td3::fused::memory::buffer::Slab;
-use super::*;
 use candle_core::{D, Device, Result, Tensor, Var, backprop::GradStore};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 use std::collections::BTreeMap;

@@ -1,9 +1,9 @@
 //! The small parts: replay, random numbers, elementary functions, the pool.
 
+use super::*;
 use crate::td3::fused::memory::buffer::{PANEL, STRIDE};
 use crate::td3::fused::update::pool::Pool;
 use crate::td3::fused::vector::scalar;
-use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
@@ -150,7 +150,8 @@ fn panic_in_a_worker_reaches_the_caller_and_the_pool_stays_usable() {
 
 #[test]
 fn rows_of_a_matrix_start_at_cache_lines() {
-    let matrix = crate::td3::fused::memory::buffer::Matrix::new(5, &mut crate::td3::fused::memory::arena::Arena::default());
+    let matrix =
+        crate::td3::fused::memory::buffer::Matrix::new(5, &mut crate::td3::fused::memory::arena::Arena::default());
     assert_eq!(matrix.raw().as_ptr() as usize % 64, 0);
     assert_eq!(STRIDE % 16, 0);
 }

@@ -3,8 +3,8 @@
 //! Loss `-λ·mean(Q₁(s, π(s))) + bc_weight·mean((π(s) - goal)²)`. λ may depend on the whole batch, therefore two phases: first ∂Q₁/∂a
 //! of every row, then the gradient through the actor.
 
-use crate::td3::fused::memory::buffer::ACTION_DIM;
 use super::critic::Nets;
+use crate::td3::fused::memory::buffer::ACTION_DIM;
 use crate::td3::fused::network::net::Weights;
 use crate::td3::fused::network::work::Work;
 

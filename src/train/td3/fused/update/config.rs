@@ -1,6 +1,7 @@
 //! What an update does: hyper-parameters and the actor's objective.
 
 use crate::td3::fused::kernels::bf16::Precision;
+use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN};
 
 /// Hyper-parameters; the defaults are those of the TD3 paper.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,4 +102,18 @@ pub struct ActorStats {
     pub q_mean: f64,
     /// Mean squared distance to the goal, over the transitions that have one and all components.
     pub bc_loss: f64,
+}
+
+/// Floating-point operations of an average update, a multiply-add counted as two, element-wise work not counted.
+///
+/// Per row of the batch, in multiply-adds: actor `A = obs·256 + 256² + 256·3`, critic `C = (obs+3)·256 + 256² + 256`. Critic step: target actor A, two target critics
+/// 2C, two critics forward 2C, weight gradients 2C, gradients of their hidden layers 2·(256² + 256). Actor step, once in `policy_delay`: actor forward A, critic forward
+/// C, critic backward to its input C, weight gradients A, gradients of the actor's hidden layers 256² + 256·3.
+pub fn flop_per_update(obs_dim: usize, config: &Td3Config) -> f64 {
+    let (obs, hidden, actions) = (obs_dim as f64, HIDDEN as f64, ACTION_DIM as f64);
+    let actor = obs * hidden + hidden * hidden + hidden * actions;
+    let critic = (obs + actions) * hidden + hidden * hidden + hidden;
+    let critic_step = actor + 6.0 * critic + 2.0 * (hidden * hidden + hidden);
+    let actor_step = 2.0 * actor + 2.0 * critic + hidden * hidden + hidden * actions;
+    2.0 * config.batch as f64 * (critic_step + actor_step / config.policy_delay as f64)
 }

@@ -2,12 +2,12 @@
 //!
 //! `y = r + discount·(1 - terminated)·min(Q₁', Q₂')(s', clamp(π'(s') + clamp(noise)))`, loss `Σᵢ mean((Qᵢ(s, a) - y)²)`.
 
+use super::config::Td3Config;
 use crate::td3::fused::kernels::bf16::Compute;
 use crate::td3::fused::memory::buffer::{ACTION_DIM, Matrix};
-use super::config::Td3Config;
 use crate::td3::fused::network::net::{Net, Weights};
-use crate::td3::fused::vector::random::Stream;
 use crate::td3::fused::network::work::{Activations, Work};
+use crate::td3::fused::vector::random::Stream;
 
 /// The networks as a piece of work reads them.
 #[derive(Clone, Copy)]

@@ -5,20 +5,20 @@ pub(super) mod config;
 pub(super) mod critic;
 pub(super) mod pool;
 
-use actor::{ActorGradient, ActorSums};
 use crate::td3::fused::kernels::adam::{AdamStep, Polyak};
-use crate::td3::fused::memory::arena::Arena;
 use crate::td3::fused::kernels::bf16::{Compute, Precision};
-use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, PANELS};
-use config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
-use critic::Nets;
 use crate::td3::fused::kernels::dispatch::Isa;
-use crate::td3::fused::network::net::{Net, Part};
-use pool::{Pool, Threads};
-use crate::td3::fused::vector::random::Stream;
+use crate::td3::fused::memory::arena::Arena;
+use crate::td3::fused::memory::buffer::{ACTION_DIM, HIDDEN, PANELS};
 use crate::td3::fused::memory::replay::{Batch, Draw, Replay};
+use crate::td3::fused::network::net::{Descent, Net, Part};
 use crate::td3::fused::network::state::{NamedTensor, ROLES, Role, StateError, Td3State, prefixes};
 use crate::td3::fused::network::work::{ACTOR, CRITIC, Intake, Work};
+use crate::td3::fused::vector::random::Stream;
+use actor::{ActorGradient, ActorSums};
+use config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
+use critic::Nets;
+use pool::{Pool, Threads};
 
 /// Where an update's transitions come from.
 #[derive(Debug, Clone, Copy)]
@@ -97,8 +97,6 @@ impl Td3Kernel {
         let works = (0..pool.threads()).map(|_| Work::new(piece, config.precision, &mut arena)).collect();
         let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM, config.precision, &mut arena));
         let actor = Net::zeros(obs_dim, config.precision, &mut arena);
-        let counters = (0, 0, 0);
-        let (updates, critic_steps, actor_steps) = counters;
         let mut kernel = Self {
             config: *config,
             compute,
@@ -108,9 +106,9 @@ impl Td3Kernel {
             critics,
             works,
             seed,
-            updates,
-            critic_steps,
-            actor_steps,
+            updates: 0,
+            critic_steps: 0,
+            actor_steps: 0,
         };
         kernel.randomise();
         kernel
@@ -129,6 +127,14 @@ impl Td3Kernel {
     fn refresh(&mut self) {
         self.actor.refresh(self.compute);
         self.critics.iter_mut().for_each(|critic| critic.refresh(self.compute));
+    }
+
+    /// The standard normal numbers `[rows, 3]` that the next update smooths its target actions with.
+    #[cfg(all(test, feature = "candle"))]
+    pub(crate) fn smoothing_noise(&self, rows: usize) -> Vec<f32> {
+        let mut noise = vec![0.0; rows * ACTION_DIM];
+        self.compute.isa.normals(self.stream(Purpose::Noise), 0, &mut noise);
+        noise
     }
 
     /// This update's random numbers for one purpose.
@@ -281,7 +287,8 @@ impl Td3Kernel {
         let polyak = if blend { Polyak::Blend(self.config.tau) } else { Polyak::Keep };
         let step = AdamStep::new(self.config.critic_rate, self.critic_steps, polyak);
         let (compute, inputs, works) = (self.compute, self.obs_dim + ACTION_DIM, &self.works);
-        let train = |mut part: Part<'_, 1>| part.descend(compute, inputs, works, (&CRITIC, &step));
+        let critics = Descent { factors: &CRITIC, step: &step };
+        let train = |mut part: Part<'_, 1>| part.descend(compute, inputs, works, critics);
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.critics[critic].parts(), train);
     }
 
@@ -326,7 +333,8 @@ impl Td3Kernel {
         self.actor_steps += 1;
         let step = AdamStep::new(self.config.actor_rate, self.actor_steps, Polyak::Blend(self.config.tau));
         let (compute, inputs, works) = (self.compute, self.obs_dim, &self.works);
-        let train = |mut part: Part<'_, ACTION_DIM>| part.descend(compute, inputs, works, (&ACTOR, &step));
+        let actor = Descent { factors: &ACTOR, step: &step };
+        let train = |mut part: Part<'_, ACTION_DIM>| part.descend(compute, inputs, works, actor);
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.actor.parts(), train);
     }
 
@@ -383,18 +391,4 @@ impl Td3Kernel {
         self.actor_steps = 0;
         Ok(())
     }
-}
-
-/// Floating-point operations of an average update, a multiply-add counted as two, element-wise work not counted.
-///
-/// Per row of the batch, in multiply-adds: actor `A = obs·256 + 256² + 256·3`, critic `C = (obs+3)·256 + 256² + 256`. Critic step: target actor A, two target critics
-/// 2C, two critics forward 2C, weight gradients 2C, gradients of their hidden layers 2·(256² + 256). Actor step, once in `policy_delay`: actor forward A, critic forward
-/// C, critic backward to its input C, weight gradients A, gradients of the actor's hidden layers 256² + 256·3.
-pub fn flop_per_update(obs_dim: usize, config: &Td3Config) -> f64 {
-    let (obs, hidden, actions) = (obs_dim as f64, HIDDEN as f64, ACTION_DIM as f64);
-    let actor = obs * hidden + hidden * hidden + hidden * actions;
-    let critic = (obs + actions) * hidden + hidden * hidden + hidden;
-    let critic_step = actor + 6.0 * critic + 2.0 * (hidden * hidden + hidden);
-    let actor_step = 2.0 * actor + 2.0 * critic + hidden * hidden + hidden * actions;
-    2.0 * config.batch as f64 * (critic_step + actor_step / config.policy_delay as f64)
 }

@@ -1,8 +1,8 @@
 //! Vectors of sixteen floats: AVX-512F.
 #![expect(unsafe_code, reason = "AVX-512 intrinsics")]
 
-use crate::td3::fused::memory::buffer::PANEL;
 use super::lanes::Lanes;
+use crate::td3::fused::memory::buffer::PANEL;
 use std::arch::x86_64::*;
 
 /// Sixteen floats.
