@@ -1,7 +1,8 @@
 //! That learning works, repeats and resumes.
 
 use super::config::TrainConfig;
-use super::gradient::episode::EpisodeSource;
+use super::gradient::episode::{EpisodeSource, Published};
+use super::gradient::rollout::Shard;
 use super::gradient::step::{Given, PlantPoint, Switch, step};
 use super::gradient::trainer::GradientTrainer;
 use super::run::checkpoint::Checkpoint;
@@ -168,6 +169,36 @@ fn a_differentiated_step_costs_what_the_environment_says() {
         (point.battery, point.chp) = (env.memory().battery.kilowatts().get(), env.memory().chp.kilowatts().get());
     }
     assert!((cost - expected).abs() < 0.01 * expected.abs(), "{cost} {expected}");
+}
+
+/// A plant with steps of so many quarters of an hour, and days of such rows.
+fn with_steps_of(quarters: usize, days: u32) -> (Plant, Profile) {
+    let mut parameters = *Plant::reference().parameters();
+    parameters.step_h = 0.25 * quarters as f64;
+    let plant = parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"));
+    let rows = synthetic::profile(days, 4).rows().iter().step_by(quarters).copied().collect();
+    (plant, Profile::from_rows(rows))
+}
+
+#[test]
+fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
+    for quarters in [1, 2, 4] {
+        let (plant, profile) = with_steps_of(quarters, 2);
+        let steps = profile.rows().len();
+        assert_eq!(steps, 2 * plant.steps_per_day());
+        let source = EpisodeSource::new(plant, Schema::Extended, profile.clone(), steps);
+        let episode = source.episode(profile.rows().to_vec(), 0..steps, PlantPoint::REST, Published::AllDay);
+        let (observed, actions) = Shard::rule_states(&plant, &episode);
+        let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
+        env.reset(Start::block(0..steps));
+        for (t, (found, action)) in observed.chunks_exact(Schema::Extended.len()).zip(actions).enumerate() {
+            let expected = env.observe(Schema::Extended);
+            for (i, (found, expected)) in found.iter().zip(expected.values()).enumerate() {
+                assert!((found - expected).abs() < 0.01, "{quarters} quarters, step {t}, {i}: {found} {expected}");
+            }
+            env.step(Action(action));
+        }
+    }
 }
 
 #[test]

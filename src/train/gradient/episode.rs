@@ -116,14 +116,20 @@ impl EpisodeSource {
             (rng.random_range(0..=rows.len() - steps), self.random_point(rng))
         };
         // Live, tomorrow's prices are published at 13:00; replayed profiles know 24 hours.
-        let published_only = rng.random_bool(0.3);
+        let published = if rng.random_bool(0.3) { Published::At13 } else { Published::AllDay };
         let weight = |t: usize| emphasis.get((begin + t) / self.steps_per_day).copied().unwrap_or(1.0);
         let weights = (first..first + steps).map(weight).collect();
-        Episode { weights, ..self.episode(rows, first..first + steps, start, published_only) }
+        Episode { weights, ..self.episode(rows, first..first + steps, start, published) }
     }
 
-    /// The episode of given rows.
-    fn episode(&self, rows: Vec<ProfileRow>, span: Range<usize>, start: PlantPoint, published_only: bool) -> Episode {
+    /// The episode of given rows, steps `span` of them; its weights are still missing.
+    pub(crate) fn episode(
+        &self,
+        rows: Vec<ProfileRow>,
+        span: Range<usize>,
+        start: PlantPoint,
+        published: Published,
+    ) -> Episode {
         let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / rows.len() as f64;
         let b = &self.plant.parameters().battery;
         let bought = mean(|row| row.import_price) / b.efficiency_store;
@@ -139,7 +145,7 @@ impl EpisodeSource {
                 Schema::TenD => Observation::ten_d(&situation, false),
                 Schema::Extended => {
                     let mut outlook = window.outlook(&block, index, per_hour);
-                    if published_only {
+                    if published == Published::At13 {
                         forget_unpublished(&mut outlook, situation.local_hour);
                     }
                     extended::observe(&situation, &memory, &outlook)
@@ -182,6 +188,15 @@ impl EpisodeSource {
         };
         PlantPoint { soc, battery: 0.0, chp, on, age: rng.random_range(1..20) }
     }
+}
+
+/// When prices of the hours ahead are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// Always, as in replayed profiles.
+    AllDay,
+    /// Tomorrow's from 13:00 on, as live.
+    At13,
 }
 
 /// Hour of the day at which tomorrow's prices are known.
