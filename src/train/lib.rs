@@ -63,7 +63,7 @@ pub enum TrainError {
     /// The bound was not found.
     #[error(transparent)]
     Optimum(#[from] memg_optimum::OptimumError),
-    /// An actor failed.
+    /// An actor or a rule failed on a day.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The weights are not usable.
@@ -77,11 +77,11 @@ pub enum TrainError {
 /// What a run needs.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
-    /// Stages and numbers.
+    /// What is trained, and how; checked by [`run()`].
     pub config: TrainConfig,
-    /// The plant.
+    /// The plant that is trained for.
     pub plant: Plant,
-    /// All days.
+    /// All days, in rows of the plant's step; [`split`] says which are used for what.
     pub profile: Arc<Profile>,
     /// The profile in words, for the record.
     pub data: String,
@@ -127,11 +127,11 @@ impl Stage {
 /// Where a run is; for progress bars.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingProgress {
-    /// Present stage.
+    /// Stage of the next update.
     pub stage: Stage,
     /// Updates of all stages.
     pub updates: u64,
-    /// Updates planned.
+    /// Updates of all stages that are planned at present; fewer where time runs out.
     pub planned: u64,
     /// Updates a second in this stage.
     pub rate: f64,
@@ -152,7 +152,7 @@ pub struct TrainingSummary {
     pub updates: u64,
     /// Environment steps of all stages.
     pub steps: u64,
-    /// Wall-clock seconds.
+    /// Wall-clock seconds, those before a resume included.
     pub seconds: f64,
     /// Reward of every finished TD3 episode.
     pub episode_rewards: Vec<f64>,

@@ -7,9 +7,9 @@ use std::sync::Arc;
 /// A profile in three parts of whole days.
 #[derive(Debug, Clone)]
 pub struct Split {
-    /// Trained on.
+    /// Days that are trained on.
     pub training: Arc<Profile>,
-    /// Select among actors.
+    /// Days that select among actors.
     pub validation: Arc<Profile>,
     /// For the final table alone; empty if the profile has none of these days.
     pub test: Arc<Profile>,

@@ -8,14 +8,14 @@ pub const PARTIALS: usize = 6;
 /// A value and its partial derivatives.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Dual {
-    /// The value.
+    /// The value, in the unit of what it stands for.
     pub v: f64,
-    /// Its partial derivatives.
+    /// Its derivatives with respect to each of the [`PARTIALS`], in their order.
     pub d: [f64; PARTIALS],
 }
 
 impl Dual {
-    /// A constant.
+    /// A number that depends on none of them.
     pub const fn constant(v: f64) -> Self {
         Self { v, d: [0.0; PARTIALS] }
     }
@@ -33,7 +33,7 @@ impl Dual {
     pub fn max(self, other: Self) -> Self {
         if other.v > self.v { other } else { self }
     }
-    /// The absolute value.
+    /// The absolute value; at zero the derivatives of the positive side.
     pub fn abs(self) -> Self {
         if self.v < 0.0 { -self } else { self }
     }

@@ -271,22 +271,22 @@ fn column_sums(d: &[f32], sums: &mut [f32]) {
 /// Adam's moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adam {
-    /// First moments.
+    /// First moments, as long as the parameters.
     pub m: Vec<f32>,
-    /// Second moments.
+    /// Second moments, as long as the parameters.
     pub v: Vec<f32>,
     /// Steps so far.
     pub steps: i32,
 }
 
 impl Adam {
-    /// Fresh moments.
+    /// Moments of zero for so many parameters.
     #[must_use]
     pub fn new(parameters: usize) -> Self {
         Self { m: vec![0.0; parameters], v: vec![0.0; parameters], steps: 0 }
     }
 
-    /// One step along a gradient whose norm is limited to `norm_max`.
+    /// One step down a gradient whose norm is limited to `norm_max`; returns the norm before that (Kingma and Ba 2015).
     pub fn step(&mut self, net: &mut Net, gradient: &[f32], rate: f32, norm_max: f32) -> f32 {
         self.steps = self.steps.saturating_add(1);
         let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt() as f32;

@@ -7,7 +7,7 @@
 /// How `a` lies in memory: `a(i, l) = data[i * row + l * column]`.
 #[derive(Debug, Clone, Copy)]
 pub struct Left<'a> {
-    /// The numbers.
+    /// The matrix, in either order.
     pub data: &'a [f32],
     /// From one `i` to the next.
     pub row: usize,
@@ -27,9 +27,9 @@ pub struct Product<'a> {
     pub k: usize,
     /// Columns of the result.
     pub n: usize,
-    /// The left factor.
+    /// The left factor, `[m, k]`.
     pub a: Left<'a>,
-    /// The right factor.
+    /// The right factor, `[k, n]`.
     pub b: &'a [f32],
 }
 

@@ -30,7 +30,7 @@ impl TrainingDays {
     /// Regret of every training day, EUR.
     ///
     /// # Errors
-    /// The actor's.
+    /// The actor fails.
     pub fn regrets(&self, plant: Plant, days: &Arc<Profile>, actor: &mut dyn Policy) -> Result<Vec<f64>, TrainError> {
         let found = evaluate(plant, days, None, actor, |_| {})?;
         Ok(found.daily_cost_eur.iter().zip(&self.bound.daily_cost_eur).map(|(cost, best)| cost - best).collect())

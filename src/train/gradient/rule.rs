@@ -7,7 +7,7 @@ use memg_core::equipment::PlantParameters;
 /// What a CHP that should be off is asked for: well below the thresholds, and within reach of a tanh.
 const OFF: f32 = -0.97;
 
-/// The rule's action.
+/// The rule's action in [-1, 1]: battery, CHP, grid, as [`memg_core::action::Action`].
 #[must_use]
 pub fn action(p: &PlantParameters, given: &Given, s: &PlantPoint) -> [f32; 3] {
     let gas = p.costs.gas_eur_per_kwh;

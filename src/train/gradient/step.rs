@@ -11,7 +11,7 @@ use memg_core::profile::ProfileRow;
 /// What a step leaves behind.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PlantPoint {
-    /// State of charge.
+    /// State of charge, 0 to 1.
     pub soc: f64,
     /// Battery power, kW, + = charging.
     pub battery: f64,
@@ -35,11 +35,11 @@ pub struct Given {
     pub net: f64,
     /// PV and wind, kW.
     pub renewables: f64,
-    /// Heat demand, kW.
+    /// Heat demand, kW thermal.
     pub heat: f64,
-    /// EUR/kWh.
+    /// Import price, EUR/kWh.
     pub import_price: f64,
-    /// EUR/kWh.
+    /// Export price, EUR/kWh.
     pub export_price: f64,
     /// Least exchange with the grid, kW, + = importing.
     pub exchange_low: f64,
@@ -73,9 +73,9 @@ impl Given {
 pub struct StepOutcome {
     /// What it leaves behind.
     pub after: PlantPoint,
-    /// Cost, EUR.
+    /// Cost of the step, EUR.
     pub cost: Dual,
-    /// State of charge after.
+    /// State of charge after the step, 0 to 1.
     pub soc: Dual,
     /// Battery power, kW, + = charging.
     pub battery: Dual,
@@ -88,7 +88,7 @@ pub struct StepOutcome {
 /// Whether the CHP's state follows the request or is forced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
-    /// As requested.
+    /// Its state follows the request.
     Asked,
     /// The other state than requested, if both are possible.
     Opposite,

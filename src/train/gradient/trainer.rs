@@ -34,7 +34,7 @@ pub struct GradientTrainer {
 /// What an interrupted run continues from; the vectors travel as tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GradientState {
-    /// The actor.
+    /// The actor as trained last.
     #[serde(skip)]
     pub net: Option<Net>,
     /// Running average of its weights.
@@ -43,7 +43,7 @@ pub struct GradientState {
     /// Moments of the present stage.
     #[serde(skip)]
     pub adam: Option<Adam>,
-    /// Random state.
+    /// State of the random numbers; draws a seed for every episode.
     pub rng: Pcg64Mcg,
     /// How much each training day counts ([`super::risk`]); empty: all alike.
     #[serde(default)]

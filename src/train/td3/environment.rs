@@ -40,7 +40,7 @@ pub(super) struct Environment {
 /// What a step gave.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct StepReward {
-    /// EUR.
+    /// See [`reward`], EUR.
     pub(super) reward: f64,
     pub(super) terminated: bool,
     pub(super) truncated: bool,

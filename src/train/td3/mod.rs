@@ -63,11 +63,11 @@ pub struct Td3Setup {
 /// Counters and random state; travels in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Td3Progress {
-    /// Random state.
+    /// State of the random numbers: seeds of episodes, exploration.
     pub rng: Pcg64Mcg,
-    /// Environment steps.
+    /// Steps of all environments together.
     pub steps: u64,
-    /// Updates.
+    /// Updates, those of the critics alone included.
     pub updates: u64,
     /// Sum of rewards of every finished episode.
     pub episode_rewards: Vec<f64>,
@@ -214,7 +214,7 @@ impl Td3 {
         &mut self.kernel
     }
 
-    /// The transitions.
+    /// The transitions that updates draw from.
     #[must_use]
     pub const fn replay(&self) -> &Replay {
         &self.replay

@@ -188,7 +188,7 @@ impl ReferenceTd3 {
     /// All parameters and targets, named as in [`Td3State`].
     ///
     /// # Errors
-    /// Candle's.
+    /// A tensor cannot be read back.
     pub fn tensors(&self) -> Result<Vec<NamedTensor>> {
         let ([q1, q2], [t1, t2]) = (&self.critics, &self.critic_targets);
         let networks = [&self.actor, &self.actor_target, q1, q2, t1, t2];

@@ -98,7 +98,7 @@ pub struct Transition<'a> {
     pub obs: &'a [f32],
     /// Requested action.
     pub action: [f32; ACTION_DIM],
-    /// Reward.
+    /// Reward of the step.
     pub reward: f32,
     /// Next observation `[obs_dim]`.
     pub next_obs: &'a [f32],
