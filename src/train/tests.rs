@@ -11,6 +11,7 @@ use super::*;
 use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start};
 use memg_core::observation::Schema;
+use memg_core::profile::ProfileRow;
 use memg_core::reward::RewardWeights;
 use memg_core::synthetic;
 use rand::{RngExt, SeedableRng};
@@ -255,9 +256,14 @@ fn what_cannot_be_continued_from_is_named() {
 }
 
 #[test]
-fn a_profile_that_is_too_short_is_refused() {
-    let dir = folder();
-    let mut short = options(small(), dir.path());
-    short.profile = Arc::new(Profile::default());
-    assert!(matches!(run(&short, &mut |_| {}), Err(TrainError::Data(_))));
+fn a_profile_without_a_run_of_days_as_long_as_an_episode_is_refused() {
+    let (dir, mut config) = (folder(), small());
+    config.episodes.steps = 144;
+    let mut short = options(config, dir.path());
+    let second_days = |(row, _): &(usize, &ProfileRow)| row / 96 % 2 == 0;
+    let gaps = synthetic::profile(5, 1).rows().iter().enumerate().filter(second_days).map(|(_, row)| *row).collect();
+    for profile in [Profile::default(), Profile::from_rows(gaps)] {
+        short.profile = Arc::new(profile);
+        assert!(matches!(run(&short, &mut |_| {}), Err(TrainError::Data(_))));
+    }
 }

@@ -51,7 +51,7 @@ impl<'a> Setup<'a> {
     pub(super) fn new(options: &'a TrainOptions, config: &TrainConfig, known: KnownBounds) -> Result<Self, TrainError> {
         let plant = &options.plant;
         let split = Split::of(&options.profile, &config.data, plant.steps_per_day());
-        enough_days(&split, config, plant.steps_per_day())?;
+        enough_days(&split, config)?;
         td3::precision(config.td3.bf16, Bf16::detect()).map_err(TrainError::Config)?;
         let began = Instant::now();
         let bound = bound_of(plant, &split.validation, known.validation)?;
@@ -70,10 +70,17 @@ impl<'a> Setup<'a> {
     }
 }
 
-fn enough_days(split: &Split, config: &TrainConfig, steps_per_day: usize) -> Result<(), TrainError> {
-    let days = split.training.rows().len() / steps_per_day;
-    if days * steps_per_day < config.episodes.steps || split.validation.rows().is_empty() {
-        return Err(TrainError::Data(format!("{days} days to train on are too few for these episodes")));
+/// Refuses days without a run of consecutive ones as long as an episode, and a profile without days to select on.
+fn enough_days(split: &Split, config: &TrainConfig) -> Result<(), TrainError> {
+    let longest = split.training.blocks(None).iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+    let td3 = if config.td3.updates > 0 { config.td3.episode_steps } else { 0 };
+    let needed = config.episodes.steps.max(td3);
+    if longest < needed {
+        let days = format!("the longest run of days to train on has {longest} steps, an episode {needed}");
+        return Err(TrainError::Data(days));
+    }
+    if split.validation.rows().is_empty() {
+        return Err(TrainError::Data("there is no day to select actors on".to_owned()));
     }
     Ok(())
 }
