@@ -4,7 +4,7 @@
 //! the same on all threads; then the pair in bf16 beside the pair in f32. On a busy machine the best tenth of the turns, printed behind, says more. Operations are counted as documented at
 //! `flop_per_update`.
 
-use memg_gateway::train::fused::{
+use memg_gateway::train::td3::fused::{
     Bf16, ExpertField, Isa, Precision, Replay, Td3Config, Td3Kernel, Threads, Transition, flop_per_update,
 };
 use std::time::Instant;

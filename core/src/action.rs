@@ -15,9 +15,15 @@ pub struct Action(pub [f32; 3]);
 
 /// A running CHP is asked to stop below this share of its minimum power: lower than the share at which a stopped one is
 /// asked to start (one half), so that a request near the edge does not toggle it.
-const OFF_BELOW: f64 = 0.4;
+pub const OFF_BELOW: f64 = 0.4;
 /// A CHP request counts as "on" from this share of minimum power upward.
 pub const ON_FROM: f64 = 0.5;
+
+/// The request from which on a CHP counts as wanted on, as a share of its minimum power; `chp_on` is its present state.
+#[must_use]
+pub const fn on_from(chp_on: bool) -> f64 {
+    if chp_on { OFF_BELOW } else { ON_FROM }
+}
 
 impl Action {
     /// The requested powers. `chp_on` is the present state of the CHP (for the hysteresis). Values beyond ±1 are mapped
@@ -63,7 +69,7 @@ impl Action {
 /// Snaps a CHP request to "off" or to the operating range.
 fn on_or_off(request: Kilowatts, plant: &Plant, chp_on: bool) -> Kilowatts {
     let minimum = plant.parameters().chp.p_kw_min;
-    let threshold = if chp_on { OFF_BELOW } else { ON_FROM } * minimum;
+    let threshold = on_from(chp_on) * minimum;
     if request.get().is_nan() {
         request
     } else if request.get() < threshold {

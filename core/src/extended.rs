@@ -16,7 +16,7 @@
 //! What is not known (no price topic, no day of history yet) repeats the present value: persistence is the forecast.
 
 use crate::memory::ControlMemory;
-use crate::observation::{Divisors, Observation, over};
+use crate::observation::{CHP_IN_STATE_H, Divisors, Observation, over};
 use crate::series::{Known, Quantity, hourly_price, yesterday};
 use crate::situation::Situation;
 use crate::units::to_float;
@@ -61,11 +61,11 @@ pub fn observe(
     let mut more = [0.0; EXTENDED];
     let d = divisors;
     let price = situation.import_price.get();
-    let in_state_h = to_float(memory.chp_in_state_ms.clamp(0, 14_400_000)) / 3_600_000.0;
+    let in_state_h = (to_float(memory.chp_in_state_ms.max(0)) / 3_600_000.0).min(CHP_IN_STATE_H);
     let now = [
         over(memory.battery.kilowatts().get(), d.battery_kw),
         over(memory.chp.kilowatts().get(), d.chp_kw),
-        in_state_h / 4.0,
+        in_state_h / CHP_IN_STATE_H,
         over(situation.export_price.get(), d.price_eur_per_kwh),
     ];
     let ahead = |hour| hourly_price(known, hour, steps_per_hour).unwrap_or(price) - price;

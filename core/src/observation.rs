@@ -99,6 +99,23 @@ pub fn over(value: f64, divisor: f64) -> f64 {
     if divisor > 0.0 { value / divisor } else { 0.0 }
 }
 
+/// Places of the numbers that depend on the plant's own state.
+pub mod place {
+    /// State of charge.
+    pub const SOC: usize = 4;
+    /// CHP on (1) or off (0).
+    pub const CHP_ON: usize = 5;
+    /// Battery set-point of the last step; extended schemas only.
+    pub const BATTERY: usize = 10;
+    /// CHP set-point of the last step; extended schemas only.
+    pub const CHP: usize = 11;
+    /// Time in the CHP's state; extended schemas only.
+    pub const CHP_IN_STATE: usize = 12;
+}
+
+/// Time in the CHP's state that counts as 1, h; longer times count as this one.
+pub const CHP_IN_STATE_H: f64 = 4.0;
+
 /// Largest observation of any schema.
 pub const OBSERVATION_MAX: usize = 64;
 /// Length of `memg-10d/1`.

@@ -7,7 +7,7 @@ use memg_core::observation::Schema;
 use memg_core::profile::Profile;
 use memg_settings::read_site;
 use memg_train::config::TrainConfig;
-use memg_train::{Progress, Summary, TrainError, TrainOptions};
+use memg_train::{TrainError, TrainOptions, TrainingProgress, TrainingSummary};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -66,38 +66,51 @@ fn parse_schema(text: &str) -> Result<Schema, String> {
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
-    let options = match options(args)? {
-        Ok(options) => options,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-    };
-    let stop = Arc::clone(&options.stop);
-    stop_on_signal(stop, args.interrupt_after)?;
+    match train(args) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => match error.downcast_ref() {
+            Some(TrainError::Config(message)) => {
+                eprintln!("error: {message}");
+                Ok(ExitCode::from(EXIT_CONFIGURATION))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn train(args: &Args) -> Result<()> {
+    let options = options(args)?;
+    stop_on_signal(Arc::clone(&options.stop), args.interrupt_after)?;
     let mut bar = Bar::new(!args.json);
     let summary = memg_train::run(&options, &mut |progress| bar.show(progress));
     bar.end();
-    let summary = match summary {
-        Err(TrainError::Config(message)) => {
-            eprintln!("error: {message}");
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-        summary => summary?,
-    };
-    print(&summary, args)?;
-    Ok(ExitCode::SUCCESS)
+    print(&summary?, args)
 }
 
-fn options(args: &Args) -> Result<Result<TrainOptions, String>> {
+fn options(args: &Args) -> Result<TrainOptions> {
+    let (config, plant) = (config(args)?, plant(args.site.as_deref())?);
+    Ok(TrainOptions {
+        config,
+        plant,
+        profile: Arc::new(read_profile(&args.profile, &plant)?),
+        data: args.profile.display().to_string(),
+        out: args.out.clone(),
+        model: None,
+        resume: args.resume,
+        force: args.force,
+        command: command_line(),
+        stop: Arc::new(AtomicBool::new(false)),
+    })
+}
+
+/// The file's settings, or the built-in ones, with what the command line changes.
+fn config(args: &Args) -> Result<TrainConfig> {
     let mut config = match &args.config {
         None => TrainConfig::default(),
         Some(path) => {
             let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            match TrainConfig::parse(&text) {
-                Ok(config) => config,
-                Err(message) => return Ok(Err(format!("{}: {message}", path.display()))),
-            }
+            let wrong = |message| TrainError::Config(format!("{}: {message}", path.display()));
+            TrainConfig::parse(&text).map_err(wrong)?
         }
     };
     config.schema = args.schema.unwrap_or(config.schema);
@@ -106,30 +119,15 @@ fn options(args: &Args) -> Result<Result<TrainOptions, String>> {
     if let Some(updates) = args.updates {
         config.set_updates(updates);
     }
-    let plant = match args.site.as_deref().map(read_site) {
-        None => Plant::reference(),
-        Some(Ok(plant)) => plant,
-        Some(Err(problems)) => {
-            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            return Ok(Err(lines.join("\n")));
-        }
-    };
-    let profile = match read_profile(&args.profile, &plant)? {
-        Ok(profile) => profile,
-        Err(message) => return Ok(Err(message)),
-    };
-    Ok(Ok(TrainOptions {
-        config,
-        plant,
-        profile: Arc::new(profile),
-        data: args.profile.display().to_string(),
-        out: args.out.clone(),
-        model: None,
-        resume: args.resume,
-        force: args.force,
-        command: command_line(),
-        stop: Arc::new(AtomicBool::new(false)),
-    }))
+    Ok(config)
+}
+
+fn plant(site: Option<&Path>) -> Result<Plant, TrainError> {
+    let Some(site) = site else { return Ok(Plant::reference()) };
+    read_site(site).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        TrainError::Config(lines.join("\n"))
+    })
 }
 
 /// The command as typed, without the program's own path. A resumed run is the same, bit for bit, as one that was never
@@ -139,10 +137,11 @@ fn command_line() -> String {
     format!("gateway {}", arguments.join(" "))
 }
 
-fn read_profile(path: &Path, plant: &Plant) -> Result<Result<Profile, String>> {
+fn read_profile(path: &Path, plant: &Plant) -> Result<Profile> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
-    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(|error| format!("{name}: {error}")))
+    let wrong = |error| TrainError::Config(format!("{name}: {error}"));
+    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(wrong)?)
 }
 
 fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> {
@@ -180,7 +179,7 @@ impl Bar {
         Self { wanted, terminal: std::io::stderr().is_terminal(), last: None }
     }
 
-    fn show(&mut self, p: &Progress) {
+    fn show(&mut self, p: &TrainingProgress) {
         let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
         if !self.wanted || self.last.is_some_and(|last| last.elapsed() < pause) {
             return;
@@ -212,7 +211,7 @@ impl Bar {
     }
 }
 
-fn print(summary: &Summary, args: &Args) -> Result<()> {
+fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(summary)?);
         return Ok(());

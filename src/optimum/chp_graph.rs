@@ -18,7 +18,7 @@ pub struct Node {
 
 /// A possible change of state from one step to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Arc {
+pub struct Edge {
     /// State during the step before.
     pub from: usize,
     /// State during this step.
@@ -30,10 +30,10 @@ pub struct Arc {
 /// States and their changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChpGraph {
-    /// States.
+    /// What the CHP can be in a step.
     pub nodes: Vec<Node>,
-    /// Changes.
-    pub arcs: Vec<Arc>,
+    /// Possible changes from one step to the next.
+    pub edges: Vec<Edge>,
     /// Off and free to start: where every block begins.
     pub rest: usize,
     p_kw_min: f64,
@@ -54,13 +54,13 @@ impl ChpGraph {
             let reached = if age < up { top.min(age - 1) } else { top };
             nodes.extend((0..=reached).map(|level| Node { level: Some(level), age }));
         }
-        let mut graph = Self { nodes, arcs: Vec::new(), rest, p_kw_min: chp.p_kw_min, ramp_kw };
+        let mut graph = Self { nodes, edges: Vec::new(), rest, p_kw_min: chp.p_kw_min, ramp_kw };
         for from in 0..graph.nodes.len() {
             for to in 0..graph.nodes.len() {
                 let (a, b) = (graph.nodes[from], graph.nodes[to]);
                 if follows(a, b, up, down) {
                     let start = a.level.is_none() && b.level.is_some();
-                    graph.arcs.push(Arc { from, to, start });
+                    graph.edges.push(Edge { from, to, start });
                 }
             }
         }
@@ -90,8 +90,8 @@ mod tests {
     #[test]
     fn the_reference_chp_has_eighteen_states() {
         let graph = ChpGraph::new(&Plant::reference());
-        assert_eq!((graph.nodes.len(), graph.arcs.len(), graph.rest), (18, 49, 1));
-        assert_eq!(graph.arcs.iter().filter(|arc| arc.start).count(), 1);
+        assert_eq!((graph.nodes.len(), graph.edges.len(), graph.rest), (18, 49, 1));
+        assert_eq!(graph.edges.iter().filter(|edge| edge.start).count(), 1);
         assert!((graph.power_kw(17) - 80.0).abs() < 1e-12);
     }
 }

@@ -1,6 +1,7 @@
 //! The bound against policies, parts and cases without a choice.
 
 use super::*;
+use memg_core::profile::ProfileRow;
 use memg_core::synthetic;
 
 #[test]

@@ -7,7 +7,7 @@
 //!
 //! Loss: mean squared distance of actions. No reward is looked at; what the result is worth has to be evaluated.
 
-use super::fused::{
+use super::td3::fused::{
     ACTION_DIM, ActorObjective, ExpertField, Goal, NamedTensor, Replay, Td3Config, Td3Kernel, Threads, Transition,
 };
 use memg_core::action::Action;

@@ -1,52 +1,37 @@
 //! Training of policies: from a profile to a model folder that is worth running.
 //!
-//! [`run`] goes through three stages, each of which a configuration can leave out: imitation of the good rule, gradients
-//! through the plant's equations ([`model_based`]), TD3 ([`td3`] on [`fused`]). Actors are selected on validation days; test days are only
-//! looked at for the final table. Everything is seeded, and a run that was stopped continues bit by bit ([`checkpoint`]).
+//! [`run()`] goes through three stages, each of which a configuration can leave out: imitation of the good rule, gradients
+//! through the plant's equations ([`gradient`]), TD3 ([`td3`] on [`td3::fused`]). Actors are selected on validation days; test days are only
+//! looked at for the final table. Everything is seeded, and a run that was stopped continues bit by bit ([`run::checkpoint`]).
 //! Not responsible for: progress bars and signals (the command line's), protocols, the daemon.
 
-pub mod checkpoint;
 pub mod config;
-pub mod domain;
-mod drawing;
-mod export;
-pub mod fused;
 pub mod gradient;
 pub mod imitate;
 pub mod metrics;
-pub mod model_based;
 #[cfg(feature = "candle")]
 pub mod prototype;
 pub mod report;
+pub mod run;
 pub mod split;
-mod stages;
-mod state;
-pub mod tail;
+mod svg_chart;
+pub mod tariff_range;
 pub mod td3;
 #[cfg(test)]
 mod tests;
 
 use config::TrainConfig;
-use gradient::GradientTrainer;
-use memg_core::actor::RustActor;
 use memg_core::equipment::Plant;
-use memg_core::guard::{Guarded, TariffRange};
-use memg_core::policy::{ActorPolicy, Policy, PolicyError};
+use memg_core::policy::PolicyError;
 use memg_core::profile::Profile;
-use memg_evaluate::compare::{Bound, Comparison, bound};
+use memg_evaluate::compare::Comparison;
 use memg_policy::model::ModelError;
-use memg_policy::weights::{Dense, Weights, WeightsError};
-use metrics::{Figures, MetricsFiles};
-use model_based::episode::Source;
+use memg_policy::weights::WeightsError;
+pub use run::run;
 use serde::{Deserialize, Serialize};
-use split::Split;
-use stages::{Done, Run};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
-use tail::TrainingDays;
-use td3::Td3;
+use std::sync::atomic::AtomicBool;
 
 /// The checkpoint's file name in the output folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -67,9 +52,9 @@ pub enum TrainError {
     /// A file was not written; the previous one is intact.
     #[error("{} could not be written: {reason}; the previous file, if there was one, is intact", path.display())]
     Save {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// The system's words.
+        /// The system's message.
         reason: String,
     },
     /// A checkpoint cannot be continued from.
@@ -78,7 +63,7 @@ pub enum TrainError {
     /// The bound was not found.
     #[error(transparent)]
     Optimum(#[from] memg_optimum::OptimumError),
-    /// An actor failed.
+    /// An actor or a rule failed on a day.
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// The weights are not usable.
@@ -92,11 +77,11 @@ pub enum TrainError {
 /// What a run needs.
 #[derive(Debug, Clone)]
 pub struct TrainOptions {
-    /// Stages and numbers.
+    /// What is trained, and how; checked by [`run()`].
     pub config: TrainConfig,
-    /// The plant.
+    /// The plant that is trained for.
     pub plant: Plant,
-    /// All days.
+    /// All days, in rows of the plant's step; [`split`] says which are used for what.
     pub profile: Arc<Profile>,
     /// The profile in words, for the record.
     pub data: String,
@@ -114,21 +99,22 @@ pub struct TrainOptions {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Parts of a run.
+/// Stages of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// Of the good rule.
+    /// Imitation of the good rule.
     Imitation,
-    /// Through the plant's equations.
+    /// Gradients through the plant's equations.
     Gradient,
-    /// With critics.
+    /// TD3 from the actor of the stages before.
     Td3,
     /// All updates are made.
     Done,
 }
 
 impl Stage {
+    /// As in `metrics.csv`.
     const fn number(self) -> u8 {
         match self {
             Self::Imitation => 1,
@@ -140,18 +126,18 @@ impl Stage {
 
 /// Where a run is; for progress bars.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Present stage.
+pub struct TrainingProgress {
+    /// Stage of the next update.
     pub stage: Stage,
     /// Updates of all stages.
     pub updates: u64,
-    /// Updates planned.
+    /// Updates of all stages that are planned at present; fewer where time runs out.
     pub planned: u64,
     /// Updates a second in this stage.
     pub rate: f64,
     /// Estimated seconds until the end.
     pub remaining_s: f64,
-    /// Latest look at the validation days: regret over the good rule's.
+    /// Latest regret on the validation days, over the good rule's.
     pub validation_regret_to_rule: Option<f64>,
     /// The same of the best actor so far.
     pub best_regret_to_rule: Option<f64>,
@@ -159,14 +145,14 @@ pub struct Progress {
 
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
+pub struct TrainingSummary {
     /// It was stopped and can be resumed.
     pub interrupted: bool,
     /// Updates of all stages.
     pub updates: u64,
     /// Environment steps of all stages.
     pub steps: u64,
-    /// Wall-clock seconds.
+    /// Wall-clock seconds, those before a resume included.
     pub seconds: f64,
     /// Reward of every finished TD3 episode.
     pub episode_rewards: Vec<f64>,
@@ -182,79 +168,4 @@ pub struct Summary {
     pub checkpoint: PathBuf,
     /// The report.
     pub report: Option<PathBuf>,
-}
-
-/// The best actor so far.
-#[derive(Debug, Clone, PartialEq)]
-struct Best {
-    tensors: Tensors,
-    score: f64,
-    updates: u64,
-    stage: Stage,
-}
-
-/// An actor's tensors, `l1.weight` to `l3.bias`.
-type Tensors = Vec<(String, Vec<usize>, Vec<f32>)>;
-
-/// Trains.
-///
-/// # Errors
-/// See [`TrainError`]. A run that `stop` ended is not an error: the summary says so.
-pub fn run(options: &TrainOptions, sink: &mut dyn FnMut(&Progress)) -> Result<Summary, TrainError> {
-    let problems = options.config.problems();
-    if !problems.is_empty() {
-        return Err(TrainError::Config(problems.join("\n")));
-    }
-    let mut run = Run::new(options)?;
-    while run.stage() != Stage::Done {
-        if options.stop.load(Ordering::Relaxed) {
-            run.save()?;
-            return Ok(run.summary(true));
-        }
-        run.advance()?;
-        if run.looks_due() {
-            run.look()?;
-            run.keep_time();
-            sink(&run.progress());
-        }
-        if run.save_due() {
-            run.save()?;
-        }
-    }
-    run.look()?;
-    run.save()?;
-    run.finish()
-}
-
-/// Seconds kept for the final table and the report at least.
-const RESERVE_S: f64 = 45.0;
-
-fn make_dir(dir: &Path) -> Result<(), TrainError> {
-    std::fs::create_dir_all(dir).map_err(|e| TrainError::Save { path: dir.to_owned(), reason: e.to_string() })
-}
-
-/// Tensors as checked weights.
-fn weights(schema: memg_core::observation::Schema, tensors: &Tensors) -> Result<Weights, WeightsError> {
-    let of = |name: &str| {
-        let found = tensors.iter().find(|(n, ..)| n == name);
-        found.map_or((Vec::new(), Vec::new()), |(_, shape, data)| (shape.clone(), data.clone()))
-    };
-    let dense = |layer: &str| {
-        let (shape, weight) = of(&format!("{layer}.weight"));
-        let (_, bias) = of(&format!("{layer}.bias"));
-        Dense { inputs: shape.get(1).copied().unwrap_or(0), outputs: shape.first().copied().unwrap_or(0), weight, bias }
-    };
-    Weights::new(schema, ["l1", "l2", "l3"].map(dense))
-}
-
-/// Tensors as a policy, with the guard that a gateway puts before it.
-fn policy(
-    name: &str,
-    schema: memg_core::observation::Schema,
-    range: Option<TariffRange>,
-    tensors: &Tensors,
-) -> Result<Box<dyn Policy>, TrainError> {
-    let bytes = weights(schema, tensors)?.to_safetensors()?;
-    let policy = ActorPolicy(RustActor::from_safetensors(name, schema, &bytes)?);
-    Ok(Box::new(Guarded { policy, range }))
 }

@@ -1,6 +1,7 @@
 //! Import of the published prototype's checkpoint (`.pt`, a PyTorch pickle).
 
-use super::{Tensors, TrainError, weights};
+use super::TrainError;
+use super::run::actor::{Tensors, weights};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use memg_policy::model::{ModelRecord, TrainingRecord, plant_hash, write_model};

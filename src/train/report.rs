@@ -1,11 +1,11 @@
 //! The report of a run: one HTML file that needs nothing else.
 //!
-//! Tables, learning curves, a day's dispatch beside the optimum, the risk of daily costs. Drawings are inline SVG.
+//! Tables, learning curves, a day's dispatch beside the optimum, the risk of daily costs. Charts are inline SVG.
 
-use super::Summary;
+use super::TrainingSummary;
 use super::config::TrainConfig;
-use super::drawing::{Curve, Points, drawing};
 use super::metrics::Figures;
+use super::svg_chart::{Curve, Points, svg_chart};
 use memg_core::env::Step;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
@@ -20,12 +20,12 @@ pub struct Story<'a> {
     /// The plant.
     pub plant: Plant,
     /// Results.
-    pub summary: &'a Summary,
+    pub summary: &'a TrainingSummary,
     /// Validation figures over time.
     pub history: &'a [Figures],
     /// What was asked for.
     pub config: &'a TrainConfig,
-    /// Days for the dispatch drawing.
+    /// Days for the dispatch charts.
     pub days: &'a Arc<Profile>,
     /// The model's name.
     pub name: &'a str,
@@ -125,7 +125,7 @@ fn learning(history: &[Figures]) -> String {
         Curve { name: "regret over the rule's (validation)", colour: "#06c", points: regret },
         Curve { name: "the good rule", colour: "#999", points: vec![(0.0, 1.0), (last, 1.0)] },
     ];
-    drawing(&curves, "updates")
+    svg_chart(&curves, "updates")
 }
 
 /// Battery, CHP and grid over the first day of the second block (or the first), policy and optimum.
@@ -135,11 +135,12 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
     let rows = story.days.rows()[block.clone()].to_vec();
     let day = Arc::new(Profile::from_rows(rows));
     let mut steps: Vec<Step> = Vec::new();
-    let lived = evaluate(story.plant, &day, None, actor, |step| steps.push(*step));
+    let outcome = evaluate(story.plant, &day, None, actor, |step| steps.push(*step));
     let best = memg_optimum::of_block(&story.plant, &day, &(0..day.rows().len()));
-    let (Ok(_), Ok(best)) = (lived, best) else { return String::new() };
-    let shown = 0..steps.len().min(96);
-    let hours = |values: Vec<f64>| values.into_iter().enumerate().map(|(i, y)| (i as f64 / 4.0, y)).collect::<Vec<_>>();
+    let (Ok(_), Ok(best)) = (outcome, best) else { return String::new() };
+    let shown = 0..steps.len().min(story.plant.steps_per_day());
+    let hour = |(i, y): (usize, f64)| (i as f64 * story.plant.step_h(), y);
+    let hours = |values: Vec<f64>| values.into_iter().enumerate().map(hour).collect::<Vec<_>>();
     let own = |of: fn(&Step) -> f64| hours(steps[shown.clone()].iter().map(of).collect());
     let ideal = |of: fn(&memg_optimum::PlanStep) -> f64| hours(best.plan[shown.clone()].iter().map(of).collect());
     let mut html = String::new();
@@ -157,11 +158,11 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
             Curve { name: "model", colour: "#06c", points: policy },
             Curve { name: "optimum", colour: "#e80", points: optimum },
         ];
-        html.push_str(&drawing(&curves, "hours"));
+        html.push_str(&svg_chart(&curves, "hours"));
     }
     html.push_str("<h3>import price, EUR/kWh</h3>");
     let price = own(|s| s.row.import_price);
-    html.push_str(&drawing(&[Curve { name: "price", colour: "#666", points: price }], "hours"));
+    html.push_str(&svg_chart(&[Curve { name: "price", colour: "#666", points: price }], "hours"));
     html
 }
 
@@ -187,5 +188,5 @@ fn risk(c: &Comparison) -> String {
             Curve { name, colour: known.map_or("#06c", |(_, colour)| colour), points }
         })
         .collect();
-    drawing(&curves, "% of days, EUR above the optimum")
+    svg_chart(&curves, "% of days, EUR above the optimum")
 }

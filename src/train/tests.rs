@@ -1,16 +1,23 @@
 //! That learning works, repeats and resumes.
 
-use super::checkpoint::Checkpoint;
 use super::config::TrainConfig;
-use super::model_based::step::{Given, PlantPoint, Switch, step};
+use super::gradient::episode::{EpisodeSource, Published};
+use super::gradient::rollout::Shard;
+use super::gradient::step::{Given, PlantPoint, Switch, step};
+use super::gradient::trainer::GradientTrainer;
+use super::run::checkpoint::Checkpoint;
+use super::td3::fused;
 use super::*;
 use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start};
-use memg_core::observation::Schema;
+use memg_core::observation::{Divisors, Schema};
+use memg_core::profile::ProfileRow;
 use memg_core::reward::RewardWeights;
 use memg_core::synthetic;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
+use std::path::Path;
+use std::sync::atomic::Ordering;
 
 /// Small enough for a test without optimisation; all three stages.
 fn small() -> TrainConfig {
@@ -42,7 +49,7 @@ fn folder() -> tempfile::TempDir {
     tempfile::tempdir().unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn trained(options: &TrainOptions) -> Summary {
+fn trained(options: &TrainOptions) -> TrainingSummary {
     run(options, &mut |_| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -124,10 +131,10 @@ fn five_episodes_of_td3_give_five_rewards_and_more_than_a_hundred_updates() {
 fn gradients_through_the_plant_lower_the_cost() {
     let config = TrainConfig::default();
     let profile = synthetic::profile(4, 2);
-    let variation = model_based::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
-    let source = Source::new(Plant::reference(), Schema::TenD, profile, 48);
+    let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
+    let source = EpisodeSource::new(Plant::reference(), Schema::TenD, profile, 48);
     let mut trainer = GradientTrainer::new(Plant::reference(), Schema::TenD, source, variation, 3);
-    let settings = config::Gradient { episodes: 4, ..config.gradient };
+    let settings = config::GradientSettings { episodes: 4, ..config.gradient };
     let costs: Vec<f64> = (0..40).map(|_| trainer.descend(&settings, 0.0, 1).loss).collect();
     let mean = |costs: &[f64]| costs.iter().sum::<f64>() / costs.len() as f64;
     assert!(mean(&costs[30..]) < mean(&costs[..10]) - 2.0, "{costs:?}");
@@ -148,13 +155,16 @@ fn a_differentiated_step_costs_what_the_environment_says() {
             action = [(); 3].map(|()| rng.random_range(-1.0..=1.0));
         }
         let given = Given::new(&plant, row);
-        let lived = step(plant.parameters(), &given, &point, action.map(f64::from), Switch::Asked);
+        let outcome = step(&plant, &given, &point, action.map(f64::from), Switch::Asked);
         let Some(real) = env.step(Action(action)) else { panic!("over") };
-        cost += lived.cost.v;
+        cost += outcome.cost.v;
         expected += real.cost.get();
-        assert!((lived.chp.v - real.verdict.safe.chp().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
-        assert!((lived.battery.v - real.verdict.safe.battery().kilowatts().get()).abs() < 0.05, "{real:?} {lived:?}");
-        point = lived.after;
+        assert!((outcome.chp.v - real.verdict.safe.chp().kilowatts().get()).abs() < 0.05, "{real:?} {outcome:?}");
+        assert!(
+            (outcome.battery.v - real.verdict.safe.battery().kilowatts().get()).abs() < 0.05,
+            "{real:?} {outcome:?}"
+        );
+        point = outcome.after;
         // Whole watts against kilowatts: keep the two from drifting apart.
         point.soc = env.soc().get();
         (point.battery, point.chp) = (env.memory().battery.kilowatts().get(), env.memory().chp.kilowatts().get());
@@ -162,11 +172,41 @@ fn a_differentiated_step_costs_what_the_environment_says() {
     assert!((cost - expected).abs() < 0.01 * expected.abs(), "{cost} {expected}");
 }
 
+/// A plant with steps of so many quarters of an hour, and days of such rows.
+fn with_steps_of(quarters: usize, days: u32) -> (Plant, Profile) {
+    let mut parameters = *Plant::reference().parameters();
+    parameters.step_h = 0.25 * quarters as f64;
+    let plant = parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"));
+    let rows = synthetic::profile(days, 4).rows().iter().step_by(quarters).copied().collect();
+    (plant, Profile::from_rows(rows))
+}
+
+#[test]
+fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
+    for quarters in [1, 2, 4] {
+        let (plant, profile) = with_steps_of(quarters, 2);
+        let steps = profile.rows().len();
+        assert_eq!(steps, 2 * plant.steps_per_day());
+        let source = EpisodeSource::new(plant, Schema::Extended, profile.clone(), steps);
+        let episode = source.episode(profile.rows().to_vec(), 0..steps, PlantPoint::REST, Published::AllDay);
+        let (observed, actions) = Shard::rule_states(&plant, &episode);
+        let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
+        env.reset(Start::block(0..steps));
+        for (t, (found, action)) in observed.chunks_exact(Schema::Extended.len()).zip(actions).enumerate() {
+            let expected = env.observe(Schema::Extended, &Divisors::of(env.filter().plant()));
+            for (i, (found, expected)) in found.iter().zip(expected.values()).enumerate() {
+                assert!((found - expected).abs() < 0.01, "{quarters} quarters, step {t}, {i}: {found} {expected}");
+            }
+            env.step(Action(action));
+        }
+    }
+}
+
 #[test]
 fn derivatives_are_those_of_finite_differences() {
-    let p = *Plant::reference().parameters();
+    let plant = Plant::reference();
     let row = synthetic::profile(1, 7).rows()[40];
-    let given = Given::new(&Plant::reference(), &row);
+    let given = Given::new(&plant, &row);
     let mut rng = Pcg64Mcg::seed_from_u64(5);
     let (mut right, mut all) = (0, 0);
     for _ in 0..300 {
@@ -178,7 +218,7 @@ fn derivatives_are_those_of_finite_differences() {
             age: 5,
         };
         let action = [(); 3].map(|()| rng.random_range(-0.8..0.8));
-        let at = |action: [f64; 3], soc: f64| step(&p, &given, &PlantPoint { soc, ..point }, action, Switch::Asked);
+        let at = |action: [f64; 3], soc: f64| step(&plant, &given, &PlantPoint { soc, ..point }, action, Switch::Asked);
         let here = at(action, point.soc);
         let h = 1e-6;
         for (k, derivative) in here.cost.d[3..].iter().enumerate() {
@@ -216,9 +256,14 @@ fn what_cannot_be_continued_from_is_named() {
 }
 
 #[test]
-fn a_profile_that_is_too_short_is_refused() {
-    let dir = folder();
-    let mut short = options(small(), dir.path());
-    short.profile = Arc::new(Profile::default());
-    assert!(matches!(run(&short, &mut |_| {}), Err(TrainError::Data(_))));
+fn a_profile_without_a_run_of_days_as_long_as_an_episode_is_refused() {
+    let (dir, mut config) = (folder(), small());
+    config.episodes.steps = 144;
+    let mut short = options(config, dir.path());
+    let second_days = |(row, _): &(usize, &ProfileRow)| row / 96 % 2 == 0;
+    let gaps = synthetic::profile(5, 1).rows().iter().enumerate().filter(second_days).map(|(_, row)| *row).collect();
+    for profile in [Profile::default(), Profile::from_rows(gaps)] {
+        short.profile = Arc::new(profile);
+        assert!(matches!(run(&short, &mut |_| {}), Err(TrainError::Data(_))));
+    }
 }

@@ -1,0 +1,154 @@
+//! The end of a run: tables on validation and test days, the model folder, the report.
+
+use super::actor::{policy, weights};
+use super::checkpoint::save_atomically;
+use super::setup::Setup;
+use super::validation::{Best, Selection};
+use crate::config::TrainConfig;
+use crate::report::{self, Story};
+use crate::{MODEL, REPORT, TrainError, TrainOptions, TrainingSummary};
+use memg_core::observation::Divisors;
+use memg_core::policy::Policy;
+use memg_core::profile::Profile;
+use memg_evaluate::compare::{Bound, Comparison, GOOD_RULE, bound, compare_with};
+use memg_policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is exported: the best actor with its name and where it comes from.
+struct Export<'a> {
+    setup: &'a Setup<'a>,
+    config: &'a TrainConfig,
+    best: &'a Best,
+    name: String,
+}
+
+/// Final tables, export, report.
+///
+/// # Errors
+/// The bound of the test days was not found, the actor failed, or a file was not written.
+pub(super) fn finish(
+    setup: &Setup<'_>,
+    config: &TrainConfig,
+    selection: &Selection,
+    mut summary: TrainingSummary,
+) -> Result<TrainingSummary, TrainError> {
+    let Some(best) = &selection.best else {
+        summary.refused = Some("no actor kept all limits on the validation days".to_owned());
+        return Ok(summary);
+    };
+    let export = Export { setup, config, best, name: model_name(setup.options) };
+    let validation = export.table(&setup.split.validation, setup.bound.clone())?;
+    let test = if setup.split.test.rows().is_empty() {
+        None
+    } else {
+        let optimum = bound(&setup.options.plant, &setup.split.test, None)?;
+        Some(export.table(&setup.split.test, optimum)?)
+    };
+    if setup.options.force || export.beats_the_rule(&validation) {
+        summary.model = Some(export.write_model(&summary, &validation, test.as_ref())?);
+    } else {
+        summary.refused = Some("it does not beat the good rule on the validation days (--force exports it)".to_owned());
+    }
+    (summary.validation, summary.test) = (Some(validation), test);
+    summary.report = Some(export.write_report(selection, &summary)?);
+    Ok(summary)
+}
+
+/// The name of the model's folder, or of the output folder.
+fn model_name(options: &TrainOptions) -> String {
+    let dir = options.model.as_deref().unwrap_or(&options.out);
+    dir.file_name().map_or_else(|| "td3".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+impl Export<'_> {
+    fn policy(&self) -> Result<Box<dyn Policy>, TrainError> {
+        policy(&self.name, self.config.schema, self.setup.tariff, &self.best.actor.tensors)
+    }
+
+    /// The actor beside the rules and the bound.
+    fn table(&self, days: &Arc<Profile>, optimum: Bound) -> Result<Comparison, TrainError> {
+        Ok(compare_with(self.setup.options.plant, days, None, &mut [self.policy()?], optimum)?)
+    }
+
+    fn beats_the_rule(&self, validation: &Comparison) -> bool {
+        let cost = |policy: &str| validation.policies.iter().find(|p| p.policy == policy).map(|p| p.cost_eur_per_day);
+        matches!((cost(&self.name), cost(GOOD_RULE)), (Some(own), Some(rule)) if own < rule)
+    }
+
+    /// Writes the model's folder; returns where it is.
+    fn write_model(
+        &self,
+        summary: &TrainingSummary,
+        validation: &Comparison,
+        test: Option<&Comparison>,
+    ) -> Result<PathBuf, TrainError> {
+        let options = self.setup.options;
+        let dir = options.model.clone().unwrap_or_else(|| options.out.join(MODEL));
+        let record = ModelRecord {
+            name: self.name.clone(),
+            plant_hash: plant_hash(&options.plant),
+            divisors: Divisors::of(&options.plant),
+            tariff: self.setup.tariff,
+            training: self.training_record(summary),
+            evaluation: self.evaluation_rows(validation, test),
+        };
+        write_model(&dir, &weights(self.config.schema, &self.best.actor.tensors)?, &record)?;
+        Ok(dir)
+    }
+
+    fn training_record(&self, summary: &TrainingSummary) -> TrainingRecord {
+        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
+        let options = self.setup.options;
+        TrainingRecord {
+            description: format!(
+                "imitation of the good rule, then gradients through the plant's equations, then TD3 with a cloning term; selected on the validation days at update {} ({:?})",
+                self.best.actor.updates, self.best.actor.stage
+            ),
+            algorithm: "model-based policy gradient, TD3+BC".to_owned(),
+            data: format!("{}; days {v0}..{v1} validate, days {t0}..{t1} test, all others train", options.data),
+            seed: self.config.seed,
+            steps: summary.steps,
+            updates: summary.updates,
+            command: options.command.clone(),
+        }
+    }
+
+    fn evaluation_rows(&self, validation: &Comparison, test: Option<&Comparison>) -> Vec<EvaluationRow> {
+        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
+        let mut rows = evaluation_rows(validation, &format!("validation, days {v0}..{v1} of each month"));
+        let test = test.map(|test| evaluation_rows(test, &format!("test, days {t0}..{t1} of each month")));
+        rows.extend(test.unwrap_or_default());
+        rows
+    }
+
+    /// Writes the report; returns where it is.
+    fn write_report(&self, selection: &Selection, summary: &TrainingSummary) -> Result<PathBuf, TrainError> {
+        let Setup { options, split, .. } = self.setup;
+        let story = Story {
+            plant: options.plant,
+            summary,
+            history: &selection.history,
+            config: self.config,
+            days: if split.test.rows().is_empty() { &split.validation } else { &split.test },
+            name: &self.name,
+        };
+        let path = options.out.join(REPORT);
+        save_atomically(&path, report::html(&story, self.policy()?.as_mut()).as_bytes())?;
+        Ok(path)
+    }
+}
+
+/// One row for each policy of a comparison.
+fn evaluation_rows(comparison: &Comparison, data: &str) -> Vec<EvaluationRow> {
+    let row = |p: &memg_evaluate::compare::Compared| EvaluationRow {
+        policy: p.policy.clone(),
+        data: data.to_owned(),
+        days: comparison.days,
+        cost_eur_per_day: p.cost_eur_per_day,
+        cvar95_eur_per_day: p.cvar95_cost,
+        violations: p.violations,
+        chp_starts: p.starts,
+    };
+    comparison.policies.iter().map(row).collect()
+}

@@ -1,0 +1,168 @@
+//! The three stages, update by update: imitation, gradients through the plant, TD3.
+
+use super::actor::Tensors;
+use super::setup::Setup;
+use super::validation::Best;
+use crate::config::TrainConfig;
+use crate::gradient::episode::EpisodeSource;
+use crate::gradient::trainer::GradientTrainer;
+use crate::td3::fused::{NamedTensor, StateError};
+use crate::td3::{Td3, Td3Setup};
+use crate::{Stage, TrainError};
+use serde::{Deserialize, Serialize};
+
+/// The learners of all stages, and how far they are.
+pub(super) struct Learners {
+    /// Of the first two stages.
+    pub(super) gradient: GradientTrainer,
+    /// From the first step of the third stage on.
+    pub(super) td3: Option<Td3>,
+    pub(super) done: Done,
+    /// Of the last update, see [`crate::metrics::Figures::loss`].
+    pub(super) loss: f64,
+}
+
+/// Updates made in the first two stages; TD3 counts its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Done {
+    pub(super) imitation: u64,
+    pub(super) gradient: u64,
+}
+
+impl Learners {
+    /// Before the first update.
+    pub(super) fn new(setup: &Setup<'_>, config: &TrainConfig) -> Self {
+        let (plant, schema) = (setup.options.plant, config.schema);
+        let source = EpisodeSource::new(plant, schema, (*setup.split.training).clone(), config.episodes.steps);
+        let gradient = GradientTrainer::new(plant, schema, source, config.episodes.variation(), config.seed);
+        Self { gradient, td3: None, done: Done::default(), loss: 0.0 }
+    }
+
+    /// The stage of the next update.
+    pub(super) fn stage(&self, config: &TrainConfig) -> Stage {
+        if self.done.imitation < config.imitation.updates {
+            Stage::Imitation
+        } else if self.done.gradient < config.gradient.updates {
+            Stage::Gradient
+        } else if self.td3_updates() < config.td3.updates {
+            Stage::Td3
+        } else {
+            Stage::Done
+        }
+    }
+
+    /// Of all stages.
+    pub(super) fn updates(&self) -> u64 {
+        self.done.imitation + self.done.gradient + self.td3_updates()
+    }
+
+    pub(super) fn td3_updates(&self) -> u64 {
+        self.td3.as_ref().map_or(0, Td3::updates)
+    }
+
+    /// Changes how many updates TD3 makes in all.
+    pub(super) fn limit_td3(&mut self, updates: u64) {
+        if let Some(td3) = &mut self.td3 {
+            td3.set_updates(updates);
+        }
+    }
+
+    /// Rewards of finished TD3 episodes, EUR.
+    pub(super) fn episode_rewards(&self) -> &[f64] {
+        self.td3.as_ref().map_or(&[], Td3::episode_rewards)
+    }
+
+    /// Finished TD3 episodes.
+    pub(super) fn episodes(&self) -> u64 {
+        self.episode_rewards().len() as u64
+    }
+
+    /// Steps of the plant in all stages; an episode of the gradient stage is rolled out twice.
+    pub(super) fn environment_steps(&self, config: &TrainConfig) -> u64 {
+        let td3 = self.td3.as_ref().map_or(0, |td3| td3.progress().steps);
+        let an_update = 2 * config.gradient.episodes as u64 * config.episodes.steps as u64;
+        td3 + self.done.gradient * an_update
+    }
+
+    /// The actor as it is now.
+    pub(super) fn actor(&mut self) -> Tensors {
+        match &self.td3 {
+            Some(td3) => td3.actor().into_iter().map(|t| (t.name.replace("actor.", ""), t.shape, t.data)).collect(),
+            None => self.gradient.actor().tensors(),
+        }
+    }
+
+    /// One update of the present stage. TD3 starts from `best`, if an earlier stage made it.
+    ///
+    /// # Errors
+    /// The best actor does not fit TD3's network.
+    pub(super) fn advance(
+        &mut self,
+        setup: &Setup<'_>,
+        config: &TrainConfig,
+        best: Option<&Best>,
+    ) -> Result<(), TrainError> {
+        match self.stage(config) {
+            Stage::Imitation => self.imitate(config),
+            Stage::Gradient => self.descend(config),
+            Stage::Td3 => self.improve(setup, config, best)?,
+            Stage::Done => {}
+        }
+        Ok(())
+    }
+
+    fn imitate(&mut self, config: &TrainConfig) {
+        self.loss = self.gradient.imitate(&config.imitation).loss;
+        self.done.imitation += 1;
+        if self.stage(config) != Stage::Imitation {
+            self.gradient.fresh_moments();
+        }
+    }
+
+    fn descend(&mut self, config: &TrainConfig) {
+        let progress = self.done.gradient as f64 / config.gradient.updates.max(1) as f64;
+        self.loss = self.gradient.descend(&config.gradient, progress, config.thread_count()).loss;
+        self.done.gradient += 1;
+    }
+
+    fn improve(&mut self, setup: &Setup<'_>, config: &TrainConfig, best: Option<&Best>) -> Result<(), TrainError> {
+        if self.td3.is_none() {
+            let earlier = best.filter(|_| self.done != Done::default());
+            let td3 = started_td3(setup, config, earlier).map_err(|e| TrainError::Checkpoint(e.to_string()))?;
+            self.td3 = Some(td3);
+        }
+        if let Some(stats) = self.td3.as_mut().and_then(Td3::advance) {
+            self.loss = stats.critic_loss;
+        }
+        Ok(())
+    }
+}
+
+/// TD3 with random networks.
+pub(super) fn fresh_td3(setup: &Setup<'_>, config: &TrainConfig) -> Td3 {
+    let (plant, schema) = (setup.options.plant, config.schema);
+    let source = EpisodeSource::new(plant, schema, (*setup.split.training).clone(), config.td3.episode_steps);
+    Td3::new(Td3Setup {
+        plant,
+        schema,
+        source,
+        variation: config.episodes.variation(),
+        settings: config.td3,
+        seed: config.seed,
+        threads: config.threads,
+    })
+}
+
+/// TD3 with the actor of an earlier stage, or a random one.
+fn started_td3(setup: &Setup<'_>, config: &TrainConfig, best: Option<&Best>) -> Result<Td3, StateError> {
+    let mut td3 = fresh_td3(setup, config);
+    if let Some(best) = best {
+        let named = best.actor.tensors.iter().map(|(name, shape, data)| NamedTensor {
+            name: format!("actor.{name}"),
+            shape: shape.clone(),
+            data: data.clone(),
+        });
+        td3.start_from(&named.collect::<Vec<_>>())?;
+    }
+    Ok(td3)
+}
