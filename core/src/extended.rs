@@ -16,13 +16,15 @@
 //! What is not known (no price topic, no day of history yet) repeats the present value: persistence is the forecast.
 
 use crate::memory::ControlMemory;
-use crate::observation::{CHP_IN_STATE_H, Divisors, Observation, over};
+use crate::observation::{Divisors, Observation, over};
 use crate::series::{Known, Quantity, hourly_price, yesterday};
 use crate::situation::Situation;
 use crate::units::to_float;
 
 /// Length of `memg-extended`.
 pub const EXTENDED: usize = 58;
+/// Time in the CHP's state over which it is divided, h; longer times count as this one.
+pub const CHP_IN_STATE_H: f64 = 4.0;
 /// Hours of price look-ahead.
 pub const PRICE_HOURS: usize = 24;
 /// Offsets of the PV and net-load forecasts, hours.
@@ -61,7 +63,7 @@ pub fn observe(
     let mut more = [0.0; EXTENDED];
     let d = divisors;
     let price = situation.import_price.get();
-    let in_state_h = (to_float(memory.chp_in_state_ms.max(0)) / 3_600_000.0).min(CHP_IN_STATE_H);
+    let in_state_h = to_float(memory.chp_in_state_ms.clamp(0, 14_400_000)) / 3_600_000.0;
     let now = [
         over(memory.battery.kilowatts().get(), d.battery_kw),
         over(memory.chp.kilowatts().get(), d.chp_kw),

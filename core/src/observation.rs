@@ -93,12 +93,6 @@ impl Default for Divisors {
     }
 }
 
-/// A value over its divisor; 0 for a part that is not there.
-#[must_use]
-pub fn over(value: f64, divisor: f64) -> f64 {
-    if divisor > 0.0 { value / divisor } else { 0.0 }
-}
-
 /// Places of the numbers that depend on the plant's own state.
 pub mod place {
     /// State of charge.
@@ -113,8 +107,11 @@ pub mod place {
     pub const CHP_IN_STATE: usize = 12;
 }
 
-/// Time in the CHP's state that counts as 1, h; longer times count as this one.
-pub const CHP_IN_STATE_H: f64 = 4.0;
+/// A value over its divisor; 0 for a part that is not there.
+#[must_use]
+pub fn over(value: f64, divisor: f64) -> f64 {
+    if divisor > 0.0 { value / divisor } else { 0.0 }
+}
 
 /// Largest observation of any schema.
 pub const OBSERVATION_MAX: usize = 64;

@@ -193,7 +193,7 @@ fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
         let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
         env.reset(Start::block(0..steps));
         for (t, (found, action)) in observed.chunks_exact(Schema::Extended.len()).zip(actions).enumerate() {
-            let expected = env.observe(Schema::Extended, &Divisors::of(env.filter().plant()));
+            let expected = env.observe(Schema::Extended, &Divisors::of(&plant));
             for (i, (found, expected)) in found.iter().zip(expected.values()).enumerate() {
                 assert!((found - expected).abs() < 0.01, "{quarters} quarters, step {t}, {i}: {found} {expected}");
             }

@@ -146,9 +146,10 @@ impl EpisodeSource {
                 Schema::TenD => Observation::ten_d(&situation, false, &divisors),
                 Schema::Extended => {
                     let view = window.view(&block, index, per_hour);
-                    let priced = match published {
-                        Published::At13 => published_steps(situation.local_hour, per_hour),
-                        _ => usize::MAX,
+                    let priced = if published == Published::At13 {
+                        published_steps(situation.local_hour, per_hour)
+                    } else {
+                        usize::MAX
                     };
                     extended::observe(&situation, &memory, &view.with_prices_of(priced), per_hour, &divisors)
                 }

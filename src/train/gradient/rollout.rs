@@ -9,7 +9,8 @@ use super::net::{Net, Tape};
 use super::rule;
 use super::step::{PlantPoint, StepOutcome, Switch, on_threshold, step};
 use memg_core::equipment::Plant;
-use memg_core::observation::{CHP_IN_STATE_H, Divisors, Schema, over, place};
+use memg_core::extended::CHP_IN_STATE_H;
+use memg_core::observation::{Divisors, Schema, over, place};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -29,8 +30,7 @@ pub const fn state_inputs(schema: Schema) -> &'static [usize] {
 }
 
 /// How much those numbers move for one unit of the state.
-fn state_scale(plant: &Plant) -> [f64; 3] {
-    let divisors = Divisors::of(plant);
+fn state_scale(divisors: &Divisors) -> [f64; 3] {
     [1.0, over(1.0, divisors.battery_kw), over(1.0, divisors.chp_kw)]
 }
 
@@ -168,7 +168,7 @@ impl Shard {
     /// rollout.
     pub fn backward(&mut self, rollout: &Rollout<'_>, objective: &Objective, scale_of_rows: f64) {
         let (net, inputs, rows) = (rollout.net, state_inputs(rollout.schema), rollout.rows());
-        let scale = state_scale(rollout.plant);
+        let scale = state_scale(&Divisors::of(rollout.plant));
         self.gradient.clear();
         self.gradient.resize(net.weights.len(), 0.0);
         let mut adjoints = Adjoints {
@@ -181,7 +181,7 @@ impl Shard {
             self.add_switching(rollout.plant, t, objective, scale_of_rows, &mut adjoints.action);
             let now = rollout.tape_rows(t..t + 1);
             net.backward(&mut self.tape, now, &adjoints.action, inputs, &mut adjoints.observed);
-            adjoints.through_observation(inputs.len(), scale);
+            adjoints.through_observation(inputs.len(), &scale);
             if t % BLOCK == 0 {
                 let block = rollout.tape_rows(t..(t + BLOCK).min(self.outcomes.len()));
                 net.add_gradient(&self.tape, block, &mut self.gradient);
@@ -248,7 +248,7 @@ impl Shard {
 
 impl Adjoints {
     /// Adds what the state does through the actor's observation.
-    fn through_observation(&mut self, inputs: usize, scale: [f64; 3]) {
+    fn through_observation(&mut self, inputs: usize, scale: &[f64; 3]) {
         for (state, d) in self.state.iter_mut().zip(self.observed.chunks_exact(inputs)) {
             for (i, d) in d.iter().enumerate() {
                 state[i] += f64::from(*d) * scale[i];

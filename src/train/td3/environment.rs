@@ -6,6 +6,7 @@ use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start, Step};
 use memg_core::equipment::Plant;
 use memg_core::memory::ControlMemory;
+use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::profile::Profile;
 use memg_core::reward::{RewardWeights, RunningRisk};
 use memg_core::units::Soc;
@@ -32,7 +33,7 @@ pub struct EnvironmentState {
 /// An environment in the middle of an episode.
 #[derive(Debug)]
 pub(super) struct Environment {
-    pub(super) env: MemgEnv,
+    env: MemgEnv,
     /// At the episode's start, or where it was continued; the reward is up to date.
     pub(super) state: EnvironmentState,
 }
@@ -95,6 +96,11 @@ impl EpisodeMaker {
 }
 
 impl Environment {
+    /// What a network of this site sees.
+    pub(super) fn observe(&self, schema: Schema) -> Observation {
+        self.env.observe(schema, &Divisors::of(self.env.filter().plant()))
+    }
+
     /// One step on a requested action; `None` if the episode is over.
     pub(super) fn step(
         &mut self,

@@ -20,9 +20,8 @@ use fused::{
     ActorObjective, Bf16, ExpertField, Goal, NamedTensor, Precision, QScale, Replay, StateError, Td3Config, Td3Kernel,
     Threads, Transition, UpdateStats,
 };
-use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
-use memg_core::observation::{Divisors, Observation, Schema};
+use memg_core::observation::Schema;
 use memg_core::reward::RunningRisk;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -142,7 +141,7 @@ impl Td3 {
         let (dim, n) = (self.schema.len(), self.environments.len());
         let mut observations = Vec::with_capacity(n * dim);
         for environment in &self.environments {
-            observations.extend_from_slice(seen(&environment.env, self.schema).values());
+            observations.extend_from_slice(environment.observe(self.schema).values());
         }
         let mut actions = vec![0.0; n * 3];
         self.kernel.act(&observations, &mut actions);
@@ -177,7 +176,7 @@ impl Td3 {
             self.environments[i] = self.fresh_environment();
             return;
         };
-        let next = seen(&self.environments[i].env, self.schema);
+        let next = self.environments[i].observe(self.schema);
         self.replay.push(&Transition {
             obs,
             action,
@@ -295,9 +294,4 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
 fn normal(rng: &mut Pcg64Mcg) -> f32 {
     let (u, v): (f32, f32) = (rng.random(), rng.random());
     (-2.0 * (1.0 - u).ln()).sqrt() * (std::f32::consts::TAU * v).cos()
-}
-
-/// What a network of this site sees.
-fn seen(env: &MemgEnv, schema: Schema) -> Observation {
-    env.observe(schema, &Divisors::of(env.filter().plant()))
 }
