@@ -39,6 +39,12 @@ impl Following {
         self.fixed = (now_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
     }
 
+    /// Whether the battery, as far as it is measured, is where it was told to be.
+    #[must_use]
+    pub fn is_near(&self, config: &ControlConfig, state: &PlantState, told: Watts) -> bool {
+        state.battery.usable().map(Watts::nearest).is_none_or(|is| (is - told).abs() <= tolerance(config))
+    }
+
     /// What the battery does whatever it is told; `None` while it follows.
     #[must_use]
     pub const fn battery_fixed(&self) -> Option<Watts> {

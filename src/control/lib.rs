@@ -11,6 +11,7 @@ mod apply;
 pub mod assumed;
 pub mod cycle;
 mod door;
+mod exceeding;
 pub mod explain;
 pub mod fault;
 pub mod following;
@@ -23,6 +24,9 @@ pub mod restore;
 pub mod state;
 mod steady;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod loop_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod promises;

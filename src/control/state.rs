@@ -1,5 +1,6 @@
 //! What a cycle is made from: configuration, the chain of policies, and what control remembers.
 
+use super::exceeding::Exceeding;
 use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
 use memg_core::command::ExchangeLimits;
@@ -10,7 +11,7 @@ use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Situation, SocEstimate};
 use memg_core::units::Watts;
 use serde::{Deserialize, Serialize};
 
@@ -81,10 +82,13 @@ pub struct ControlState {
     pub source_voltage: Option<f64>,
     /// Filtered state of charge.
     #[serde(default)]
-    pub soc: Option<f64>,
+    pub soc: Option<SocEstimate>,
     /// Whether the battery does what it is told.
     #[serde(default)]
     pub following: Following,
+    /// Whether the connection carries more than it may.
+    #[serde(default)]
+    pub exceeding: Exceeding,
 }
 
 /// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
@@ -118,6 +122,7 @@ impl ControlState {
             source_voltage: None,
             soc: None,
             following: Following::default(),
+            exceeding: Exceeding::default(),
         }
     }
 }
