@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod check_signals;
 mod command;
 mod cosim;
 mod evaluate;

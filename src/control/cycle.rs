@@ -11,6 +11,7 @@ pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_soc, filtered_voltage, worth_telling};
+use super::substitutes::{doubt, prices, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
@@ -87,6 +88,8 @@ pub fn decide(
     input: &CycleInput,
     chain: &mut Chain,
 ) -> CycleDecision {
+    // The journal keeps what was measured; what stands in for it follows from configuration and state.
+    let input = &CycleInput { state: substituted(config, state, &input.state), ..input.clone() };
     let passed = pass_time(config, state, input);
     let judged = look(config, state, input, passed.elapsed_ms);
     let surprise = observe(config, state, input);
@@ -195,8 +198,9 @@ fn look(
     elapsed_ms: i64,
 ) -> Result<Judged, Unusable> {
     let plant = config.filter.plant();
-    let substitutes = state.history.substitutes(plant.steps_per_day());
+    let substitutes = prices(&config.substitutes, state.history.substitutes(plant.steps_per_day()));
     let mut judged = judge(&input.state, plant, &substitutes)?;
+    doubt(&mut judged, &input.state, state.source_voltage);
     let now = judged.situation.source_voltage;
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());

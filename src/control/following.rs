@@ -5,6 +5,7 @@
 
 use super::cycle::ControlConfig;
 use super::fault::Fault;
+use memg_core::measurement::Quality;
 use memg_core::plant_state::PlantState;
 use memg_core::safety::Verdict;
 use memg_core::units::{Kilowatts, Watts};
@@ -27,6 +28,10 @@ pub struct Following {
 impl Following {
     /// Compares what is measured with what was told.
     pub fn observe(&mut self, config: &ControlConfig, state: &PlantState, now_ms: u64) {
+        // A substitute agrees with every order: it neither accuses nor acquits.
+        if state.battery.quality == Quality::Substituted {
+            return;
+        }
         let Some((told, measured)) = self.told.zip(state.battery.usable().map(Watts::nearest)) else {
             (self.off_since_ms, self.fixed) = (None, None);
             return;

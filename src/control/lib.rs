@@ -22,6 +22,7 @@ pub mod replay;
 pub mod restore;
 pub mod state;
 mod steady;
+pub mod substitutes;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
@@ -32,3 +33,6 @@ mod rig;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod scenarios;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod substitutes_tests;
