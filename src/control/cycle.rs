@@ -214,7 +214,7 @@ fn look(
 
 /// What devices are seen to do. A CHP that does other than it was told is news.
 fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
-    state.following.observe(config, &input.state, input.now_ms);
+    state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
     let (before, writes) = (state.memory.chp_on, state.mode.mode.writes());
     let response_ms = if writes { config.chp_response_ms } else { 0 };
     state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
