@@ -2,6 +2,7 @@
 //! a serial server are. Battery and CHP do what their registers say, unless they are made not to.
 
 use crate::gateway::Gateway;
+use crate::gateway_process::gateway as program;
 use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
 use crate::virtual_device::{SeenWrite, VirtualDevice};
 use memg_gateway::plant_io::mqtt::command::CommandKind;
@@ -167,6 +168,36 @@ impl PromisePlant {
         // What an earlier gateway left at the broker does not count.
         let is_auto = |seen: &Seen| seen.keep == Keep::No && seen.json()["mode"] == "auto";
         timeout(PATIENCE, state.until(is_auto)).await.expect("the gateway comes to auto");
+        (gateway, state)
+    }
+
+    /// The plant counts as a real one, with an operator called anna: nothing is written before she has armed.
+    ///
+    /// # Panics
+    /// If her key cannot be written.
+    pub fn make_real(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        let key = self.path("anna.key");
+        std::fs::write(&key, "anna's key of the tests").expect("a key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("a key for her alone");
+        self.edit("gateway.toml", "simulated = true", "simulated = false");
+        let operator = "[[operator]]\nname = 'anna'\nrole = 'operator'\nkey_file = 'anna.key'\n[mqtt]";
+        self.edit("gateway.toml", "[mqtt]", operator);
+    }
+
+    /// Starts the gateway of a real plant, and anna arms it.
+    ///
+    /// # Panics
+    /// If it cannot be armed.
+    pub async fn armed(&self) -> (Gateway, Listener) {
+        let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
+        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
+        until_mode(&mut state, "shadow").await;
+        let mut command = tokio::process::Command::new(program());
+        command.arg("command").arg(self.path("gateway.toml")).args(["--as", "anna", "arm"]);
+        let output = command.output().await.expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        until_mode(&mut state, "auto").await;
         (gateway, state)
     }
 

@@ -134,7 +134,9 @@ fn signal_problems(more_inputs: &[&str], text: &str) -> Vec<String> {
     let inputs: String = required.iter().chain(more_inputs).map(input).collect();
     problems(move |gateway, site| {
         let real = gateway.split("\n[demo]").next().unwrap().to_owned() + "\n";
-        let mqtt = format!("[mqtt]\nhost = '127.0.0.1'\nport = 1\nclient_id = 'a'\nprefix = 'memg/a'\ninputs = [\n{inputs}]\n");
+        let mqtt = format!(
+            "[mqtt]\nhost = '127.0.0.1'\nport = 1\nclient_id = 'a'\nprefix = 'memg/a'\ninputs = [\n{inputs}]\n"
+        );
         (format!("{real}{mqtt}{text}"), site.replace("fixed_export", "# fixed_export"))
     })
 }
