@@ -206,6 +206,7 @@ fn check_says_of_every_signal_what_its_loss_means_and_how_words_are_ordered() {
         "the battery may have run at 50 kW or -50 kW since",
         "frequency_hz               optional, worst_case: neither battery nor CHP moves",
         "grid_voltage_pu            required",
+        "pv_available_kw            optional: what is produced stands in for it",
         "Not measured",
         "chp_kw                     a CHP whose power is not what it was told is not noticed",
         "power (ABCD)",

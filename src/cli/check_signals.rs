@@ -8,11 +8,11 @@ use memg_settings::Settings;
 
 /// Every signal that is measured, then every one that is not.
 pub(super) fn print(settings: &Settings) {
-    println!("\nSignals: a required one that is lost leads to Hold (heat: to the good rule), then to a safe stop");
+    println!("\nSignals: a required one that is lost leads to Hold, then to a safe stop (heat: to the good rule)");
     for (signal, (id, _)) in &settings.points.signals {
         let age_max_s = settings.image.age_max(*id).as_secs_f64();
         println!("  {:<26} {}", signal.name(), standing(*signal, settings));
-        println!("  {:<26}   until lost, at most {age_max_s} s: {}", "", until_lost(*signal, &settings.plant));
+        println!("  {:<26}   until then, at most {age_max_s} s, {}", "", until_lost(*signal, &settings.plant));
     }
     let absent: Vec<Signal> = Signal::ALL.into_iter().filter(|s| !settings.points.signals.contains_key(s)).collect();
     if absent.is_empty() {
@@ -26,12 +26,25 @@ pub(super) fn print(settings: &Settings) {
 
 /// Required, or what stands in for it.
 fn standing(signal: Signal, settings: &Settings) -> String {
+    let measured = |signal| settings.points.signals.contains_key(&signal);
     match (settings.substitutes.get(&signal), Substitute::of(signal)) {
+        _ if produced_beside(signal).is_some_and(measured) => {
+            "optional: what is produced stands in for it, at a cap the rating".to_owned()
+        }
         (Some(substitute), _) => format!("optional, {}: {}", substitute.name(), meaning(*substitute, signal, settings)),
         (None, [Substitute::Yesterday, ..]) => {
             format!("optional, yesterday (the default): {}", meaning(Substitute::Yesterday, signal, settings))
         }
         (None, _) => "required".to_owned(),
+    }
+}
+
+/// What is produced, beside what could be.
+const fn produced_beside(available: Signal) -> Option<Signal> {
+    match available {
+        Signal::PvAvailableKw => Some(Signal::PvKw),
+        Signal::WindAvailableKw => Some(Signal::WindKw),
+        _ => None,
     }
 }
 
