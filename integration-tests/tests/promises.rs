@@ -260,3 +260,25 @@ async fn a_line_that_is_silent_for_a_while_is_a_hold_and_no_more() {
     assert!(plant.battery_writes()[before..].iter().all(|kw| near(*kw, -5.0)), "{:?}", plant.battery_writes());
     gateway.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_optional_frequency_control_goes_on_without_it_and_moves_nothing() {
+    let Some(plant) = PromisePlant::start("", "").await else { return };
+    let optional = "[signals.frequency_hz]\noptional = true\nsubstitute = 'worst_case'\n[mqtt]";
+    plant.edit("gateway.toml", "[mqtt]", optional);
+    let (gateway, mut state) = plant.in_auto().await;
+    plant.by_hand(&mut state, -5.0, 0.0).await;
+    until("the battery is told", || near(plant.battery_setpoint(), -5.0)).await;
+    let before = plant.battery_writes().len();
+    plant.lose("frequency_hz");
+    state.until(|seen| seen.json()["values"]["frequency_hz"]["quality"] == "comm_lost").await;
+    let mut answers = plant.answers().await;
+    let id = plant.order(CommandKind::Setpoint, &json!({ "battery_kw": 4.0, "chp_kw": 30 })).await;
+    let answer = answers.until(|seen| seen.json()["id"] == id.as_str()).await.json();
+    assert_eq!((&answer["outcome"], &answer["battery_kw"]), (&json!("clamped"), &json!(-5.0)), "{answer}");
+    assert_eq!(fresh(&mut state, 6).await["mode"], "manual");
+    assert!(plant.battery_writes()[before..].iter().all(|kw| near(*kw, -5.0)), "{:?}", plant.battery_writes());
+    plant.restore("frequency_hz");
+    until("it moves again", || plant.battery_setpoint() > -4.9).await;
+    gateway.stop().await;
+}

@@ -35,11 +35,11 @@ const BETWEEN_RUNS_S: f64 = 1e6;
 const FILTER_S: f64 = 60.0;
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
-    let (samples, plant) = match (&args.journal, &args.csv) {
+    let Records { samples, plant } = match (&args.journal, &args.csv) {
         (Some(journal), _) => from_journal(journal)?,
         (None, Some(csv)) => {
             let text = std::fs::read_to_string(csv).with_context(|| csv.display().to_string())?;
-            (from_csv(&text).with_context(|| csv.display().to_string())?, None)
+            Records { samples: from_csv(&text).with_context(|| csv.display().to_string())?, plant: None }
         }
         (None, None) => bail!("expected a journal or --csv FILE"),
     };
@@ -82,8 +82,15 @@ fn told(feeder: &Feeder, samples: usize, filter_s: f64) -> String {
     )
 }
 
-/// Samples, with base (kVA) and filter time (s) of the plant. A torn last line ends a journal, as in replay.
-fn from_journal(path: &Path) -> Result<(Vec<Sample>, Option<(f64, f64)>)> {
+/// What was recorded, and of which plant.
+struct Records {
+    samples: Vec<Sample>,
+    /// Base (kVA) and filter time (s), where the records say them.
+    plant: Option<(f64, f64)>,
+}
+
+/// A torn last line ends a journal, as in replay.
+fn from_journal(path: &Path) -> Result<Records> {
     let (mut samples, mut plant, mut begun_s) = (Vec::<Sample>::new(), None, 0.0);
     let mut fresh_run = true;
     for entry in Reader::open(path)? {
@@ -102,7 +109,7 @@ fn from_journal(path: &Path) -> Result<(Vec<Sample>, Option<(f64, f64)>)> {
             }
         }
     }
-    Ok((samples, plant))
+    Ok(Records { samples, plant })
 }
 
 /// What was read, not what stands in for it.

@@ -18,6 +18,9 @@ const ERROR_MAX: f64 = 0.2;
 const CORRELATION_MAX: f64 = 0.98;
 /// A step further off than this many robust standard deviations says nothing of R and X.
 const OUTLIER: f64 = 6.0;
+/// What is found, by what moves, in which unit.
+const R_BY_P: (&str, &str, &str) = ("R", "P", "kW");
+const X_BY_Q: (&str, &str, &str) = ("X", "Q", "kvar");
 /// Steps this close share a sample, or a sample of their instruments.
 const LAGS: usize = 3;
 
@@ -73,7 +76,7 @@ pub enum FitError {
     },
     /// Move it more, or record for longer.
     #[error(
-        "{what} is too uncertain ({value:.4} ± {error:.4} pu): {moves} moves by {rms:.2} from sample to sample, which is \
+        "{what} is too uncertain ({value:.4} ± {error:.4} pu): {moves} moves by {rms:.2} {unit} from sample to sample, which is \
          not enough beside the noise of the voltage. Record while {moves} moves in larger steps, or for longer"
     )]
     NotExcited {
@@ -85,8 +88,10 @@ pub enum FitError {
         value: f64,
         /// Its standard error, pu.
         error: f64,
-        /// Root mean square of the steps, kW or kvar.
+        /// Root mean square of its steps.
         rms: f64,
+        /// kW or kvar.
+        unit: &'static str,
     },
     /// The meter counts exporting as positive, or it is not the one at the connection.
     #[error("{what} is negative ({value:.4} pu): power at the connection is positive while importing; check the sign")]
@@ -184,15 +189,8 @@ type Matrix = [[f64; 2]; 2];
 
 /// `b = (Z'X)⁻¹ Z'y` and its standard errors from `A⁻¹ S A⁻ᵀ`, S with Bartlett's weights over [`LAGS`] neighbours.
 fn solve(rows: &[Row]) -> Option<([f64; 2], [f64; 2])> {
-    let (mut a, mut zy) = ([[0.0; 2]; 2], [0.0; 2]);
-    for row in rows {
-        for i in 0..2 {
-            zy[i] += row.z[i] * row.y;
-            for j in 0..2 {
-                a[i][j] += row.z[i] * row.x[j];
-            }
-        }
-    }
+    let a = rows.iter().fold([[0.0; 2]; 2], |sum, row| plus(sum, 1.0, outer(row.z, row.x)));
+    let zy = rows.iter().fold([0.0; 2], |[p, q], row| [p + row.z[0] * row.y, q + row.z[1] * row.y]);
     let inverse = inverse(a)?;
     let rx = [0, 1].map(|i| inverse[i][0] * zy[0] + inverse[i][1] * zy[1]);
     let s = scatter(rows, rx);
@@ -209,14 +207,20 @@ fn scatter(rows: &[Row], rx: [f64; 2]) -> Matrix {
     for lag in 0..=LAGS {
         let weight = if lag == 0 { 0.5 } else { 1.0 - lag as f64 / (LAGS + 1) as f64 };
         for (early, late) in scores.iter().zip(scores.iter().skip(lag)) {
-            for i in 0..2 {
-                for j in 0..2 {
-                    s[i][j] += weight * (early[i] * late[j] + late[i] * early[j]);
-                }
-            }
+            s = plus(plus(s, weight, outer(*early, *late)), weight, outer(*late, *early));
         }
     }
     s
+}
+
+/// `a b'`
+fn outer(a: [f64; 2], b: [f64; 2]) -> Matrix {
+    a.map(|a| b.map(|b| a * b))
+}
+
+/// `sum + weight · more`
+fn plus(sum: Matrix, weight: f64, more: Matrix) -> Matrix {
+    [0, 1].map(|i| [0, 1].map(|j| sum[i][j] + weight * more[i][j]))
 }
 
 fn inverse([[a, b], [c, d]]: Matrix) -> Option<Matrix> {
@@ -237,19 +241,19 @@ fn correlation(rows: &[Row]) -> f64 {
 
 /// P or Q never moves.
 fn still_error(rows: &[Row]) -> FitError {
-    let (what, moves) = if rms(rows, 0) <= rms(rows, 1) { ("R", "P") } else { ("X", "Q") };
-    FitError::NotExcited { what, moves, value: 0.0, error: f64::INFINITY, rms: 0.0 }
+    let (what, moves, unit) = if rms(rows, 0) <= rms(rows, 1) { R_BY_P } else { X_BY_Q };
+    FitError::NotExcited { what, moves, value: 0.0, error: f64::INFINITY, rms: 0.0, unit }
 }
 
 /// Both are positive and known well enough to be stated in a site file.
 fn certain(rx: [f64; 2], errors: [f64; 2], rows: &[Row], base_kva: f64) -> Result<(), FitError> {
-    for (i, (what, moves)) in [("R", "P"), ("X", "Q")].into_iter().enumerate() {
+    for (i, (what, moves, unit)) in [R_BY_P, X_BY_Q].into_iter().enumerate() {
         let (value, error) = (rx[i], errors[i]);
         if value < -3.0 * error {
             return Err(FitError::Negative { what, value });
         }
-        if !(error <= ERROR_MAX * value) {
-            return Err(FitError::NotExcited { what, moves, value, error, rms: rms(rows, i) * base_kva });
+        if value.is_nan() || error > ERROR_MAX * value {
+            return Err(FitError::NotExcited { what, moves, value, error, rms: rms(rows, i) * base_kva, unit });
         }
     }
     Ok(())
