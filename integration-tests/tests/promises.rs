@@ -119,7 +119,6 @@ async fn a_lost_load_takes_the_batterys_charging_back_with_its_age() {
 async fn a_lost_price_is_substituted_by_the_fixed_tariff_and_without_one_the_rule_decides() {
     let Some(plant) = PromisePlant::start("observe_s = 1.0", "").await else { return };
     let quality = |seen: &Value| seen["values"]["import_price_eur_per_kwh"]["quality"] == "comm_lost";
-    plant.edit("site.toml", "fixed_export_eur_per_kwh = 0.08", "fixed_export_eur_per_kwh = 0.07");
     let (gateway, mut state) = plant.in_auto().await;
     plant.lose("import_price_eur_per_kwh");
     state.until(|seen| quality(&seen.json())).await;

@@ -11,12 +11,13 @@ pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_soc, filtered_voltage, worth_telling};
-use super::substitutes::{doubt, prices, substituted};
+use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
 use memg_core::history::{Live, Means};
 use memg_core::memory::ControlMemory;
+use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
@@ -45,6 +46,9 @@ pub struct CycleDecision {
     /// A substitute stands for a price that is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub price_is_substituted: bool,
+    /// Optional signals that are lost, with a substitute in their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub substituted: Vec<Signal>,
     /// The step that this cycle closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedStep>,
@@ -128,6 +132,7 @@ pub fn decide(
         policy_step: passed.due,
         closed: passed.closed,
         price_is_substituted: judged.is_ok_and(|judged| judged.price_is_substituted),
+        substituted: stood_in(&input.state),
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
         outside_tariff: request.is_some_and(|r| r.outside_tariff),

@@ -113,6 +113,18 @@ pub(super) fn substituted(config: &ControlConfig, state: &ControlState, measured
     seen
 }
 
+/// The signals that something stands in for.
+pub(super) fn stood_in(seen: &PlantState) -> Vec<Signal> {
+    let rows = [
+        (Signal::BatteryKw, seen.battery.quality),
+        (Signal::ChpKw, seen.chp.quality),
+        (Signal::GridKw, seen.grid.quality),
+        (Signal::GridVoltagePu, seen.grid_voltage.quality),
+        (Signal::FrequencyHz, seen.frequency.quality),
+    ];
+    rows.into_iter().filter(|(_, quality)| *quality == Quality::Substituted).map(|(signal, _)| signal).collect()
+}
+
 /// Never read is as old as can be.
 fn replace<T: Copy>(measurement: &mut Measurement<T>, value: Option<T>) {
     if measurement.is_lost() && value.is_some() {

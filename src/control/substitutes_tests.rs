@@ -39,7 +39,8 @@ fn every_substitute_stands_in_for_its_signal_and_without_it_the_same_loss_leads_
     for (signal, value) in rows {
         let mut rig = optional(signal, Substitute::of(signal)[0], value);
         rig.set(signal, lost(value, 30_000));
-        assert_eq!(rig.run(100).mode, Mode::Auto, "{signal:?}");
+        let decision = rig.run(100);
+        assert_eq!((decision.mode, decision.substituted.as_slice()), (Mode::Auto, &[signal][..]), "{signal:?}");
         rig.config.substitutes.clear();
         assert_eq!(rig.cycle().mode, Mode::Hold, "{signal:?}");
     }
@@ -139,6 +140,8 @@ fn a_run_with_substitutes_replays() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
     super::rig::journaled(&mut rig, &path, 5);
+    let told = super::explain::explain(&path, rig.cycle).unwrap().unwrap();
+    assert!(told.contains("Lost, with its substitute in its place: grid_voltage_pu."), "{told}");
     let seed = |_: &super::journal::Header| Ok(Rig::new(false).chain);
     assert_eq!(super::replay::replay(&path, seed).unwrap().cycles, 5);
 }

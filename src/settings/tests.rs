@@ -164,7 +164,7 @@ fn an_optional_signal_names_a_substitute_that_exists_for_it() {
         (declared("grid_voltage_pu", "worst_case"), "nobody measures grid_voltage_pu"),
         (
             "[signals.frequency_hz]\noptional = true\nsubstitute = 'worst_case'\nage = 1\n".into(),
-            "signals.frequency_hz.age: unknown key",
+            "signals.frequency_hz.age: unknown field",
         ),
     ];
     for (text, expected) in rows {
