@@ -11,11 +11,13 @@ pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_soc, filtered_voltage, worth_telling};
+use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
 use memg_core::history::{Live, Means};
 use memg_core::memory::ControlMemory;
+use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
@@ -44,6 +46,9 @@ pub struct CycleDecision {
     /// A substitute stands for a price that is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub price_is_substituted: bool,
+    /// Optional signals that are lost, with a substitute in their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub substituted: Vec<Signal>,
     /// The step that this cycle closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedStep>,
@@ -87,6 +92,8 @@ pub fn decide(
     input: &CycleInput,
     chain: &mut Chain,
 ) -> CycleDecision {
+    // The journal keeps what was measured; what stands in for it follows from configuration and state.
+    let input = &CycleInput { state: substituted(config, state, &input.state), ..input.clone() };
     let passed = pass_time(config, state, input);
     let judged = look(config, state, input, passed.elapsed_ms);
     let surprise = observe(config, state, input);
@@ -125,6 +132,7 @@ pub fn decide(
         policy_step: passed.due,
         closed: passed.closed,
         price_is_substituted: judged.is_ok_and(|judged| judged.price_is_substituted),
+        substituted: stood_in(&input.state),
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
         outside_tariff: request.is_some_and(|r| r.outside_tariff),
@@ -195,9 +203,10 @@ fn look(
     elapsed_ms: i64,
 ) -> Result<Judged, Unusable> {
     let plant = config.filter.plant();
-    let mut substitutes = state.history.substitutes(plant.steps_per_day());
+    let mut substitutes = prices(&config.substitutes, state.history.substitutes(plant.steps_per_day()));
     substitutes.source_voltage = state.source_voltage;
     let mut judged = judge(&input.state, plant, &substitutes)?;
+    doubt(&mut judged, &input.state, state.source_voltage);
     let now = judged.situation.source_voltage;
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
@@ -211,7 +220,7 @@ fn look(
 
 /// What devices are seen to do. A CHP that does other than it was told is news.
 fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
-    state.following.observe(config, &input.state, input.now_ms);
+    state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
     let (before, writes) = (state.memory.chp_on, state.mode.mode.writes());
     if state.mode.mode == Mode::SafeStop && !before {
         // It has been told to stop and goes on to be told; a unit that cools for long is not started again for that.

@@ -3,6 +3,7 @@
 use super::exceeding::Exceeding;
 use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
+use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
@@ -30,8 +31,10 @@ pub struct ControlConfig {
     pub stand_in_ms: u64,
     /// Within this time the battery's measured power follows its set-point, ms of the wall clock.
     pub response_ms: u64,
-    /// Within this time the CHP starts or stops as it is told, ms of plant time.
+    /// Within this time the CHP starts, stops and gives the power that it is told, ms of plant time.
     pub chp_response_ms: i64,
+    /// Signals that are optional, and what stands in for them while they are lost.
+    pub substitutes: Substitutes,
 }
 
 /// What stands for the hash of a model that could not be loaded; the reason may follow.
