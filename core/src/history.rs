@@ -1,7 +1,12 @@
 //! What control remembers of the last fifteen days: the mean of every quantity in every step, with its gaps.
 //!
 //! Steps are numbered by the site's local time, so that "yesterday at this time" means what people mean. Where local time
-//! jumps forward there is a gap, where it goes back the later value of an hour stands for both.
+//! jumps forward there is a gap, where it goes back by up to a day the later value of an hour stands for both.
+//!
+//! A jump that the fifteen days cannot hold, back by more than a day or forward by more than all of them, is a clock that
+//! is wrong now or was wrong before: a gateway without a battery for its clock boots in 1970. Nobody knows which, so
+//! nothing is dropped: what is remembered is laid aside, another history begins empty, and when the clock comes back to
+//! the one laid aside, that one goes on behind a gap. Two are kept, of more the longer one.
 
 use crate::outlook::Outlook;
 use crate::series::{Known, Quantity, Series};
@@ -25,6 +30,28 @@ pub struct History {
     running: [Running; 6],
     /// Local number of the running step.
     step: Option<i64>,
+    /// What was remembered by a clock that has jumped away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aside: Option<Box<Aside>>,
+}
+
+/// A history that does not go on at present.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Aside {
+    past: Series,
+    /// Local number of the step behind its last.
+    next: i64,
+}
+
+/// A step that is over, as a restart takes it from the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ClosedStep {
+    /// Its local number.
+    pub step: i64,
+    /// Local number of the step that begins now.
+    pub next: i64,
+    /// Its means.
+    pub means: Means,
 }
 
 /// Means of a step that is over, in the order of [`Quantity::ALL`]; `None` where nothing was known.
@@ -34,7 +61,7 @@ impl History {
     /// A history of given values, the last of which belong to the step before `step`.
     #[must_use]
     pub fn new(past: Series, step: i64) -> Self {
-        Self { past: past.finite(), running: Default::default(), step: Some(step) }
+        Self { past: past.finite(), running: Default::default(), step: Some(step), aside: None }
     }
 
     /// Adds a cycle's situation to the running step. A price or heat demand that a substitute stands for is no history.
@@ -53,36 +80,57 @@ impl History {
         }
     }
 
-    /// Step `step` of local time begins: the running one is closed, steps in between become gaps. Gives the means of the
-    /// step that is over, if there was one.
-    pub fn begin_step(&mut self, step: i64, steps_per_day: usize) -> Option<Means> {
-        let capacity = HISTORY_DAYS * steps_per_day;
-        let closed = self.step.map(|_| self.close(capacity));
-        let next = self.step.map_or(step, |running| running.saturating_add(1));
-        if step > next {
-            let missing = usize::try_from(step - next).unwrap_or(capacity).min(capacity);
-            (0..missing).for_each(|_| self.push([None; 6], capacity));
-        } else {
-            let repeated = usize::try_from(next - step).unwrap_or(capacity);
-            self.drop_last(repeated);
-        }
-        self.step = Some(step);
-        closed
-    }
-
-    /// Takes over the means of a step that an earlier run closed; they belong to `step - 1`.
-    pub fn restore_step(&mut self, step: i64, means: Means, steps_per_day: usize) {
-        self.running = Default::default();
-        self.begin_step(step.saturating_sub(1), steps_per_day);
-        self.push(means, HISTORY_DAYS * steps_per_day);
-        self.step = Some(step);
-    }
-
-    fn close(&mut self, capacity: usize) -> Means {
+    /// Step `step` of local time begins: the running one is closed, and the history goes there. Gives the step that is over;
+    /// none is if there was none, or if `step` is still the running one (after a restart).
+    pub fn begin_step(&mut self, step: i64, steps_per_day: usize) -> Option<ClosedStep> {
+        let running = self.step.replace(step).filter(|running| *running != step)?;
         let means = self.running.map(|r| (r.count > 0).then(|| r.sum / f64::from(r.count)));
-        self.push(means, capacity);
+        let closed = ClosedStep { step: running, next: step, means };
+        self.close(&closed, steps_per_day);
+        Some(closed)
+    }
+
+    /// Takes over a step that an earlier run closed; it leaves what [`History::begin_step`] left there.
+    pub fn restore_step(&mut self, closed: &ClosedStep, steps_per_day: usize) {
+        if let Some(running) = self.step {
+            self.go(running, closed.step, steps_per_day);
+        }
+        self.close(closed, steps_per_day);
+        self.step = Some(closed.next);
+    }
+
+    fn close(&mut self, closed: &ClosedStep, steps_per_day: usize) {
+        self.push(closed.means, HISTORY_DAYS * steps_per_day);
         self.running = Default::default();
-        means
+        self.go(closed.step.saturating_add(1), closed.next, steps_per_day);
+    }
+
+    /// The next step to be remembered is `step` instead of `next`.
+    fn go(&mut self, next: i64, step: i64, steps_per_day: usize) {
+        let capacity = HISTORY_DAYS * steps_per_day;
+        if !reaches(next, step, steps_per_day) {
+            return self.change_clock(next, step, steps_per_day);
+        }
+        let steps = usize::try_from(step.abs_diff(next)).unwrap_or(capacity);
+        if step < next {
+            self.drop_last(steps);
+        } else {
+            (0..steps).for_each(|_| self.push([None; 6], capacity));
+        }
+    }
+
+    /// Lays the history aside, which ends before `next`, and takes up the one that `step` belongs to, or an empty one.
+    fn change_clock(&mut self, next: i64, step: i64, steps_per_day: usize) {
+        let left = Aside { past: std::mem::take(&mut self.past), next };
+        self.aside = Some(match self.aside.take() {
+            Some(other) if reaches(other.next, step, steps_per_day) => {
+                self.past = other.past;
+                self.go(other.next, step, steps_per_day);
+                left.into()
+            }
+            Some(other) if other.past.steps() > left.past.steps() => other,
+            Some(_) | None => left.into(),
+        });
     }
 
     fn push(&mut self, means: Means, capacity: usize) {
@@ -118,6 +166,12 @@ impl History {
             source_voltage: None,
         }
     }
+}
+
+/// Whether a history that ends before `next` can go on with `step`: back by a day at most, forward by all it holds.
+fn reaches(next: i64, step: i64, steps_per_day: usize) -> bool {
+    let most = if step < next { steps_per_day } else { HISTORY_DAYS * steps_per_day };
+    usize::try_from(step.abs_diff(next)).is_ok_and(|steps| steps <= most)
 }
 
 /// What a gateway knows live: its own history, and what others say of the hours ahead.
@@ -167,7 +221,7 @@ mod tests {
         let mut history = lived(&[(7, 10.0), (8, 20.0)]);
         history.observe(&with_load(40.0), true, true);
         let closed = history.begin_step(9, 4);
-        assert_eq!(closed.map(|means| means[2]), Some(Some(30.0)));
+        assert_eq!(closed.map(|closed| (closed.step, closed.means[2])), Some((8, Some(30.0))));
         assert_eq!(loads(&history, 3), [Some(30.0), Some(10.0), None]);
     }
 
@@ -199,19 +253,72 @@ mod tests {
     #[test]
     fn fifteen_days_are_kept_whatever_the_gap() {
         let mut history = lived(&[(0, 1.0), (1, 2.0)]);
-        history.begin_step(i64::MAX / 2, 4);
+        history.begin_step(2 + 60, 4);
         assert_eq!(history.past.steps(), 15 * 4);
+        assert_eq!(loads(&history, 60), [None; 60]);
+        history.begin_step(i64::MIN, 4);
+        history.begin_step(i64::MAX, 4);
         assert_eq!(loads(&history, 60), [None; 60]);
     }
 
     #[test]
+    fn a_clock_that_was_wrong_for_a_while_costs_only_that_while() {
+        for wrong in [-1_000_000, 7 - 4, 1_000_000] {
+            let mut history = lived(&[(7, 10.0), (8, 20.0), (wrong, 1.0), (wrong + 1, 2.0)]);
+            history.begin_step(wrong + 2, 4);
+            assert_eq!(loads(&history, 3), [Some(2.0), Some(1.0), None], "what {wrong} has lived through");
+            history.begin_step(12, 4);
+            assert_eq!(loads(&history, 6), [None, None, None, Some(20.0), Some(10.0), None], "back from {wrong}");
+        }
+    }
+
+    #[test]
+    fn of_three_clocks_the_longest_history_is_laid_aside() {
+        let mut history = lived(&[(7, 10.0), (8, 20.0), (-1_000_000, 1.0), (-2_000_000, 2.0), (9, 30.0)]);
+        assert_eq!(loads(&history, 3), [Some(20.0), Some(10.0), None]);
+        history.begin_step(10, 4);
+        assert_eq!(loads(&history, 3), [Some(30.0), Some(20.0), Some(10.0)]);
+    }
+
+    /// Steps with what they bring, from the first on; everything that was closed.
+    fn live_on(history: &mut History, steps: &[(i64, f64)]) -> Vec<ClosedStep> {
+        let mut closed = Vec::new();
+        for (step, load) in steps {
+            closed.extend(history.begin_step(*step, 4));
+            history.observe(&with_load(*load), true, true);
+        }
+        closed
+    }
+
+    #[test]
     fn a_restart_takes_over_what_the_run_before_has_closed() {
-        let mut history = lived(&[(7, 10.0), (8, 20.0)]);
-        let mut restored = history.clone();
-        let means = history.begin_step(9, 4).unwrap_or_default();
-        restored.restore_step(9, means, 4);
-        assert_eq!(restored, history);
-        restored.restore_step(12, means, 4);
-        assert_eq!(loads(&restored, 4), [Some(20.0), None, None, Some(20.0)]);
+        // An ordinary day, a gap, an hour that comes twice, a clock that was in 1970, one that went there.
+        let lives: [&[(i64, f64)]; 5] = [
+            &[(9, 1.0), (10, 2.0), (11, 3.0)],
+            &[(9, 1.0), (14, 2.0), (15, 3.0)],
+            &[(9, 1.0), (10, 2.0), (9, 3.0), (10, 4.0), (11, 5.0)],
+            &[(-1_000_000, 1.0), (-999_999, 2.0), (12, 3.0), (13, 4.0)],
+            &[(9, 1.0), (-1_000_000, 2.0), (-999_999, 3.0)],
+        ];
+        for life in lives {
+            let mut history = lived(&[(7, 10.0), (8, 20.0)]);
+            let mut restored = history.clone();
+            let closed = live_on(&mut history, life);
+            closed.iter().for_each(|closed| restored.restore_step(closed, 4));
+            // What the running step has brought so far is lost.
+            history.running = Default::default();
+            assert_eq!(restored, history, "{life:?}");
+        }
+    }
+
+    #[test]
+    fn two_restarts_within_a_step_overwrite_none_before_it() {
+        let mut history = lived(&[(7, 10.0), (8, 20.0), (9, 30.0)]);
+        for _ in 0..2 {
+            assert_eq!(history.begin_step(9, 4), None, "it is still running");
+            history.observe(&with_load(30.0), true, true);
+        }
+        history.begin_step(10, 4);
+        assert_eq!(loads(&history, 4), [Some(30.0), Some(20.0), Some(10.0), None]);
     }
 }

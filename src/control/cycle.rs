@@ -15,7 +15,7 @@ use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
-use memg_core::history::{Live, Means};
+use memg_core::history::{ClosedStep, Live};
 use memg_core::memory::ControlMemory;
 use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
@@ -23,7 +23,7 @@ use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
 use memg_core::situation::{Degraded, Judged, Situation, Unusable, judge};
 use memg_core::units::Watts;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What a cycle decided. Compared text for text in replay.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -75,6 +75,12 @@ pub struct CycleDecision {
     /// Limits at the connection from outside that are in force; a restart takes them from here.
     #[serde(skip_serializing_if = "is_unlimited")]
     pub limits: ExchangeLimits,
+    /// Cap on renewables that is in force at the plant; a restart takes it from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Watts>,
+    /// An operator must acknowledge; a restart takes it from here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub latched: bool,
     /// The set-points go to the plant.
     pub written: bool,
     /// Hash of the model, or the rule's name.
@@ -141,6 +147,8 @@ pub fn decide(
         interventions: shown.map(|v| v.interventions.iter().filter(worth).copied().collect()).unwrap_or_default(),
         relaxation: shown.map_or(Relaxation::None, |v| v.relaxation),
         limits: state.limits,
+        cap: state.cap,
+        latched: state.mode.latched,
         written,
         model: chain.model.clone(),
     }
@@ -155,15 +163,6 @@ struct Passed {
     elapsed_ms: i64,
     /// What the step before was, if this cycle closes it.
     closed: Option<ClosedStep>,
-}
-
-/// A step that is over, as the history keeps it: a restart takes it from the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ClosedStep {
-    /// Local number of the step that begins now.
-    pub next: i64,
-    /// Means of the one before it.
-    pub means: Means,
 }
 
 /// Lets time pass in the memory. A policy step begins where local time says so, but a jump of local time begins none
@@ -192,7 +191,7 @@ fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInpu
     if let Some(outlook) = &input.outlook {
         state.outlook.clone_from(outlook);
     }
-    Passed { due, elapsed_ms, closed: closed.map(|means| ClosedStep { next: step, means }) }
+    Passed { due, elapsed_ms, closed }
 }
 
 /// The situation of this cycle, with the filtered voltage behind the connection and the filtered state of charge.

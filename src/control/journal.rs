@@ -2,7 +2,8 @@
 //!
 //! Format: JSON Lines, each line `crc32 json` with the checksum of the JSON text as eight hex digits. The first line of a
 //! run is a header with everything replay needs besides the model's own files: plant, times, model, and the control
-//! state that the run began with. A line torn by a power cut or kill -9 fails its checksum and ends the journal; what is
+//! state that the run began with; where a run goes on in another place (`super::recorder`), the state before the cycle that
+//! follows. A line torn by a power cut or kill -9 fails its checksum and ends the journal; what is
 //! before it is intact. Runs follow each other in one file.
 
 use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
@@ -16,7 +17,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the format; other versions are refused.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// First line of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,8 @@ pub struct Header {
     pub runtime: String,
     /// Hash of the model, or the rule's name.
     pub model: String,
-    /// The run goes on: after a rotation, and once an hour, so that a restart finds the history near the end.
+    /// The run goes on: after a rotation or a failed write, and every now and then, so that a restart finds the history near
+    /// the end.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continued: bool,
     /// Control state at the start of the run, or where it goes on.
@@ -154,8 +156,11 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     line: Vec<u8>,
+    /// Whole lines in the file.
     bytes: u64,
     bytes_max: u64,
+    /// Part of a line may stand behind them.
+    torn: bool,
 }
 
 impl Journal {
@@ -169,7 +174,7 @@ impl Journal {
         lock(&file)?;
         let whole = end_of_last_line(&mut file)?;
         file.set_len(whole)?;
-        Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max })
+        Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max, torn: false })
     }
 
     /// Begins a run, or says where it stands.
@@ -203,12 +208,21 @@ impl Journal {
         self.bytes >= self.bytes_max
     }
 
-    /// Keeps the present file as `<name>.1` (replacing an older one) and begins a new one.
+    /// Bytes of the file.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Keeps the present file as `<name>.1` (replacing an older one) and begins a new one. It can be called again after an
+    /// error: a file that is missing or empty has been moved before, and what is at `<name>.1` is kept.
     ///
     /// # Errors
     /// The file system's own.
     pub fn rotate(&mut self, header: &Header) -> io::Result<()> {
-        std::fs::rename(&self.path, older(&self.path))?;
+        if std::fs::metadata(&self.path).is_ok_and(|file| file.len() > 0) {
+            std::fs::rename(&self.path, older(&self.path))?;
+        }
         *self = Self::open(&self.path, self.bytes_max)?;
         self.begin(header)
     }
@@ -220,13 +234,30 @@ impl Journal {
         let sum = crc32fast::hash(&self.line[9..]);
         self.line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
         self.line.push(b'\n');
+        self.cut()?;
         if let Err(error) = self.file.write_all(&self.line) {
-            // Best effort: a torn line would be recognised by its checksum anyway.
-            let _ = self.file.set_len(self.bytes);
+            self.torn = true;
+            // Best effort now: the next line is not written before this one has gone.
+            let _ = self.cut();
             return Err(error);
         }
         self.bytes += self.line.len() as u64;
         Ok(())
+    }
+
+    /// Takes back what was written of a line that failed.
+    fn cut(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.bytes)?;
+            self.torn = false;
+        }
+        Ok(())
+    }
+
+    /// From now on every write fails, or goes where it went before.
+    #[cfg(test)]
+    pub(super) fn breaks(&mut self, file: &mut File) {
+        std::mem::swap(&mut self.file, file);
     }
 }
 

@@ -63,6 +63,38 @@ fn a_full_disk_is_an_error_and_keeps_what_was_written() {
         line: Vec::new(),
         bytes: 0,
         bytes_max: u64::MAX,
+        torn: false,
     };
     assert!(journal.begin(&header()).is_err());
+}
+
+#[test]
+fn what_a_failed_write_left_is_gone_before_the_next_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::open(&path, u64::MAX).unwrap();
+    journal.begin(&header()).unwrap();
+    journal.file.write_all(b"deadbeef {\"inp").unwrap();
+    journal.torn = true;
+    journal.begin(&header()).unwrap();
+    let entries: Vec<_> = Reader::open(&path).unwrap().collect();
+    assert!(entries.len() == 2 && entries.iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_rotation_that_came_half_way_is_finished_by_the_next_and_loses_nothing() {
+    // What an attempt can leave: the file moved and no new one, or a new one with nothing in it.
+    for new in [None, Some("")] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mut journal = Journal::open(&path, 1).unwrap();
+        journal.begin(&header()).unwrap();
+        std::fs::rename(&path, older(&path)).unwrap();
+        new.into_iter().for_each(|text| std::fs::write(&path, text).unwrap());
+        journal.rotate(&header()).unwrap();
+        for file in [&path, &older(&path)] {
+            let entries: Vec<_> = Reader::open(file).unwrap().collect();
+            assert!(entries.len() == 1 && entries[0].is_ok(), "{}", file.display());
+        }
+    }
 }

@@ -19,6 +19,7 @@ pub mod input;
 pub mod journal;
 pub mod mode;
 mod mode_times;
+pub mod recorder;
 pub mod replay;
 pub mod restore;
 pub mod state;

@@ -86,6 +86,9 @@ pub struct ModeState {
     pub good_since_ms: u64,
     /// What Hold returns to.
     pub resume: Mode,
+    /// When an operator last took over, ms: the time limit of Manual counts from here, whatever holds lie between.
+    #[serde(default)]
+    pub manual_ms: u64,
     /// An operator must acknowledge: before a SafeStop ends, or before Shadow can be armed.
     pub latched: bool,
     /// Somebody gave the gateway control of the plant, and nobody took it back.
@@ -138,6 +141,7 @@ impl ModeState {
             good_cycles: 0,
             good_since_ms: now_ms,
             resume: Mode::Auto,
+            manual_ms: now_ms,
             latched: false,
             armed: false,
             holds: 0,
@@ -232,22 +236,23 @@ impl ModeState {
 
     /// The operator (Manual) or the policy (Auto) is in charge from now on. Nobody gets here unarmed.
     fn take_over(&mut self, wanted: Mode, by: &str, times: &ModeTimes, facts: &Facts<'_>) -> Taken {
-        match self.mode {
-            Mode::Init | Mode::Shadow => Err("the gateway is not armed".into()),
-            Mode::SafeStop => Err("not during a safe stop".into()),
-            Mode::Hold => {
+        let in_charge = if self.mode == Mode::Hold { self.resume } else { self.mode };
+        let change = match (self.mode, in_charge) {
+            (Mode::Init | Mode::Shadow, _) => return Err("the gateway is not armed".into()),
+            (Mode::SafeStop, _) => return Err("not during a safe stop".into()),
+            (_, Mode::Fallback) if wanted == Mode::Auto => {
+                return Err("the rule stands in for the policy until it has been good for the observation time".into());
+            }
+            (Mode::Hold, _) => {
                 self.resume = wanted;
-                Ok(None)
+                None
             }
-            Mode::Fallback if wanted == Mode::Auto => {
-                Err("the rule stands in for the policy until it has been good for the observation time".into())
+            (Mode::Auto | Mode::Manual | Mode::Fallback, _) => {
+                (self.mode != wanted).then(|| self.go(wanted, by.to_owned(), times, facts))
             }
-            now if now == wanted => {
-                self.since_ms = if now == Mode::Manual { facts.now_ms } else { self.since_ms };
-                Ok(None)
-            }
-            Mode::Auto | Mode::Manual | Mode::Fallback => Ok(Some(self.go(wanted, by.to_owned(), times, facts))),
-        }
+        };
+        self.manual_ms = if wanted == Mode::Manual { facts.now_ms } else { self.manual_ms };
+        Ok(change)
     }
 
     /// One cycle: counts good cycles, then time and faults move at most one edge of the diagram.
@@ -322,7 +327,8 @@ impl ModeState {
 
     fn leave_control(&self, times: &ModeTimes, facts: &Facts<'_>) -> Option<(Mode, String)> {
         let fault = facts.fault;
-        let manual_over = self.mode == Mode::Manual && self.lasted(facts) >= times.manual_ms;
+        let by_hand_ms = facts.now_ms.saturating_sub(self.manual_ms);
+        let manual_over = self.mode == Mode::Manual && by_hand_ms >= times.manual_ms;
         match fault.severity {
             Severity::Soft | Severity::Hard => Some((Mode::Hold, fault.cause.clone())),
             Severity::Policy if self.mode == Mode::Auto => Some((Mode::Fallback, fault.cause.clone())),

@@ -38,6 +38,12 @@ fn normal(s: &ModeState, now: u64) -> ModeState {
         since_ms: since(s.since_ms),
         good_since_ms: since(s.good_since_ms),
         held_ms: since(s.held_ms),
+        // It is looked at while an operator is in charge, and set anew when one comes to be.
+        manual_ms: if s.operator_is_in_charge() {
+            100 - now.saturating_sub(s.manual_ms).min(TIMES.manual_ms)
+        } else {
+            0
+        },
         good_cycles: s.good_cycles.min(3),
         holds: s.holds.min(HOLDS_MAX + 1),
         ..*s
@@ -148,13 +154,27 @@ fn hold_returns_to_where_it_came_from_or_where_an_operator_wants_it() {
 }
 
 #[test]
+fn from_the_rule_to_the_policy_leads_the_observation_time_alone_hold_or_not() {
+    explore(false, |seen| {
+        let (s, between) = (seen.before, seen.between);
+        let ruled = s.mode == Mode::Fallback || (s.mode == Mode::Hold && s.resume == Mode::Fallback);
+        if ruled && matches!(seen.command, Some(CommandBody::Auto | CommandBody::Arm)) {
+            assert!(!seen.taken && between == s, "{s:?}");
+        }
+        if ruled && seen.after.mode == Mode::Auto {
+            assert!(s.mode == Mode::Fallback && seen.facts.now_ms - s.good_since_ms >= TIMES.observe_ms, "{s:?}");
+        }
+    });
+}
+
+#[test]
 fn manual_ends_with_its_time_and_works_from_hold_and_fallback() {
     let mut reached = HashSet::new();
     explore(true, |seen| {
         for change in seen.changes.iter().filter(|change| change.to == Mode::Manual) {
             reached.insert(change.from);
         }
-        let lasted = seen.facts.now_ms - seen.before.since_ms;
+        let lasted = seen.facts.now_ms - seen.before.manual_ms;
         if seen.before.mode == Mode::Manual && seen.command.is_none() && lasted >= TIMES.manual_ms {
             assert_ne!(seen.after.mode, Mode::Manual);
         }
@@ -196,6 +216,29 @@ fn a_fault_every_five_seconds_does_not_go_on_for_ever_between_auto_and_hold() {
     let returns = modes.windows(2).filter(|pair| pair[0] == Mode::Hold && pair[1] == Mode::Auto).count();
     assert_eq!(returns, HOLDS_MAX as usize);
     assert!(modes[100..].iter().all(|mode| *mode != Mode::Auto), "it is left to the rule, or stopped");
+}
+
+#[test]
+fn holds_in_between_do_not_prolong_manual_operation_but_the_operator_can() {
+    let ends = |again: bool| {
+        let mut state = ModeState::in_control(0);
+        let none = Fault::none();
+        let facts = |s: u64| Facts { fault: &none, simulated: false, early: false, chp_runs: false, now_ms: 1000 * s };
+        let times = ModeTimes::default();
+        state.command(&CommandBody::Manual, "anna", &times, &facts(0)).expect("it is taken");
+        for hour in 0..6 {
+            if again && hour == 3 {
+                state.command(&CommandBody::Manual, "anna", &times, &facts(3 * 3600)).expect("it is taken");
+            }
+            let faults = (0..3600).map(|s| if s == 1800 { Fault::soft("blip") } else { Fault::none() });
+            let modes = live(&mut state, hour * 3600, faults);
+            if let Some(at) = modes.iter().position(|mode| *mode == Mode::Auto) {
+                return Some(hour * 3600 + at as u64);
+            }
+        }
+        None
+    };
+    assert_eq!((ends(false), ends(true)), (Some(4 * 3600), None), "four hours after the operator's last word");
 }
 
 #[test]

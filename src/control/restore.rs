@@ -1,13 +1,14 @@
-//! What a restart takes from the journal: last set-points, CHP timers, limits from outside and the history of fifteen days.
-//! The mode always begins at Init.
+//! What a restart takes from the journal: last set-points, CHP timers, limits from outside, the cap on renewables, a stop
+//! that nobody has acknowledged, and the history of fifteen days. The mode always begins at Init.
 //!
-//! Only the journal's end is read, back to its last header (one an hour), whatever its length, and the file before it if there is nothing in it yet (a process
-//! that was killed between the two).
+//! Only the journal's end is read, back to its last header (`super::recorder` says how often they come), whatever its
+//! length, and the file before it if there is nothing in it yet (a process that was killed between the two).
 
-use super::cycle::{ClosedStep, ControlState, ExchangeLimits};
+use super::cycle::{ControlState, ExchangeLimits};
 use super::journal::{Entry, older, parse};
-use memg_core::history::History;
+use memg_core::history::{ClosedStep, History};
 use memg_core::memory::ControlMemory;
+use memg_core::units::Watts;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -25,10 +26,11 @@ const WINDOWS: [u64; 3] = [1 << 20, 16 << 20, 64 << 20];
 pub fn restore(path: &Path, state: &mut ControlState, steps_per_day: usize) -> io::Result<bool> {
     for file in [path.to_owned(), older(path)] {
         if let Some(end) = end_of(&file)? {
-            let Kept { memory, limits, .. } = end.last;
-            (state.memory, state.limits) = (memory, limits);
+            let Kept { memory, limits, cap, latched, .. } = end.last;
+            (state.memory, state.limits, state.cap) = (memory, limits, cap);
+            state.mode.latched = latched;
             if let Some(mut history) = end.history {
-                end.closed.iter().rev().for_each(|step| history.restore_step(step.next, step.means, steps_per_day));
+                end.closed.iter().rev().for_each(|step| history.restore_step(step, steps_per_day));
                 state.history = history;
             }
             return Ok(true);
@@ -50,6 +52,8 @@ struct End {
 struct Kept {
     memory: ControlMemory,
     limits: ExchangeLimits,
+    cap: Option<Watts>,
+    latched: bool,
     closed: Option<ClosedStep>,
     history: Option<History>,
 }
@@ -59,6 +63,9 @@ struct Kept {
 struct Decided {
     #[serde(default)]
     limits: ExchangeLimits,
+    cap: Option<Watts>,
+    #[serde(default)]
+    latched: bool,
     closed: Option<ClosedStep>,
 }
 
@@ -100,12 +107,17 @@ fn end_in(bytes: &[u8]) -> Option<End> {
 fn kept(line: &[u8]) -> Option<Kept> {
     match parse(str::from_utf8(line).ok()?).ok()? {
         Entry::Header(header) => {
-            let ControlState { memory, limits, history, .. } = header.state;
-            Some(Kept { memory, limits, closed: None, history: Some(history) })
+            let ControlState { mode, memory, limits, cap, history, .. } = header.state;
+            Some(Kept { memory, limits, cap, latched: mode.latched, closed: None, history: Some(history) })
         }
         Entry::Cycle(record, _) => {
-            let Decided { limits, closed } = serde_json::from_value(record.decision).ok()?;
-            Some(Kept { memory: record.memory, limits, closed, history: None })
+            let Decided { limits, cap, latched, closed } = serde_json::from_value(record.decision).ok()?;
+            Some(Kept { memory: record.memory, limits, cap, latched, closed, history: None })
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+#[path = "restore_tests.rs"]
+mod tests;

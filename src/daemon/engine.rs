@@ -7,9 +7,9 @@ use super::messages::Messages;
 use super::view::View;
 use memg_control::account::{Account, Summary};
 use memg_control::assumed::share_renewable_limit;
-use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
+use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
-use memg_control::journal::{Header, Journal, Record};
+use memg_control::recorder::{self, Recorder, UNWRITTEN};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal};
@@ -50,8 +50,7 @@ pub(super) struct Engine {
     config: ControlConfig,
     state: ControlState,
     chain: Chain,
-    journal: Option<(Journal, Header)>,
-    journal_error: Option<String>,
+    journal: Option<Recorder>,
     account: Account,
     alarms: Alarms,
     wires: Wires,
@@ -63,15 +62,10 @@ pub(super) struct Engine {
     lateness_ms: Vec<f32>,
     /// When the journal was last synced to disk.
     synced: Option<Instant>,
-    /// Plant time when the journal's last header was written, ms.
-    stated_ms: i64,
 }
 
 /// A power cut costs at most this much of the journal, and the time that the disk takes.
 const SYNC: Duration = Duration::from_secs(5);
-
-/// So often the journal says where control stands, ms of plant time: a restart reads no further back.
-const STATE_EVERY_MS: i64 = 3_600_000;
 
 /// How far a signal may move before a cycle comes early; `None`: it can wait for the next one. Its unit is the signal's.
 fn band(signal: Signal, plant: &Plant) -> Option<f64> {
@@ -98,7 +92,7 @@ impl Engine {
         config: ControlConfig,
         state: ControlState,
         chain: Chain,
-        journal: Option<(Journal, Header)>,
+        journal: Option<Recorder>,
         wires: Wires,
     ) -> Self {
         let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
@@ -110,7 +104,6 @@ impl Engine {
             state,
             chain,
             journal,
-            journal_error: None,
             alarms: Alarms::default(),
             wires,
             signals,
@@ -119,7 +112,6 @@ impl Engine {
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
             synced: None,
-            stated_ms: 0,
         }
     }
 
@@ -179,12 +171,8 @@ impl Engine {
         self.last_cycle = Instant::now();
         self.take_events();
         let input = CycleInput { early, ..self.input() };
-        let decision = decide(&self.config, &mut self.state, &input, &mut self.chain);
-        self.log(&decision);
+        let decision = self.decide(&input);
         let order = self.order(&input, &decision);
-        let journaled = self.record(&input, &decision);
-        // A set-point that is not in the journal could never be explained: it is not sent.
-        let order = order.filter(|_| journaled);
         self.wires.orders.send_replace(order);
         if let Some(mqtt) = &mut self.wires.mqtt {
             mqtt.answer(&decision.answers);
@@ -192,6 +180,23 @@ impl Engine {
         self.sync_journal();
         self.account.add(&input, &decision);
         self.show(input, decision, order.as_ref());
+    }
+
+    fn decide(&mut self, input: &CycleInput) -> CycleDecision {
+        let failed = self.journal_error().is_some();
+        let Self { config, state, chain, journal, .. } = self;
+        let decision = recorder::cycle(config, state, input, chain, journal.as_mut());
+        match self.journal_error() {
+            Some(error) if !failed => tracing::error!(error, "The journal cannot be written; no set-points are sent."),
+            None if failed => tracing::info!("The journal can be written again."),
+            Some(_) | None => {}
+        }
+        self.log(&decision);
+        decision
+    }
+
+    fn journal_error(&self) -> Option<&str> {
+        self.journal.as_ref().and_then(Recorder::error)
     }
 
     fn take_events(&mut self) {
@@ -235,8 +240,8 @@ impl Engine {
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
     fn fault(&self) -> Option<Fault> {
         let soft = |cause: String| Some(Fault::soft(cause));
-        if let Some(error) = &self.journal_error {
-            return soft(format!("the journal cannot be written: {error}"));
+        if let Some(error) = self.journal_error() {
+            return soft(format!("{UNWRITTEN}: {error}"));
         }
         let dead = self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished());
         if let Some((name, _)) = dead {
@@ -267,32 +272,10 @@ impl Engine {
         })
     }
 
-    /// True if the cycle is recorded, or no journal is wanted.
-    fn record(&mut self, input: &CycleInput, decision: &CycleDecision) -> bool {
-        let Some((journal, header)) = &mut self.journal else { return true };
-        let written = journal.write(&Record { input, decision, memory: &self.state.memory });
-        let states = decision.policy_step && input.uptime_ms - self.stated_ms >= STATE_EVERY_MS;
-        let written = written.and_then(|()| {
-            if !journal.is_full() && !states {
-                return Ok(());
-            }
-            self.stated_ms = input.uptime_ms;
-            (header.continued, header.state) = (true, self.state.clone());
-            if journal.is_full() { journal.rotate(header) } else { journal.begin(header) }
-        });
-        if let Err(error) = &written
-            && self.journal_error.is_none()
-        {
-            tracing::error!(%error, "The journal cannot be written; no set-points are sent.");
-        }
-        self.journal_error = written.err().map(|error| error.to_string());
-        self.journal_error.is_none()
-    }
-
     /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
     fn sync_journal(&mut self) {
         let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
-        let Some((journal, _)) = self.journal.as_ref().filter(|_| due) else { return };
+        let Some(journal) = self.journal.as_ref().filter(|_| due) else { return };
         self.synced = Some(Instant::now());
         match journal.handle() {
             Ok(file) => drop(tokio::task::spawn_blocking(move || file.sync_data())),

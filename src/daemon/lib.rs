@@ -22,6 +22,7 @@ use engine::{Engine, Wires};
 use memg_control::account::Summary;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
 use memg_control::journal::{Header, Journal};
+use memg_control::recorder::Recorder;
 use memg_control::restore::restore;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
@@ -34,8 +35,6 @@ use view::View;
 
 /// Events waiting for the cycle; more are lost and counted by the drivers.
 const EVENTS: usize = 1024;
-/// Shortest cycle in wall time when a simulated plant is accelerated.
-const CYCLE_MIN: Duration = Duration::from_millis(50);
 
 /// How a run is bounded and watched.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     for warning in &settings.warnings {
         tracing::warn!(%warning, "The configuration needs a look.");
     }
-    let cycle = cycle_length(&settings);
+    let cycle = settings.control.cycle_of_the_wall();
     let config = ControlConfig {
         filter: SafetyFilter::new(settings.plant),
         times: settings.control.modes,
@@ -106,11 +105,6 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         demo.shutdown().await;
     }
     Ok(summary)
-}
-
-fn cycle_length(settings: &Settings) -> Duration {
-    let cycle = settings.control.cycle;
-    if settings.control.speed > 1.0 { cycle.div_f64(settings.control.speed).max(CYCLE_MIN) } else { cycle }
 }
 
 /// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.
@@ -163,15 +157,14 @@ fn open_journal(
     config: &ControlConfig,
     chain: &Chain,
     state: &mut ControlState,
-) -> Result<Option<(Journal, Header)>> {
+) -> Result<Option<Recorder>> {
     let Some(path) = &settings.journal.path else { return Ok(None) };
-    let Some(mut journal) = open_journal_file(settings)? else { return Ok(None) };
+    let Some(journal) = open_journal_file(settings)? else { return Ok(None) };
     let what = || format!("journal {}", path.display());
     if !settings.simulated && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
-        tracing::info!(path = %path.display(), "Set-points, CHP timers and history restored from the journal.");
+        tracing::info!(path = %path.display(), latched = state.mode.latched, "Set-points, CHP timers, limits and history restored from the journal.");
     }
     let [policy, runtime] = settings.policy.spec.recorded();
     let header = Header::new(&settings.site, config, [&policy, &runtime, &chain.model], state);
-    journal.begin(&header).with_context(what)?;
-    Ok(Some((journal, header)))
+    Recorder::begin(journal, header).map(Some).with_context(what)
 }

@@ -135,6 +135,17 @@ pub struct ControlTimes {
     pub speed: f64,
 }
 
+/// Shortest cycle in wall time when a simulated plant is accelerated.
+const CYCLE_MIN: Duration = Duration::from_millis(50);
+
+impl ControlTimes {
+    /// Length of a cycle on the wall clock.
+    #[must_use]
+    pub fn cycle_of_the_wall(&self) -> Duration {
+        if self.speed > 1.0 { self.cycle.div_f64(self.speed).max(CYCLE_MIN) } else { self.cycle }
+    }
+}
+
 pub(super) fn times(loader: &mut Loader, simulated: bool) -> ControlTimes {
     let raw: RawControl = loader.table("control").unwrap_or_default();
     let mut check = |key: &str, value: f64, low: f64, high: f64| {

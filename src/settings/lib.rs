@@ -83,6 +83,19 @@ pub fn load(path: &Path, extra: &str, overrides: &[Override]) -> Result<Settings
     Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() }.load()
 }
 
+/// A device takes orders until they are `order_ttl_s` old. They have to outlive a cycle that is late: if they expire
+/// between cycles the refresh of watchdogs pauses, and nobody notices that a set-point is not confirmed.
+fn lifetime(key: &str, stated_s: f64, control: &ControlTimes) -> Option<Problem> {
+    let cycle_s = control.cycle_of_the_wall().as_secs_f64();
+    let message = || {
+        let least_s = 2.0 * cycle_s;
+        format!(
+            "set-points would expire before the next cycle: expected at least two cycles, {least_s} s, found {stated_s}"
+        )
+    };
+    (stated_s < 2.0 * cycle_s).then(|| Problem::new(format!("{key}.order_ttl_s"), message()))
+}
+
 struct Loader {
     layers: Layers,
     folder: PathBuf,
@@ -103,7 +116,7 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
-        let devices = self.devices(&mut image);
+        let devices = self.devices(&mut image, &control);
         let mqtt = self.mqtt();
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -151,7 +164,7 @@ impl Loader {
         read(key, value, &mut self.problems)
     }
 
-    fn devices(&mut self, image: &mut ImageBuilder) -> Vec<Device> {
+    fn devices(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> Vec<Device> {
         let list = match self.layers.take("device") {
             None => Vec::new(),
             Some(toml::Value::Array(list)) => list,
@@ -167,7 +180,11 @@ impl Loader {
             if devices.iter().any(|known| *known.name == *raw.name) {
                 self.problems.push(Problem::new(format!("{key}.name"), format!("{:?} is used twice", raw.name)));
             }
-            if let Some(device) = self.device(&raw, &key, image) {
+            if let Some(mut device) = self.device(&raw, &key, image) {
+                match raw.order_ttl_s {
+                    None => device.timing.order_ttl = device.timing.order_ttl.max(2 * control.cycle_of_the_wall()),
+                    Some(stated_s) => self.problems.extend(lifetime(&key, stated_s, control)),
+                }
                 devices.push(device);
             }
         }

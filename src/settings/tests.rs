@@ -1,6 +1,8 @@
 //! What a wrong configuration is told, and that the shipped ones are right.
 
-use super::load;
+use super::{Problem, load};
+use memg_virtual_plant::DeviceAddress;
+use memg_virtual_plant::site::device_tables;
 use std::path::{Path, PathBuf};
 
 fn shipped(file: &str) -> PathBuf {
@@ -95,6 +97,29 @@ fn a_syntax_error_has_its_line_and_a_missing_file_its_name() {
 fn a_real_plant_without_measurements_is_refused() {
     let found = problems(|gateway, site| (gateway.split("[demo]").next().unwrap_or("").to_owned(), site));
     assert!(found.iter().any(|p| p.contains("nobody measures soc")), "{found:#?}");
+}
+
+/// The shipped configuration with the virtual plant's devices, this in each of their tables, and cycles of 10 s.
+fn slow(extra: &str) -> Result<Vec<std::time::Duration>, Vec<String>> {
+    let standard = memg_virtual_plant::site::standard_devices().into_iter();
+    let addresses: Vec<_> = standard.map(|spec| DeviceAddress { spec, address: ([127, 0, 0, 1], 1).into() }).collect();
+    let tables = device_tables(&memg_core::equipment::Plant::reference(), &addresses);
+    let cycle = [super::Override { key: "control.cycle_s", value: "10".into() }];
+    let tables = tables.replace("unit_id = 1", &format!("unit_id = 1\n{extra}"));
+    let settings = load(&shipped("gateway.toml"), &tables, &cycle);
+    let told = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+    settings.map(|s| s.devices.iter().map(|device| device.timing.order_ttl).collect()).map_err(told)
+}
+
+#[test]
+fn a_set_point_that_would_expire_between_two_cycles_is_refused_and_the_default_lasts_for_two() {
+    let refused =
+        "device[0].order_ttl_s: set-points would expire before the next cycle: expected at least two cycles, 20 s";
+    let short = slow("order_ttl_s = 19.0").unwrap_err();
+    assert!(short.iter().any(|p| p.contains(refused)), "{short:#?}");
+    for enough in ["order_ttl_s = 20.0", ""] {
+        assert!(slow(enough).unwrap().iter().all(|ttl| ttl.as_secs() == 20), "{enough}");
+    }
 }
 
 #[test]

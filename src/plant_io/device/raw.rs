@@ -205,7 +205,8 @@ pub struct RawDevice {
     /// A set-point that has been ordered for longer than this without being confirmed by its read-back is a fault, whatever
     /// the reason, seconds (default: two polls of the read-back plus its delay, at least 10).
     pub confirm_s: Option<f64>,
-    /// A set-point older than this is not written any more, seconds (default 5).
+    /// A set-point older than this is not written any more, seconds (default 5, or two cycles if that is
+    /// longer; not less than two cycles).
     pub order_ttl_s: Option<f64>,
     /// What points mean at this site; replaces the device file's `signal`.
     #[serde(default)]
