@@ -127,6 +127,14 @@ pub struct Variable {
     pub description: &'static str,
 }
 
+impl Variable {
+    /// A number or a boolean: what can be connected by a factor, plotted, and written into a column.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        !matches!(self.start, Value::Text(_))
+    }
+}
+
 /// Declares inputs, outputs or parameters: `reference name unit start description`.
 macro_rules! variables {
     ($causality:ident: $($reference:literal $name:literal $unit:expr, $start:expr, $description:literal;)*) => {
