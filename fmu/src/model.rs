@@ -85,7 +85,7 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum ModelMemory {
     /// The controller's.
-    Ems(StepMemory),
+    Ems(Box<StepMemory>),
     /// The plant's.
     Plant(plant::PlantMemory),
 }
@@ -93,9 +93,9 @@ pub enum ModelMemory {
 /// A model of either kind.
 pub enum Model {
     /// The controller.
-    Ems(Ems),
+    Ems(Box<Ems>),
     /// The plant.
-    Plant(PlantModel),
+    Plant(Box<PlantModel>),
 }
 
 impl Model {
@@ -103,8 +103,8 @@ impl Model {
     #[must_use]
     pub fn new(kind: Kind) -> Self {
         match kind {
-            Kind::Ems => Self::Ems(Ems::new()),
-            Kind::Plant => Self::Plant(PlantModel::new()),
+            Kind::Ems => Self::Ems(Box::default()),
+            Kind::Plant => Self::Plant(Box::default()),
         }
     }
 
@@ -136,7 +136,7 @@ impl Model {
     #[must_use]
     pub fn memory(&self) -> ModelMemory {
         match self {
-            Self::Ems(ems) => ModelMemory::Ems(ems.memory()),
+            Self::Ems(ems) => ModelMemory::Ems(Box::new(ems.memory())),
             Self::Plant(plant) => ModelMemory::Plant(plant.memory()),
         }
     }
@@ -144,7 +144,7 @@ impl Model {
     /// Replaces what it remembers; false if the memory is another model's.
     pub fn restore(&mut self, memory: ModelMemory) -> bool {
         match (self, memory) {
-            (Self::Ems(ems), ModelMemory::Ems(memory)) => ems.restore(memory),
+            (Self::Ems(ems), ModelMemory::Ems(memory)) => ems.restore(*memory),
             (Self::Plant(plant), ModelMemory::Plant(memory)) => plant.restore(memory),
             _ => return false,
         }

@@ -1,7 +1,7 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
 use super::PlantClock;
-use super::ahead::Ahead;
+use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
 use super::messages::Messages;
 use super::view::View;
@@ -102,10 +102,12 @@ impl Engine {
         wires: Wires,
     ) -> Self {
         let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
+        let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
         wires.image.watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(*signal, &settings.plant)?))));
         Self {
             account: Account::new(settings.plant),
-            ahead: Ahead::new(settings.points.price_ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
+            ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
             config,
             state,
             chain,
@@ -206,7 +208,7 @@ impl Engine {
     fn input(&mut self) -> CycleInput {
         let now = Instant::now();
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
-        let plant_ms = self.wires.clock.now_ms();
+        let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         let measured = self.freeze(now);
         let lookup = |signal| {
@@ -220,7 +222,7 @@ impl Engine {
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
             state: PlantState::from_image(lookup, local_hour),
-            outlook: self.ahead.news(&self.wires.image, now, plant_ms),
+            outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),
         }

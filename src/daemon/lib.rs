@@ -91,7 +91,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let mqtt = settings.mqtt.clone().map(|mqtt| {
         let outputs = mqtt.outputs;
         let clock = mqtt::clock::Clock::system();
-        let handle = mqtt::spawn(mqtt, image.clone(), &settings.points.mqtt, events_in, clock, stopped);
+        let places = mqtt::Places { points: &settings.points.mqtt, series: &settings.points.series };
+        let handle = mqtt::spawn(mqtt, image.clone(), places, events_in, clock, stopped);
         messages::Messages::new(handle, outputs)
     });
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.

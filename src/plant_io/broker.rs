@@ -102,7 +102,14 @@ mod tests {
         let image = ProcessImage::new([Duration::from_secs(15)]);
         let (stop, stopped) = watch::channel(false);
         let (events, _) = mpsc::channel(1);
-        let mqtt = mqtt::spawn(settings, image.clone(), &[PointId(0)], events, Clock::system(), stopped);
+        let mqtt = mqtt::spawn(
+            settings,
+            image.clone(),
+            mqtt::Places { points: &[PointId(0)], series: &[] },
+            events,
+            Clock::system(),
+            stopped,
+        );
         (mqtt, image, stop)
     }
 

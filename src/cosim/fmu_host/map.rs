@@ -190,7 +190,7 @@ fn unknown_names(map: &MapFile, controller: &[Variable]) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, entry) in &map.measurements {
         if !is(name, Causality::Input) {
-            problems.push(format!("{name} is no number that the controller takes"));
+            problems.push(format!("{name} is not an input of the controller, or a text"));
         }
         if alias_of(name).is_some_and(|alias| map.measurements.contains_key(alias)) {
             problems.push(format!("{name} is there twice, under two names"));

@@ -37,6 +37,21 @@ pub enum Rejection {
     /// Older than the value in use: delivered late, out of order, or replayed.
     #[error("The time stamp is older than that of the value in use.")]
     Reordered,
+    /// Older than `age_max_s`.
+    #[error("The message is older than age_max_s.")]
+    TooOld,
+    /// Neither a list nor an object with `values`.
+    #[error("The payload has no list of values.")]
+    NoSeries,
+    /// The length of a value is not known.
+    #[error("The length of a value is not known: neither step_s nor two starts, or not 0.001 s to a day.")]
+    NoStep,
+    /// Two values for one instant.
+    #[error("Two values hold at the same time.")]
+    Overlapping,
+    /// More values than anybody needs.
+    #[error("The list has more than 4096 values.")]
+    TooLong,
     /// Stored at the broker for an unknown time.
     #[error("The message is a retained one without time stamp: nobody knows how old it is.")]
     RetainedWithoutTime,
