@@ -128,7 +128,7 @@ impl History {
 /// What a gateway knows live: its own history, and what others say of the hours ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct Live<'a> {
-    /// The past.
+    /// What was measured, up to the step before the present one.
     pub history: &'a History,
     /// Prices and forecasts.
     pub outlook: &'a Outlook,

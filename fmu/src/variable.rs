@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Causality {
     /// The host, at every communication point.
     Input,
-    /// The model.
+    /// The model, at every communication point.
     Output,
     /// The host, before the end of initialization.
     Parameter,

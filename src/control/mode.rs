@@ -76,7 +76,7 @@ const HOLDS_MAX: u32 = 4;
 /// Mode with what its transitions depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModeState {
-    /// The mode.
+    /// Where the machine stands.
     pub mode: Mode,
     /// When it was entered, ms.
     pub since_ms: u64,
@@ -106,7 +106,7 @@ pub struct ModeChange {
     pub from: Mode,
     /// After.
     pub to: Mode,
-    /// Why.
+    /// What led to it, for a person: a fault, a command, a time that is over.
     pub cause: String,
 }
 

@@ -29,7 +29,7 @@ impl Forecast {
         (apart && spans.iter().all(|span| span.from_ms < span.until_ms)).then_some(Self { spans })
     }
 
-    /// The spans.
+    /// The spans, the earliest first.
     #[must_use]
     pub fn spans(&self) -> &[Span] {
         &self.spans

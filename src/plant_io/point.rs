@@ -227,7 +227,7 @@ pub struct Step {
     pub point: usize,
     /// Value, in the point's unit.
     pub value: f64,
-    /// When.
+    /// With every write of the set-point, or only with the first.
     pub when: StepWhen,
     /// Whether the register is compared with the value afterwards.
     pub readback: bool,

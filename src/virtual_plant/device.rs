@@ -42,7 +42,7 @@ pub enum ChpReversion {
 /// How devices fall back by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reversion {
-    /// When.
+    /// After which silence.
     pub watchdogs: Watchdogs,
     /// Where to, for the CHP.
     pub chp: ChpReversion,

@@ -97,7 +97,7 @@ pub struct Options {
     pub first_port: Option<u16>,
     /// Faults by schedule.
     pub faults: Vec<Fault>,
-    /// The devices.
+    /// Which devices are served, each behind an address of its own.
     pub devices: Vec<DeviceSpec>,
 }
 

@@ -64,7 +64,7 @@ fn a_history_is_known_from_the_first_step_on() {
             assert_eq!(ems.step(0.0, 900.0), Status::Ok, "{}", log_lines());
             actions(&ems)
         };
-        assert_ne!(first(""), first(&format!("{{\"electric_load_kw\":[{yesterday}]}}")));
+        assert_ne!(first(""), first(&format!("{{\"pv_kw\":[{yesterday}]}}")));
     }
 }
 

@@ -5,7 +5,7 @@ use super::adam::{AdamStep, Polyak};
 use super::arena::Arena;
 use super::bf16::{Compute, Precision};
 use super::buffer::{ACTION_DIM, HIDDEN, PANELS};
-use super::config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
+use super::config::{ActorStats, QScale, Td3Config, UpdateStats};
 use super::critic::Nets;
 use super::dispatch::Isa;
 use super::net::{Net, Part};
@@ -141,11 +141,6 @@ impl Td3Kernel {
         &self.config
     }
 
-    /// Changes what the actor is trained for, from the next update on.
-    pub fn set_objective(&mut self, objective: ActorObjective) {
-        self.config.objective = objective;
-    }
-
     /// Changes Adam's rates, from the next update on.
     pub fn set_rates(&mut self, actor: f64, critic: f64) {
         (self.config.actor_rate, self.config.critic_rate) = (actor, critic);
@@ -206,13 +201,6 @@ impl Td3Kernel {
         self.updates += 1;
         let bc_loss = sums.bc_loss();
         UpdateStats { actor: Some(ActorStats { loss: bc_loss, q_mean: 0.0, bc_loss }), ..UpdateStats::default() }
-    }
-
-    /// Copies all parameters into the targets.
-    pub fn sync_targets(&mut self) {
-        self.actor.sync_target();
-        self.critics.iter_mut().for_each(Net::sync_target);
-        self.refresh();
     }
 
     /// `tanh` actions `[n, 3]` of the actor for observations `[n, obs_dim]`, without noise.
