@@ -18,13 +18,13 @@ const FUNCTION_LINES_MAX: usize = 70;
 const SOURCES: [&str; 8] =
     ["core/src", "core/tests", "core/benches", "src", "fmu", "integration-tests", "tests", "benches"];
 
-struct Source {
+struct SourceFile {
     /// Relative to the workspace, with forward slashes.
     path: String,
     text: String,
 }
 
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<SourceFile> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for folder in SOURCES {
@@ -34,7 +34,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+fn collect(root: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
@@ -42,13 +42,13 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-            found.push(Source { path, text });
+            found.push(SourceFile { path, text });
         }
     }
 }
 
 /// Numbered lines of code, without comments and without the tests at the end of the file.
-fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+fn code(source: &SourceFile) -> impl Iterator<Item = (usize, &str)> {
     let is_test =
         source.path.starts_with("tests/") || source.path.contains("/tests") || source.path.ends_with("tests.rs");
     let lines = source.text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
@@ -166,7 +166,7 @@ fn the_scan_finds_what_it_looks_for() {
     let text = "fn short() {\n}\n    pub fn long(\n    ) {\n        // unsafe {\n    }\n#[cfg(test)]\nmod tests { unsafe { } }";
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(functions(&lines).collect::<Vec<_>>(), [(0, 2), (2, 4)]);
-    let source = Source { path: "src/a.rs".to_owned(), text: text.to_owned() };
+    let source = SourceFile { path: "src/a.rs".to_owned(), text: text.to_owned() };
     assert_eq!(code(&source).count(), 5);
     let names =
         ["    pub const fn a(b: u8) {", "pub const C: u8 = 1;", "pub struct D<E> {", "    pub f: u8,", "pub use g::h;"];

@@ -5,7 +5,7 @@ use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
 use super::messages::Messages;
 use super::view::View;
-use memg_control::account::{Account, Summary};
+use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use memg_control::fault::Fault;
@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// Ticks until the time is over or somebody says stop.
-    pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> Summary {
+    pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> RunSummary {
         let mut ticks = interval(self.wires.cycle);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let begin = self.wires.clock.elapsed();
@@ -320,7 +320,7 @@ impl Engine {
         self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
     }
 
-    fn summary(&mut self) -> Summary {
+    fn summary(&mut self) -> RunSummary {
         let mut summary = self.account.summary.clone();
         summary.alarms = self.alarms.counts.clone();
         for device in &self.wires.devices.devices {

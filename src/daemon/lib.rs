@@ -19,7 +19,7 @@ pub use demo::Demo;
 
 use anyhow::{Context, Result};
 use engine::{Engine, Wires};
-use memg_control::account::Summary;
+use memg_control::account::RunSummary;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
 use memg_control::journal::{Header, Journal};
 use memg_control::restore::restore;
@@ -53,7 +53,7 @@ pub struct RunOptions {
 /// # Errors
 /// The journal cannot be opened or belongs to a running gateway; a model cannot be loaded where nothing may stand in
 /// for it. No set-point has been written then.
-pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
+pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<RunSummary> {
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }

@@ -14,7 +14,7 @@ use super::fused::{
 };
 use super::model_based::episode::{Source, Variation};
 use memg_core::action::Action;
-use memg_core::env::{MemgEnv, Start, Step};
+use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
@@ -204,7 +204,7 @@ impl Td3 {
 
     /// `(idle - cost)/2 - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR; distances in shares of the
     /// ratings. The risk term depends on this step's cost and so on its action.
-    fn reward(&mut self, idle: f64, step: &Step) -> f64 {
+    fn reward(&mut self, idle: f64, step: &EnvStep) -> f64 {
         let p = self.plant.parameters();
         let cost = step.cost.get();
         let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);

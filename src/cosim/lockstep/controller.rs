@@ -9,7 +9,7 @@
 use super::machine::Ending;
 use super::settings::AfterStop;
 use super::{Start, StepAnswer, StepStatus, Stepper, Values};
-use memg_control::account::{Account, Summary};
+use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use memg_control::journal::{Header, Journal, Record};
@@ -66,7 +66,7 @@ pub struct ControllerOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// All runs so far.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// The latest step.
     pub last: Option<(CycleInput, CycleDecision)>,
     /// There is nothing more to do: the simulator said stop, or the time is used up.

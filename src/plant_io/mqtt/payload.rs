@@ -4,7 +4,7 @@
 //! refused by the parser. A payload is parsed once, however many inputs take values from it.
 
 use super::receive::Body;
-use super::settings::{Input, Source, TimeSource};
+use super::settings::{Input, TimeSource, ValueSource};
 use serde_json::Value;
 
 /// Longest text that can be a number or one of the configured words, bytes.
@@ -66,9 +66,9 @@ pub(super) enum Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// Parses once, if one of the inputs needs JSON.
-    pub(super) fn new<'s>(body: Body<'a>, sources: impl IntoIterator<Item = &'s Source>) -> Self {
+    pub(super) fn new<'s>(body: Body<'a>, sources: impl IntoIterator<Item = &'s ValueSource>) -> Self {
         let Body::Bytes(bytes) = body else { return Self::Oversize };
-        let needs_json = sources.into_iter().any(|source| *source != Source::Raw);
+        let needs_json = sources.into_iter().any(|source| *source != ValueSource::Raw);
         Self::Text(bytes, if needs_json { serde_json::from_slice(bytes).ok() } else { None })
     }
 
@@ -76,11 +76,11 @@ impl<'a> Payload<'a> {
     pub(super) fn value(&self, input: &Input) -> Result<f64, Rejection> {
         let number = match (self, &input.source) {
             (Self::Oversize, _) => return Err(Rejection::Oversize),
-            (Self::Text(bytes, _), Source::Raw) => {
+            (Self::Text(bytes, _), ValueSource::Raw) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| Rejection::Unreadable)?;
                 number_of_text(text.trim(), input)
             }
-            (Self::Text(_, json), Source::Pointer(pointer)) => {
+            (Self::Text(_, json), ValueSource::Pointer(pointer)) => {
                 let json = json.as_ref().ok_or(Rejection::Unreadable)?;
                 number_of_json(json.pointer(pointer).ok_or(Rejection::Missing)?, input)
             }

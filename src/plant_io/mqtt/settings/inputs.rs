@@ -2,7 +2,7 @@
 
 use super::raw::RawInput;
 use super::validate::Problems;
-use super::{Input, Source, Target, TimeSource};
+use super::{Input, Target, TimeSource, ValueSource};
 use crate::quantity;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeSet;
@@ -112,10 +112,10 @@ impl Check<'_> {
         }
     }
 
-    fn source(&mut self, raw: &RawInput) -> Option<Source> {
+    fn source(&mut self, raw: &RawInput) -> Option<ValueSource> {
         match (&raw.pointer, raw.raw.unwrap_or(false)) {
-            (Some(pointer), false) => self.pointer("pointer", pointer).map(Source::Pointer),
-            (None, true) => Some(Source::Raw),
+            (Some(pointer), false) => self.pointer("pointer", pointer).map(ValueSource::Pointer),
+            (None, true) => Some(ValueSource::Raw),
             (Some(_), true) | (None, false) => {
                 self.problems.add(&self.key, "needs exactly one of pointer and raw = true");
                 None

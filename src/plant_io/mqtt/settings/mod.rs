@@ -80,7 +80,7 @@ pub struct Input {
     /// What the value means.
     pub target: Target,
     /// Where in the payload it is.
-    pub source: Source,
+    pub source: ValueSource,
     /// Where its time stamp is; without one, age counts from arrival and retained messages are ignored.
     pub time: Option<TimeSource>,
     /// Words that stand for numbers, such as `"ON"` = 1.
@@ -146,7 +146,7 @@ impl Target {
 
 /// Where in the payload a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// The whole payload is the number, as text.
     Raw,
     /// The payload is JSON; the value is at this pointer (RFC 6901).

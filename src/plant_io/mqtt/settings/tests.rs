@@ -1,4 +1,4 @@
-use super::super::{Source, Target};
+use super::super::{Target, ValueSource};
 use super::*;
 use memg_core::plant_state::Signal;
 
@@ -90,7 +90,7 @@ fn a_good_table_becomes_typed_settings() {
     let settings = validate(toml::from_str(GOOD).unwrap(), &environment).unwrap();
     let [battery, chp] = &settings.inputs[..] else { panic!("two inputs") };
     assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw), -1e-3));
-    assert_eq!((&chp.source, chp.age_max), (&Source::Raw, Duration::from_secs(60)));
+    assert_eq!((&chp.source, chp.age_max), (&ValueSource::Raw, Duration::from_secs(60)));
     assert_eq!(settings.connection.broker.keep_alive, Duration::from_secs(5));
     let shown = format!("{settings:?}");
     assert!(!shown.contains("swordfish") && !shown.contains("0123456789abcdef"), "{shown}");
