@@ -126,7 +126,7 @@ pub enum JournalError {
     /// The last line was not finished (power cut, kill -9); everything before it is good.
     #[error("{path}:{line}: the last line is torn")]
     Torn {
-        /// The file.
+        /// The journal's path.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
@@ -134,7 +134,7 @@ pub enum JournalError {
     /// A line is damaged; everything before it is good.
     #[error("{path}:{line}: {message}")]
     Damaged {
-        /// The file.
+        /// The journal's path.
         path: PathBuf,
         /// Line, from 1.
         line: usize,

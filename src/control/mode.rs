@@ -102,9 +102,9 @@ pub struct ModeState {
 /// A transition and its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModeChange {
-    /// Before.
+    /// The mode that was left.
     pub from: Mode,
-    /// After.
+    /// The mode that was entered.
     pub to: Mode,
     /// What led to it, for a person: a fault, a command, a time that is over.
     pub cause: String,

@@ -106,7 +106,7 @@ pub enum ModelError {
     /// There is no rule of that name.
     #[error("there is no rule {name:?}")]
     NoSuchRule {
-        /// The name.
+        /// What was asked for.
         name: String,
     },
 }

@@ -131,7 +131,7 @@ impl VirtualDevice {
         self.commands.insert(output, value);
     }
 
-    /// Its name.
+    /// As in the schedule of faults and in the live view.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
