@@ -142,7 +142,7 @@ fn public_items_are_used_somewhere() {
     check(&problems);
 }
 
-/// The name of a function, type or constant that a line makes public.
+/// The name of a function, type, constant or field that a line makes public; a leading `_` says that nothing reads it.
 fn public_name(line: &str) -> Option<&str> {
     let mut words = line.trim_start().strip_prefix("pub ")?.split([' ', '(', '<', ':', ';', '{']);
     let kinds = ["fn", "struct", "enum", "trait", "type", "static"];
@@ -157,7 +157,7 @@ fn public_name(line: &str) -> Option<&str> {
             break word;
         }
     };
-    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_name = !name.is_empty() && !name.starts_with('_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
     (is_name && !["mod", "use", "extern"].contains(&name) && !line.contains(" use ")).then_some(name)
 }
 

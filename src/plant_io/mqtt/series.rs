@@ -36,7 +36,7 @@ fn in_a_row(object: &Map<String, Value>, input: &OutlookInput) -> Result<Vec<Spa
     let start_ms = object.get(&input.start_key).and_then(instant_ms).ok_or(Rejection::NoTime)?;
     let told_ms = object.get("step_s").and_then(Value::as_f64).map(|seconds| (seconds * 1000.0).round());
     let told_ms = told_ms.filter(|ms| (1.0..=86_400_000.0).contains(ms)).map(|ms| ms as i64);
-    let step_ms = told_ms.or(input.step_ms).ok_or(Rejection::NoStep)?;
+    let step_ms = input.step_ms.or(told_ms).ok_or(Rejection::NoStep)?;
     let values = object.get("values").and_then(Value::as_array).ok_or(Rejection::NoSeries)?;
     bounded(values)?;
     let begins = (0..).map(|n: i64| start_ms + n * step_ms);
