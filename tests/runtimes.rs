@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
-use memg_core::env::{MemgEnv, Start, Step};
+use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
 use memg_core::reward::RewardWeights;
@@ -20,7 +20,7 @@ const STEPS: usize = 480;
 const APART_W_MAX: i64 = 5;
 
 /// The days with a model; an error if the runtime does not work here.
-fn days(model: &str, runtime: Runtime) -> Result<Vec<Step>, ModelError> {
+fn days(model: &str, runtime: Runtime) -> Result<Vec<EnvStep>, ModelError> {
     let home = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(home.join("config/profiles/site-a-2016.csv")).unwrap();
     let plant = Plant::reference();
@@ -32,7 +32,7 @@ fn days(model: &str, runtime: Runtime) -> Result<Vec<Step>, ModelError> {
 }
 
 /// The larger distance of the two set-points, W.
-fn apart_w(a: &Step, b: &Step) -> i64 {
+fn apart_w(a: &EnvStep, b: &EnvStep) -> i64 {
     let (a, b) = (&a.verdict.safe, &b.verdict.safe);
     let battery = (a.battery().get() - b.battery().get()).abs();
     battery.max((a.chp().get() - b.chp().get()).abs())

@@ -1,45 +1,30 @@
-//! The architecture as a test: who may know whom, where the clock and `unsafe` are allowed, how long files and functions
-//! may be. A plain scan of the text; tests and comments do not count for the layers.
+//! What the compiler and clippy do not keep: that the domain has no I/O, where `unsafe` is allowed, how long files and
+//! functions may be. A plain scan of the text; tests and comments do not count for the first two. Who may know whom is a
+//! matter of packages, clocks in core and control one of their `clippy.toml`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Folder, words that must not occur in its code, and why.
-const LAYERS: [(&str, &[&str], &str); 9] = [
-    (
-        "core/src",
-        &["std::time", "std::fs", "std::net", "std::thread", "std::env", "std::process", "tokio", "println!"],
-        "the domain has no I/O, no clock and no async: time and randomness come in as arguments",
-    ),
-    ("src/plant_io", &["crate::policy", "crate::train", "crate::control", "crate::daemon"], "drivers know no policy"),
-    ("src/policy", &["plant_io", "crate::control", "crate::daemon", "Instant::now"], "policies know no plant"),
-    ("src/train", &["plant_io", "crate::control", "crate::daemon"], "training knows no plant and no control"),
-    ("src/evaluate", &["plant_io", "crate::control", "crate::daemon", "Instant::now"], "evaluation replays profiles"),
-    (
-        "src/control",
-        &["modbus", "mqtt", "crate::daemon", "crate::cli", "Instant::now", "SystemTime::now"],
-        "control knows no protocol and no clock",
-    ),
-    ("src/virtual_plant", &["crate::policy", "crate::train", "crate::control"], "the plant knows no controller"),
-    ("src/daemon", &["crate::cli"], "the command line knows the daemon, not the other way round"),
-    ("fmu/src", &["memg_gateway", "tokio"], "the FMU depends on the core alone"),
-];
+/// What the domain does not do: it comes in as arguments. Clocks are refused by `core/clippy.toml`.
+const NO_IO: [&str; 6] = ["std::fs", "std::net", "std::thread", "std::env", "std::process", "println!"];
 
 /// Folders in which `unsafe` may occur: the C interface of FMI, and vector kernels.
 const UNSAFE: [&str; 3] = ["fmu/", "src/train/td3/fused/", "src/train/gradient/product.rs"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
-const SOURCES: [&str; 7] = ["core/src", "core/tests", "core/benches", "src", "fmu", "integration-tests", "tests"];
+const SOURCES: [&str; 8] =
+    ["core/src", "core/tests", "core/benches", "src", "fmu", "integration-tests", "tests", "benches"];
 
-struct Source {
+struct SourceFile {
     /// Relative to the workspace, with forward slashes.
     path: String,
     text: String,
 }
 
-fn sources() -> Vec<Source> {
+fn sources() -> Vec<SourceFile> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let mut found = Vec::new();
     for folder in SOURCES {
@@ -49,7 +34,7 @@ fn sources() -> Vec<Source> {
     found
 }
 
-fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
+fn collect(root: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() && path.file_name().is_none_or(|name| name != "target") {
@@ -57,13 +42,13 @@ fn collect(root: &Path, folder: &Path, found: &mut Vec<Source>) {
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
             let path = path.strip_prefix(root).unwrap().to_string_lossy().replace('\\', "/");
-            found.push(Source { path, text });
+            found.push(SourceFile { path, text });
         }
     }
 }
 
 /// Numbered lines of code, without comments and without the tests at the end of the file.
-fn code(source: &Source) -> impl Iterator<Item = (usize, &str)> {
+fn code(source: &SourceFile) -> impl Iterator<Item = (usize, &str)> {
     let is_test =
         source.path.starts_with("tests/") || source.path.contains("/tests") || source.path.ends_with("tests.rs");
     let lines = source.text.lines().enumerate().take_while(|(_, line)| !line.starts_with("#[cfg(test)]"));
@@ -76,27 +61,14 @@ fn check(problems: &[String]) {
 }
 
 #[test]
-fn layers_know_only_what_is_below_them() {
+fn the_domain_has_no_io() {
     let mut problems = Vec::new();
-    for source in sources() {
-        for (folder, words, why) in LAYERS {
-            if !source.path.starts_with(folder) {
-                continue;
-            }
-            for (number, line) in code(&source) {
-                let found = words.iter().filter(|word| line.contains(**word));
-                problems.extend(found.map(|word| format!("{}:{number}: {word}: {why}", source.path)));
-            }
+    for source in sources().into_iter().filter(|source| source.path.starts_with("core/src")) {
+        for (number, line) in code(&source) {
+            let found = NO_IO.iter().filter(|word| line.contains(**word));
+            problems.extend(found.map(|word| format!("{}:{number}: {word}", source.path)));
         }
     }
-    check(&problems);
-}
-
-#[test]
-fn only_the_core_makes_set_points_that_may_be_written() {
-    let outside = sources().into_iter().filter(|source| !source.path.starts_with("core/src/"));
-    let makes = |source: &Source| code(source).any(|(_, line)| line.contains("SafeSetpoints::new("));
-    let problems: Vec<_> = outside.filter(makes).map(|source| source.path).collect();
     check(&problems);
 }
 
@@ -147,11 +119,56 @@ fn functions<'a>(lines: &'a [&'a str]) -> impl Iterator<Item = (usize, usize)> +
     })
 }
 
+/// Public items that are there although nothing else names them: called by hosts through the C interface of FMI.
+const CALLED_FROM_OUTSIDE: &str = "fmu/src/abi/";
+
+/// `cargo test --test tidy public_items` lists what may be removed. Names that occur twice pass: it finds the plain cases.
+#[test]
+fn public_items_are_used_somewhere() {
+    let sources = sources();
+    let mut uses: HashMap<&str, usize> = HashMap::new();
+    for source in &sources {
+        let lines = source.text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        let words = lines.flat_map(|line| line.split(move |c| !is_part(c)));
+        words.for_each(|word| *uses.entry(word).or_default() += 1);
+    }
+    let mut problems = Vec::new();
+    for source in sources.iter().filter(|source| !source.path.starts_with(CALLED_FROM_OUTSIDE)) {
+        let unused = code(source).filter_map(|(number, line)| Some((number, public_name(line)?)));
+        let unused = unused.filter(|(_, name)| uses.get(name) == Some(&1));
+        problems.extend(unused.map(|(number, name)| format!("{}:{number}: nothing uses {name}", source.path)));
+    }
+    check(&problems);
+}
+
+/// The name of a function, type, constant or field that a line makes public; a leading `_` says that nothing reads it.
+fn public_name(line: &str) -> Option<&str> {
+    let mut words = line.trim_start().strip_prefix("pub ")?.split([' ', '(', '<', ':', ';', '{']);
+    let kinds = ["fn", "struct", "enum", "trait", "type", "static"];
+    let before = ["const", "async", "unsafe"];
+    let name = loop {
+        let word = words.next()?;
+        if kinds.contains(&word) {
+            break words.next()?;
+        }
+        if !before.contains(&word) {
+            // `pub const NAME`
+            break word;
+        }
+    };
+    let is_name = !name.is_empty() && !name.starts_with('_') && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_name && !["mod", "use", "extern"].contains(&name) && !line.contains(" use ")).then_some(name)
+}
+
 #[test]
 fn the_scan_finds_what_it_looks_for() {
     let text = "fn short() {\n}\n    pub fn long(\n    ) {\n        // unsafe {\n    }\n#[cfg(test)]\nmod tests { unsafe { } }";
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(functions(&lines).collect::<Vec<_>>(), [(0, 2), (2, 4)]);
-    let source = Source { path: "src/a.rs".to_owned(), text: text.to_owned() };
+    let source = SourceFile { path: "src/a.rs".to_owned(), text: text.to_owned() };
     assert_eq!(code(&source).count(), 5);
+    let names =
+        ["    pub const fn a(b: u8) {", "pub const C: u8 = 1;", "pub struct D<E> {", "    pub f: u8,", "pub use g::h;"];
+    assert_eq!(names.map(public_name), [Some("a"), Some("C"), Some("D"), Some("f"), None]);
 }

@@ -89,6 +89,7 @@ fn percentiles(name: &str, target: &str, cases: &[Case], mut call: impl FnMut(&C
     println!("{name}: p50 {} ns, p99 {} ns, p99.9 {} ns ({target})", at(0.5), at(0.99), at(0.999));
 }
 
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 /// Time that this thread has run, where the system tells; so that other programs do not count.
 fn running() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
@@ -97,6 +98,7 @@ fn running() -> Duration {
     nanos.map_or_else(|| BEGIN.get_or_init(Instant::now).elapsed(), Duration::from_nanos)
 }
 
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
 fn timed(call: impl FnOnce()) -> Duration {
     let begin = Instant::now();
     call();

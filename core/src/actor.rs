@@ -18,7 +18,7 @@ pub enum WeightsError {
     /// A tensor is missing or has another shape or type.
     #[error("tensor {name}: expected f32 {expected:?}, found {found}")]
     Shape {
-        /// Its name.
+        /// As in the file, such as `l1.weight`.
         name: String,
         /// The shape that the schema asks for.
         expected: Vec<usize>,
@@ -28,7 +28,7 @@ pub enum WeightsError {
     /// A weight is NaN or infinite.
     #[error("tensor {name} contains a value that is not finite")]
     NotFinite {
-        /// Its name.
+        /// As in the file, such as `l1.weight`.
         name: String,
     },
 }

@@ -117,7 +117,7 @@ pub struct Command {
     pub principal: String,
     /// What that principal may do.
     pub role: Role,
-    /// The entrance.
+    /// By which entrance it came.
     pub means: Means,
     /// The sender's id, unique while the command lives.
     pub id: String,

@@ -119,6 +119,12 @@ impl StepMemory {
         Self { control: ControlMemory::at_rest(), in_charge: false, history: History::default(), step: 0 }
     }
 
+    /// The same with a history of the steps before the first one.
+    #[must_use]
+    pub fn remembering(history: History) -> Self {
+        Self { history, ..Self::at_rest() }
+    }
+
     /// Others have the plant now: nothing is remembered across the gap.
     pub fn leave(&mut self) {
         (self.in_charge, self.history) = (false, History::default());

@@ -47,7 +47,7 @@ impl Start {
 
 /// What one step did.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct EnvStep {
     /// The row that was lived through.
     pub row: ProfileRow,
     /// What was asked for.
@@ -194,7 +194,7 @@ impl MemgEnv {
     }
 
     /// One step with a network's action. `None` if the episode is over.
-    pub fn step(&mut self, action: Action) -> Option<Step> {
+    pub fn step(&mut self, action: Action) -> Option<EnvStep> {
         let setpoints = action.setpoints(self.filter.plant(), self.memory.chp_on);
         self.step_request(Request { observation: None, action: Some(action), setpoints, outside_tariff: false })
     }
@@ -203,21 +203,21 @@ impl MemgEnv {
     ///
     /// # Errors
     /// The policy's own; the environment is unchanged.
-    pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<Step>, PolicyError> {
+    pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<EnvStep>, PolicyError> {
         let (situation, mut memory) = (self.situation(), self.memory);
         let decision = decide::step(&self.filter, &situation, &mut memory, &self.known(), policy)?;
         Ok(self.lived(&situation, decision, memory))
     }
 
     /// One step with a request.
-    pub fn step_request(&mut self, request: Request) -> Option<Step> {
+    pub fn step_request(&mut self, request: Request) -> Option<EnvStep> {
         let (situation, mut memory) = (self.situation(), self.memory);
         let decision = decide::follow(&self.filter, &situation, &mut memory, request);
         self.lived(&situation, decision, memory)
     }
 
     /// Lives through a decided step; `memory` is what the decision left.
-    fn lived(&mut self, situation: &Situation, decision: Decision, memory: ControlMemory) -> Option<Step> {
+    fn lived(&mut self, situation: &Situation, decision: Decision, memory: ControlMemory) -> Option<EnvStep> {
         if self.is_over() {
             return None;
         }
@@ -234,7 +234,7 @@ impl MemgEnv {
         self.memory.elapse(plant.step_ms());
         self.index += 1;
         let reward = self.reward(cost.get(), violations_requested);
-        Some(Step {
+        Some(EnvStep {
             row,
             request,
             verdict,

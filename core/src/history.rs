@@ -64,6 +64,12 @@ impl History {
         Self { past: past.finite(), running: Default::default(), step: Some(step), aside: None }
     }
 
+    /// A history that somebody supplies before the first step, the last values of which belong to the step before it.
+    #[must_use]
+    pub fn before_the_first_step(past: Series) -> Self {
+        Self { past: past.finite(), ..Self::default() }
+    }
+
     /// Adds a cycle's situation to the running step. A price or heat demand that a substitute stands for is no history.
     pub fn observe(&mut self, situation: &Situation, prices_are_known: bool, heat_is_known: bool) {
         for (running, quantity) in self.running.iter_mut().zip(Quantity::ALL) {
@@ -177,7 +183,7 @@ fn reaches(next: i64, step: i64, steps_per_day: usize) -> bool {
 /// What a gateway knows live: its own history, and what others say of the hours ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct Live<'a> {
-    /// The past.
+    /// What was measured, up to the step before the present one.
     pub history: &'a History,
     /// Prices and forecasts.
     pub outlook: &'a Outlook,

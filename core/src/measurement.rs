@@ -67,11 +67,6 @@ impl<T: Copy> Measurement<T> {
     pub const fn is_absent(&self) -> bool {
         matches!(self.quality, Quality::NotRequired) && self.value.is_none()
     }
-    /// A neutral value for a point that is not configured.
-    #[must_use]
-    pub const fn not_required(value: T) -> Self {
-        Self { value: Some(value), quality: Quality::NotRequired, age_ms: 0 }
-    }
     /// The value if control may rely on it.
     #[must_use]
     pub fn usable(&self) -> Option<T> {

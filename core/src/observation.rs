@@ -190,7 +190,7 @@ impl Observation {
         Some(Self { values, schema })
     }
 
-    /// The numbers.
+    /// The numbers in the order of the schema, each divided by its rating.
     #[must_use]
     pub fn values(&self) -> &[f32] {
         self.values.get(..self.schema.len()).unwrap_or(&self.values)

@@ -40,6 +40,21 @@ impl Outlook {
         self.ahead.column(quantity).get(steps).copied().flatten()
     }
 
+    /// What this one does not know is taken from `other`.
+    #[must_use]
+    pub fn or(mut self, other: &Self) -> Self {
+        for quantity in Quantity::ALL {
+            let column = self.ahead.column_mut(quantity);
+            for (index, value) in other.ahead.column(quantity).iter().enumerate() {
+                match column.get_mut(index) {
+                    Some(known) => *known = known.or(*value),
+                    None => column.push_back(*value),
+                }
+            }
+        }
+        self
+    }
+
     /// A step has passed: what was said of it is no longer ahead.
     pub fn advance(&mut self) {
         for quantity in Quantity::ALL {
@@ -67,6 +82,13 @@ mod tests {
         outlook.advance();
         assert_eq!(prices(&outlook), [a, None, None, None, None, d, d, None, None]);
         assert_eq!(outlook.ahead(Quantity::Pv, 0), None);
+    }
+
+    #[test]
+    fn one_outlook_fills_the_holes_of_another_and_goes_on_where_it_ends() {
+        let hours = |hours: &[Option<f64>]| Outlook::of_hourly_prices(hours.iter().copied(), 1);
+        let known = hours(&[Some(1.0), None]).or(&hours(&[Some(9.0), Some(2.0), None, Some(4.0)]));
+        assert_eq!(known, hours(&[Some(1.0), Some(2.0), None, Some(4.0)]));
     }
 
     #[test]

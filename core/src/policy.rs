@@ -97,7 +97,7 @@ pub struct ActorPolicy<A>(pub A);
 /// A network that was trained with other divisors than those of version 1.
 #[derive(Debug, Clone)]
 pub struct WithDivisors<A> {
-    /// The network.
+    /// The network that is asked; its schema says what it sees.
     pub actor: A,
     /// What it was trained with.
     pub divisors: Divisors,

@@ -41,6 +41,17 @@ impl Quantity {
         }
     }
 
+    /// What is physically possible, in the quantity's unit; what a plant allows is narrower, and its own business. A source
+    /// or load may be metered with the sign of a small draw of its own.
+    #[must_use]
+    pub const fn possible(self) -> (f64, f64) {
+        match self {
+            Self::Pv | Self::Wind | Self::ElectricLoad => (-1e6, 1e6),
+            Self::HeatLoad => (0.0, 1e6),
+            Self::ImportPrice | Self::ExportPrice => (-100.0, 100.0),
+        }
+    }
+
     /// The quantity of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -10,7 +10,6 @@ pub use doubt::{Doubt, SocEstimate};
 pub use judge::{Degraded, Judged, Substitutes, Unusable, judge};
 
 use crate::equipment::Plant;
-use crate::plant_state::PlantState;
 use crate::series::Quantity;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 use serde::{Deserialize, Serialize};
@@ -113,13 +112,5 @@ impl Situation {
             && self.import_price.is_finite()
             && self.export_price.is_finite()
             && self.doubt.is_valid()
-    }
-
-    /// Judges a plant state without substitutes for prices, see [`judge`].
-    ///
-    /// # Errors
-    /// [`Unusable`] names the first signal that is needed for safety and lost.
-    pub fn from_plant_state(state: &PlantState, plant: &Plant) -> Result<Self, Unusable> {
-        judge(state, plant, &Substitutes::default()).and_then(Judged::whole).map(|judged| judged.situation)
     }
 }

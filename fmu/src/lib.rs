@@ -23,6 +23,7 @@ pub mod model;
 pub mod plant;
 pub mod price_ahead;
 pub mod resources;
+pub mod series_text;
 #[cfg(test)]
 mod tests;
 pub mod variable;

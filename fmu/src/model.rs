@@ -20,7 +20,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Both.
+    /// Controller and plant.
     pub const ALL: [Self; 2] = [Self::Ems, Self::Plant];
 
     /// Model name and model identifier; the binary inside the FMU has this file name.

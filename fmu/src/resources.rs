@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Largest file that is read, 64 MiB: weights take 300 kB, a year of profile 3 MB.
 const FILE_MAX: u64 = 64 << 20;
 
-/// The folder.
+/// The folder of packed files; names of others are relative to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resources {
     folder: PathBuf,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Causality {
     /// The host, at every communication point.
     Input,
-    /// The model.
+    /// The model, at every communication point.
     Output,
     /// The host, before the end of initialization.
     Parameter,
@@ -125,6 +125,14 @@ pub struct Variable {
     pub start: Value,
     /// What it means, with its sign.
     pub description: &'static str,
+}
+
+impl Variable {
+    /// A number or a boolean: what can be connected by a factor, plotted, and written into a column.
+    #[must_use]
+    pub const fn is_number(&self) -> bool {
+        !matches!(self.start, Value::Text(_))
+    }
 }
 
 /// Declares inputs, outputs or parameters: `reference name unit start description`.

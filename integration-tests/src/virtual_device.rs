@@ -19,7 +19,7 @@ use tokio_modbus::{ExceptionCode, Request, Response, SlaveRequest};
 /// A write that the device saw, refused ones excluded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SeenWrite {
-    /// When.
+    /// When the device took it.
     pub at: Instant,
     /// Unit id.
     pub unit: u8,

@@ -54,7 +54,8 @@ impl Gateway {
         let (sender, events) = mpsc::channel(64);
         let (stop, stopped) = watch::channel(false);
         let clock = Clock::system();
-        let mqtt = mqtt::spawn(settings, image.clone(), &[PV, LOAD], sender, clock.clone(), stopped);
+        let places = mqtt::Places { points: &[PV, LOAD], series: &[] };
+        let mqtt = mqtt::spawn(settings, image.clone(), places, sender, clock.clone(), stopped);
         Self { mqtt, image, events, clock, stop }
     }
 

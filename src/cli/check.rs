@@ -37,6 +37,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     if let Some(lockstep) = &settings.cosim {
         lockstep_plan(&settings, lockstep);
     }
+    outlook(&settings);
     for device in &settings.devices {
         read_plan(device);
     }
@@ -88,6 +89,24 @@ fn observation(settings: &Settings) {
     check_signals::print(settings);
 }
 
+/// What is told of the hours ahead, and by whom.
+fn outlook(settings: &Settings) {
+    let entries = settings.mqtt.iter().flat_map(|mqtt| &mqtt.outlook);
+    let entries =
+        entries.map(|entry| (entry.quantity.name(), entry.topic.clone(), format!("{} s", entry.age_max.as_secs())));
+    let hours = settings.points.price_ahead.iter().flatten().count();
+    let hourly =
+        (hours > 0).then(|| ("import price", "mqtt.inputs import_price_ahead_…".into(), format!("{hours} hours")));
+    let rows: Vec<_> = entries.chain(hourly).collect();
+    if rows.is_empty() {
+        return;
+    }
+    println!("\nHours ahead");
+    for (name, topic, bound) in rows {
+        println!("  {name:<26} mqtt {topic}, at most {bound}");
+    }
+}
+
 /// Topics and what they carry.
 fn lockstep_plan(settings: &Settings, lockstep: &LockstepSettings) {
     let Some(mqtt) = &settings.mqtt else { return };
@@ -98,7 +117,7 @@ fn lockstep_plan(settings: &Settings, lockstep: &LockstepSettings) {
     let needed: Vec<&str> = Signal::ALL.into_iter().filter(|s| s.is_required()).map(Signal::name).collect();
     println!("  needed in each meas    {}", needed.join(", "));
     let others: Vec<&str> = Signal::ALL.into_iter().filter(|s| !s.is_required()).map(Signal::name).collect();
-    println!("  used if they are there {}, import_price_ahead (list)", others.join(", "));
+    println!("  used if they are there {}, outlook (by step), import_price_ahead (hourly)", others.join(", "));
     println!("  in each setp           {}", SETPOINTS.join(", "));
     let after = match lockstep.after_stop {
         AfterStop::Exit => "the gateway ends",

@@ -2,7 +2,7 @@
 
 use super::{live, log_to_stderr, parse_duration, refuse};
 use anyhow::{Context, Result};
-use memg_control::account::Summary;
+use memg_control::account::RunSummary;
 use memg_daemon::view::View;
 use memg_daemon::{Demo, RunOptions};
 use memg_settings::{Override, Settings};
@@ -103,7 +103,7 @@ async fn wait_for_signal() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-fn print(summary: &Summary, json: bool) -> Result<()> {
+fn print(summary: &RunSummary, json: bool) -> Result<()> {
     if json {
         println!("{}", serde_json::to_string_pretty(summary)?);
         return Ok(());

@@ -35,7 +35,7 @@ pub struct Energy {
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
-pub struct Summary {
+pub struct RunSummary {
     /// Plant time that passed, hours.
     pub plant_hours: f64,
     /// Supervision cycles.
@@ -77,7 +77,7 @@ pub struct Summary {
 pub struct Account {
     plant: Plant,
     /// So far.
-    pub summary: Summary,
+    pub summary: RunSummary,
     last: Option<(i64, bool)>,
 }
 
@@ -85,7 +85,7 @@ impl Account {
     /// An empty account.
     #[must_use]
     pub fn new(plant: Plant) -> Self {
-        Self { plant, summary: Summary::default(), last: None }
+        Self { plant, summary: RunSummary::default(), last: None }
     }
 
     /// The time until the next cycle does not count: another run begins.

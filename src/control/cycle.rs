@@ -330,7 +330,7 @@ pub(super) fn measured(config: &ControlConfig, state: &ControlState, input: &Cyc
 }
 
 /// A request with the name of who made it.
-struct Source {
+struct Choice {
     name: String,
     setpoints: Option<Setpoints>,
 }
@@ -347,12 +347,12 @@ fn choose(
     input: &CycleInput,
     asking: &Asking,
     chain: &mut Chain,
-) -> Source {
+) -> Choice {
     let policy_name = chain.policy.as_deref().map_or("none", Policy::name).to_owned();
     // A cycle that is a whole policy step has no time for an entry of its own: ramps alone keep it bumpless.
     let whole_step = config.cycle_ms >= config.filter.plant().step_ms();
     let entering = state.mode.since_ms == input.now_ms && !whole_step;
-    let source = |name: &str, setpoints| Source { name: name.to_owned(), setpoints };
+    let source = |name: &str, setpoints| Choice { name: name.to_owned(), setpoints };
     match state.mode.mode {
         Mode::Init => source("none", None),
         Mode::SafeStop => source("safe_stop", Some(Setpoints::IDLE)),

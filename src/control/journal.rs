@@ -26,7 +26,7 @@ pub struct Header {
     pub memg_journal: u32,
     /// Name of the site.
     pub site: String,
-    /// The plant.
+    /// Ratings and limits that the run began with.
     pub plant: PlantParameters,
     /// Times of the modes.
     pub times: ModeTimes,
@@ -125,15 +125,15 @@ pub enum JournalError {
     /// The file cannot be read.
     #[error("{path}: {source}")]
     Io {
-        /// Its name.
+        /// The journal's path.
         path: PathBuf,
-        /// Why.
+        /// The system's words.
         source: io::Error,
     },
     /// The last line was not finished (power cut, kill -9); everything before it is good.
     #[error("{path}:{line}: the last line is torn")]
     Torn {
-        /// The file.
+        /// The journal's path.
         path: PathBuf,
         /// Line, from 1.
         line: usize,
@@ -141,7 +141,7 @@ pub enum JournalError {
     /// A line is damaged; everything before it is good.
     #[error("{path}:{line}: {message}")]
     Damaged {
-        /// The file.
+        /// The journal's path.
         path: PathBuf,
         /// Line, from 1.
         line: usize,

@@ -76,7 +76,7 @@ const HOLDS_MAX: u32 = 4;
 /// Mode with what its transitions depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ModeState {
-    /// The mode.
+    /// Where the machine stands.
     pub mode: Mode,
     /// When it was entered, ms.
     pub since_ms: u64,
@@ -105,11 +105,11 @@ pub struct ModeState {
 /// A transition and its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModeChange {
-    /// Before.
+    /// The mode that was left.
     pub from: Mode,
-    /// After.
+    /// The mode that was entered.
     pub to: Mode,
-    /// Why.
+    /// What led to it, for a person: a fault, a command, a time that is over.
     pub cause: String,
 }
 

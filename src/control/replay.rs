@@ -40,7 +40,7 @@ pub enum ReplayError {
     /// A cycle decided otherwise.
     #[error("cycle {cycle} (line {line}) differs at {key}: recorded {recorded}, decided {decided}")]
     Differs {
-        /// Its number.
+        /// The cycle's number in its run.
         cycle: u64,
         /// Line in the journal.
         line: usize,

@@ -46,7 +46,7 @@ pub struct Chain {
     pub policy: Option<Box<dyn Policy>>,
     /// Hash of its model, or the rule's name; [`NO_MODEL`] and the reason if it could not be loaded.
     pub model: String,
-    /// The fallback.
+    /// Decides where the policy cannot or may not.
     pub rule: GoodRule,
 }
 

@@ -8,14 +8,18 @@
 use super::lockstep::Values;
 use memg_core::equipment::PlantParameters;
 use memg_core::plant_state::Signal;
+use memg_core::series::Quantity;
 use memg_fmu::ems::MEASUREMENTS;
 use memg_fmu::model::Kind;
+use memg_fmu::series_text;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Name of the list of import prices among the values.
 const PRICES: &str = "import_price_ahead";
+/// Name of prices and forecasts at step length among the values.
+const OUTLOOK: &str = "outlook";
 
 /// Inputs of the controller FMU without which nothing can be decided; the others have neutral start values.
 pub(crate) const REQUIRED: [&str; 5] = ["p_pv", "p_wind", "p_load", "q_heat", "soc"];
@@ -51,7 +55,7 @@ pub(crate) fn alias_of(input: &str) -> Option<&'static str> {
 /// The first name that nobody knows, or value that is none of its kind or physically impossible; in words.
 pub(crate) fn read(object: &Map<String, Value>) -> Result<Values, String> {
     let mut found = BTreeMap::new();
-    for (name, value) in object.iter().filter(|(name, _)| *name != PRICES) {
+    for (name, value) in object.iter().filter(|(name, _)| *name != PRICES && *name != OUTLOOK) {
         let signal =
             signal_named(name).ok_or_else(|| format!("v.{name} is no signal and no input of the controller"))?;
         let Some(value) = number(&format!("v.{name}"), signal, value)? else { continue };
@@ -60,7 +64,8 @@ pub(crate) fn read(object: &Map<String, Value>) -> Result<Values, String> {
         }
     }
     let prices = object.get(PRICES).map(prices).transpose()?;
-    Ok(Values::new(found).with_prices(prices.unwrap_or_default()))
+    let outlook = object.get(OUTLOOK).map(|value| series_text::read("v.outlook", value)).transpose()?;
+    Ok(Values::new(found).with_prices(prices.unwrap_or_default()).with_outlook(outlook.unwrap_or_default()))
 }
 
 /// A signal's value in its unit, a flag as 0 or 1; `None` if it is missing (`null`). `at` is where it stands, for messages.
@@ -92,10 +97,14 @@ const fn possible(signal: Signal) -> (f64, f64) {
         S::Soc => (0.0, 1.0),
         S::GridVoltagePu => (0.0, 3.0),
         S::FrequencyHz => (10.0, 100.0),
-        S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => (-100.0, 100.0),
+        S::ImportPriceEurPerKwh => Quantity::ImportPrice.possible(),
+        S::ExportPriceEurPerKwh => Quantity::ExportPrice.possible(),
         S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => (0.0, 1.0),
-        S::HeatLoadKw | S::ChpKw => (0.0, 1e6),
-        S::PvKw | S::WindKw | S::PvAvailableKw | S::WindAvailableKw | S::ElectricLoadKw => (-1e6, 1e6),
+        S::ChpKw => (0.0, 1e6),
+        S::HeatLoadKw => Quantity::HeatLoad.possible(),
+        S::PvKw | S::PvAvailableKw => Quantity::Pv.possible(),
+        S::WindKw | S::WindAvailableKw => Quantity::Wind.possible(),
+        S::ElectricLoadKw => Quantity::ElectricLoad.possible(),
         S::BatteryKw | S::GridKw | S::GridKvar => (-1e6, 1e6),
     }
 }
@@ -144,6 +153,8 @@ mod tests {
             (json!({ "pv_available_kw": 1, "p_pv": 1 }), "twice"),
             (json!({ "import_price_ahead": 0.1 }), "expected a list"),
             (json!({ "import_price_ahead": [0.1, "x"] }), "v.import_price_ahead[1]"),
+            (json!({ "outlook": { "pv_kw": [1, true] } }), "v.outlook.pv_kw[1]: expected a number or null"),
+            (json!({ "outlook": { "soc": [1] } }), "v.outlook.soc is none of pv_kw"),
         ] {
             let refused = values(&v).unwrap_err();
             assert!(refused.contains(words), "{refused}");

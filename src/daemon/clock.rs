@@ -32,17 +32,19 @@ impl PlantClock {
         Self::Live { site, speed, start: (unix_ms(), Instant::now()) }
     }
 
-    /// Plant time now, ms.
+    /// Plant time now, ms, and the same instant as messages from outside write it, ms since 1970 UTC. The virtual plant has
+    /// no zone: its local time stands for UTC.
     #[must_use]
-    pub fn now_ms(&self) -> i64 {
+    pub fn now_ms(&self) -> (i64, i64) {
         match self {
-            // At speed 1 the wall clock itself counts, so that its corrections are followed.
-            Self::Live { site, speed, .. } if *speed == 1.0 => site.local_ms(unix_ms()),
             Self::Live { site, speed, start } => {
-                let plant_ms = start.1.elapsed().as_secs_f64() * speed * 1000.0;
-                site.local_ms(start.0 + plant_ms as i64)
+                let unix_ms = live_unix_ms(*speed, start);
+                (site.local_ms(unix_ms), unix_ms)
             }
-            Self::Virtual { snapshot } => snapshot.borrow().local_ms,
+            Self::Virtual { snapshot } => {
+                let local_ms = snapshot.borrow().local_ms;
+                (local_ms, local_ms)
+            }
         }
     }
 
@@ -54,6 +56,12 @@ impl PlantClock {
             Self::Virtual { snapshot } => Duration::from_secs_f64(snapshot.borrow().elapsed_s.max(0.0)),
         }
     }
+}
+
+/// At speed 1 the wall clock itself counts, so that its corrections are followed.
+fn live_unix_ms(speed: f64, start: &(i64, Instant)) -> i64 {
+    let passed_ms = || start.1.elapsed().as_secs_f64() * speed * 1000.0;
+    if speed == 1.0 { unix_ms() } else { start.0 + passed_ms() as i64 }
 }
 
 fn unix_ms() -> i64 {

@@ -7,7 +7,7 @@ use super::alarms::Alarms;
 use super::view::View;
 use super::{EVENTS, RunOptions, model_hash, open_journal_file};
 use anyhow::{Context, Result, bail};
-use memg_control::account::Summary;
+use memg_control::account::RunSummary;
 use memg_control::cycle::Chain;
 use memg_core::rules::GoodRule;
 use memg_cosim::lockstep::settings::LockstepSettings;
@@ -25,7 +25,7 @@ use tokio::sync::{mpsc, watch};
 /// # Errors
 /// The model cannot be loaded (a simulation of another policy than the one wanted is worth nothing), or the journal cannot
 /// be opened.
-pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options: RunOptions) -> Result<Summary> {
+pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options: RunOptions) -> Result<RunSummary> {
     let Some(mqtt) = &settings.mqtt else { bail!("[cosim] needs [mqtt]") };
     let spec = &settings.policy.spec;
     let policy = load_policy(spec).context("the policy cannot be loaded")?;
@@ -65,7 +65,7 @@ impl Watcher {
         mut service: Service,
         mut told: watch::Receiver<bool>,
         stop: watch::Sender<bool>,
-    ) -> Result<Summary> {
+    ) -> Result<RunSummary> {
         loop {
             tokio::select! {
                 _ = told.wait_for(|stop| *stop) => break,

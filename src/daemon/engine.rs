@@ -1,11 +1,11 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
 use super::PlantClock;
-use super::ahead::Ahead;
+use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
 use super::messages::Messages;
 use super::view::View;
-use memg_control::account::{Account, Summary};
+use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
@@ -96,10 +96,12 @@ impl Engine {
         wires: Wires,
     ) -> Self {
         let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
+        let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
         wires.image.watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(*signal, &settings.plant)?))));
         Self {
             account: Account::new(settings.plant),
-            ahead: Ahead::new(settings.points.price_ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
+            ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
             config,
             state,
             chain,
@@ -116,7 +118,7 @@ impl Engine {
     }
 
     /// Ticks until the time is over or somebody says stop.
-    pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> Summary {
+    pub async fn run(&mut self, duration: Option<Duration>, mut stop: watch::Receiver<bool>) -> RunSummary {
         let mut ticks = interval(self.wires.cycle);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let begin = self.wires.clock.elapsed();
@@ -211,7 +213,7 @@ impl Engine {
     fn input(&mut self) -> CycleInput {
         let now = Instant::now();
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
-        let plant_ms = self.wires.clock.now_ms();
+        let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         let measured = self.freeze(now);
         let lookup = |signal| {
@@ -225,7 +227,7 @@ impl Engine {
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
             state: PlantState::from_image(lookup, local_hour),
-            outlook: self.ahead.news(&self.wires.image, now, plant_ms),
+            outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),
         }
@@ -301,7 +303,7 @@ impl Engine {
         self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
     }
 
-    fn summary(&mut self) -> Summary {
+    fn summary(&mut self) -> RunSummary {
         let mut summary = self.account.summary.clone();
         summary.alarms = self.alarms.counts.clone();
         for device in &self.wires.devices.devices {

@@ -19,7 +19,7 @@ pub use demo::Demo;
 
 use anyhow::{Context, Result};
 use engine::{Engine, Wires};
-use memg_control::account::Summary;
+use memg_control::account::RunSummary;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
 use memg_control::journal::{Header, Journal};
 use memg_control::recorder::Recorder;
@@ -52,7 +52,7 @@ pub struct RunOptions {
 /// # Errors
 /// The journal cannot be opened or belongs to a running gateway; a model cannot be loaded where nothing may stand in
 /// for it. No set-point has been written then.
-pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<Summary> {
+pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<RunSummary> {
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
@@ -91,7 +91,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let mqtt = settings.mqtt.clone().map(|mqtt| {
         let outputs = mqtt.outputs;
         let clock = mqtt::clock::Clock::system();
-        let handle = mqtt::spawn(mqtt, image.clone(), &settings.points.mqtt, events_in, clock, stopped);
+        let places = mqtt::Places { points: &settings.points.mqtt, series: &settings.points.series };
+        let handle = mqtt::spawn(mqtt, image.clone(), places, events_in, clock, stopped);
         messages::Messages::new(handle, outputs)
     });
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.

@@ -11,7 +11,7 @@ pub mod feeder;
 pub mod sites;
 pub mod trace;
 
-use memg_core::env::{MemgEnv, Start, Step};
+use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
 use memg_core::profile::{Profile, ProfileRow};
@@ -63,7 +63,7 @@ pub fn evaluate(
     profile: &Arc<Profile>,
     block_days: Option<usize>,
     policy: &mut dyn Policy,
-    mut each: impl FnMut(&Step),
+    mut each: impl FnMut(&EnvStep),
 ) -> Result<Evaluation, PolicyError> {
     let blocks = profile.blocks(block_days);
     let mut env = MemgEnv::new(plant, Arc::clone(profile), RewardWeights::default());
@@ -92,7 +92,7 @@ impl Totals {
         env: &mut MemgEnv,
         block: &Range<usize>,
         policy: &mut dyn Policy,
-        each: &mut impl FnMut(&Step),
+        each: &mut impl FnMut(&EnvStep),
     ) -> Result<(), PolicyError> {
         let start = Start::block(block.clone());
         let soc_start = start.soc;
@@ -111,7 +111,7 @@ impl Totals {
         Ok(())
     }
 
-    fn add(&mut self, plant: &Plant, step: &Step) {
+    fn add(&mut self, plant: &Plant, step: &EnvStep) {
         let hours = plant.step().get();
         if step.row.time.day_and_minute().1 == 0 || self.daily.is_empty() {
             self.daily.push(0.0);
@@ -164,7 +164,7 @@ pub fn stored_energy_correction(plant: &Plant, rows: &[ProfileRow], start: Soc, 
 
 /// Hard limits broken by a lived-through step, checked on the flows: SoC band, ratings, import, export, voltage.
 #[must_use]
-pub fn hard_violations(plant: &Plant, step: &Step) -> u32 {
+pub fn hard_violations(plant: &Plant, step: &EnvStep) -> u32 {
     let (p, d) = (plant.parameters(), &step.dispatch);
     let (low, high) = plant.soc_band();
     let recovering = step.soc_before < low || step.soc_before > high;

@@ -1,7 +1,7 @@
 //! The trace of an evaluation: one CSV row a step.
 
 use memg_core::action::Action;
-use memg_core::env::Step;
+use memg_core::env::EnvStep;
 use memg_core::equipment::Plant;
 use memg_core::units::Kilowatts;
 use std::io::{self, Write};
@@ -17,7 +17,7 @@ relaxation_stage";
 ///
 /// # Errors
 /// The writer's own.
-pub fn write_row(out: &mut impl Write, plant: &Plant, step: &Step) -> io::Result<()> {
+pub fn write_row(out: &mut impl Write, plant: &Plant, step: &EnvStep) -> io::Result<()> {
     let (row, d) = (&step.row, &step.dispatch);
     let wish = &step.request.setpoints;
     let balance = Kilowatts::new(row.electric_load_kw - row.pv_kw - row.wind_kw) + wish.battery - wish.chp;

@@ -2,7 +2,7 @@
 //!
 //! Loopback only, without login or persistence; it lives until the process ends and cannot be stopped before. Plants and
 //! tests use a real broker. The broker logs through `tracing` under its own crate name; whoever installs a subscriber
-//! adds [`QUIET`], or the terminal of the demonstration fills with connection details.
+//! adds the filter `rumqttd=off`, or the terminal of the demonstration fills with connection details.
 
 use rumqttd::{Broker, Config, ConnectionSettings, RouterConfig, ServerSettings};
 use std::collections::HashMap;
@@ -12,9 +12,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
-
-/// Filter directive that keeps the broker's own log lines away.
-pub const QUIET: &str = "rumqttd=off";
 
 /// Ports tried before giving up; one is enough unless another program takes it in the same millisecond.
 const PORTS: usize = 10;
@@ -102,7 +99,14 @@ mod tests {
         let image = ProcessImage::new([Duration::from_secs(15)]);
         let (stop, stopped) = watch::channel(false);
         let (events, _) = mpsc::channel(1);
-        let mqtt = mqtt::spawn(settings, image.clone(), &[PointId(0)], events, Clock::system(), stopped);
+        let mqtt = mqtt::spawn(
+            settings,
+            image.clone(),
+            mqtt::Places { points: &[PointId(0)], series: &[] },
+            events,
+            Clock::system(),
+            stopped,
+        );
         (mqtt, image, stop)
     }
 

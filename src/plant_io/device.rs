@@ -182,7 +182,8 @@ impl Device {
         let mut written = Vec::new();
         for index in self.writable() {
             let Some(rule) = self.points.get(index).and_then(|point| point.write.as_ref()) else { continue };
-            let fixed = |step: &super::point::Step| Written { point: step.point, fixed: Some(step.value), of: index };
+            let fixed =
+                |step: &super::point::FixedWrite| Written { point: step.point, fixed: Some(step.value), of: index };
             written.extend(rule.before.iter().map(fixed));
             written.push(Written { point: index, fixed: None, of: index });
             written.extend(rule.after.iter().map(fixed));

@@ -1,8 +1,9 @@
-//! The process image: the newest value of every point, written by drivers, read once per cycle.
+//! The process image: the newest value of every point and the newest forecasts, written by drivers, read once per cycle.
 //!
 //! One lock, held for a block copy and never over an `.await`. Quality is decided here from age, so that a driver that
 //! dies leaves values that go stale by themselves; and what is not a finite number is bad here, whoever published it.
 
+use crate::forecast::Forecast;
 use memg_core::measurement::{Measurement, Quality};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,11 +39,30 @@ struct Slot {
     band: f64,
 }
 
+/// Index of a forecast in the image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SeriesId(usize);
+
+/// A place for a forecast; the number tells one message from the next.
+#[derive(Debug)]
+struct SeriesSlot {
+    held: Option<(Instant, u64, Arc<Forecast>)>,
+    count: u64,
+    age_max: Duration,
+}
+
+impl SeriesSlot {
+    fn is_old(&self, now: Instant) -> bool {
+        self.held.as_ref().is_some_and(|(at, ..)| now.saturating_duration_since(*at) > self.age_max)
+    }
+}
+
 /// Hands out places in an image before it exists: devices and topics take theirs while the configuration is read.
 #[derive(Debug, Clone, Default)]
 pub struct ImageBuilder {
     ages_max: Vec<Duration>,
     frozen_after: Vec<(PointId, Duration)>,
+    series: Vec<Duration>,
 }
 
 impl ImageBuilder {
@@ -64,6 +84,12 @@ impl ImageBuilder {
         first
     }
 
+    /// A place for a forecast that may be used for `age_max`.
+    pub fn add_series(&mut self, age_max: Duration) -> SeriesId {
+        self.series.push(age_max);
+        SeriesId(self.series.len() - 1)
+    }
+
     /// A point counts as frozen when it has shown the same number for this long.
     pub fn frozen_after(&mut self, id: PointId, limit: Duration) {
         self.frozen_after.push((id, limit));
@@ -72,7 +98,8 @@ impl ImageBuilder {
     /// The image with all places handed out.
     #[must_use]
     pub fn build(self) -> ProcessImage {
-        let image = ProcessImage::new(self.ages_max);
+        let series = self.series.into_iter().map(|age_max| SeriesSlot { held: None, count: 0, age_max }).collect();
+        let image = ProcessImage { series: Arc::new(Mutex::new(series)), ..ProcessImage::new(self.ages_max) };
         let mut slots = image.slots.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, limit) in self.frozen_after {
             slots.get_mut(id.0).into_iter().for_each(|slot| slot.frozen_after = Some(limit));
@@ -86,6 +113,7 @@ impl ImageBuilder {
 #[derive(Debug, Clone)]
 pub struct ProcessImage {
     slots: Arc<Mutex<Vec<Slot>>>,
+    series: Arc<Mutex<Vec<SeriesSlot>>>,
     moved: Arc<Notify>,
 }
 
@@ -103,7 +131,8 @@ impl ProcessImage {
             frozen: f64::NAN,
             band: f64::INFINITY,
         };
-        Self { slots: Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect())), moved: Arc::default() }
+        let slots = Arc::new(Mutex::new(ages_max.into_iter().map(slot).collect()));
+        Self { slots, series: Arc::default(), moved: Arc::default() }
     }
 
     /// From now on [`ProcessImage::moved`] tells when one of these points leaves its band around the value that was
@@ -132,6 +161,29 @@ impl ProcessImage {
         if moved {
             self.moved.notify_one();
         }
+    }
+
+    /// Replaces a forecast by one that was made at `at`.
+    pub fn publish_series(&self, at: Instant, id: SeriesId, forecast: Forecast) {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = series.get_mut(id.0) else { return };
+        slot.count += 1;
+        slot.held = Some((at, slot.count, Arc::new(forecast)));
+    }
+
+    /// A forecast that may be used, and its number; another message has another one.
+    #[must_use]
+    pub fn forecast(&self, now: Instant, id: SeriesId) -> Option<(u64, Arc<Forecast>)> {
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, number, forecast) = series.get(id.0).filter(|slot| !slot.is_old(now))?.held.as_ref()?;
+        Some((*number, Arc::clone(forecast)))
+    }
+
+    /// Forgets a forecast that is too old; true if there was one.
+    #[must_use]
+    pub fn drop_old_series(&self, now: Instant, id: SeriesId) -> bool {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        series.get_mut(id.0).filter(|slot| slot.is_old(now)).and_then(|slot| slot.held.take()).is_some()
     }
 
     /// The measurements of these points as of `now`, in one instant.

@@ -17,6 +17,7 @@
 pub mod broker;
 pub mod device;
 pub mod event;
+pub mod forecast;
 pub mod image;
 pub mod modbus;
 pub mod mqtt;

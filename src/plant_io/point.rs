@@ -263,12 +263,12 @@ pub enum StepWhen {
 
 /// A fixed value written before or after the set-point, such as a reversion timer or an enable flag.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Step {
+pub struct FixedWrite {
     /// Index of the point.
     pub point: usize,
     /// Value, in the point's unit.
     pub value: f64,
-    /// When.
+    /// With every write of the set-point, or only with the first.
     pub when: StepWhen,
     /// Whether the register is compared with the value afterwards.
     pub readback: bool,
@@ -298,9 +298,9 @@ pub struct WriteRule {
     /// The register lies in flash memory: never refreshed, at most this many writes in 24 hours.
     pub non_volatile_per_day: Option<u32>,
     /// Written before the set-point: reversion value, then its timer.
-    pub before: Vec<Step>,
+    pub before: Vec<FixedWrite>,
     /// Written after the set-point: the enable flag last.
-    pub after: Vec<Step>,
+    pub after: Vec<FixedWrite>,
     /// A single register is written with function 16 (or a coil with 15) instead of 6 (or 5).
     pub multiple: bool,
 }

@@ -72,29 +72,29 @@ pub fn line_of(text: &str, offset: usize) -> usize {
     text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
 }
 
-enum Step {
+enum KeyStep {
     Key(String),
     Index(usize),
 }
 
-fn steps(key_path: &str) -> Vec<Step> {
+fn steps(key_path: &str) -> Vec<KeyStep> {
     let mut steps = Vec::new();
     for part in key_path.split('.').filter(|part| !part.is_empty()) {
         let mut pieces = part.split('[');
-        steps.extend(pieces.next().filter(|key| !key.is_empty()).map(|key| Step::Key(key.to_owned())));
-        let index = |piece: &str| piece.trim_end_matches(']').parse().ok().map(Step::Index);
+        steps.extend(pieces.next().filter(|key| !key.is_empty()).map(|key| KeyStep::Key(key.to_owned())));
+        let index = |piece: &str| piece.trim_end_matches(']').parse().ok().map(KeyStep::Index);
         steps.extend(pieces.filter_map(index));
     }
     steps
 }
 
-fn descend<'i>(value: &DeValue<'i>, step: &Step) -> Option<(usize, DeValue<'i>)> {
+fn descend<'i>(value: &DeValue<'i>, step: &KeyStep) -> Option<(usize, DeValue<'i>)> {
     match step {
-        Step::Key(key) => {
+        KeyStep::Key(key) => {
             let (name, inner) = value.as_table()?.iter().find(|(name, _)| name.get_ref() == key)?;
             Some((name.span().start, inner.get_ref().clone()))
         }
-        Step::Index(index) => {
+        KeyStep::Index(index) => {
             let inner = value.as_array()?.get(*index)?;
             Some((inner.span().start, inner.get_ref().clone()))
         }

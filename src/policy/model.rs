@@ -47,7 +47,7 @@ pub enum ModelError {
     /// A file cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
-        /// Which.
+        /// Path of the file or folder that cannot be read.
         path: PathBuf,
         /// The system's words.
         reason: String,
@@ -71,7 +71,7 @@ pub enum ModelError {
     /// A file is not the one that was written: damaged, or mixed up with another model's.
     #[error("{file}: expected SHA-256 {expected}, found {found}")]
     Hash {
-        /// Which.
+        /// Name inside the model folder.
         file: String,
         /// As in model.toml.
         expected: String,
@@ -84,7 +84,7 @@ pub enum ModelError {
     /// The ONNX file is refused.
     #[error("{ONNX}: {reason}")]
     Onnx {
-        /// Why.
+        /// What is not as exported, with the node.
         reason: String,
     },
     /// golden.csv is not readable, or the runtime computes something else.
@@ -98,15 +98,15 @@ pub enum ModelError {
     /// The runtime does not work here; the reason says what to do about it.
     #[error("runtime {runtime}: {reason}")]
     Runtime {
-        /// Which.
+        /// Runtime that was asked for.
         runtime: &'static str,
-        /// Why.
+        /// What is missing, and what to do about it.
         reason: String,
     },
     /// There is no rule of that name.
     #[error("there is no rule {name:?}")]
     NoSuchRule {
-        /// The name.
+        /// What was asked for.
         name: String,
     },
 }

@@ -64,7 +64,7 @@ pub enum PolicySpec {
     Rule(String),
     /// A model folder.
     Model {
-        /// The folder.
+        /// Model folder, with its `model.toml`.
         dir: PathBuf,
         /// What runs it.
         runtime: Runtime,

@@ -35,6 +35,7 @@ pub(super) fn problems(beside: &Beside<'_>) -> Vec<Problem> {
         (beside.demo.is_some(), foreign("demo")),
         (!beside.devices.is_empty(), foreign("device")),
         (mqtt.is_some_and(|mqtt| !mqtt.inputs.is_empty()), foreign("mqtt.inputs")),
+        (mqtt.is_some_and(|mqtt| !mqtt.outlook.is_empty()), foreign("mqtt.outlook")),
         (mqtt.is_some_and(|mqtt| mqtt.commands.is_some()), foreign("mqtt.commands")),
     ];
     rows.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem)).collect()

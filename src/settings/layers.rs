@@ -9,7 +9,7 @@ use std::path::Path;
 pub struct Override {
     /// Dotted key.
     pub key: &'static str,
-    /// Its value.
+    /// The value as text, read like a TOML value.
     pub value: String,
 }
 

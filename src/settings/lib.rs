@@ -42,7 +42,7 @@ pub struct Settings {
     pub simulated: bool,
     /// Local time of the site.
     pub clock: SiteClock,
-    /// The plant.
+    /// Ratings and limits, checked.
     pub plant: Plant,
     /// Cycle and mode times.
     pub control: ControlTimes,

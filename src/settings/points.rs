@@ -2,9 +2,10 @@
 
 use memg_core::extended::PRICE_HOURS;
 use memg_core::plant_state::Signal;
+use memg_core::series::Quantity;
 use memg_plant_io::Output;
 use memg_plant_io::device::Device;
-use memg_plant_io::image::{ImageBuilder, PointId};
+use memg_plant_io::image::{ImageBuilder, PointId, SeriesId};
 use memg_plant_io::mqtt::settings::{MqttSettings, Target};
 use memg_plant_io::problem::Problem;
 use std::collections::BTreeMap;
@@ -21,6 +22,10 @@ pub struct PointMap {
     pub price_ahead: Vec<Option<PointId>>,
     /// Places of MQTT inputs, in their order.
     pub mqtt: Vec<PointId>,
+    /// Quantities that are forecast over MQTT, in the order of the entries.
+    pub outlook: Vec<Quantity>,
+    /// Their places.
+    pub series: Vec<SeriesId>,
 }
 
 pub(super) fn map(
@@ -53,6 +58,10 @@ pub(super) fn map(
                 }
             }
         }
+    }
+    for outlook in mqtt.iter().flat_map(|mqtt| &mqtt.outlook) {
+        map.outlook.push(outlook.quantity);
+        map.series.push(image.add_series(outlook.age_max));
     }
     one_place_each(devices, problems);
     let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));

@@ -6,7 +6,7 @@ use super::TrainingSummary;
 use super::config::TrainConfig;
 use super::metrics::Figures;
 use super::svg_chart::{Curve, Points, svg_chart};
-use memg_core::env::Step;
+use memg_core::env::EnvStep;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
@@ -134,14 +134,14 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
     let Some(block) = blocks.get(1).or(blocks.first()) else { return String::new() };
     let rows = story.days.rows()[block.clone()].to_vec();
     let day = Arc::new(Profile::from_rows(rows));
-    let mut steps: Vec<Step> = Vec::new();
+    let mut steps: Vec<EnvStep> = Vec::new();
     let outcome = evaluate(story.plant, &day, None, actor, |step| steps.push(*step));
     let best = memg_optimum::of_block(&story.plant, &day, &(0..day.rows().len()));
     let (Ok(_), Ok(best)) = (outcome, best) else { return String::new() };
     let shown = 0..steps.len().min(story.plant.steps_per_day());
     let hour = |(i, y): (usize, f64)| (i as f64 * story.plant.step_h(), y);
     let hours = |values: Vec<f64>| values.into_iter().enumerate().map(hour).collect::<Vec<_>>();
-    let own = |of: fn(&Step) -> f64| hours(steps[shown.clone()].iter().map(of).collect());
+    let own = |of: fn(&EnvStep) -> f64| hours(steps[shown.clone()].iter().map(of).collect());
     let ideal = |of: fn(&memg_optimum::PlanStep) -> f64| hours(best.plan[shown.clone()].iter().map(of).collect());
     let mut html = String::new();
     let pairs: [(&str, Points, Points); 4] = [

@@ -5,7 +5,7 @@
 //! time is the time after which the device falls back, one in a unit of power is where it falls back to.
 
 use memg_plant_io::Output;
-use memg_plant_io::point::{Point, Step, WriteRule};
+use memg_plant_io::point::{FixedWrite, Point, WriteRule};
 use memg_plant_io::quantity::{Dimension, unit};
 
 /// A point that takes an output, and its companions.
@@ -31,7 +31,7 @@ pub fn driven(points: &[Point]) -> Vec<Driven> {
 }
 
 fn one(points: &[Point], point: usize, rule: &WriteRule) -> Driven {
-    let measured_in = |step: &Step, dimension: Dimension| {
+    let measured_in = |step: &FixedWrite, dimension: Dimension| {
         let name = points.get(step.point).map(|point| point.unit.as_str());
         name.and_then(unit).is_some_and(|(found, _)| found == dimension)
     };

@@ -42,7 +42,7 @@ pub enum ChpReversion {
 /// How devices fall back by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reversion {
-    /// When.
+    /// After which silence.
     pub watchdogs: Watchdogs,
     /// Where to, for the CHP.
     pub chp: ChpReversion,
@@ -131,7 +131,7 @@ impl VirtualDevice {
         self.commands.insert(output, value);
     }
 
-    /// Its name.
+    /// As in the schedule of faults and in the live view.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

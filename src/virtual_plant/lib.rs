@@ -43,7 +43,7 @@ use noise::Noise;
 use physics::{Dynamics, Physics};
 use server::SharedWorld;
 use site::DeviceSpec;
-use source::{AtEnd, Interpolation, Reading, Source};
+use source::{AtEnd, Interpolation, ProfileSource, Reading};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +97,7 @@ pub struct Options {
     pub first_port: Option<u16>,
     /// Faults by schedule.
     pub faults: Vec<Fault>,
-    /// The devices.
+    /// Which devices are served, each behind an address of its own.
     pub devices: Vec<DeviceSpec>,
 }
 
@@ -338,7 +338,7 @@ fn world(plant: Plant, profile: Arc<Profile>, options: &Options) -> Result<World
         fluctuation: options.fluctuation,
         noise,
     };
-    let physics = Physics::new(plant, Source::new(plant, profile, reading), options.dynamics, options.soc);
+    let physics = Physics::new(plant, ProfileSource::new(plant, profile, reading), options.dynamics, options.soc);
     let device = |spec: &DeviceSpec| {
         let file = spec.load()?;
         Ok(VirtualDevice::new(&spec.name, &file, spec.unit_id, options.reversion))

@@ -5,7 +5,7 @@
 //! Signs: battery + = charging, grid + = importing, everything else >= 0.
 
 use super::chp::{ChpDynamics, ChpOrder, ChpUnit, lagged};
-use super::source::Source;
+use super::source::ProfileSource;
 use memg_core::dispatch::Dispatch;
 use memg_core::equipment::Plant;
 use memg_core::profile::ProfileRow;
@@ -135,7 +135,7 @@ pub struct Totals {
 pub struct Physics {
     plant: Plant,
     dynamics: Dynamics,
-    source: Source,
+    source: ProfileSource,
     time_ms: i64,
     battery_kw: f64,
     soc: f64,
@@ -147,7 +147,7 @@ pub struct Physics {
 impl Physics {
     /// A plant at rest at the source's start.
     #[must_use]
-    pub fn new(plant: Plant, source: Source, dynamics: Dynamics, soc: f64) -> Self {
+    pub fn new(plant: Plant, source: ProfileSource, dynamics: Dynamics, soc: f64) -> Self {
         let mut physics = Self {
             plant,
             dynamics,
@@ -170,7 +170,7 @@ impl Physics {
     }
     /// What drives it.
     #[must_use]
-    pub const fn source(&self) -> &Source {
+    pub const fn source(&self) -> &ProfileSource {
         &self.source
     }
     /// Plant time since the start, ms.

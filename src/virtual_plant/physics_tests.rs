@@ -18,7 +18,7 @@ fn physics(rows: Vec<ProfileRow>, soc: f64) -> Physics {
         fluctuation: 0.0,
         noise: Noise::new(0),
     };
-    let source = Source::new(Plant::reference(), Arc::new(Profile::from_rows(rows)), reading);
+    let source = ProfileSource::new(Plant::reference(), Arc::new(Profile::from_rows(rows)), reading);
     Physics::new(Plant::reference(), source, Dynamics::default(), soc)
 }
 

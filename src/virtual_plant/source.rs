@@ -37,7 +37,7 @@ pub const PRICE_HOURS: usize = 24;
 
 /// A profile as a function of plant time.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct ProfileSource {
     profile: Arc<Profile>,
     plant: Plant,
     start_row: usize,
@@ -56,7 +56,7 @@ pub struct DayAhead {
     pub export: Vec<f64>,
 }
 
-/// How a [`Source`] reads its profile.
+/// How a [`ProfileSource`] reads its profile.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
     /// First row; wraps if beyond the end.
@@ -71,7 +71,7 @@ pub struct Reading {
     pub noise: Noise,
 }
 
-impl Source {
+impl ProfileSource {
     /// Reads `profile` for `plant`, whose step is the profile's.
     #[must_use]
     pub fn new(plant: Plant, profile: Arc<Profile>, reading: Reading) -> Self {
@@ -190,11 +190,11 @@ fn between(row: &ProfileRow, next: &ProfileRow, share: f64) -> ProfileRow {
 mod tests {
     use super::*;
 
-    fn source(interpolation: Interpolation, at_end: AtEnd) -> Source {
+    fn source(interpolation: Interpolation, at_end: AtEnd) -> ProfileSource {
         let row = |pv_kw: f64| ProfileRow { pv_kw, import_price: pv_kw / 100.0, ..ProfileRow::default() };
         let profile = Profile::from_rows([0.0, 10.0, 20.0, 30.0, 40.0, 50.0].map(row).to_vec());
         let reading = Reading { start_row: 1, interpolation, at_end, fluctuation: 0.0, noise: Noise::new(0) };
-        Source::new(Plant::reference(), Arc::new(profile), reading)
+        ProfileSource::new(Plant::reference(), Arc::new(profile), reading)
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub struct Snapshot {
 /// What can be seen of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceSnapshot {
-    /// Its name.
+    /// As in the schedule of faults and in the live view.
     pub name: String,
     /// Requests answered or refused.
     pub requests: u64,

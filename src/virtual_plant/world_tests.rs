@@ -4,7 +4,7 @@ use super::super::device::{ChpReversion, Reversion, Watchdogs};
 use super::super::physics::Dynamics;
 use super::super::registers::exception::BUSY;
 use super::super::site::standard_devices;
-use super::super::source::{AtEnd, Interpolation, Reading, Source};
+use super::super::source::{AtEnd, Interpolation, ProfileSource, Reading};
 use super::*;
 use memg_core::equipment::Plant;
 use memg_core::profile::{Profile, ProfileRow};
@@ -33,7 +33,7 @@ fn world(reversion: Reversion, level: f64) -> World {
         fluctuation: 0.0,
         noise: Noise::new(4),
     };
-    let source = Source::new(Plant::reference(), Arc::new(Profile::from_rows(vec![ROW])), reading);
+    let source = ProfileSource::new(Plant::reference(), Arc::new(Profile::from_rows(vec![ROW])), reading);
     let physics = Physics::new(Plant::reference(), source, Dynamics::default(), 0.5);
     let device = |spec: super::super::site::DeviceSpec| {
         VirtualDevice::new(&spec.name, &spec.load().expect("a correct file"), spec.unit_id, reversion)

@@ -50,7 +50,7 @@ pub struct Degraded {
 /// A situation and what it lacks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
-    /// The numbers.
+    /// What limits and policies count with: measured, or their stand-ins.
     pub situation: Situation,
     /// What a policy cannot be asked without.
     pub degraded: Degraded,

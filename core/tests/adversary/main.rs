@@ -208,6 +208,7 @@ fn steps_wanted() -> u64 {
     std::env::var("MEMG_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
+#[expect(clippy::disallowed_methods, reason = "tells how fast it is")]
 #[test]
 fn no_adversary_breaks_a_promise() {
     let seed = std::env::var("MEMG_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(1);

@@ -16,7 +16,7 @@ pub enum HostError {
     /// The library is not a co-simulation FMU of the version that its model description states.
     #[error("{} has no function {symbol}", library.display())]
     Symbol {
-        /// The library.
+        /// Path of the library inside the unpacked FMU.
         library: PathBuf,
         /// The missing function.
         symbol: String,
@@ -39,7 +39,7 @@ pub enum HostError {
     Value {
         /// The variable's reference.
         reference: u32,
-        /// The value.
+        /// What was to be set, as text.
         value: String,
     },
 }

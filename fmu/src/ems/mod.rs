@@ -14,12 +14,14 @@ use crate::fault::Fault;
 use crate::limits;
 use crate::price_ahead;
 use crate::resources::Resources;
+use crate::series_text;
 use crate::variable::{Store, Value};
 use memg_core::action::Action;
 use memg_core::constraint::Rule;
 use memg_core::decide::{self, Decision, StepMemory};
 use memg_core::dispatch::curtailed;
 use memg_core::equipment::Plant;
+use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::outlook::Outlook;
 use memg_core::plant_state::{PlantState, Signal};
@@ -95,8 +97,9 @@ impl Ems {
     pub fn initialise(&mut self, store: &Store, resources: &Resources) -> Result<(), Fault> {
         let plant = limits::plant(store).map_err(Fault::error)?;
         let policy = policy::load(store, resources).map_err(Fault::error)?;
+        let history = series_text::parse("history", store.text(HISTORY)).map_err(Fault::error)?;
         self.ready = Some(Ready { filter: SafetyFilter::new(plant), policy });
-        self.memory = StepMemory::at_rest();
+        self.memory = StepMemory::remembering(History::before_the_first_step(history));
         Ok(())
     }
 
@@ -122,7 +125,7 @@ impl Ems {
             follow(store, &plant);
             return Ok(None);
         }
-        let outlook = Outlook::of_hourly_prices(price_ahead::read(store, PRICE_AHEAD), plant.steps_per_hour());
+        let outlook = outlook(store, &plant).map_err(Fault::error)?;
         let done = decide::whole_step(&ready.filter, &state, &outlook, &mut self.memory, ready.policy.as_mut());
         let done = done.map_err(|unusable| Fault::error(unusable.to_string()))?;
         let status = match (done.decision.verdict.relaxation, &done.stood_in) {
@@ -153,6 +156,13 @@ fn plant_state(store: &Store, instant: f64) -> PlantState {
     };
     let hour = (store.real(HOUR_START) + instant / 3600.0).rem_euclid(24.0);
     PlantState::from_image(image, hour)
+}
+
+/// What is known of the hours ahead; hourly prices fill the gaps of the text.
+fn outlook(store: &Store, plant: &Plant) -> Result<Outlook, String> {
+    let hourly = Outlook::of_hourly_prices(price_ahead::read(store, PRICE_AHEAD), plant.steps_per_hour());
+    let series = series_text::parse("outlook", store.text(OUTLOOK))?;
+    Ok(Outlook::new(series, plant.steps_per_hour()).or(&hourly))
 }
 
 /// Disabled: battery at rest, CHP as measured, nothing curtailed.

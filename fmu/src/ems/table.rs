@@ -38,6 +38,9 @@ pub const MEASUREMENTS: [(u32, Signal); 14] = [
 /// Import prices of the hours ahead, and behind them how many are known.
 pub const PRICE_AHEAD: u32 = 30;
 
+/// Prices and forecasts at step length, see [`crate::series_text`].
+pub const OUTLOOK: u32 = 60;
+
 /// Battery set-point.
 pub const P_BATTERY_SET: u32 = 100;
 /// CHP set-point.
@@ -67,6 +70,8 @@ pub const MODEL_FILE: u32 = 211;
 pub const HOUR_START: u32 = 212;
 /// Tariffs that the network may decide in: least and largest spread, its largest change, least swing.
 pub const TARIFF: [u32; 4] = [213, 214, 216, 215];
+/// What was before time 0, at step length.
+pub const HISTORY: u32 = 217;
 /// No tariff is further out than this, EUR/kWh: the network always decides.
 const ANY_SPREAD: f64 = 1e6;
 
@@ -96,6 +101,9 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     let mut rows = limits::variables(plant);
     rows.extend(measurements(plant));
     rows.extend(price_ahead::rows(Causality::Input, PRICE_AHEAD));
+    rows.extend(variables! { Input:
+        60 "outlook" None, Value::Text(String::new()), "Prices and forecasts as JSON, a list of one value a sample_time for each of pv_kw, wind_kw, electric_load_kw, heat_load_kw, import_price_eur_per_kwh, export_price_eur_per_kwh that is known, null for a gap, the first value for the step that begins now, up to 36 hours; empty = nothing";
+    });
     rows.extend(set_points(plant));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:
@@ -106,6 +114,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
         214 "tariff.spread_high" Some(Unit::EurPerKwh), Value::Real(high), "Largest such distance";
         215 "tariff.swing_min" Some(Unit::EurPerKwh), Value::Real(swing_eur_per_kwh_min), "Least difference of the prices ahead at which the network decides, if at least 12 hours are known";
         216 "tariff.spread_change_max" Some(Unit::EurPerKwh), Value::Real(spread_change_eur_per_kwh_max), "Largest change of that distance within a day";
+        217 "history" None, Value::Text(String::new()), "What was before time 0, as outlook; the last value of every list is for the step before time 0, up to 15 days; empty = nothing";
     });
     rows
 }

@@ -13,12 +13,13 @@ use crate::fault::Fault;
 use crate::limits;
 use crate::price_ahead;
 use crate::resources::Resources;
+use crate::series_text;
 use crate::variable::{Store, Value};
 use memg_core::dispatch::{Dispatch, Running};
 use memg_core::equipment::Plant;
 use memg_core::extended::PRICE_HOURS;
-use memg_core::profile::{Profile, ProfileRow};
-use memg_core::series::hourly_price;
+use memg_core::profile::{Profile, ProfileRow, ProfileView};
+use memg_core::series::{Known, Quantity, Series, hourly_price};
 use memg_core::situation::Situation;
 use memg_core::units::{Eur, Hours, Kilowatts, Soc, Watts};
 use serde::{Deserialize, Serialize};
@@ -75,13 +76,26 @@ impl Ready {
         self.profile.rows().get(self.index(clock)).copied().unwrap_or_default()
     }
 
-    /// Day-ahead prices as far as the block of days goes.
-    fn price_ahead(&self, clock: &Clock) -> [Option<f64>; PRICE_HOURS] {
+    /// What is known now: day-ahead prices as far as the block of days goes.
+    fn view(&self, clock: &Clock) -> ProfileView<'_> {
         let index = self.index(clock);
         let block = self.blocks.iter().find(|block| block.contains(&index)).cloned().unwrap_or(0..0);
-        let per_hour = self.plant.steps_per_hour();
-        let view = self.profile.view(&block, index, per_hour);
-        core::array::from_fn(|hour| hourly_price(&view, hour, per_hour))
+        self.profile.view(&block, index, self.plant.steps_per_hour())
+    }
+
+    fn price_ahead(&self, clock: &Clock) -> [Option<f64>; PRICE_HOURS] {
+        let view = self.view(clock);
+        core::array::from_fn(|hour| hourly_price(&view, hour, self.plant.steps_per_hour()))
+    }
+
+    /// The same prices and those of export at step length.
+    fn outlook(&self, clock: &Clock) -> Series {
+        let (view, steps) = (self.view(clock), PRICE_HOURS * self.plant.steps_per_hour());
+        let mut series = Series::default();
+        for quantity in [Quantity::ImportPrice, Quantity::ExportPrice] {
+            *series.column_mut(quantity) = (0..steps).map_while(|step| view.ahead(quantity, step)).map(Some).collect();
+        }
+        series
     }
 }
 
@@ -195,6 +209,7 @@ impl PlantModel {
         store.put(CHP_ON, Value::Boolean(memory.chp_on));
         store.put(BATTERY_LIMITED, Value::Boolean(memory.limited));
         price_ahead::publish(store, PRICE_AHEAD, &ready.price_ahead(clock));
+        store.put(OUTLOOK, Value::Text(series_text::write(&ready.outlook(clock))));
         Ok(())
     }
 }

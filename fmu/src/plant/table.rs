@@ -26,6 +26,9 @@ pub const BATTERY_LIMITED: u32 = 109;
 /// Import prices of the hours ahead, and behind them how many are known.
 pub const PRICE_AHEAD: u32 = 130;
 
+/// Import and export prices of the steps ahead, see [`crate::series_text`].
+pub const OUTLOOK: u32 = 160;
+
 /// State of charge at the start.
 pub const SOC_START: u32 = 210;
 /// First row of the profile.
@@ -46,6 +49,9 @@ pub fn rows(plant: &PlantParameters) -> Vec<Variable> {
     });
     rows.extend(measurements());
     rows.extend(price_ahead::rows(Causality::Output, PRICE_AHEAD));
+    rows.extend(variables! { Output:
+        160 "outlook" None, Value::Text(String::new()), "Import and export prices of the next 24 hours as the controller's input outlook takes them";
+    });
     rows.extend(accounts());
     rows.extend(variables! { Parameter:
         210 "soc_start" Some(Unit::PerUnit), Value::Real(0.5), "State of charge at the start";

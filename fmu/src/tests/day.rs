@@ -6,7 +6,7 @@ use crate::describe::Fmi;
 use crate::fault::Status;
 use crate::model::Kind;
 use memg_core::actor::RustActor;
-use memg_core::env::{MemgEnv, Step};
+use memg_core::env::{EnvStep, MemgEnv};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use memg_core::policy::{ActorPolicy, Policy};
@@ -29,13 +29,13 @@ fn policy(name: &str) -> Box<dyn Policy> {
     Box::new(ActorPolicy(RustActor::from_safetensors("td3", Schema::TenD, &random_weights(10)).unwrap()))
 }
 
-fn built_in(name: &str, profile: &Profile) -> Vec<Step> {
+fn built_in(name: &str, profile: &Profile) -> Vec<EnvStep> {
     let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
     let mut policy = policy(name);
     std::iter::from_fn(|| env.step_policy(policy.as_mut()).unwrap()).take(96).collect()
 }
 
-fn row_of(step: &Step) -> Row {
+fn row_of(step: &EnvStep) -> Row {
     let safe = &step.verdict.safe;
     let cap = safe.renewable_limit().map_or(100.0, |limit| limit.kilowatts().get());
     let action = step.request.action.map(|a| a.0.map(|value| f64::from(value).to_bits()));
@@ -49,7 +49,7 @@ fn row_from(ems: &Host, has_action: bool) -> Row {
     (bits("p_battery_set"), bits("p_chp_set"), bits("p_renewable_max"), ems.boolean("chp_on_set"), action)
 }
 
-fn feed(ems: &Host, step: &Step) {
+fn feed(ems: &Host, step: &EnvStep) {
     let row = &step.row;
     for (name, value) in [
         ("p_pv", row.pv_kw),
@@ -66,7 +66,7 @@ fn feed(ems: &Host, step: &Step) {
     }
 }
 
-fn through_fmu(fmi: Fmi, name: &str, folder: &Path, day: &[Step]) -> Vec<Row> {
+fn through_fmu(fmi: Fmi, name: &str, folder: &Path, day: &[EnvStep]) -> Vec<Row> {
     let ems = Host::ready(fmi, Kind::Ems, folder);
     let mut rows = Vec::new();
     for (k, step) in day.iter().enumerate() {

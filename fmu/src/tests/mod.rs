@@ -3,6 +3,7 @@
 mod day;
 mod faults;
 mod host;
+mod outlook;
 mod protection;
 mod states;
 

@@ -117,7 +117,7 @@ impl Wiring {
     pub fn new(map: &MapFile, plant: &ModelDescription, controller: &[Variable]) -> Result<Self, CosimError> {
         let mut wiring = Self::default();
         let mut problems = unknown_names(map, controller);
-        for row in controller {
+        for row in controller.iter().filter(|row| row.is_number()) {
             match row.causality {
                 Causality::Input => wiring.measurement(row.name, map, plant, &mut problems),
                 Causality::Output => wiring.set_point(row.name, map, plant, &mut problems),
@@ -184,11 +184,13 @@ impl Wiring {
 
 fn unknown_names(map: &MapFile, controller: &[Variable]) -> Vec<String> {
     let named = |row: &Variable, name: &str| row.name == name || alias_of(row.name) == Some(name);
-    let is = |name: &str, causality| controller.iter().any(|row| row.causality == causality && named(row, name));
+    let is = |name: &str, causality| {
+        controller.iter().any(|row| row.is_number() && row.causality == causality && named(row, name))
+    };
     let mut problems = Vec::new();
     for (name, entry) in &map.measurements {
         if !is(name, Causality::Input) {
-            problems.push(format!("{name} is not an input of the controller"));
+            problems.push(format!("{name} is not an input of the controller, or a text"));
         }
         if alias_of(name).is_some_and(|alias| map.measurements.contains_key(alias)) {
             problems.push(format!("{name} is there twice, under two names"));

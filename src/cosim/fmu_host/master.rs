@@ -156,7 +156,9 @@ struct Trace {
 
 impl Trace {
     fn create(path: &Path, controller: &Unit) -> Result<Self, CosimError> {
-        let columns = [controller.names(Causality::Input), controller.names(Causality::Output)].concat();
+        let numbers =
+            |causality| controller.rows().iter().filter(move |row| row.causality == causality && row.is_number());
+        let columns = numbers(Causality::Input).chain(numbers(Causality::Output)).map(|row| row.name).collect();
         let file = File::create(path).map_err(|error| CosimError::file(path, &error))?;
         let mut trace = Self { path: path.to_owned(), out: file, columns };
         let header = format!("time_s,{}", trace.columns.join(","));

@@ -9,13 +9,14 @@
 use super::machine::Ending;
 use super::settings::AfterStop;
 use super::{Start, StepAnswer, StepStatus, Stepper, Values};
-use memg_control::account::{Account, Summary};
+use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, decide};
 use memg_control::journal::{Header, Journal, Record};
 use memg_control::mode::{Mode, ModeState, ModeTimes};
 use memg_core::decide::entry;
 use memg_core::equipment::Plant;
+use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
@@ -65,7 +66,7 @@ pub struct ControllerOptions {
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
     /// All runs so far.
-    pub summary: Summary,
+    pub summary: RunSummary,
     /// The latest step.
     pub last: Option<(CycleInput, CycleDecision)>,
     /// There is nothing more to do: the simulator said stop, or the time is used up.
@@ -98,8 +99,9 @@ struct Run {
 }
 
 impl Run {
-    fn begin() -> Self {
-        Self { state: first_state(ControlMemory::at_rest()), cycle: 0, seen: BTreeSet::new(), stopped_by: None }
+    fn begin(history: History) -> Self {
+        let state = first_state(ControlMemory::at_rest(), history);
+        Self { state, cycle: 0, seen: BTreeSet::new(), stopped_by: None }
     }
 }
 
@@ -128,7 +130,7 @@ impl Controller {
             after_stop,
             left_ms: duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
             account: Account::new(plant),
-            run: Run::begin(),
+            run: Run::begin(History::default()),
             progress: watch::Sender::default(),
         }
     }
@@ -159,9 +161,11 @@ impl Controller {
 
     /// What the simulator says of the hours ahead; if nothing, what it said before goes on to hold.
     fn outlook(&self, values: &Values) -> Option<Outlook> {
-        let prices = values.price_ahead();
+        let (prices, series) = (values.price_ahead(), values.outlook());
         let per_hour = self.config.filter.plant().steps_per_hour();
-        (!prices.is_empty()).then(|| Outlook::of_hourly_prices(prices.iter().copied(), per_hour))
+        let hourly = Outlook::of_hourly_prices(prices.iter().copied(), per_hour);
+        let told = !(prices.is_empty() && series.is_empty());
+        told.then(|| Outlook::new(series.clone(), per_hour).or(&hourly))
     }
 
     /// What a simulator has never measured in this run is not there; what it measured before and leaves out now is lost.
@@ -174,7 +178,7 @@ impl Controller {
     /// Decides and journals. An error leaves the run where it was.
     fn decide(&mut self, input: &CycleInput) -> Result<(ControlState, CycleDecision), String> {
         let mut state = if self.run.cycle == 0 {
-            first_state(entry(&self.config.filter, &input.state))
+            first_state(entry(&self.config.filter, &input.state), self.run.state.history.clone())
         } else {
             self.run.state.clone()
         };
@@ -273,7 +277,7 @@ impl Stepper for Controller {
         }
         self.config.cycle_ms = step_ms.round() as i64;
         self.account.gap();
-        self.run = Run::begin();
+        self.run = Run::begin(History::before_the_first_step(start.history.clone()));
         tracing::info!(sid = start.sid, t0_s = start.t0_s, dt_s = start.dt_s, "A run begins.");
         Ok(())
     }
@@ -305,8 +309,8 @@ impl Stepper for Controller {
 }
 
 /// Control from the first step on.
-fn first_state(memory: ControlMemory) -> ControlState {
-    ControlState { memory, mode: ModeState::in_control(0), ..ControlState::start(0) }
+fn first_state(memory: ControlMemory, history: History) -> ControlState {
+    ControlState { memory, history, mode: ModeState::in_control(0), ..ControlState::start(0) }
 }
 
 /// The cause of a safe stop that outlives it: it waits for an operator.

@@ -5,7 +5,7 @@ use memg_core::env::MemgEnv;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
-use memg_core::series::hourly_price;
+use memg_core::series::{Known, Quantity, Series, hourly_price};
 use memg_core::synthetic;
 use memg_policy::load_policy;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn controller(policy: &str, journal: Option<&Path>, duration: Option<Duration>) 
 }
 
 fn start() -> Start {
-    Start { sid: "a".into(), t0_s: 0.0, dt_s: 900.0, mode: None }
+    Start { sid: "a".into(), t0_s: 0.0, dt_s: 900.0, mode: None, history: Series::default() }
 }
 
 fn values(row: &ProfileRow, soc: f64) -> Values {
@@ -77,6 +77,50 @@ fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
     for policy in ["rule", &format!("rust:{models}/td3-10d"), &format!("rust:{models}/td3-extended")] {
         same_as_the_environment(policy, synthetic::profile(4, 7));
     }
+}
+
+/// What a simulator could tell at a row: the steps before it, or the prices from it on.
+fn told(profile: &Profile, row: usize, what: impl Fn(&dyn Known, Quantity) -> Vec<Option<f64>>) -> Series {
+    let view = profile.view(&(0..profile.rows().len()), row, 4);
+    let mut series = Series::default();
+    Quantity::ALL.into_iter().for_each(|quantity| *series.column_mut(quantity) = what(&view, quantity).into());
+    series
+}
+
+#[test]
+fn a_supplied_history_and_outlook_make_the_first_day_what_a_run_that_lived_through_both_would_do() {
+    let policy = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../../models/td3-extended");
+    let profile = synthetic::profile(4, 7);
+    let mut judge = load_policy(&policy.parse().unwrap()).unwrap();
+    let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
+    env.reset(memg_core::env::Start { first: DAY, ..memg_core::env::Start::block(0..profile.rows().len()) });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cosim.journal");
+    let mut controller = controller(policy, Some(&path), None);
+    let history =
+        told(&profile, DAY, |view, quantity| (1..=DAY).rev().map(|steps| view.ago(quantity, steps)).collect());
+    controller.begin(&Start { history, ..start() }).unwrap();
+    for k in 0..DAY {
+        let outlook =
+            told(&profile, DAY + k, |view, quantity| (0..DAY).map(|steps| view.ahead(quantity, steps)).collect());
+        let measured = values(&profile.rows()[DAY + k], env.soc().get()).with_outlook(outlook);
+        let answer = controller.step(900.0 * k as f64, &measured).unwrap();
+        let safe = env.step_policy(judge.as_mut()).unwrap().unwrap().verdict.safe;
+        assert_eq!(answer.setpoints["battery_kw"].to_bits(), safe.battery().kilowatts().get().to_bits(), "{k}");
+    }
+    drop(controller);
+    assert_eq!(replay(&path, |_| Ok(chain(policy))).unwrap().cycles, DAY);
+}
+
+#[test]
+fn an_outlook_goes_before_hourly_prices_which_fill_its_gaps() {
+    let mut series = Series::default();
+    *series.column_mut(Quantity::ImportPrice) = [Some(0.5), None].into();
+    let values = Values::default().with_prices([Some(0.1), Some(0.2)]).with_outlook(series);
+    let outlook = controller("rule", None, None).outlook(&values).unwrap();
+    let prices = [0, 1, 4, 8].map(|step| outlook.ahead(Quantity::ImportPrice, step));
+    assert_eq!(prices, [Some(0.5), Some(0.1), Some(0.2), None]);
+    assert_eq!(controller("rule", None, None).outlook(&Values::default()), None);
 }
 
 /// The same values with one missing.

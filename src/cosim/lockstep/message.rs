@@ -3,6 +3,7 @@
 use super::super::reading;
 use super::machine::{Ending, Tally};
 use super::{Start, StepAnswer, Values};
+use memg_fmu::series_text;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -74,7 +75,8 @@ pub(super) fn start(message: &Value) -> Result<Start, String> {
         Some(Value::String(mode)) => Some(mode.clone()),
         Some(_) => return Err("mode must be a text".into()),
     };
-    Ok(Start { sid: sid(message)?, t0_s, dt_s, mode })
+    let history = series_text::read("history", message.get("history").unwrap_or(&Value::Null))?;
+    Ok(Start { sid: sid(message)?, t0_s, dt_s, mode, history })
 }
 
 /// A `meas`.

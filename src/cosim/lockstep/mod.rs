@@ -5,16 +5,22 @@
 //!
 //! | topic | from | content |
 //! |---|---|---|
-//! | `start` | simulator | `{"sid","t0","dt_s","mode"}`: begins a run at simulated time `t0` seconds; `mode` may be left out |
+//! | `start` | simulator | `{"sid","t0","dt_s","mode","history"}`: begins a run at simulated time `t0` seconds; `mode` and `history` may be left out |
 //! | `ready` | controller | `{"sid","status":"ok"}`, or `"error"` and why |
-//! | `meas` | simulator | `{"sid","k","t","v":{"pv_kw":…}}`: step `k` = 0, 1, 2, …; `t = t0 + k dt_s`; `v` holds signals by name, and perhaps `import_price_ahead` |
+//! | `meas` | simulator | `{"sid","k","t","v":{"pv_kw":…}}`: step `k` = 0, 1, 2, …; `t = t0 + k dt_s`; `v` holds signals by name, and perhaps `outlook` or `import_price_ahead` |
 //! | `setp` | controller | `{"sid","k","t","v":{…},"safety":[…],"status":"ok"}`, exactly one for every `meas` |
 //! | `stop` | simulator | `{"sid"}` |
 //! | `summary` | controller | `{"sid","status","steps","hold_steps","repeated","errors","t_last"}` |
 //!
-//! Signals are those of [`Signal`], in the units of their names. `import_price_ahead` is a list of the mean import prices
-//! of up to 24 hours, EUR/kWh, the first one beginning at `t`; models of the extended schema look at it. Without it they
-//! assume that the present price stays.
+//! Signals are those of [`Signal`], in the units of their names. What is known beyond this step may be told, too; models of
+//! the extended schemas look at it, and without it assume that the present price stays:
+//! - `"outlook": {"import_price_eur_per_kwh":[…], "export_price_eur_per_kwh":[…], "pv_kw":[…], "wind_kw":[…],
+//!   "electric_load_kw":[…], "heat_load_kw":[…]}`, every list optional: one value for each of the plant's steps (the
+//!   site's `step_h`, whatever `dt_s` is), the first one for the step that `t` lies in, up to 36 hours; `null` is a gap.
+//! - `import_price_ahead`: a list of the mean import prices of up to 24 hours, EUR/kWh, the first one beginning at `t`. It
+//!   fills the gaps of an `outlook` in the same message.
+//! - Either replaces all that was said before; a `meas` without both leaves it.
+//! - `history` in `start`: the same shape, the last value of every list for the step before `t0`, up to 15 days.
 //!
 //! Rules:
 //! - `k` = last + 1 is stepped. `k` = last gets the cached answer, byte for byte: a message that came twice, or an answer
@@ -43,6 +49,7 @@ use machine::Ending;
 use memg_core::extended::PRICE_HOURS;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::Signal;
+use memg_core::series::Series;
 use std::collections::BTreeMap;
 
 /// The controller, as the protocol sees it.
@@ -85,6 +92,8 @@ pub struct Start {
     pub dt_s: f64,
     /// What the simulator asked for; its meaning is the controller's business.
     pub mode: Option<String>,
+    /// What was before the run, one value a step of the plant, the last one for the step before `t0_s`.
+    pub history: Series,
 }
 
 /// What the simulator measures in one step; finite numbers only, in the units of the signals.
@@ -92,6 +101,7 @@ pub struct Start {
 pub struct Values {
     signals: BTreeMap<Signal, f64>,
     price_ahead: Vec<Option<f64>>,
+    outlook: Series,
 }
 
 impl Values {
@@ -99,7 +109,7 @@ impl Values {
     #[must_use]
     pub fn new(values: impl IntoIterator<Item = (Signal, f64)>) -> Self {
         let signals = values.into_iter().filter(|(_, value)| value.is_finite()).collect();
-        Self { signals, price_ahead: Vec::new() }
+        Self { signals, price_ahead: Vec::new(), outlook: Series::default() }
     }
 
     /// The same with import prices of the hours ahead, EUR/kWh; what is not finite is not known.
@@ -108,6 +118,19 @@ impl Values {
         let known = |price: Option<f64>| price.filter(|price| price.is_finite());
         self.price_ahead = prices.into_iter().take(PRICE_HOURS).map(known).collect();
         self
+    }
+
+    /// The same with prices and forecasts, one value a step of the plant, the first one for the step that has begun.
+    #[must_use]
+    pub fn with_outlook(mut self, outlook: Series) -> Self {
+        self.outlook = outlook;
+        self
+    }
+
+    /// Prices and forecasts at the plant's step length.
+    #[must_use]
+    pub const fn outlook(&self) -> &Series {
+        &self.outlook
     }
 
     /// Import prices of the hours ahead, EUR/kWh.

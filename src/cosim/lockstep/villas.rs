@@ -10,6 +10,7 @@ use super::super::reading;
 use super::{Start, StepAnswer, StepStatus, Values};
 use memg_core::extended::PRICE_HOURS;
 use memg_core::plant_state::Signal;
+use memg_core::series::Series;
 use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +70,7 @@ pub struct VillasMap {
 
 impl VillasMap {
     pub(super) fn start(&self) -> Start {
-        Start { sid: SID.into(), t0_s: self.t0_s, dt_s: self.dt_s, mode: None }
+        Start { sid: SID.into(), t0_s: self.t0_s, dt_s: self.dt_s, mode: None, history: Series::default() }
     }
 
     /// Read as what they say or refused, as in a `meas`. Positions at the end may be missing.

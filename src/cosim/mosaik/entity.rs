@@ -6,6 +6,7 @@ use super::super::unit::Unit;
 use super::{MosaikOptions, Request};
 use memg_core::plant_state::Signal;
 use memg_fmu::model::Kind;
+use memg_fmu::series_text;
 use memg_fmu::variable::{Causality, Value as UnitValue};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,7 +109,9 @@ impl<'a> Simulator<'a> {
                 return Err(refuse("sample_time is the gateway's step; give it another site"));
             }
             match value {
-                Value::String(text) => unit.set(name, UnitValue::Text(text.clone()))?,
+                Value::String(_) | Value::Object(_) => {
+                    unit.set(name, UnitValue::Text(text(name, value).map_err(refuse)?))?;
+                }
                 _ => unit.set_number(name, number(name, value).map_err(refuse)?)?,
             }
         }
@@ -178,6 +181,10 @@ impl Entity {
             let [value] = values.as_slice() else {
                 return Err(format!("{name}: expected one source, found {}", values.len()));
             };
+            if self.is_text(name) {
+                self.set_text(name, value)?;
+                continue;
+            }
             let Some(signal) = self.measured(name) else {
                 self.set(name, number(name, value)?)?;
                 continue;
@@ -192,6 +199,14 @@ impl Entity {
         let missing: Vec<_> = self.needed.difference(&given).copied().collect();
         self.needed.append(&mut given);
         if missing.is_empty() { Ok(()) } else { Err(lacking(&missing)) }
+    }
+
+    fn is_text(&self, name: &str) -> bool {
+        self.unit.rows().iter().any(|row| row.name == name && !row.is_number())
+    }
+
+    fn set_text(&mut self, name: &str, value: &Value) -> Result<(), String> {
+        self.unit.set(name, UnitValue::Text(text(name, value)?)).map_err(|error| error.to_string())
     }
 
     fn set(&mut self, name: &str, value: f64) -> Result<(), String> {
@@ -219,6 +234,18 @@ fn number(name: &str, value: &Value) -> Result<f64, String> {
     match value {
         Value::Bool(flag) => Ok(f64::from(u8::from(*flag))),
         other => other.as_f64().ok_or_else(|| format!("{name}: expected a number, found {other}")),
+    }
+}
+
+/// A text; outlook and history may come as JSON objects as well, and are read here, where a refusal names the entity.
+fn text(name: &str, value: &Value) -> Result<String, String> {
+    match (name, value) {
+        ("outlook" | "history", Value::String(text)) => {
+            series_text::parse(name, text).map(|series| series_text::write(&series))
+        }
+        ("outlook" | "history", value) => series_text::read(name, value).map(|series| series_text::write(&series)),
+        (_, Value::String(text)) => Ok(text.clone()),
+        (_, value) => Err(format!("{name}: expected a text, found {value}")),
     }
 }
 

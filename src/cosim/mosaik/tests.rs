@@ -124,6 +124,9 @@ fn calls_that_make_no_sense_are_refused_by_name() {
         ("create", json!([1, "Plant"]), json!({}), "profile"),
         ("create", json!([1, "Ems"]), json!({"policy": "best"}), "policy"),
         ("create", json!([1, "Ems"]), json!({"colour": 1}), "colour"),
+        ("create", json!([1, "Ems"]), json!({"history": {"soc": [1]}}), "history.soc is none of pv_kw"),
+        ("step", json!([0, {"Ems-0": {"outlook": {"a": {"pv_kw": ["x"]}}}}, 900]), json!({}), "outlook.pv_kw[0]"),
+        ("step", json!([0, {"Ems-0": {"outlook": {"a": 3}}}, 900]), json!({}), "outlook: expected an object"),
         ("create", json!([1_000_000, "Ems"]), json!({}), "num"),
         ("step", json!([0, {}, 900]), json!({}), "Ems-0, step at 0 s: no value for p_load (electric_load_kw), p_pv"),
         ("step", json!([0, {"Ems-0": {"p_load": {"a": null}}}, 900]), json!({}), "no value for p_load"),
@@ -166,6 +169,30 @@ fn measurements_have_two_names_and_one_that_was_there_once_must_stay() {
     inputs["grid_voltage_pu"] = json!({"a": null});
     let refused = ask(&mut stream, "step", &json!([900, {"Ems-0": inputs}, 900]), &json!({}));
     assert!(refused[2][1].as_str().unwrap().contains("no value for v_pcc (grid_voltage_pu)"), "{refused}");
+    drop(stream);
+    assert!(worker.join().unwrap().is_err());
+}
+
+#[test]
+fn outlook_and_history_come_as_objects_or_as_text_and_are_shown_as_text() {
+    let (mut stream, worker) = gateway(None, PATIENT);
+    let meta = ask(&mut stream, "init", &json!(["sim"]), &json!({}));
+    let ems = &meta[2]["models"]["Ems"];
+    assert!(ems["attrs"].as_array().unwrap().contains(&json!("outlook")));
+    assert!(ems["params"].as_array().unwrap().contains(&json!("history")));
+    let made = ask(&mut stream, "create", &json!([1, "Ems"]), &json!({"history": {"pv_kw": [1, null]}}));
+    assert_eq!(made[2][0]["eid"], "Ems-0", "{made}");
+    let measured =
+        json!({"p_pv": {"a": 20}, "p_wind": {"a": 0}, "p_load": {"a": 40}, "q_heat": {"a": 0}, "soc": {"a": 0.5}});
+    let text = r#"{"import_price_eur_per_kwh":[0.1,null]}"#;
+    for (k, given) in [json!(text), serde_json::from_str(text).unwrap()].into_iter().enumerate() {
+        let mut inputs = measured.clone();
+        inputs["outlook"] = json!({"a": given});
+        let answer = ask(&mut stream, "step", &json!([900 * k, {"Ems-0": inputs}, 900]), &json!({}));
+        assert_eq!(answer[2], 900 * (k + 1), "{answer}");
+        let read = ask(&mut stream, "get_data", &json!([{"Ems-0": ["outlook"]}]), &json!({}));
+        assert_eq!(read[2]["Ems-0"]["outlook"], text);
+    }
     drop(stream);
     assert!(worker.join().unwrap().is_err());
 }

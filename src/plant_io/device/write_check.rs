@@ -5,7 +5,7 @@ use super::point_check::scaled;
 use super::raw::{RawPoint, RawStep, RawWrite};
 use crate::Output;
 use crate::modbus::codec;
-use crate::point::{Point, Step, WriteRule};
+use crate::point::{FixedWrite, Point, WriteRule};
 use crate::problem::Problem;
 use crate::quantity::unit;
 use std::time::Duration;
@@ -142,12 +142,12 @@ impl Context<'_> {
         Some(index)
     }
 
-    fn steps(&self, name: &str, raw: &[RawStep], problems: &mut Vec<Problem>) -> Vec<Step> {
+    fn steps(&self, name: &str, raw: &[RawStep], problems: &mut Vec<Problem>) -> Vec<FixedWrite> {
         let step = |(position, raw): (usize, &RawStep)| self.step(&format!("{name}[{position}]"), raw, problems);
         raw.iter().enumerate().filter_map(step).collect()
     }
 
-    fn step(&self, name: &str, raw: &RawStep, problems: &mut Vec<Problem>) -> Option<Step> {
+    fn step(&self, name: &str, raw: &RawStep, problems: &mut Vec<Problem>) -> Option<FixedWrite> {
         let index = self.companion(&format!("{name}.point"), &raw.point, problems)?;
         let point = self.points.get(index)?;
         if index == self.index {
@@ -162,6 +162,6 @@ impl Context<'_> {
             }
         }
         let readback = raw.readback.unwrap_or(true) && point.readable;
-        Some(Step { point: index, value: raw.value, when: raw.when, readback })
+        Some(FixedWrite { point: index, value: raw.value, when: raw.when, readback })
     }
 }

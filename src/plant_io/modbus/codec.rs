@@ -58,7 +58,7 @@ pub struct Cells {
 }
 
 impl Cells {
-    /// The cells.
+    /// The cells that are in use, 1 to 4.
     #[must_use]
     pub fn as_slice(&self) -> &[u16] {
         self.cells.get(..self.len).unwrap_or_default()

@@ -202,7 +202,7 @@ pub struct CellWrite<'a> {
     pub table: Table,
     /// First cell.
     pub start: u16,
-    /// The cells.
+    /// What is written, from the first address on.
     pub cells: &'a [u16],
     /// Use function 16 or 15 also for a single cell.
     pub multiple: bool,

@@ -10,7 +10,7 @@
 //! ```
 
 use super::codec::{self, Cells, EncodeError};
-use crate::point::{Point, Step, StepWhen, WriteRule};
+use crate::point::{FixedWrite, Point, StepWhen, WriteRule};
 use crate::{Output, WriteOrder};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -232,8 +232,8 @@ pub(super) fn sequence(
     first: bool,
     encode: impl Fn(usize, f64) -> Result<Cells, EncodeError>,
 ) -> Result<Vec<(usize, Cells)>, EncodeError> {
-    let due = |step: &&Step| first || step.when == StepWhen::Always;
-    let fixed = |step: &Step| Ok((step.point, encode(step.point, step.value)?));
+    let due = |step: &&FixedWrite| first || step.when == StepWhen::Always;
+    let fixed = |step: &FixedWrite| Ok((step.point, encode(step.point, step.value)?));
     let mut writes: Vec<_> = rule.before.iter().filter(due).map(fixed).collect::<Result<_, _>>()?;
     writes.push((own, wanted.cells));
     let after: Vec<_> = rule.after.iter().filter(due).map(fixed).collect::<Result<_, _>>()?;

@@ -89,7 +89,7 @@ async fn after_a_refusal_the_pause_holds_and_everything_is_sent_anew() {
 
 #[test]
 fn the_sequence_is_before_set_point_after_and_start_steps_come_once() {
-    let step = |point, when| Step { point, value: 1.0, when, readback: true };
+    let step = |point, when| FixedWrite { point, value: 1.0, when, readback: true };
     let rule = WriteRule {
         before: vec![step(7, StepWhen::Start), step(8, StepWhen::Always)],
         after: vec![step(9, StepWhen::Start)],

@@ -43,12 +43,12 @@ impl Counters {
 #[derive(Debug, Clone)]
 pub(super) struct Alarms {
     events: EventSink,
-    memory: Arc<Mutex<Memory>>,
+    memory: Arc<Mutex<AlarmMemory>>,
     pub(super) counters: Arc<Counters>,
 }
 
 #[derive(Debug, Default)]
-struct Memory {
+struct AlarmMemory {
     recent: HashMap<(EventKind, String), Recent>,
     lasting: HashSet<EventKind>,
 }
@@ -87,12 +87,12 @@ impl Alarms {
         }
     }
 
-    fn memory(&self) -> MutexGuard<'_, Memory> {
+    fn memory(&self) -> MutexGuard<'_, AlarmMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Memory {
+impl AlarmMemory {
     /// How often it happened since it was last told, if it is to be told now.
     fn count_if_due(&mut self, now: Instant, key: (EventKind, String)) -> Option<u64> {
         if let Some(recent) = self.recent.get_mut(&key) {

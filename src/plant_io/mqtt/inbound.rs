@@ -7,17 +7,20 @@ use super::command::CommandKind;
 use super::envelope::Sender;
 use super::gate::{Admission, CommandGate, Refusal};
 use super::inputs::{Inputs, Timed};
+use super::outlooks::Outlooks;
 use super::queue::Entry;
 use super::receive::{Common, Guarantee, Message, Receive};
 use super::session::LinkState;
 use crate::event::EventKind;
 use crate::image::ProcessImage;
+use std::collections::BTreeSet;
 
 /// What messages are turned into.
 #[derive(Debug)]
 pub(super) struct Inbound {
     pub(super) prefix: String,
     pub(super) inputs: Inputs,
+    pub(super) outlooks: Outlooks,
     pub(super) gate: CommandGate,
     pub(super) image: ProcessImage,
     pub(super) commands: Entry,
@@ -26,14 +29,21 @@ pub(super) struct Inbound {
 
 impl Receive for Inbound {
     fn topics(&self) -> Vec<(String, Guarantee)> {
-        let inputs = self.inputs.topics().map(|topic| (topic.to_owned(), Guarantee::NewestCounts));
+        // An outlook comes once a day: it must arrive.
+        let outlooks: BTreeSet<&str> = self.outlooks.topics().collect();
+        let inputs = self.inputs.topics().filter(|topic| !outlooks.contains(topic));
+        let inputs = inputs.map(|topic| (topic.to_owned(), Guarantee::NewestCounts));
+        let outlooks = outlooks.iter().map(|topic| ((*topic).to_owned(), Guarantee::EveryOne));
         // Repeated ids do nothing, so a command may well arrive twice, but it must arrive. Also where nobody may command:
         // whoever tries is told so.
         let commands = CommandKind::ALL.into_iter().map(|kind| (kind.topic(&self.prefix), Guarantee::EveryOne));
-        inputs.chain(commands).collect()
+        inputs.chain(outlooks).chain(commands).collect()
     }
 
     fn message(&mut self, message: Message<'_>, now: Now) {
+        for rejection in self.outlooks.receive(message, now, &self.image) {
+            self.rejected(message.topic, &rejection.to_string(), now);
+        }
         if self.inputs.knows(message.topic) {
             self.measurement(message, now);
         } else if let Some(kind) = self.command_kind(message.topic) {
@@ -41,10 +51,13 @@ impl Receive for Inbound {
         }
     }
 
-    /// Without a broker, marks what became too old.
+    /// Without a broker, marks what became too old; forecasts are dropped with and without one.
     fn tick(&mut self, link: LinkState, now: Now) {
         if link == LinkState::Down {
             publish(&self.image, &self.inputs.lost(now));
+        }
+        for topic in self.outlooks.expired(now, &self.image) {
+            self.rejected(topic, "The outlook has become older than age_max_s and is used no longer.", now);
         }
     }
 }
@@ -54,9 +67,13 @@ impl Inbound {
         let received = self.inputs.receive(message, now);
         publish(&self.image, &received.updates);
         if let Some(rejection) = received.rejection {
-            Counters::add(&self.common.alarms.counters.rejected);
-            self.common.alarms.occurred(now, EventKind::BadMessage, message.topic, &rejection.to_string());
+            self.rejected(message.topic, &rejection.to_string(), now);
         }
+    }
+
+    fn rejected(&self, topic: &str, why: &str, now: Now) {
+        Counters::add(&self.common.alarms.counters.rejected);
+        self.common.alarms.occurred(now, EventKind::BadMessage, topic, why);
     }
 
     fn command_kind(&self, topic: &str) -> Option<CommandKind> {

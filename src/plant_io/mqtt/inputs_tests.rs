@@ -1,6 +1,6 @@
 use super::super::clock::Clock;
 use super::super::receive::Body;
-use super::super::settings::{Source, Target, TimeSource};
+use super::super::settings::{Target, TimeSource, ValueSource};
 use super::super::timestamp::TimeFormat;
 use super::super::trim::OVERSIZE_MARK;
 use super::*;
@@ -15,7 +15,7 @@ fn input(time: bool) -> Input {
     Input {
         topic: TOPIC.into(),
         target: Target::Signal(Signal::PvKw),
-        source: Source::Pointer("/p/w".into()),
+        source: ValueSource::Pointer("/p/w".into()),
         time: time.then(|| TimeSource { pointer: "/t".into(), format: TimeFormat::UnixMillis }),
         words: BTreeMap::new(),
         factor: 1e-3,
@@ -28,7 +28,7 @@ fn input(time: bool) -> Input {
 
 fn raw() -> Input {
     let words = [("ON".to_owned(), 1000.0)].into();
-    Input { source: Source::Raw, words, ..input(false) }
+    Input { source: ValueSource::Raw, words, ..input(false) }
 }
 
 /// One input, its image, and a clock that tests advance.

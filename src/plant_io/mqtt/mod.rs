@@ -3,6 +3,7 @@
 //! [`spawn`] starts one task that owns the connection to the broker and gives back a [`MqttHandle`]:
 //!
 //! - Values go straight into the process image (see [`settings::Input`]); the caller assigns the points.
+//! - Prices and forecasts ([`settings::OutlookInput`]) go there, too, as a message told them.
 //! - `commands` receives what operators want, checked and in time; each [`CommandRequest`] is answered through its
 //!   `answer`. Nothing here decides about modes or limits.
 //! - `publisher` takes what the gateway has to say and never waits ([`Publisher::set`], [`Publisher::event`]).
@@ -23,6 +24,13 @@
 //! time_pointer = "/time"
 //! time_format = "rfc3339"
 //! range = [-55, 55]
+//! [[mqtt.outlook]]
+//! topic = "market/day-ahead"   # retained: {"data":[{"start_timestamp":1700000000000,"marketprice":83.2}]}
+//! quantity = "import_price_eur_per_kwh"
+//! pointer = "/data"
+//! start_key = "start_timestamp"
+//! value_key = "marketprice"
+//! unit = "EUR/MWh"
 //! [mqtt.commands]
 //! ttl_max_s = 30
 //! ```
@@ -37,6 +45,7 @@
 //! | duplicated, reordered, replayed value | ignored by time stamp | - |
 //! | time stamp in the future | ignored, alarm; the value goes stale | when the clocks agree |
 //! | retained value without time stamp | ignored, alarm | next live message |
+//! | outlook that cannot be believed, or is older than its `age_max_s` | dropped, alarm; what was known before stays until it is too old | next good message |
 //! | unsigned, badly signed, retained, expired, early, repeated command | nothing is done, answered, alarmed (not the repeated one) | - |
 //! | a flood of commands | bounded by principal and in all; a safe stop has a way of its own | - |
 //! | slow broker | newest values replace waiting ones; 512 events wait, then the oldest is dropped and counted | by itself |
@@ -54,6 +63,7 @@ mod inputs;
 mod link;
 pub mod operator;
 mod outbox;
+mod outlooks;
 pub mod payload;
 mod prompt;
 mod queue;
@@ -61,6 +71,7 @@ mod receive;
 pub mod report;
 pub mod seal;
 pub mod secret;
+mod series;
 mod session;
 pub mod settings;
 pub mod station;
@@ -75,13 +86,14 @@ pub use receive::{Body, Delivery, Guarantee, Message, Receive};
 pub use session::LinkState;
 
 use crate::event::{DriverEvent, EventSink};
-use crate::image::{PointId, ProcessImage};
+use crate::image::{PointId, ProcessImage, SeriesId};
 use alarm::{Alarms, Counters};
 use arming::Arming;
 use clock::Clock;
 use gate::CommandGate;
 use inbound::Inbound;
 use inputs::Inputs;
+use outlooks::Outlooks;
 use receive::Common;
 use settings::{Connection, MqttSettings};
 use std::sync::Arc;
@@ -104,15 +116,24 @@ pub struct MqttHandle {
     pub task: JoinHandle<()>,
 }
 
+/// Where in the image messages go.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// Of `settings.inputs`.
+    pub points: &'a [PointId],
+    /// Of `settings.outlook`.
+    pub series: &'a [SeriesId],
+}
+
 /// Starts the MQTT side.
 ///
-/// `points` are the points of the image that the inputs feed, in the order of `settings.inputs`; inputs beyond its
-/// length feed nothing. The task stops when `stop` becomes true or its sender is dropped. Needs a tokio runtime.
+/// `places` are the places of the image that the inputs feed, in the order of `settings.inputs` and `settings.outlook`;
+/// inputs beyond its length feed nothing. The task stops when `stop` becomes true or its sender is dropped. Needs a tokio runtime.
 #[must_use]
 pub fn spawn(
     settings: MqttSettings,
     image: ProcessImage,
-    points: &[PointId],
+    places: Places<'_>,
     events: mpsc::Sender<DriverEvent>,
     clock: Clock,
     stop: watch::Receiver<bool>,
@@ -121,9 +142,11 @@ pub fn spawn(
     let wanted = settings.commands.unwrap_or_default();
     let arming = Arming::new(wanted.arm_secret.clone(), arming::system_random);
     let gate = CommandGate::new(&settings.connection.prefix, &wanted, settings.operators, (clock.now(), arming));
-    let inputs = Inputs::new(settings.connection.trust, settings.inputs.into_iter().zip(points.iter().copied()));
+    let trust = settings.connection.trust;
+    let inputs = Inputs::new(trust, settings.inputs.into_iter().zip(places.points.iter().copied()));
+    let outlooks = Outlooks::new(trust, settings.outlook.into_iter().zip(places.series.iter().copied()));
     let prefix = settings.connection.prefix.clone();
-    let receiver = |common| Inbound { prefix, inputs, gate, image, commands: commands_in, common };
+    let receiver = |common| Inbound { prefix, inputs, outlooks, gate, image, commands: commands_in, common };
     let service = start(settings.connection, receiver, events, clock, stop);
     let Service { publisher, link, counters, task } = service;
     MqttHandle { publisher, commands, link, counters, task }

@@ -4,7 +4,7 @@
 //! refused by the parser. A payload is parsed once, however many inputs take values from it.
 
 use super::receive::Body;
-use super::settings::{Input, Source, TimeSource};
+use super::settings::{Input, TimeSource, ValueSource};
 use serde_json::Value;
 
 /// Longest text that can be a number or one of the configured words, bytes.
@@ -37,6 +37,21 @@ pub enum Rejection {
     /// Older than the value in use: delivered late, out of order, or replayed.
     #[error("The time stamp is older than that of the value in use.")]
     Reordered,
+    /// Older than `age_max_s`.
+    #[error("The message is older than age_max_s.")]
+    TooOld,
+    /// Neither a list nor an object with `values`.
+    #[error("The payload has no list of values.")]
+    NoSeries,
+    /// The length of a value is not known.
+    #[error("The length of a value is not known: neither step_s nor two starts, or not 0.001 s to a day.")]
+    NoStep,
+    /// Two values for one instant.
+    #[error("Two values hold at the same time.")]
+    Overlapping,
+    /// More values than anybody needs.
+    #[error("The list has more than 4096 values.")]
+    TooLong,
     /// Stored at the broker for an unknown time.
     #[error("The message is a retained one without time stamp: nobody knows how old it is.")]
     RetainedWithoutTime,
@@ -51,9 +66,9 @@ pub(super) enum Payload<'a> {
 
 impl<'a> Payload<'a> {
     /// Parses once, if one of the inputs needs JSON.
-    pub(super) fn new<'s>(body: Body<'a>, sources: impl IntoIterator<Item = &'s Source>) -> Self {
+    pub(super) fn new<'s>(body: Body<'a>, sources: impl IntoIterator<Item = &'s ValueSource>) -> Self {
         let Body::Bytes(bytes) = body else { return Self::Oversize };
-        let needs_json = sources.into_iter().any(|source| *source != Source::Raw);
+        let needs_json = sources.into_iter().any(|source| *source != ValueSource::Raw);
         Self::Text(bytes, if needs_json { serde_json::from_slice(bytes).ok() } else { None })
     }
 
@@ -61,11 +76,11 @@ impl<'a> Payload<'a> {
     pub(super) fn value(&self, input: &Input) -> Result<f64, Rejection> {
         let number = match (self, &input.source) {
             (Self::Oversize, _) => return Err(Rejection::Oversize),
-            (Self::Text(bytes, _), Source::Raw) => {
+            (Self::Text(bytes, _), ValueSource::Raw) => {
                 let text = std::str::from_utf8(bytes).map_err(|_| Rejection::Unreadable)?;
                 number_of_text(text.trim(), input)
             }
-            (Self::Text(_, json), Source::Pointer(pointer)) => {
+            (Self::Text(_, json), ValueSource::Pointer(pointer)) => {
                 let json = json.as_ref().ok_or(Rejection::Unreadable)?;
                 number_of_json(json.pointer(pointer).ok_or(Rejection::Missing)?, input)
             }

@@ -35,7 +35,14 @@ impl Bench {
         let (sender, events) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
         let image = ProcessImage::new([Duration::from_secs(15)]);
-        let mqtt = spawn(settings, image, &[PointId(0)], sender, Clock::system(), stopped);
+        let mqtt = spawn(
+            settings,
+            image,
+            super::super::Places { points: &[PointId(0)], series: &[] },
+            sender,
+            Clock::system(),
+            stopped,
+        );
         Self { listener, events, mqtt, _stop: stop }
     }
 

@@ -41,7 +41,7 @@ impl Stamp {
 pub struct Signed {
     /// Where to.
     pub topic: String,
-    /// The envelope.
+    /// The envelope with body and MAC, JSON.
     pub payload: String,
     kind: CommandKind,
     id: String,

@@ -3,7 +3,7 @@
 use crate::config::Td3Settings;
 use crate::gradient::episode::{EpisodeSource, Variation};
 use memg_core::action::Action;
-use memg_core::env::{MemgEnv, Start, Step};
+use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
@@ -126,7 +126,7 @@ impl Environment {
 
 /// `(idle - cost)/2 - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR; distances in shares of the
 /// ratings. The risk term depends on this step's cost and so on its action.
-fn reward(plant: &Plant, idle: f64, step: &Step, settings: &Td3Settings, risk: &mut RunningRisk) -> f64 {
+fn reward(plant: &Plant, idle: f64, step: &EnvStep, settings: &Td3Settings, risk: &mut RunningRisk) -> f64 {
     let p = plant.parameters();
     let cost = step.cost.get();
     let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);

@@ -2,7 +2,7 @@
 
 use super::raw::RawInput;
 use super::validate::Problems;
-use super::{Input, Source, Target, TimeSource};
+use super::{Input, Target, TimeSource, ValueSource};
 use crate::quantity;
 use memg_core::plant_state::Signal;
 use std::collections::BTreeSet;
@@ -47,24 +47,23 @@ const fn is_flag(signal: Signal) -> bool {
     )
 }
 
-fn is_below(topic: &str, prefix: &str) -> bool {
+pub(super) fn is_below(topic: &str, prefix: &str) -> bool {
     topic.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Checks one input, reporting below its key.
-struct Check<'a> {
-    key: String,
-    problems: &'a mut Problems,
+pub(super) struct Check<'a> {
+    pub(super) key: String,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Check<'_> {
-    fn at(&self, field: &str) -> String {
+    pub(super) fn at(&self, field: &str) -> String {
         format!("{}.{field}", self.key)
     }
 
     fn input(&mut self, raw: RawInput) -> Option<Input> {
-        let topic = self.problems.require(&self.at("topic"), raw.topic.clone());
-        let topic = topic.and_then(|topic| self.problems.topic(&self.at("topic"), topic));
+        let topic = self.topic(&raw);
         let target = self.target(&raw);
         let source = self.source(&raw);
         let time = self.time(&raw);
@@ -90,6 +89,11 @@ impl Check<'_> {
         })
     }
 
+    pub(super) fn topic(&mut self, raw: &RawInput) -> Option<String> {
+        let topic = self.problems.require(&self.at("topic"), raw.topic.clone());
+        topic.and_then(|topic| self.problems.topic(&self.at("topic"), topic))
+    }
+
     fn target(&mut self, raw: &RawInput) -> Option<Target> {
         match (&raw.signal, &raw.name) {
             (Some(name), None) => {
@@ -108,10 +112,10 @@ impl Check<'_> {
         }
     }
 
-    fn source(&mut self, raw: &RawInput) -> Option<Source> {
+    fn source(&mut self, raw: &RawInput) -> Option<ValueSource> {
         match (&raw.pointer, raw.raw.unwrap_or(false)) {
-            (Some(pointer), false) => self.pointer("pointer", pointer).map(Source::Pointer),
-            (None, true) => Some(Source::Raw),
+            (Some(pointer), false) => self.pointer("pointer", pointer).map(ValueSource::Pointer),
+            (None, true) => Some(ValueSource::Raw),
             (Some(_), true) | (None, false) => {
                 self.problems.add(&self.key, "needs exactly one of pointer and raw = true");
                 None
@@ -119,7 +123,7 @@ impl Check<'_> {
         }
     }
 
-    fn pointer(&mut self, field: &str, pointer: &str) -> Option<String> {
+    pub(super) fn pointer(&mut self, field: &str, pointer: &str) -> Option<String> {
         let ok = |text: &String| text.is_empty() || text.starts_with('/');
         self.problems.check(
             &self.at(field),
@@ -134,7 +138,7 @@ impl Check<'_> {
         reason = "the outer None says 'problem already reported', the inner one 'no time stamp'"
     )]
     /// The outer `None` follows a problem; the inner one is an input without time stamp.
-    fn time(&mut self, raw: &RawInput) -> Option<Option<TimeSource>> {
+    pub(super) fn time(&mut self, raw: &RawInput) -> Option<Option<TimeSource>> {
         match (&raw.time_pointer, raw.time_format) {
             (None, None) => Some(None),
             (Some(_), Some(_)) if raw.raw == Some(true) => {
@@ -156,7 +160,7 @@ impl Check<'_> {
     }
 
     /// Unit, scale and sign in one number.
-    fn factor(&mut self, raw: &RawInput, target: Option<&Target>) -> Option<f64> {
+    pub(super) fn factor(&mut self, raw: &RawInput, target: Option<&Target>) -> Option<f64> {
         let unit = self.unit(target, raw.unit.as_deref());
         let scale = self.finite("scale", raw.scale.unwrap_or(1.0));
         let positive = |s: &f64| *s > 0.0;
@@ -185,11 +189,11 @@ impl Check<'_> {
         self.problems.check(&self.at("unit"), factor, fits, &format!("{unit:?} does not convert to {wanted}"))
     }
 
-    fn finite(&mut self, field: &str, number: f64) -> Option<f64> {
+    pub(super) fn finite(&mut self, field: &str, number: f64) -> Option<f64> {
         self.problems.check(&self.at(field), number, |number| number.is_finite(), "must be a finite number")
     }
 
-    fn range(&mut self, range: Option<[f64; 2]>) -> Option<(f64, f64)> {
+    pub(super) fn range(&mut self, range: Option<[f64; 2]>) -> Option<(f64, f64)> {
         let [low, high] = self.problems.require(&self.at("range"), range)?;
         let ok = |(low, high): &(f64, f64)| low.is_finite() && high.is_finite() && low <= high;
         self.problems.check(&self.at("range"), (low, high), ok, "must be two finite numbers, the lower one first")

@@ -4,10 +4,11 @@
 //! one to the other and reports every problem with its key path. Nothing here opens a port.
 
 mod inputs;
+mod outlooks;
 mod raw;
 mod validate;
 
-pub use raw::{RawCommands, RawInput, RawMqtt, RawOutputs};
+pub use raw::{RawCommands, RawInput, RawMqtt, RawOutlook, RawOutputs};
 pub use validate::{validate, validate_connection};
 
 use super::operator::Operator;
@@ -15,6 +16,7 @@ use super::secret::Secret;
 use super::timestamp::TimeFormat;
 use memg_core::command::Role;
 use memg_core::plant_state::Signal;
+use memg_core::series::Quantity;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct MqttSettings {
     pub connection: Connection,
     /// Values taken from messages, in the order of the file.
     pub inputs: Vec<Input>,
+    /// Prices and forecasts, in the order of the file; every quantity at most once.
+    pub outlook: Vec<OutlookInput>,
     /// `[mqtt.commands]`; `None` = not there, so that only operators may command.
     pub commands: Option<Commands>,
     /// Who signs commands; filled in by whoever reads `[[operator]]`.
@@ -76,7 +80,7 @@ pub struct Input {
     /// What the value means.
     pub target: Target,
     /// Where in the payload it is.
-    pub source: Source,
+    pub source: ValueSource,
     /// Where its time stamp is; without one, age counts from arrival and retained messages are ignored.
     pub time: Option<TimeSource>,
     /// Words that stand for numbers, such as `"ON"` = 1.
@@ -91,6 +95,33 @@ pub struct Input {
     pub age_max: Duration,
     /// The same number for longer than this means that its source is stuck; `None`: it may rest.
     pub frozen: Option<Duration>,
+}
+
+/// Prices or forecasts taken from messages.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutlookInput {
+    /// Exact topic.
+    pub topic: String,
+    /// What the values mean.
+    pub quantity: Quantity,
+    /// JSON pointer (RFC 6901) to the list or object.
+    pub pointer: String,
+    /// Name of the start.
+    pub start_key: String,
+    /// Name of a listed value.
+    pub value_key: String,
+    /// Where the time of making is; without it, age counts from arrival.
+    pub time: Option<TimeSource>,
+    /// `value = number * factor + offset`, in the unit of the quantity.
+    pub factor: f64,
+    /// See `factor`.
+    pub offset: f64,
+    /// Valid range after conversion, ends included.
+    pub range: (f64, f64),
+    /// Length of a value where the message does not say it, ms.
+    pub step_ms: Option<i64>,
+    /// The message may be used for this long.
+    pub age_max: Duration,
 }
 
 /// What a value means.
@@ -115,7 +146,7 @@ impl Target {
 
 /// Where in the payload a value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ValueSource {
     /// The whole payload is the number, as text.
     Raw,
     /// The payload is JSON; the value is at this pointer (RFC 6901).

@@ -36,6 +36,9 @@ pub struct RawMqtt {
     /// Values taken from messages: see [`RawInput`].
     #[serde(default)]
     pub inputs: Vec<toml::Value>,
+    /// Prices and forecasts of the hours ahead: see [`RawOutlook`].
+    #[serde(default)]
+    pub outlook: Vec<toml::Value>,
     /// Commands: see [`RawCommands`]. Who signs them stands in `[[operator]]`.
     pub commands: Option<toml::Value>,
     /// The gateway's own messages: see [`RawOutputs`].
@@ -77,6 +80,43 @@ pub struct RawInput {
     pub age_max_s: Option<f64>,
     /// The same number for this long means that its source is stuck, s. Default: it may rest.
     pub frozen_s: Option<f64>,
+}
+
+/// `[[mqtt.outlook]]`: the payload is JSON, either `{"start": …, "step_s": 900, "values": […]}` or a list of objects with
+/// a start and a value each. Starts are texts with an offset, such as `2026-03-01T12:00:00+01:00`, or Unix time in seconds
+/// or milliseconds. Any raster is brought to the plant's step; `null` and what is left out stay unknown.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawOutlook {
+    /// Exact topic, no wildcards. Retained messages count. Required.
+    pub topic: Option<String>,
+    /// `pv_kw`, `wind_kw`, `electric_load_kw`, `heat_load_kw`, `import_price_eur_per_kwh` or `export_price_eur_per_kwh`;
+    /// each once. Required.
+    pub quantity: Option<String>,
+    /// JSON pointer to the list or object, such as `/data`. Default: the whole payload.
+    pub pointer: Option<String>,
+    /// Name of the start. Default `start`.
+    pub start_key: Option<String>,
+    /// Name of a listed value. Default `value`.
+    pub value_key: Option<String>,
+    /// Length of a value, s. Default: `step_s` of the message, or the shortest distance between two starts of a list.
+    pub step_s: Option<f64>,
+    /// JSON pointer to the time at which the message was made. Without it, age counts from arrival.
+    pub time_pointer: Option<String>,
+    /// `unix_s`, `unix_ms` or `rfc3339`. Required with `time_pointer`.
+    pub time_format: Option<TimeFormat>,
+    /// Unit in the message, such as `EUR/MWh`; converted to that in the quantity's name. Required.
+    pub unit: Option<String>,
+    /// Factor besides the unit's. Default 1.
+    pub scale: Option<f64>,
+    /// 1 or -1. Default 1.
+    pub sign: Option<f64>,
+    /// Added after scaling, in the unit of the quantity, such as a grid fee. Default 0.
+    pub offset: Option<f64>,
+    /// Lowest and highest believable value after conversion. Default: what is physically possible.
+    pub range: Option<[f64; 2]>,
+    /// The message may be used for this long, s. Default 129600, the 36 hours that an outlook reaches.
+    pub age_max_s: Option<f64>,
 }
 
 /// `[mqtt.commands]`

@@ -1,4 +1,4 @@
-use super::super::{Source, Target};
+use super::super::{Target, ValueSource};
 use super::*;
 use memg_core::plant_state::Signal;
 
@@ -32,6 +32,45 @@ const GOOD: &str = r#"
     trust_broker_as = "guard"
 "#;
 
+const OUTLOOK: &str = r#"
+    [[outlook]]
+    topic = "market/day-ahead"
+    quantity = "import_price_eur_per_kwh"
+    pointer = "/data"
+    start_key = "start_timestamp"
+    unit = "EUR/MWh"
+    offset = 0.12
+"#;
+
+#[test]
+fn an_outlook_converts_like_an_input_and_has_every_problem_named() {
+    let read = |text: &str| validate(toml::from_str(&format!("{GOOD}{text}")).unwrap(), &environment);
+    let settings = read(OUTLOOK).unwrap();
+    let [prices] = &settings.outlook[..] else { panic!("one outlook") };
+    assert_eq!((prices.factor, prices.offset, prices.range), (1e-3, 0.12, (-100.0, 100.0)));
+    assert_eq!((prices.start_key.as_str(), prices.value_key.as_str()), ("start_timestamp", "value"));
+    assert_eq!((prices.age_max, prices.step_ms), (Duration::from_secs(129_600), None));
+    for (old, new, wanted) in [
+        ("import_price_eur_per_kwh", "soc", "mqtt.outlook[0].quantity \"soc\" is none of pv_kw"),
+        ("EUR/MWh", "kW", "mqtt.outlook[0].unit \"kW\" does not convert to EUR/kWh"),
+        ("/data", "data", "mqtt.outlook[0].pointer must be a JSON pointer"),
+        ("market/day-ahead", "memg/harbour/x", "mqtt.outlook[0].topic is below the gateway's own prefix"),
+        ("offset", "colour", "mqtt.outlook[0].colour"),
+        ("offset = 0.12", "step_s = 0", "mqtt.outlook[0].step_s must be between 1 and 86400 s"),
+        (
+            "[[outlook]]",
+            "[[outlook]]\ntopic = 'a'\nquantity = 'import_price_eur_per_kwh'\nunit = '1'\n[[outlook]]",
+            "outlook[0].unit",
+        ),
+    ] {
+        let problems = read(&OUTLOOK.replace(old, new)).unwrap_err();
+        let told: Vec<_> = problems.iter().map(|problem| format!("{} {}", problem.key, problem.message)).collect();
+        assert!(told.iter().any(|problem| problem.contains(wanted)), "{wanted:?} is not in {told:?}");
+    }
+    let twice = read(&format!("{OUTLOOK}{OUTLOOK}")).unwrap_err();
+    assert_eq!(twice[0].message, "feeds import_price_eur_per_kwh a second time");
+}
+
 fn environment(name: &str) -> Option<String> {
     match name {
         "PASSWORD" => Some("swordfish".into()),
@@ -51,7 +90,7 @@ fn a_good_table_becomes_typed_settings() {
     let settings = validate(toml::from_str(GOOD).unwrap(), &environment).unwrap();
     let [battery, chp] = &settings.inputs[..] else { panic!("two inputs") };
     assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw), -1e-3));
-    assert_eq!((&chp.source, chp.age_max), (&Source::Raw, Duration::from_secs(60)));
+    assert_eq!((&chp.source, chp.age_max), (&ValueSource::Raw, Duration::from_secs(60)));
     assert_eq!(settings.connection.broker.keep_alive, Duration::from_secs(5));
     let shown = format!("{settings:?}");
     assert!(!shown.contains("swordfish") && !shown.contains("0123456789abcdef"), "{shown}");

@@ -2,6 +2,7 @@
 
 use super::super::secret::{self, Environment, Secret};
 use super::inputs::validate_inputs;
+use super::outlooks::validate_outlooks;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
 use super::{Broker, Commands, Connection, MqttSettings, Outputs, PerValue, Trust};
 use crate::problem::{self, Problem};
@@ -89,7 +90,7 @@ pub fn validate(table: toml::Value, environment: Environment<'_>) -> Result<Mqtt
 /// As [`validate`].
 pub fn validate_connection(mut table: toml::Value, environment: Environment<'_>) -> Result<Connection, Vec<Problem>> {
     if let Some(table) = table.as_table_mut() {
-        ["inputs", "commands", "outputs"].iter().for_each(|key| drop(table.remove(*key)));
+        ["inputs", "outlook", "commands", "outputs"].iter().for_each(|key| drop(table.remove(*key)));
     }
     validate(table, environment).map(|settings| settings.connection)
 }
@@ -102,6 +103,7 @@ fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems
         problems.add("mqtt.prefix", "must not end with a slash");
     }
     let inputs = validate_inputs(std::mem::take(&mut raw.inputs), prefix.as_deref(), problems);
+    let outlook = validate_outlooks(std::mem::take(&mut raw.outlook), prefix.as_deref(), problems);
     let commands = raw.commands.take().map(|commands| typed_commands(commands, environment, problems));
     let outputs = typed_outputs(raw.outputs.take(), problems);
     let trust = typed_trust(&raw, problems);
@@ -109,6 +111,7 @@ fn typed(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems
     Some(MqttSettings {
         connection: Connection { broker: broker?, prefix: prefix?, trust: trust? },
         inputs: inputs?,
+        outlook: outlook?,
         commands: match commands {
             Some(commands) => Some(commands?),
             None => None,

@@ -16,7 +16,7 @@ use crate::td3::fused::network::state::{NamedTensor, ROLES, Role, StateError, Td
 use crate::td3::fused::network::work::{ACTOR, CRITIC, Intake, Work};
 use crate::td3::fused::vector::random::Stream;
 use actor::{ActorGradient, ActorSums};
-use config::{ActorObjective, ActorStats, QScale, Td3Config, UpdateStats};
+use config::{ActorStats, QScale, Td3Config, UpdateStats};
 use critic::Nets;
 use pool::{Pool, Threads};
 
@@ -152,11 +152,6 @@ impl Td3Kernel {
         &self.config
     }
 
-    /// Changes what the actor is trained for, from the next update on.
-    pub fn set_objective(&mut self, objective: ActorObjective) {
-        self.config.objective = objective;
-    }
-
     /// Changes Adam's rates, from the next update on.
     pub fn set_rates(&mut self, actor: f64, critic: f64) {
         (self.config.actor_rate, self.config.critic_rate) = (actor, critic);
@@ -217,13 +212,6 @@ impl Td3Kernel {
         self.updates += 1;
         let bc_loss = sums.bc_loss();
         UpdateStats { actor: Some(ActorStats { loss: bc_loss, q_mean: 0.0, bc_loss }), ..UpdateStats::default() }
-    }
-
-    /// Copies all parameters into the targets.
-    pub fn sync_targets(&mut self) {
-        self.actor.sync_target();
-        self.critics.iter_mut().for_each(Net::sync_target);
-        self.refresh();
     }
 
     /// `tanh` actions `[n, 3]` of the actor for observations `[n, obs_dim]`, without noise.
