@@ -179,3 +179,84 @@ fn a_reader_that_has_seen_enough_is_no_error() {
     let output = check.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
 }
+
+#[test]
+fn check_says_of_every_signal_what_its_loss_means_and_how_words_are_ordered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, config) = path(&dir, "gateway.toml");
+    let shipped = std::fs::read_to_string("config/gateway.toml").unwrap();
+    let site = std::fs::canonicalize("config/sites/site-a.toml").unwrap();
+    let real = shipped.split("\n[demo]").next().unwrap().replace("sites/site-a.toml", &site.display().to_string());
+    let real = real.replace("\"../models/td3-10d\"", "\"rule\"");
+    let devices: String = ["pv", "wind", "load-meter", "heat-meter", "battery", "grid-meter"]
+        .map(|name| {
+            format!(
+                "[[device]]\nname = '{name}'\nfile = 'virtual-{name}.toml'\ntransport = {{ tcp = '127.0.0.1:1' }}\n\
+                 unit_id = 1\n"
+            )
+        })
+        .concat();
+    let optional = "[signals.frequency_hz]\noptional = true\nsubstitute = 'worst_case'\n";
+    std::fs::write(&file, format!("{real}\n{devices}{optional}")).unwrap();
+    let output = run(&["check", &config]);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for part in [
+        "soc                        required",
+        "the battery may have run at 50 kW or -50 kW since",
+        "frequency_hz               optional, worst_case: neither battery nor CHP moves",
+        "grid_voltage_pu            required",
+        "pv_available_kw            optional: what is produced stands in for it",
+        "Not measured",
+        "chp_kw                     a CHP whose power is not what it was told is not noticed",
+        "power (ABCD)",
+    ] {
+        assert!(said.contains(part), "{part:?} is missing in {said}");
+    }
+}
+
+/// A feeder with R = 0.03 and X = 0.02 pu on 100 kVA: P steps every 7 s, Q every 11 s, a voltmeter of 0.0002 pu.
+fn feeder(q_kvar: f64) -> String {
+    let mut csv = String::from("time_s,p_kw,q_kvar,v_pu\n");
+    for second in 0..7200_u32 {
+        let p = 10.0 * f64::from(second / 7 * 5 % 9) - 40.0;
+        let q = q_kvar * f64::from(second / 11 * 3 % 7);
+        let vs = 1.0 + 1e-6 * f64::from(second);
+        let noise = 2e-4 * (f64::from(second * 7919 % 101) / 50.0 - 1.0);
+        csv += &format!("{second},{p},{q},{}\n", vs - (0.03 * p + 0.02 * q) / 100.0 / vs + noise);
+    }
+    csv
+}
+
+#[test]
+fn calibrate_finds_r_and_x_of_a_feeder_and_prints_lines_that_a_site_file_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, csv) = path(&dir, "feeder.csv");
+    std::fs::write(&file, feeder(6.0)).unwrap();
+    let json = run(&["calibrate", "--csv", &csv, "--base-kva", "100", "--json"]);
+    assert!(json.status.success(), "{}", text(&json.stderr));
+    let found: Value = serde_json::from_slice(&json.stdout).unwrap();
+    let near = |name: &str, truth: f64| (found[name].as_f64().unwrap() - truth).abs() < 0.03 * truth;
+    assert!(near("resistance_pu", 0.03) && near("reactance_pu", 0.02), "{found}");
+    let said = text(&run(&["calibrate", "--csv", &csv, "--base-kva", "100"]).stdout);
+    let lines = said.split("For the site file:").nth(1).unwrap();
+    let table: toml::Table = toml::from_str(lines).unwrap();
+    let margin = table["plant"]["margins"]["voltage_pu"].as_float().unwrap();
+    assert!((0.0002..0.001).contains(&margin), "{said}");
+    assert_eq!(table["plant"]["grid"]["base_kva"].as_float(), Some(100.0));
+    std::fs::write(&file, feeder(0.0)).unwrap();
+    let refused = run(&["calibrate", "--csv", &csv, "--base-kva", "100"]);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(text(&refused.stderr).contains("while Q moves in larger steps"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn calibrate_reads_a_gateways_journal_and_says_when_it_is_too_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_, journal) = path(&dir, "journal");
+    let output = run(&["run", "--for", "2h", "--speed", "900", "--journal", &journal, "--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let refused = run(&["calibrate", &journal]);
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(64) && said.contains("are too few; expected at least 200"), "{said}");
+}

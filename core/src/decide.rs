@@ -149,7 +149,7 @@ pub fn whole_step(
 ) -> Result<WholeStep, Unusable> {
     let plant = filter.plant();
     let StepMemory { control, in_charge, history, step } = memory;
-    let judged = judge(state, plant, &history.substitutes(plant.steps_per_day()))?;
+    let judged = judge(state, plant, &history.substitutes(plant.steps_per_day()))?.whole()?;
     let (situation, degraded) = (judged.situation, judged.degraded);
     if !std::mem::replace(in_charge, true) {
         *control = entry(filter, state);

@@ -3,6 +3,7 @@
 //! Electricity: `pv + wind - curtailed + p_chp + p_grid + unserved = load + p_bat`.
 //! Heat: `h p_chp + q_boiler + unserved_heat - dumped = heat`, `0 <= q_boiler <= q_max`; dumping is allowed and free.
 
+use crate::equations::{self, Flows, Tariff, heat};
 use crate::equipment::Plant;
 use crate::measurement::Measurement;
 use crate::plant_state::PlantState;
@@ -41,23 +42,6 @@ pub struct Dispatch {
     pub voltage: PerUnit,
 }
 
-/// Where heat comes from and goes to.
-struct Heat {
-    boiler: KilowattsThermal,
-    dumped: KilowattsThermal,
-    unserved: KilowattsThermal,
-}
-
-impl Heat {
-    fn solve(plant: &Plant, demand: KilowattsThermal, chp: Kilowatts) -> Self {
-        let chp_heat = KilowattsThermal::new(plant.parameters().chp.heat_per_power * chp.get());
-        let missing = demand - chp_heat;
-        let boiler = missing.max(KilowattsThermal::ZERO).min(plant.boiler_max());
-        let dumped = (-missing).max(KilowattsThermal::ZERO);
-        Self { boiler, dumped, unserved: (missing - boiler).max(KilowattsThermal::ZERO) }
-    }
-}
-
 /// Powers at which equipment runs, wherever they came from. For simulations of a plant; nothing here is writable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Running {
@@ -93,7 +77,7 @@ impl Dispatch {
         let demand = situation.net_load() + curtailed + battery - chp;
         let unserved = unserved(plant, demand, situation.electric_load);
         let grid = demand - unserved;
-        let heat = Heat::solve(plant, situation.heat_load, chp);
+        let heat = heat(plant.parameters(), situation.heat_load.get(), chp.get());
         Self {
             renewables,
             curtailed,
@@ -103,9 +87,9 @@ impl Dispatch {
             chp,
             grid: GridPower::from_signed(grid),
             heat_load: situation.heat_load,
-            boiler: heat.boiler,
-            heat_dumped: heat.dumped,
-            heat_unserved: heat.unserved,
+            boiler: KilowattsThermal::new(heat.boiler),
+            heat_dumped: KilowattsThermal::new(heat.dumped),
+            heat_unserved: KilowattsThermal::new(heat.unserved),
             voltage: plant.voltage(situation.source_voltage, grid, situation.reactive),
         }
     }
@@ -116,7 +100,7 @@ impl Dispatch {
     pub fn measured(plant: &Plant, state: &PlantState) -> Self {
         let kw = |m: Measurement<Kilowatts>| m.usable().unwrap_or(Kilowatts::ZERO);
         let heat_load = state.heat_load.usable().unwrap_or(KilowattsThermal::ZERO);
-        let heat = Heat::solve(plant, heat_load, kw(state.chp));
+        let heat = heat(plant.parameters(), heat_load.get(), kw(state.chp).get());
         Self {
             renewables: kw(state.pv) + kw(state.wind),
             curtailed: Kilowatts::ZERO,
@@ -126,9 +110,9 @@ impl Dispatch {
             chp: kw(state.chp),
             grid: GridPower::from_signed(kw(state.grid)),
             heat_load,
-            boiler: heat.boiler,
-            heat_dumped: heat.dumped,
-            heat_unserved: heat.unserved,
+            boiler: KilowattsThermal::new(heat.boiler),
+            heat_dumped: KilowattsThermal::new(heat.dumped),
+            heat_unserved: KilowattsThermal::new(heat.unserved),
             voltage: state.grid_voltage.usable().unwrap_or(PerUnit::new(1.0)),
         }
     }
@@ -136,8 +120,7 @@ impl Dispatch {
     /// Fuel of CHP and boiler: `p_chp/eta_e + q_boiler/eta_b`.
     #[must_use]
     pub fn gas(&self, plant: &Plant) -> KilowattsGas {
-        let p = plant.parameters();
-        KilowattsGas::new(self.chp.get() / p.chp.efficiency_electric + self.boiler.get() / p.boiler.efficiency)
+        KilowattsGas::new(equations::gas(plant.parameters(), self.chp.get(), self.boiler.get()))
     }
 
     /// Left minus right side of the electricity balance; 0 up to rounding.
@@ -155,18 +138,19 @@ impl Dispatch {
         chp_heat + self.boiler + self.heat_unserved - self.heat_dumped - self.heat_load
     }
 
-    /// Cost of the step, EUR:
-    /// `dt (import pi - export pe + gas c_gas + wear |p_bat| + 10 unserved + 1 unserved_heat) + start_cost start`.
+    /// Cost of the step, EUR, see [`equations::cost`].
     #[must_use]
     pub fn cost(&self, plant: &Plant, prices: Prices, started: bool, duration: Hours) -> Eur {
-        let p = plant.parameters();
-        let trade = self.grid.import() * duration * prices.import - self.grid.export() * duration * prices.export;
-        let gas = self.gas(plant) * duration * plant.gas_price();
-        let wear = self.battery.signed().abs() * duration * EurPerKwh::new(p.battery.wear_eur_per_kwh);
-        let unserved = self.unserved * duration * EurPerKwh::new(p.costs.unserved_eur_per_kwh);
-        let unserved_heat = Eur::new(self.heat_unserved.get() * duration.get() * p.costs.unserved_heat_eur_per_kwh);
-        let start = if started { Eur::new(p.chp.start_cost_eur) } else { Eur::ZERO };
-        trade + gas + wear + unserved + unserved_heat + start
+        let flows = Flows {
+            exchange: (self.grid.signed() + self.unserved).get(),
+            unserved: self.unserved.get(),
+            battery: self.battery.signed().get(),
+            chp: self.chp.get(),
+            boiler: self.boiler.get(),
+            heat_unserved: self.heat_unserved.get(),
+        };
+        let tariff = Tariff { import: prices.import.get(), export: prices.export.get() };
+        Eur::new(equations::cost(plant, &flows, tariff, started, duration.get()))
     }
 }
 

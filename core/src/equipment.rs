@@ -11,6 +11,7 @@ pub use parameters::{
     Battery, Boiler, Chp, Costs, Exogenous, FilterWeights, Frequency, Grid, Margins, PlantParameters, Problem,
 };
 
+use crate::equations::soc_after;
 use crate::units::{
     EurPerKwh, EurPerKwhGas, Hertz, Hours, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts, to_float, to_integer,
 };
@@ -167,9 +168,7 @@ impl Plant {
     /// `soc' = soc + (eta_ch p⁺ - p⁻ / eta_dch) dt / E`, never clipped: power is limited beforehand.
     #[must_use]
     pub fn soc_after(&self, soc: Soc, battery: Watts, duration: Hours) -> Soc {
-        let wh = battery.as_f64() * duration.get();
-        let per_wh = if wh > 0.0 { self.soc_per_wh_charged() } else { self.soc_per_wh_discharged() };
-        Soc::new(soc.get() + wh * per_wh)
+        Soc::new(soc_after(&self.parameters, soc.get(), battery.kilowatts().get(), duration.get()))
     }
     /// Marginal cost of CHP electricity with its heat used: `c_gas/eta_e - h c_gas/eta_b`, EUR/kWh.
     #[must_use]

@@ -165,6 +165,7 @@ impl History {
         Substitutes {
             import_price: self.ago(Quantity::ImportPrice, steps_per_day),
             export_price: self.ago(Quantity::ExportPrice, steps_per_day),
+            source_voltage: None,
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod decide;
 pub mod dispatch;
 pub mod elementary;
 pub mod env;
+pub mod equations;
 pub mod equipment;
 pub mod extended;
 pub mod guard;

@@ -6,7 +6,7 @@
 mod doubt;
 mod judge;
 
-pub use doubt::Doubt;
+pub use doubt::{Doubt, SocEstimate};
 pub use judge::{Degraded, Judged, Substitutes, Unusable, judge};
 
 use crate::equipment::Plant;
@@ -120,6 +120,6 @@ impl Situation {
     /// # Errors
     /// [`Unusable`] names the first signal that is needed for safety and lost.
     pub fn from_plant_state(state: &PlantState, plant: &Plant) -> Result<Self, Unusable> {
-        judge(state, plant, &Substitutes::default()).map(|judged| judged.situation)
+        judge(state, plant, &Substitutes::default()).and_then(Judged::whole).map(|judged| judged.situation)
     }
 }

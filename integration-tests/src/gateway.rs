@@ -44,6 +44,14 @@ impl Gateway {
         self.end().await
     }
 
+    /// Ends it as `kill -9` does.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it is killed");
+    }
+
     /// Waits until it ends by itself and reads its summary.
     ///
     /// # Panics

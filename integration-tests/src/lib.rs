@@ -8,6 +8,7 @@ pub mod gateway_process;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;
+pub mod promise_plant;
 pub mod rig;
 pub mod topics_site;
 pub mod virtual_device;

@@ -1,6 +1,6 @@
 //! `gateway check`
 
-use super::{log_to_stderr, refuse};
+use super::{check_signals, log_to_stderr, refuse};
 use anyhow::Result;
 use memg_core::plant_state::Signal;
 use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
@@ -9,6 +9,7 @@ use memg_cosim::lockstep::{SETPOINTS, connection};
 use memg_plant_io::device::Device;
 use memg_plant_io::modbus::{plan, probe};
 use memg_plant_io::mqtt::operator::BROKER;
+use memg_plant_io::point::{Point, letters};
 use memg_settings::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -84,6 +85,7 @@ fn observation(settings: &Settings) {
             println!("  {:<26} {origin}", signal.name());
         }
     }
+    check_signals::print(settings);
 }
 
 /// Topics and what they carry.
@@ -118,7 +120,7 @@ fn lockstep_plan(settings: &Settings, lockstep: &LockstepSettings) {
 fn fallback(signal: Signal) -> String {
     match signal {
         Signal::ChpOn => "not measured: as last commanded".into(),
-        Signal::ImportPriceEurPerKwh => "not measured: 0 EUR/kWh".into(),
+        Signal::ImportPriceEurPerKwh => "not measured".into(),
         _ => "not measured".into(),
     }
 }
@@ -131,7 +133,7 @@ fn read_plan(device: &Device) {
         device.name, device.transport, cost.blocks, cost.polls_per_s, cost.bytes_per_s
     );
     for block in &blocks {
-        let names: Vec<&str> = block.points.iter().filter_map(|i| Some(device.points.get(*i)?.name.as_str())).collect();
+        let names: Vec<String> = block.points.iter().filter_map(|i| Some(named(device.points.get(*i)?))).collect();
         println!(
             "  unit {:>3} {:<8} {:>5} +{:<3} every {:>6.2} s, {:>3} bytes: {}",
             block.unit_id,
@@ -143,6 +145,14 @@ fn read_plan(device: &Device) {
             names.join(", ")
         );
     }
+}
+
+/// The point's name; with the order of its bytes where there is more than one word.
+fn named(point: &Point) -> String {
+    if point.encoding.cells() == 1 || point.encoding.width() == 0 {
+        return point.name.clone();
+    }
+    format!("{} ({})", point.name, letters(point.word_order, point.byte_order))
 }
 
 fn writes(settings: &Settings) {

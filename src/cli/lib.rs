@@ -5,7 +5,9 @@
 
 #![forbid(unsafe_code)]
 
+mod calibrate;
 mod check;
+mod check_signals;
 mod command;
 mod cosim;
 mod evaluate;
@@ -42,6 +44,8 @@ enum Verb {
     Plant(plant::Args),
     /// Check a configuration and show what it means; opens nothing unless --probe is given
     Check(check::Args),
+    /// Fit R and X of the grid connection from records
+    Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
     Command(command::Args),
     /// Judge a policy on a profile
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::main(&args),
         Verb::Plant(args) => plant::main(&args),
         Verb::Check(args) => check::main(&args),
+        Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),
         Verb::Train(args) => train::main(&args),

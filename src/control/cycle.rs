@@ -11,11 +11,13 @@ pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
 use super::steady::{filtered_soc, filtered_voltage, worth_telling};
+use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
 use memg_core::history::{ClosedStep, Live};
 use memg_core::memory::ControlMemory;
+use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
@@ -44,6 +46,9 @@ pub struct CycleDecision {
     /// A substitute stands for a price that is not known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub price_is_substituted: bool,
+    /// Optional signals that are lost, with a substitute in their place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub substituted: Vec<Signal>,
     /// The step that this cycle closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedStep>,
@@ -93,6 +98,8 @@ pub fn decide(
     input: &CycleInput,
     chain: &mut Chain,
 ) -> CycleDecision {
+    // The journal keeps what was measured; what stands in for it follows from configuration and state.
+    let input = &CycleInput { state: substituted(config, state, &input.state), ..input.clone() };
     let passed = pass_time(config, state, input);
     let judged = look(config, state, input, passed.elapsed_ms);
     let surprise = observe(config, state, input);
@@ -104,7 +111,7 @@ pub fn decide(
         fault: &fault,
         simulated: config.simulated,
         early: input.early,
-        chp_runs: state.memory.chp_on,
+        chp_runs: chp_runs(config, state, input),
         now_ms: input.now_ms,
     };
     let before = state.mode.mode;
@@ -131,6 +138,7 @@ pub fn decide(
         policy_step: passed.due,
         closed: passed.closed,
         price_is_substituted: judged.is_ok_and(|judged| judged.price_is_substituted),
+        substituted: stood_in(&input.state),
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
         outside_tariff: request.is_some_and(|r| r.outside_tariff),
@@ -194,29 +202,40 @@ fn look(
     elapsed_ms: i64,
 ) -> Result<Judged, Unusable> {
     let plant = config.filter.plant();
-    let substitutes = state.history.substitutes(plant.steps_per_day());
+    let mut substitutes = prices(&config.substitutes, state.history.substitutes(plant.steps_per_day()));
+    substitutes.source_voltage = state.source_voltage;
     let mut judged = judge(&input.state, plant, &substitutes)?;
+    doubt(&mut judged, &input.state, state.source_voltage);
     let now = judged.situation.source_voltage;
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
     judged.situation.source_voltage = voltage;
     let battery = input.state.battery.usable().map_or(state.memory.battery, Watts::nearest);
     let soc = filtered_soc(config, state.soc, judged.situation.soc, battery, elapsed_ms);
-    state.soc = Some(soc.get());
-    judged.situation.shift_soc(soc);
+    state.soc = Some(soc);
+    judged.situation.estimate_soc(plant, soc);
     Ok(judged)
 }
 
 /// What devices are seen to do. A CHP that does other than it was told is news.
 fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
-    state.following.observe(config, &input.state, input.now_ms);
+    state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
     let (before, writes) = (state.memory.chp_on, state.mode.mode.writes());
+    if state.mode.mode == Mode::SafeStop && !before {
+        // It has been told to stop and goes on to be told; a unit that cools for long is not started again for that.
+        return None;
+    }
     let response_ms = if writes { config.chp_response_ms } else { 0 };
     state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
     let word = |on: bool| if on { "on" } else { "off" };
     let (told, is) = (word(before), word(state.memory.chp_on));
     (writes && before != state.memory.chp_on)
         .then(|| Fault::soft(format!("the CHP is {is} although it was told to be {told}")))
+}
+
+/// The CHP runs, by what it was told or by what is seen.
+fn chp_runs(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> bool {
+    state.memory.chp_on || input.state.observed_chp(config.filter.plant().chp_min()).is_some_and(|(_, on)| on)
 }
 
 /// Asks the policy; a failure is remembered and becomes a fault.
@@ -228,7 +247,7 @@ fn ask(
     chain: &mut Chain,
 ) -> Option<Request> {
     let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, input) };
-    if judged.degraded != Degraded::default() {
+    if judged.degraded != Degraded::default() || judged.lost.is_some() {
         return None;
     }
     let asked = match chain.policy.as_deref_mut() {
@@ -255,7 +274,7 @@ fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged
 /// The worst fault of this cycle.
 fn worst_fault(
     config: &ControlConfig,
-    state: &ControlState,
+    state: &mut ControlState,
     input: &CycleInput,
     judged: &Result<Judged, Unusable>,
     surprise: Option<Fault>,
@@ -264,6 +283,8 @@ fn worst_fault(
     let plant = config.filter.plant();
     let now = state.situation.filter(|(_, at)| *at == input.now_ms);
     let out_of_bounds = now.is_some_and(|(situation, _)| !situation.is_within_bounds(plant));
+    let exceeding = state.exceeding.observe(config, s, input.now_ms).filter(|_| state.mode.mode.writes());
+    let lost = judged.as_ref().map_or_else(|lost| Some(*lost), |judged| judged.lost);
     let local = s.battery_remote.usable() == Some(false) || s.chp_remote.usable() == Some(false);
     Fault::worst(
         [
@@ -271,9 +292,11 @@ fn worst_fault(
             (s.chp_fault.usable() == Some(true)).then(|| Fault::hard("the CHP reports a fault")),
             input.fault.clone(),
             state.following.fault(),
-            judged.as_ref().err().map(|error| Fault::soft(error.to_string())),
+            exceeding,
+            lost.map(|lost| Fault::soft(lost.to_string())),
             out_of_bounds.then(|| Fault::soft("a measurement is outside the bounds that the site declares")),
-            local.then(|| Fault::soft("a device is switched to local")),
+            // Whoever works at a device in local does not expect control to come back unasked.
+            local.then(|| Fault::unfollowed("a device is switched to local")),
             surprise,
             judged.as_ref().ok().and_then(|judged| judged.degraded.cause()).map(Fault::policy),
             state.policy_failure.as_ref().map(Fault::policy),
@@ -287,8 +310,13 @@ fn worst_fault(
 fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, before: Mode) {
     let mode = state.mode.mode;
     let came_back = matches!(before, Mode::Hold | Mode::SafeStop) && !matches!(mode, Mode::Hold | Mode::SafeStop);
-    if mode.writes() && (!before.writes() || came_back) {
+    if mode.writes() && !before.writes() {
         state.memory = measured(config, state, input);
+    } else if mode.writes() && came_back && !state.following.is_near(config, &input.state, state.memory.battery) {
+        // The CHP stays as control has it: its start or stop may take longer than the hold did. A battery that is where it
+        // was told to be keeps its anchor, so that faults that come and go add up no ramps.
+        let seen = measured(config, state, input);
+        (state.memory.battery, state.memory.anchor_battery) = (seen.battery, seen.anchor_battery);
     }
     // Yesterday's set-points of an operator never return.
     if !state.mode.operator_is_in_charge() {
@@ -329,7 +357,7 @@ fn choose(
         Mode::Init => source("none", None),
         Mode::SafeStop => source("safe_stop", Some(Setpoints::IDLE)),
         Mode::Auto | Mode::Manual if entering && state.manual.is_none() => {
-            source("bumpless entry", Some(holding(&measured(config, state, input))))
+            source("bumpless entry", Some(holding(&state.memory)))
         }
         Mode::Auto | Mode::Shadow => source(&policy_name, state.request),
         Mode::Hold if state.mode.operator_is_in_charge() => source("operator", Some(by_hand(state))),

@@ -21,8 +21,14 @@ pub(super) fn judge(state: &mut ControlState, input: &CycleInput, times: &ModeTi
     let mut judged = Judged::default();
     let is_stop = |command: &&Command| command.body == CommandBody::SafeStop;
     let (stops, others): (Vec<_>, Vec<_>) = input.commands.iter().partition(is_stop);
+    let stopping = !stops.is_empty();
     for command in stops.into_iter().chain(others) {
-        let taken = take(state, command, times, facts);
+        let undoes = stopping && matches!(command.body, CommandBody::Acknowledge | CommandBody::Arm);
+        let taken = if undoes {
+            Err("a safe stop came in the same cycle".to_owned())
+        } else {
+            take(state, command, times, facts)
+        };
         let outcome = match taken {
             Ok(change) => {
                 judged.changes.extend(change);

@@ -47,6 +47,11 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
         );
     }
     answers(&mut text, record);
+    let substituted: Vec<&str> =
+        d.get("substituted").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    if !substituted.is_empty() {
+        let _ = writeln!(text, "Lost, with its substitute in its place: {}.", substituted.join(", "));
+    }
     if let Some(fault) = d.get("fault") {
         let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
     }

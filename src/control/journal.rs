@@ -8,6 +8,7 @@
 
 use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
 use super::mode::ModeTimes;
+use super::substitutes::Substitutes;
 use memg_core::equipment::PlantParameters;
 use memg_core::memory::ControlMemory;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct Header {
     pub response_ms: u64,
     /// See [`ControlConfig::chp_response_ms`].
     pub chp_response_ms: i64,
+    /// See [`ControlConfig::substitutes`].
+    #[serde(default, skip_serializing_if = "Substitutes::is_empty")]
+    pub substitutes: Substitutes,
     /// Model folder, or the name of a rule.
     pub policy: String,
     /// Runtime of the actor.
@@ -74,6 +78,7 @@ impl Header {
             stand_in_ms: config.stand_in_ms,
             response_ms: config.response_ms,
             chp_response_ms: config.chp_response_ms,
+            substitutes: config.substitutes.clone(),
             policy,
             runtime,
             model,

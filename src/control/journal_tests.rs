@@ -14,6 +14,7 @@ fn header() -> Header {
         stand_in_ms: 0,
         response_ms: 20_000,
         chp_response_ms: 300_000,
+        substitutes: Default::default(),
     };
     Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
 }

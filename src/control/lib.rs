@@ -11,6 +11,7 @@ mod apply;
 pub mod assumed;
 pub mod cycle;
 mod door;
+mod exceeding;
 pub mod explain;
 pub mod fault;
 pub mod following;
@@ -23,7 +24,14 @@ pub mod replay;
 pub mod restore;
 pub mod state;
 mod steady;
+pub mod substitutes;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod following_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod loop_tests;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod promises;
@@ -33,3 +41,6 @@ mod rig;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod scenarios;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod substitutes_tests;

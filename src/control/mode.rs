@@ -258,6 +258,9 @@ impl ModeState {
     /// One cycle: counts good cycles, then time and faults move at most one edge of the diagram.
     pub fn advance(&mut self, times: &ModeTimes, facts: &Facts<'_>) -> Option<ModeChange> {
         self.count(facts);
+        if self.mode == Mode::SafeStop {
+            self.latched |= facts.fault.latches;
+        }
         let (to, cause) = self.next(times, facts)?;
         if to == Mode::SafeStop {
             self.latched |= facts.fault.latches;

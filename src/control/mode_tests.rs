@@ -91,7 +91,7 @@ fn a_hard_fault_stops_every_writing_mode_at_once_and_waits_for_an_operator() {
     explore(true, |seen| {
         if seen.between.mode.writes() && seen.facts.fault.severity == Severity::Hard {
             assert_eq!(seen.after.mode, Mode::SafeStop, "{:?}", seen.before);
-            assert!(seen.after.latched || seen.before.mode == Mode::SafeStop);
+            assert!(seen.after.latched);
         }
     });
 }

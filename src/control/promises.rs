@@ -67,9 +67,10 @@ fn a_lost_load_narrows_the_set_points_with_its_age_before_and_in_hold() {
         rig.skip(900_000);
         rig.run(2);
     }
-    let charging = battery(&rig.cycle());
+    let drawn = |d: CycleDecision| d.safe.map_or(0, |safe| (safe.battery() - safe.chp()).get());
+    let charging = drawn(rig.cycle());
     rig.set(Signal::ElectricLoadKw, lost(40.0, 500));
-    let powers: Vec<i64> = (0..60).map(|_| battery(&rig.cycle())).collect();
+    let powers: Vec<i64> = (0..60).map(|_| drawn(rig.cycle())).collect();
     assert!(powers[0] == charging && powers.windows(2).all(|pair| pair[1] <= pair[0]), "{powers:?}");
     assert!(powers[45] < charging - 20_000, "{powers:?}");
 }
@@ -315,6 +316,13 @@ fn a_safe_stop_does_not_fall_silent_while_the_chp_runs_nor_stops_unloading_when_
         assert!(cycles < 10_000);
     }
     assert!(cycles > 900, "it unloads with its ramp");
+    // Told to stop is not stopped: the order goes on as long as the unit is seen to run, and it is not started again.
+    for _ in 0..1_000 {
+        let decision = rig.cycle();
+        assert!(decision.written && decision.mode == Mode::SafeStop && !decision.safe.unwrap().chp_on());
+    }
+    rig.set(Signal::ChpKw, Measurement::good(0.0));
+    rig.set(Signal::ChpOn, Measurement::good(0.0));
     assert_eq!(rig.run(2).mode, Mode::Init);
 }
 

@@ -103,6 +103,7 @@ pub fn begin(
         stand_in_ms: header.stand_in_ms,
         response_ms: header.response_ms,
         chp_response_ms: header.chp_response_ms,
+        substitutes: header.substitutes.clone(),
     };
     let chain = load(header).map_err(ReplayError::Model)?;
     if chain.model != header.model {

@@ -62,6 +62,7 @@ impl Rig {
                 stand_in_ms: u64::MAX,
                 response_ms: u64::MAX,
                 chp_response_ms: i64::MAX,
+                substitutes: Default::default(),
             },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },

@@ -1,7 +1,9 @@
 //! What a cycle is made from: configuration, the chain of policies, and what control remembers.
 
+use super::exceeding::Exceeding;
 use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
+use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
@@ -10,7 +12,7 @@ use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Situation, SocEstimate};
 use memg_core::units::Watts;
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +31,10 @@ pub struct ControlConfig {
     pub stand_in_ms: u64,
     /// Within this time the battery's measured power follows its set-point, ms of the wall clock.
     pub response_ms: u64,
-    /// Within this time the CHP starts or stops as it is told, ms of plant time.
+    /// Within this time the CHP starts, stops and gives the power that it is told, ms of plant time.
     pub chp_response_ms: i64,
+    /// Signals that are optional, and what stands in for them while they are lost.
+    pub substitutes: Substitutes,
 }
 
 /// What stands for the hash of a model that could not be loaded; the reason may follow.
@@ -81,10 +85,13 @@ pub struct ControlState {
     pub source_voltage: Option<f64>,
     /// Filtered state of charge.
     #[serde(default)]
-    pub soc: Option<f64>,
+    pub soc: Option<SocEstimate>,
     /// Whether the battery does what it is told.
     #[serde(default)]
     pub following: Following,
+    /// Whether the connection carries more than it may.
+    #[serde(default)]
+    pub exceeding: Exceeding,
 }
 
 /// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
@@ -118,6 +125,7 @@ impl ControlState {
             source_voltage: None,
             soc: None,
             following: Following::default(),
+            exceeding: Exceeding::default(),
         }
     }
 }

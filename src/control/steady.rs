@@ -7,45 +7,53 @@ use super::cycle::{ControlConfig, ControlState};
 use memg_core::constraint::{Anchor, Rule};
 use memg_core::safety::{Intervention, Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::Situation;
+use memg_core::situation::{Situation, SocEstimate};
 use memg_core::units::{Hours, Kilowatts, PerUnit, Soc, Watts};
 
 /// The dead band between policy steps, as a multiple of that at a policy step.
 const BETWEEN_STEPS: f64 = 10.0;
 
-/// First-order filter `vs' = vs + (x - vs) dt / (tau + dt)`; a pause of ten time constants starts anew.
+/// First-order filter `vs' = vs + (x - vs) dt / (tau + dt)`, never further from the meter than its declared error; a pause
+/// of ten time constants starts anew.
 pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now: PerUnit, dt_ms: i64) -> PerUnit {
-    let tau_ms = config.filter.plant().parameters().margins.filter_s * 1000.0;
+    let margins = &config.filter.plant().parameters().margins;
+    let (tau_ms, error) = (margins.filter_s * 1000.0, margins.voltage_pu);
     let dt_ms = dt_ms as f64;
     match before {
         Some(before) if dt_ms < 10.0 * tau_ms => {
-            PerUnit::new(before + (now.get() - before) * dt_ms / (tau_ms + dt_ms).max(1.0))
+            let filtered = before + (now.get() - before) * dt_ms / (tau_ms + dt_ms).max(1.0);
+            PerUnit::new(filtered.clamp(now.get() - error, now.get() + error))
         }
         _ => now,
     }
 }
 
-/// State of charge from the meter's value and the energy that went in and out: `soc' = soc + p dt k`, then towards the
-/// meter by `dt / (tau + dt)`; never further from the meter than its declared error. A pause of ten time constants
-/// starts anew.
+/// State of charge from the meter and from the energy that went in and out. The best estimate is predicted by energy and
+/// drawn towards the meter by `dt / (tau + dt)`. The interval is predicted, too, widened by that share of the meter's
+/// declared error (the energy is measured, too) and cut with what the meter holds possible: as long as its errors stay
+/// within the declared ones the truth lies inside. Where the two do not meet, and after ten time constants, it starts anew.
 pub(super) fn filtered_soc(
     config: &ControlConfig,
-    before: Option<f64>,
+    before: Option<SocEstimate>,
     measured: Soc,
     battery: Watts,
     dt_ms: i64,
-) -> Soc {
+) -> SocEstimate {
     let plant = config.filter.plant();
     let (tau_ms, error) = (plant.parameters().margins.filter_s * 1000.0, plant.parameters().margins.soc);
-    let dt = dt_ms as f64;
-    match before {
-        Some(before) if dt < 10.0 * tau_ms => {
-            let predicted = plant.soc_after(Soc::new(before), battery, Hours::new(dt / 3_600_000.0)).get();
-            let filtered = predicted + (measured.get() - predicted) * dt / (tau_ms + dt).max(1.0);
-            Soc::new(filtered.clamp(measured.get() - error, measured.get() + error))
-        }
-        _ => measured,
+    let (dt, meter) = (dt_ms as f64, measured.get());
+    let anew = SocEstimate { best: measured, low: Soc::new(meter - error), high: Soc::new(meter + error) };
+    let Some(before) = before.filter(|_| dt < 10.0 * tau_ms) else { return anew };
+    let predicted = |soc: Soc| plant.soc_after(soc, battery, Hours::new(dt / 3_600_000.0)).get();
+    let share = dt / (tau_ms + dt).max(1.0);
+    let low = (predicted(before.low) - share * error).max(meter - error);
+    let high = (predicted(before.high) + share * error).min(meter + error);
+    if low > high {
+        return anew;
     }
+    let best = predicted(before.best);
+    let best = (best + (meter - best) * share).clamp(low, high);
+    SocEstimate { best: Soc::new(best), low: Soc::new(low), high: Soc::new(high) }
 }
 
 /// The verdict that stays: the last set-points if they are within the dead band of the new ones and still allowed.

@@ -68,6 +68,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         stand_in_ms: u64::MAX,
         response_ms: u64::try_from(settings.control.response.as_millis()).unwrap_or(u64::MAX),
         chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
+        substitutes: settings.substitutes.clone(),
     };
     let chain = chain(&settings.policy.spec);
     let mut state = ControlState::start(0);

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compare;
+pub mod feeder;
 pub mod sites;
 pub mod trace;
 

@@ -128,6 +128,47 @@ impl Encoding {
     }
 }
 
+/// The orders of a 32-bit value as people name them, A its most significant byte: words, then bytes in a word.
+const LETTERS: [(&str, Order, Order); 4] = [
+    ("ABCD", Order::HighFirst, Order::HighFirst),
+    ("CDAB", Order::LowFirst, Order::HighFirst),
+    ("BADC", Order::HighFirst, Order::LowFirst),
+    ("DCBA", Order::LowFirst, Order::LowFirst),
+];
+
+/// The letters of an order of words and an order of bytes.
+#[must_use]
+pub fn letters(words: Order, bytes: Order) -> &'static str {
+    LETTERS.into_iter().find(|(_, w, b)| (*w, *b) == (words, bytes)).map_or("ABCD", |(name, ..)| name)
+}
+
+/// `word_order` of a device file: of the words alone (`high_first`, `low_first`), or of words and bytes in letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub struct WordOrder {
+    /// Of the words.
+    pub words: Order,
+    /// Of the bytes in a word, where the letters say it.
+    pub bytes: Option<Order>,
+}
+
+impl TryFrom<String> for WordOrder {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let words = |words| Ok(Self { words, bytes: None });
+        match name.as_str() {
+            "high_first" => return words(Order::HighFirst),
+            "low_first" => return words(Order::LowFirst),
+            _ => {}
+        }
+        let found = LETTERS.into_iter().find(|(letters, ..)| *letters == name);
+        found.map(|(_, words, bytes)| Self { words, bytes: Some(bytes) }).ok_or_else(|| {
+            format!("expected ABCD, CDAB, BADC or DCBA, or high_first or low_first (of words alone), found {name:?}")
+        })
+    }
+}
+
 /// Order of words or of the bytes within a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]

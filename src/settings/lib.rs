@@ -12,6 +12,7 @@ mod layers;
 mod operators;
 mod plant;
 mod points;
+mod signals;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;
@@ -23,6 +24,7 @@ pub use plant::read_site;
 pub use points::PointMap;
 
 use cosim::Beside;
+use memg_control::substitutes::Substitutes;
 use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
 use memg_plant_io::device::{self, Device, RawDevice};
@@ -58,6 +60,8 @@ pub struct Settings {
     pub mqtt: Option<MqttSettings>,
     /// Which point means what.
     pub points: PointMap,
+    /// Signals that are optional, and what stands in for them. All others that are measured are required.
+    pub substitutes: Substitutes,
     /// Builds the process image that devices and inputs took their places from.
     pub image: ImageBuilder,
     /// What should be looked at, although it is no error.
@@ -65,8 +69,8 @@ pub struct Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 10] =
-    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator"];
+const TABLES: [&str; 11] =
+    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals"];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -123,6 +127,9 @@ impl Loader {
         }
         let later = demo.is_some() || lockstep;
         let points = points::map(&devices, mqtt.as_ref(), &mut image, &mut self.problems, later);
+        let later = demo.is_some() && devices.is_empty();
+        let beside = signals::Beside { points: &points, plant: plant.as_ref(), later, lockstep };
+        let substitutes = signals::substitutes(&mut self, &beside);
         self.finish()?;
         let (Some(site), Some(plant)) = (site, plant) else { return Err(Vec::new()) };
         Ok(Settings {
@@ -138,6 +145,7 @@ impl Loader {
             devices,
             mqtt,
             points,
+            substitutes,
             image,
             warnings: self.warnings.into_iter().map(|warning| self.layers.locate(warning)).collect(),
         })

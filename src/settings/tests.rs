@@ -141,3 +141,81 @@ fn wrong_operators_have_file_line_and_key() {
     assert!(found.iter().all(|p| p.starts_with("/gateway.toml:")), "{found:#?}");
     assert!(found.iter().any(|p| p.contains(environment)), "{found:#?}");
 }
+
+/// A site whose five required signals come over MQTT, with more inputs and more text.
+fn signal_problems(more_inputs: &[&str], text: &str) -> Vec<String> {
+    let required = ["pv_kw", "wind_kw", "electric_load_kw", "heat_load_kw", "soc"];
+    let input = |signal: &&str| {
+        let unit = if signal.ends_with("_kwh") {
+            "EUR/kWh"
+        } else if signal.ends_with("_kw") {
+            "kW"
+        } else if signal.ends_with("_hz") {
+            "Hz"
+        } else {
+            "1"
+        };
+        format!("{{ topic = '{signal}', signal = '{signal}', raw = true, unit = '{unit}', range = [0, 100] }},\n")
+    };
+    let inputs: String = required.iter().chain(more_inputs).map(input).collect();
+    problems(move |gateway, site| {
+        let real = gateway.split("\n[demo]").next().unwrap().to_owned() + "\n";
+        let mqtt = format!(
+            "[mqtt]\nhost = '127.0.0.1'\nport = 1\nclient_id = 'a'\nprefix = 'memg/a'\ninputs = [\n{inputs}]\n"
+        );
+        (format!("{real}{mqtt}{text}"), site.replace("fixed_export", "# fixed_export"))
+    })
+}
+
+fn declared(signal: &str, substitute: &str) -> String {
+    format!("[signals.{signal}]\noptional = true\nsubstitute = '{substitute}'\n")
+}
+
+#[test]
+fn an_optional_signal_names_a_substitute_that_exists_for_it() {
+    assert_eq!(signal_problems(&["frequency_hz"], &declared("frequency_hz", "worst_case")), Vec::<String>::new());
+    let rows = [
+        (
+            declared("frequency_hz", "nominal"),
+            "signals.frequency_hz.substitute: \"nominal\" does not exist for frequency_hz; expected one of worst_case",
+        ),
+        (declared("battery_kw", "balance"), "expected one of setpoint"),
+        ("[signals.frequency_hz]\noptional = true\n".into(), "signals.frequency_hz.substitute: missing"),
+        ("[signals.frequency_hz]\noptional = false\n".into(), "signals.frequency_hz.optional: expected true"),
+        (declared("soc", "worst_case"), "signals.soc: soc has no substitute: it is required"),
+        (
+            declared("state_of_charge", "fixed"),
+            "signals.state_of_charge: is no signal; those with a substitute are battery_kw",
+        ),
+        (declared("grid_voltage_pu", "worst_case"), "nobody measures grid_voltage_pu"),
+        (
+            "[signals.frequency_hz]\noptional = true\nsubstitute = 'worst_case'\nage = 1\n".into(),
+            "signals.frequency_hz.age: unknown field",
+        ),
+    ];
+    for (text, expected) in rows {
+        let found = signal_problems(&["frequency_hz", "battery_kw"], &text);
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
+        assert!(found[0].starts_with("/gateway.toml:"), "with its line: {found:#?}");
+    }
+}
+
+#[test]
+fn what_a_substitute_is_made_from_has_to_be_there() {
+    let found = signal_problems(&[], &declared("export_price_eur_per_kwh", "fixed"));
+    assert!(found.iter().any(|p| p.contains("nobody measures export_price_eur_per_kwh")), "{found:#?}");
+    let found = signal_problems(&["export_price_eur_per_kwh"], &declared("export_price_eur_per_kwh", "fixed"));
+    assert!(found.iter().any(|p| p.contains("needs plant.costs.fixed_export_eur_per_kwh")), "{found:#?}");
+    let found = signal_problems(&["grid_kw", "battery_kw"], &declared("grid_kw", "balance"));
+    assert!(found.iter().any(|p| p.contains("\"balance\" needs chp_kw, which nobody measures")), "{found:#?}");
+    let all = ["grid_kw", "battery_kw", "chp_kw"];
+    assert_eq!(signal_problems(&all, &declared("grid_kw", "balance")), Vec::<String>::new());
+    let found = signal_problems(&[&all[..], &["pv_available_kw"]].concat(), &declared("grid_kw", "balance"));
+    assert!(found.iter().any(|p| p.contains("but pv_available_kw is used")), "{found:#?}");
+}
+
+#[test]
+fn in_lock_step_nothing_stands_in() {
+    let found = lockstep_problems(|text| text + &declared("frequency_hz", "worst_case"));
+    assert!(found.iter().any(|p| p.contains("signals: cannot stand beside [cosim]")), "{found:#?}");
+}

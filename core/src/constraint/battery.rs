@@ -10,8 +10,9 @@ const MARGIN: f64 = 1e-9;
 /// Braking that was admissible when it began stays admissible although the SoC is now another float.
 const MARGIN_BRAKING: f64 = 5e-10;
 
-/// A battery that does not follow is counted with what it does, not with what it is told: the other units and the cap
-/// on renewables then keep the limits. The incident: told +50 kW it stayed at 0, and 130 kW were exported for two hours.
+/// A battery that does not follow is told to do what it does, as far as its own band and ratings allow that; what it does
+/// beyond counts as load (see [`crate::safety::SafetyFilter`]). The other units and the cap on renewables then keep the
+/// limits. The incident: told +50 kW it stayed at 0, and 130 kW were exported for two hours.
 pub(super) struct Fixed;
 
 impl Constraint for Fixed {

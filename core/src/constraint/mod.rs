@@ -238,8 +238,8 @@ pub trait Constraint: Sync {
 
 /// All rules, strongest first. A new one is registered here, among its equals.
 static RULES: [&dyn Constraint; 9] = [
-    &battery::Fixed,
     &battery::SocBand,
+    &battery::Fixed,
     &grid::Voltage,
     &chp::StartStop,
     &chp::LoadingRamp,

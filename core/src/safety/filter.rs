@@ -49,7 +49,8 @@ impl SafetyFilter {
         if !situation.is_within_bounds(&self.plant) {
             return self.safe_stop(anchor);
         }
-        let context = Context { plant: &self.plant, situation: &situation.with_draw_as_load(), anchor };
+        let situation = self.with_battery_as_it_is(situation.with_draw_as_load(), anchor);
+        let context = Context { plant: &self.plant, situation: &situation, anchor };
         let wanted = Wanted::new(&context, request);
         let full = limits(&context, Priority::BatteryRamp);
         let strip = Strip::new(&context, &full);
@@ -65,6 +66,15 @@ impl SafetyFilter {
             relaxation: relaxation(&choice, &full),
             interventions,
         }
+    }
+
+    /// What a battery that does not follow does beyond what it may be told counts as load.
+    fn with_battery_as_it_is(&self, mut situation: Situation, anchor: &Anchor) -> Situation {
+        if let Some(power) = situation.doubt.battery_fixed {
+            let told = limits(&Context { plant: &self.plant, situation: &situation, anchor }, Priority::Hard).battery;
+            situation.electric_load += (power - told.low.value).kilowatts();
+        }
+        situation
     }
 
     /// Battery at zero, CHP as it is, renewables off: keeps the grid limits for every load within the declared bounds.

@@ -24,10 +24,28 @@ pub struct Doubt {
     pub net_load_down: Kilowatts,
     /// The voltage behind the connection may be off by this much in either direction.
     pub voltage: PerUnit,
+    /// It may have moved by this much since it was measured. That forbids moves which the voltage might not bear; it forces
+    /// none.
+    #[serde(default = "no_drift")]
+    pub voltage_drift: PerUnit,
+    /// A voltage is measured. If not, no voltage rule is kept.
+    #[serde(default = "yes")]
+    pub voltage_is_measured: bool,
+    /// A frequency is measured. If not, it counts as nominal, however old the other numbers are.
+    #[serde(default = "yes")]
+    pub frequency_is_measured: bool,
     /// The frequency is known. If not, nothing may move that it might forbid.
     pub frequency_is_known: bool,
     /// The battery runs at this power whatever it is told; `None` = it follows.
     pub battery_fixed: Option<Watts>,
+}
+
+const fn no_drift() -> PerUnit {
+    PerUnit::new(0.0)
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Default for Doubt {
@@ -42,6 +60,9 @@ impl Doubt {
         net_load_up: Kilowatts::ZERO,
         net_load_down: Kilowatts::ZERO,
         voltage: PerUnit::new(0.0),
+        voltage_drift: PerUnit::new(0.0),
+        voltage_is_measured: true,
+        frequency_is_measured: true,
         frequency_is_known: true,
         battery_fixed: None,
     };
@@ -49,10 +70,21 @@ impl Doubt {
     /// Finite and >= 0.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        [self.net_load_up.get(), self.net_load_down.get(), self.voltage.get()]
+        [self.net_load_up.get(), self.net_load_down.get(), self.voltage.get(), self.voltage_drift.get()]
             .into_iter()
             .all(|value| value.is_finite() && value >= 0.0)
     }
+}
+
+/// A state of charge and the interval in which it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SocEstimate {
+    /// Most likely.
+    pub best: Soc,
+    /// Lowest possible.
+    pub low: Soc,
+    /// Highest possible.
+    pub high: Soc,
 }
 
 /// Share of its declared range by which a number may have moved, in [0, 1].
@@ -78,9 +110,12 @@ impl Situation {
 
     /// Widens the doubt by what the voltage may have done in `age_ms`: at most its whole band.
     pub(super) fn doubt_voltage(&mut self, plant: &Plant, age_ms: u64) {
+        if !self.doubt.voltage_is_measured {
+            return;
+        }
         let g = &plant.parameters().grid;
         let more = drift(age_ms) * (g.voltage_pu_max - g.voltage_pu_min);
-        self.doubt.voltage = PerUnit::new(self.doubt.voltage.get() + more);
+        self.doubt.voltage_drift = PerUnit::new(self.doubt.voltage_drift.get() + more);
     }
 
     /// The SoC may have moved by full power in either direction: `soc ± p_max age / E`. Never further out than physically
@@ -94,11 +129,12 @@ impl Situation {
         self.soc_high = Soc::new((high + up).min(1.0).max(high));
     }
 
-    /// A better estimate of the state of charge, with the same doubt around it.
-    pub fn shift_soc(&mut self, soc: Soc) {
-        let by = soc.get() - self.soc.get();
-        (self.soc_low, self.soc_high) = (Soc::new(self.soc_low.get() + by), Soc::new(self.soc_high.get() + by));
-        self.soc = soc;
+    /// A better estimate of the state of charge than the meter's value ± its declared error; what its age adds stays.
+    pub fn estimate_soc(&mut self, plant: &Plant, estimate: SocEstimate) {
+        let (meter, error) = (self.soc.get(), plant.parameters().margins.soc);
+        self.soc_low = Soc::new(self.soc_low.get() + (estimate.low.get() - (meter - error)));
+        self.soc_high = Soc::new(self.soc_high.get() + (estimate.high.get() - (meter + error)));
+        self.soc = estimate.best;
     }
 
     /// The same situation when `age_ms` have passed without news: the worst case of everything.
@@ -107,7 +143,7 @@ impl Situation {
         self.doubt_soc(plant, age_ms);
         self.doubt_powers(plant, [age_ms; 3]);
         self.doubt_voltage(plant, age_ms);
-        self.doubt.frequency_is_known &= age_ms <= FREQUENCY_MS;
+        self.doubt.frequency_is_known &= age_ms <= FREQUENCY_MS || !self.doubt.frequency_is_measured;
         self
     }
 }

@@ -3,11 +3,12 @@
 //! | signal | lost | not configured |
 //! |---|---|---|
 //! | SoC, PV, wind, load | no situation | no situation |
-//! | grid, voltage, frequency, powers and states of devices | no situation | no voltage rule, nominal frequency, no such fault |
+//! | grid, voltage, frequency, powers and states of devices | lost: Hold, with the worst case of that signal alone | no voltage rule, nominal frequency, no such fault |
 //! | heat | degraded: the rule decides, the CHP is held | degraded |
 //! | prices | substitute; without one degraded: the rule decides | the fixed tariff; without one degraded |
 //!
-//! No situation means Hold with the worst case of the last one, see [`Situation::aged`].
+//! No situation means Hold with the worst case of the last one, see [`Situation::aged`]. With a situation all that is known
+//! counts, whatever else is lost.
 
 use super::{Doubt, Situation};
 use crate::equipment::Plant;
@@ -25,14 +26,16 @@ pub struct Unusable {
     pub quality: Quality,
 }
 
-/// What stands in for a price that is not known, EUR/kWh: the same hour of yesterday. Behind it comes the fixed tariff
-/// that the site declares.
+/// What stands in for what is not known. For a price, EUR/kWh, that is the same hour of yesterday; behind it comes the
+/// fixed tariff that the site declares.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Substitutes {
     /// For the import price.
     pub import_price: Option<f64>,
     /// For the export price.
     pub export_price: Option<f64>,
+    /// For the voltage behind the connection while it or the power there is lost, pu: the last one that was known.
+    pub source_voltage: Option<f64>,
 }
 
 /// What a policy cannot be asked without. Safety does not need it.
@@ -53,6 +56,18 @@ pub struct Judged {
     pub degraded: Degraded,
     /// A substitute stands for a price.
     pub price_is_substituted: bool,
+    /// A signal that is needed to go on and lost; the situation holds its worst case.
+    pub lost: Option<Unusable>,
+}
+
+impl Judged {
+    /// The same for whoever cannot go on without everything.
+    ///
+    /// # Errors
+    /// Something is lost.
+    pub fn whole(self) -> Result<Self, Unusable> {
+        self.lost.map_or(Ok(self), Err)
+    }
 }
 
 impl Degraded {
@@ -79,9 +94,8 @@ pub(super) fn age(ms: u64) -> f64 {
 /// Judges a plant state. Margins that the site declares become doubt, and so do ages.
 ///
 /// # Errors
-/// [`Unusable`] names the first signal that is needed for safety and lost.
+/// [`Unusable`] names the first signal without which there are no numbers to decide on.
 pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Result<Judged, Unusable> {
-    no_signal_is_lost(state)?;
     let soc = require(state.soc, Signal::Soc)?;
     let (heat_load, heat) = heat(state.heat_load);
     let costs = &plant.parameters().costs;
@@ -100,7 +114,7 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
         soc,
         soc_low: soc,
         soc_high: soc,
-        source_voltage: source_voltage(state, plant, reactive),
+        source_voltage: source_voltage(state, plant, reactive, substitutes.source_voltage)?,
         reactive,
         frequency: state.frequency.usable().unwrap_or(nominal),
         import_price: import.value(plant),
@@ -112,11 +126,12 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
         situation: doubted(situation, state, plant),
         degraded: Degraded { heat, price: unknown_price },
         price_is_substituted: import.is_substituted() || export.is_substituted(),
+        lost: lost_signal(state),
     })
 }
 
 /// What is configured has to be there: its absence is news, not nothing. Heat and prices degrade instead.
-fn no_signal_is_lost(state: &PlantState) -> Result<(), Unusable> {
+fn lost_signal(state: &PlantState) -> Option<Unusable> {
     let power = |m: &Measurement<Kilowatts>| (m.is_lost(), m.quality);
     let flag = |m: &Measurement<bool>| (m.is_lost(), m.quality);
     let rows = [
@@ -132,8 +147,7 @@ fn no_signal_is_lost(state: &PlantState) -> Result<(), Unusable> {
         (Signal::BatteryFault, flag(&state.battery_fault)),
         (Signal::ChpFault, flag(&state.chp_fault)),
     ];
-    let lost = rows.into_iter().find(|(_, (lost, _))| *lost);
-    lost.map_or(Ok(()), |(signal, (_, quality))| Err(Unusable { signal, quality }))
+    rows.into_iter().find(|(_, (lost, _))| *lost).map(|(signal, (_, quality))| Unusable { signal, quality })
 }
 
 fn require<T: Copy>(m: Measurement<T>, signal: Signal) -> Result<T, Unusable> {
@@ -185,19 +199,43 @@ fn doubted(mut situation: Situation, state: &PlantState, plant: &Plant) -> Situa
     situation.soc_high = Soc::new(situation.soc.get() + m.soc);
     situation.doubt_soc(plant, state.soc.age_ms);
     situation.doubt_powers(plant, [state.electric_load.age_ms, state.pv.age_ms, state.wind.age_ms]);
-    if !state.grid_voltage.is_absent() {
-        situation.doubt_voltage(plant, state.grid_voltage.age_ms);
-    }
+    situation.doubt.voltage_is_measured = !state.grid_voltage.is_absent();
+    situation.doubt.frequency_is_measured = !state.frequency.is_absent();
+    situation.doubt.frequency_is_known = !state.frequency.is_lost();
+    // The voltage behind the connection is made of both.
+    let lost = [age_if_lost(&state.grid_voltage), age_if_lost(&state.grid)];
+    situation.doubt_voltage(plant, lost.into_iter().fold(state.grid_voltage.age_ms, u64::max));
     situation
 }
 
-/// Voltage behind the connection. Without a meter there the exchange follows from the balance; without a voltage the
-/// nominal one stands, and no voltage rule is kept.
-fn source_voltage(state: &PlantState, plant: &Plant, reactive: Kilowatts) -> PerUnit {
-    let Some(voltage) = state.grid_voltage.usable() else { return PerUnit::new(1.0) };
-    match state.grid.usable().or_else(|| balance(state)) {
-        Some(exchange) => plant.source_voltage(voltage, exchange, reactive),
-        None => voltage,
+/// Age of what is lost, ms: without a last value it is unknown, as if nothing had ever been measured.
+fn age_if_lost<T: Copy>(m: &Measurement<T>) -> u64 {
+    match (m.is_lost(), m.value.is_some()) {
+        (false, _) => 0,
+        (true, true) => m.age_ms,
+        (true, false) => u64::MAX,
+    }
+}
+
+/// Voltage behind the connection. Without a meter of the power there the exchange follows from the balance. While one of
+/// the two is lost the last one that was known stands; where no voltage is measured the nominal one, and no voltage rule
+/// is kept.
+fn source_voltage(
+    state: &PlantState,
+    plant: &Plant,
+    reactive: Kilowatts,
+    last: Option<f64>,
+) -> Result<PerUnit, Unusable> {
+    if state.grid_voltage.is_absent() {
+        return Ok(PerUnit::new(1.0));
+    }
+    let exchange = state.grid.usable().or_else(|| balance(state));
+    match (state.grid_voltage.usable(), exchange, last) {
+        (Some(voltage), Some(exchange), _) => Ok(plant.source_voltage(voltage, exchange, reactive)),
+        (Some(voltage), None, _) if state.grid.is_absent() => Ok(voltage),
+        (_, _, Some(last)) => Ok(PerUnit::new(last)),
+        (Some(voltage), None, None) => Ok(voltage),
+        (None, _, None) => require(state.grid_voltage, Signal::GridVoltagePu),
     }
 }
 

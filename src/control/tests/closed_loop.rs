@@ -198,6 +198,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
         stand_in_ms: u64::MAX,
         response_ms: 20_000,
         chp_response_ms: 300_000,
+        substitutes: Default::default(),
     };
     let mut chain = Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule };
     let (mut world, mut state) = (World::new(plant, trouble), ControlState::start(0));

@@ -120,6 +120,7 @@ impl Controller {
                 // A simulator may step controller and plant at once: what it measures is then a step behind.
                 response_ms: u64::MAX,
                 chp_response_ms: i64::MAX,
+                substitutes: Default::default(),
             },
             chain,
             journaling,

@@ -54,6 +54,9 @@ fn raw_points(value: Option<toml::Value>, problems: &mut Vec<Problem>) -> RawPoi
 
 fn build(header: &RawHeader, raw: &RawPoints, problems: &mut Vec<Problem>) -> DeviceFile {
     let limits = limits(header, problems);
+    if header.word_order.bytes.and(header.byte_order).is_some() {
+        problems.push(Problem::new("device.byte_order", point_check::TWICE));
+    }
     let poll = seconds("device.poll_s", header.poll_s.unwrap_or(1.0), (0.01, 86_400.0), problems);
     let mut points = Vec::new();
     for (index, point) in raw.points.iter().enumerate() {

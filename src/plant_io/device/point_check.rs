@@ -2,7 +2,7 @@
 
 use super::check::{Names, reference, seconds, wire_address};
 use super::raw::{RawHeader, RawPoint};
-use crate::point::{Encoding, EnumMap, Point, Table};
+use crate::point::{Encoding, EnumMap, Order, Point, Table, WordOrder};
 use crate::problem::Problem;
 use crate::quantity::{Dimension, output_dimension, signal_dimension, unit, unit_names};
 use memg_core::plant_state::Signal;
@@ -32,8 +32,8 @@ pub(super) fn point(
         table: raw.table,
         address: address?,
         encoding: encoding?,
-        word_order: raw.word_order.unwrap_or(header.word_order),
-        byte_order: raw.byte_order.unwrap_or(header.byte_order),
+        word_order: raw.word_order.unwrap_or(header.word_order).words,
+        byte_order: byte_order(raw, header, key, problems),
         scale: number(raw.scale, 1.0, scale, "must be finite and not 0", &format!("{key}.scale"), problems),
         offset: number(raw.offset, 0.0, f64::is_finite, "must be finite", &format!("{key}.offset"), problems),
         factor: sign,
@@ -54,6 +54,19 @@ pub(super) fn point(
     assign(raw, &mut point, key, problems);
     Some(point)
 }
+
+/// What the point says of its bytes, in letters or by name, else what the device says.
+fn byte_order(raw: &RawPoint, header: &RawHeader, key: &str, problems: &mut Vec<Problem>) -> Order {
+    let lettered = |order: Option<WordOrder>| order.and_then(|order| order.bytes);
+    if lettered(raw.word_order).and(raw.byte_order).is_some() {
+        problems.push(Problem::new(format!("{key}.byte_order"), TWICE));
+    }
+    let own = lettered(raw.word_order).or(raw.byte_order);
+    own.or(header.word_order.bytes).or(header.byte_order).unwrap_or_default()
+}
+
+/// Letters say the order of words and bytes.
+pub(super) const TWICE: &str = "stands beside the letters of word_order, which say it already; expected one of the two";
 
 fn number(
     value: Option<f64>,

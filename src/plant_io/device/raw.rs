@@ -3,7 +3,7 @@
 //! The field docs are the manual of the file format. Nothing but [`super::check`] and [`super::instance`] uses these.
 
 use crate::Output;
-use crate::point::{Order, StepWhen, Table};
+use crate::point::{Order, StepWhen, Table, WordOrder};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ pub struct RawHeader {
     pub description: Option<String>,
     /// 0: addresses as on the wire. 1: register numbers as in many manuals (wire = number - 1).
     pub address_base: u16,
-    /// Order of words of 32 and 64 bit values, unless a point says otherwise.
+    /// Order of 32 and 64 bit values, unless a point says otherwise: `ABCD` (default), `CDAB`, `BADC`, `DCBA`, A the most
+    /// significant byte; or of words alone: `high_first`, `low_first`.
     #[serde(default)]
-    pub word_order: Order,
-    /// Order of bytes in a word, unless a point says otherwise.
-    #[serde(default)]
-    pub byte_order: Order,
+    pub word_order: WordOrder,
+    /// Order of bytes in a word, unless a point says otherwise: `high_first` (default), `low_first`. Not beside letters.
+    pub byte_order: Option<Order>,
     /// SunSpec's "not implemented" bit patterns count as missing.
     #[serde(default)]
     pub sunspec: bool,
@@ -84,8 +84,8 @@ pub struct RawPoint {
     /// For `string`: how many registers.
     pub words: Option<u16>,
     /// Overrides the device's.
-    pub word_order: Option<Order>,
-    /// Overrides the device's.
+    pub word_order: Option<WordOrder>,
+    /// Overrides the device's; not beside letters in the point's `word_order`.
     pub byte_order: Option<Order>,
     /// Factor from raw number to `unit` (default 1).
     pub scale: Option<f64>,

@@ -233,3 +233,40 @@ fn places_in_the_image_follow_each_other() {
     let second = Device::new(&raw, &file, "device[1]", &mut image).expect("a correct device");
     assert_eq!((first.id(0), second.id(0), second.id(4)), (PointId(0), PointId(5), PointId(9)));
 }
+
+#[test]
+fn word_orders_are_named_as_people_name_them() {
+    use crate::point::letters;
+    let wide = |order: &str| BATTERY.replacen("type = \"u16\"", &format!("type = \"u32\"\n{order}"), 1);
+    for (order, name) in [
+        ("", "ABCD"),
+        ("word_order = \"ABCD\"", "ABCD"),
+        ("word_order = \"CDAB\"", "CDAB"),
+        ("word_order = \"BADC\"", "BADC"),
+        ("word_order = \"DCBA\"", "DCBA"),
+        ("word_order = \"low_first\"", "CDAB"),
+        ("word_order = \"low_first\"\nbyte_order = \"low_first\"", "DCBA"),
+    ] {
+        let file = load(&wide(order), "b50.toml").unwrap_or_else(|problems| panic!("{order}: {problems:?}"));
+        assert_eq!(letters(file.points[0].word_order, file.points[0].byte_order), name, "{order}");
+    }
+    let told = |text: String| format!("{:?}", load(&text, "b50.toml").expect_err("a problem"));
+    let twice = told(wide("word_order = \"CDAB\"\nbyte_order = \"low_first\""));
+    assert!(twice.contains("point[0].byte_order") && twice.contains("expected one of the two"), "{twice}");
+    let twice =
+        told(BATTERY.replace("address_base", "word_order = \"BADC\"\nbyte_order = \"low_first\"\naddress_base"));
+    assert!(twice.contains("device.byte_order"), "{twice}");
+    let unknown = told(wide("word_order = \"ACBD\""));
+    assert!(unknown.contains("expected ABCD, CDAB, BADC or DCBA") && unknown.contains("ACBD"), "{unknown}");
+}
+
+#[test]
+fn letters_at_a_device_hold_for_points_that_say_nothing() {
+    use crate::point::{Order, letters};
+    let text = BATTERY.replace("address_base", "word_order = \"BADC\"\naddress_base");
+    let file = load(&text, "b50.toml").expect("a device file");
+    assert!(file.points.iter().all(|point| letters(point.word_order, point.byte_order) == "BADC"));
+    let own = text.replacen("type = \"u16\"", "type = \"u32\"\nword_order = \"ABCD\"", 1);
+    let file = load(&own, "b50.toml").expect("a device file");
+    assert_eq!((file.points[0].word_order, file.points[0].byte_order), (Order::HighFirst, Order::HighFirst));
+}

@@ -230,13 +230,15 @@ impl Unit {
     pub fn write_failed(&mut self, job: &Job, error: &CallError, now: Instant) {
         self.counters.add(|counters| &counters.writes_failed, 1);
         self.trouble(job.write, error.to_string());
+        // A busy device is asked again in silence, until its set-point should long have been confirmed.
+        let late = self.confirmations.unconfirmed(now).is_some();
         let Some(state) = self.writes.get_mut(job.write) else { return };
         let name = self.device.points.get(state.point).map_or("", |point| point.name.as_str());
         match error {
             CallError::Exception(code) => {
                 self.counters.add(|counters| &counters.exceptions, 1);
                 state.forget(Some(now + writer::pause_after(*code)));
-                let busy = matches!(code, 5 | 6);
+                let busy = matches!(code, 5 | 6) && !late;
                 if !busy && !std::mem::replace(&mut state.told, true) {
                     self.events.tell(EventKind::WriteRejected, format!("{name} = {}: {error}", job.wanted.value));
                 }

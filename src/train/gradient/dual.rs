@@ -1,5 +1,6 @@
 //! A number with its derivatives with respect to a step's state and action.
 
+use memg_core::equations::Scalar;
 use std::ops::{Add, Mul, Neg, Sub};
 
 /// State of charge, battery power, CHP power, three components of the action.
@@ -36,6 +37,21 @@ impl Dual {
     /// The absolute value; at zero the derivatives of the positive side.
     pub fn abs(self) -> Self {
         if self.v < 0.0 { -self } else { self }
+    }
+}
+
+impl Scalar for Dual {
+    fn value(self) -> f64 {
+        self.v
+    }
+    fn smaller(self, other: Self) -> Self {
+        self.min(other)
+    }
+    fn larger(self, other: Self) -> Self {
+        self.max(other)
+    }
+    fn magnitude(self) -> Self {
+        self.abs()
     }
 }
 

@@ -1,10 +1,11 @@
 //! One step of filter and plant with derivatives.
 //!
-//! The same arithmetic as [`memg_core::safety`] and [`memg_core::dispatch`] in kilowatts instead of whole watts; a test
-//! holds both to the same cost. What is left out: frequency rules and emergencies, which a policy cannot learn from.
+//! The plant's equations are those of [`memg_core::equations`]; the filter is that of [`memg_core::safety`] in kilowatts
+//! instead of whole watts, and a test holds both to the same cost. What is left out: frequency rules and emergencies, which a policy cannot learn from.
 
 use super::dual::Dual;
 use memg_core::action::on_from;
+use memg_core::equations::{self, Flows, Tariff};
 use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::profile::ProfileRow;
 
@@ -118,7 +119,7 @@ pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], swit
         if switch == Switch::Opposite { !asked } else { asked }
     };
     let powers = choose(on);
-    let soc = soc_after(plant, soc, powers.battery);
+    let soc = equations::soc_after(p, soc, powers.battery, plant.step_h());
     let age = if on == s.on { s.age.saturating_add(1) } else { 1 };
     let after = PlantPoint { soc: soc.v, battery: powers.battery.v, chp: powers.chp.v, on, age };
     let cost = cost(plant, given, &powers, on && !s.on);
@@ -150,38 +151,21 @@ fn chp_span(p: &PlantParameters, s: &PlantPoint, on: bool) -> Span {
     }
 }
 
-/// Cost of a step, EUR: exchange, gas, wear, what is not served, a start.
+/// Cost of a step, EUR.
 fn cost(plant: &Plant, given: &Given, powers: &Powers, started: bool) -> Dual {
     let p = plant.parameters();
-    let Powers { battery: b, chp: c, .. } = *powers;
-    let missing = c * -p.chp.heat_per_power + given.heat;
-    let boiler = missing.max(0.0.into()).min(p.boiler.q_kw_max.into());
-    let unheated = (missing - p.boiler.q_kw_max).max(0.0.into());
-    let gas = c * (1.0 / p.chp.efficiency_electric) + boiler * (1.0 / p.boiler.efficiency);
-    (trade(p, given, b - c + given.net)
-        + gas * p.costs.gas_eur_per_kwh
-        + b.abs() * p.battery.wear_eur_per_kwh
-        + unheated * p.costs.unserved_heat_eur_per_kwh)
-        * plant.step_h()
-        + if started { p.chp.start_cost_eur } else { 0.0 }
-}
-
-/// Cost of an exchange (+ = importing), EUR/h, load that is not served included.
-fn trade(p: &PlantParameters, given: &Given, exchange: Dual) -> Dual {
-    let mut trade = exchange * if exchange.v > 0.0 { given.import_price } else { given.export_price };
+    let Powers { battery, chp, .. } = *powers;
+    let heat = equations::heat(p, given.heat, chp);
+    let (boiler, heat_unserved) = (heat.boiler, heat.unserved);
+    let mut exchange = battery - chp + given.net;
     if given.export_price < 0.0 && exchange.v < 0.0 {
         // what renewables would export is not produced
-        trade = (exchange + given.renewables).min(0.0.into()) * given.export_price;
+        exchange = (exchange + given.renewables).min(0.0.into());
     }
     let unserved = (exchange - p.grid.import_kw_max).max(0.0.into());
-    trade + unserved * (p.costs.unserved_eur_per_kwh - given.import_price)
-}
-
-/// `soc' = soc + (eta_ch p⁺ - p⁻ / eta_dch) dt / E`.
-fn soc_after(plant: &Plant, soc: Dual, battery: Dual) -> Dual {
-    let b = &plant.parameters().battery;
-    let factor = if battery.v > 0.0 { b.efficiency_store } else { 1.0 / b.efficiency_dispatch };
-    soc + battery * (plant.step_h() / b.capacity_kwh * factor)
+    let flows = Flows { exchange, unserved, battery, chp, boiler, heat_unserved };
+    let tariff = Tariff { import: given.import_price, export: given.export_price };
+    equations::cost(plant, &flows, tariff, started, plant.step_h())
 }
 
 /// Battery powers within rating, ramp and the SoC band, ramps down to zero at its ends included.

@@ -1,0 +1,118 @@
+//! The plant's equations, once, for every kind of number: plain ones (environment, account, optimum's judge) and those
+//! that carry derivatives (training).
+//!
+//! Heat: `h p_chp + q_boiler + unserved - dumped = demand`, `0 <= q_boiler <= q_max`.
+//! Gas: `p_chp / eta_e + q_boiler / eta_b`.
+//! Cost of a step, EUR: `dt (import pi - export pe + gas c_gas + wear |p_bat| + c_u unserved + c_q unserved heat) + start`.
+
+use crate::equipment::{Plant, PlantParameters};
+use core::ops::{Add, Mul, Neg, Sub};
+
+/// A number that these equations can be computed with.
+pub trait Scalar:
+    Copy
+    + From<f64>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Neg<Output = Self>
+    + Add<f64, Output = Self>
+    + Mul<f64, Output = Self>
+{
+    /// Its value.
+    fn value(self) -> f64;
+    /// The smaller of two.
+    #[must_use]
+    fn smaller(self, other: Self) -> Self;
+    /// The larger of two.
+    #[must_use]
+    fn larger(self, other: Self) -> Self;
+    /// Without its sign.
+    #[must_use]
+    fn magnitude(self) -> Self;
+}
+
+impl Scalar for f64 {
+    fn value(self) -> f64 {
+        self
+    }
+    fn smaller(self, other: Self) -> Self {
+        self.min(other)
+    }
+    fn larger(self, other: Self) -> Self {
+        self.max(other)
+    }
+    fn magnitude(self) -> Self {
+        self.abs()
+    }
+}
+
+/// Where heat comes from and goes to, kW thermal, all >= 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heat<S> {
+    /// From the boiler.
+    pub boiler: S,
+    /// From the CHP, and needed by nobody.
+    pub dumped: S,
+    /// Demand that is not met.
+    pub unserved: S,
+}
+
+/// The boiler gives what heat the CHP (kW electric) leaves of the demand (kW thermal), as far as it can.
+pub fn heat<S: Scalar>(p: &PlantParameters, demand: f64, chp: S) -> Heat<S> {
+    let zero = S::from(0.0);
+    let missing = chp * -p.chp.heat_per_power + demand;
+    let boiler = missing.larger(zero).smaller(p.boiler.q_kw_max.into());
+    Heat { boiler, dumped: (-missing).larger(zero), unserved: (missing + -p.boiler.q_kw_max).larger(zero) }
+}
+
+/// Fuel of CHP and boiler, kW.
+pub fn gas<S: Scalar>(p: &PlantParameters, chp: S, boiler: S) -> S {
+    chp * (1.0 / p.chp.efficiency_electric) + boiler * (1.0 / p.boiler.efficiency)
+}
+
+/// What flows in a step and costs something, kW. Signs: battery + = charging, exchange + = importing, the rest >= 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flows<S> {
+    /// What the connection would have to carry, load that is not served included.
+    pub exchange: S,
+    /// Load that is not served.
+    pub unserved: S,
+    /// Battery power.
+    pub battery: S,
+    /// CHP electric power.
+    pub chp: S,
+    /// Boiler heat.
+    pub boiler: S,
+    /// Heat demand that is not met.
+    pub heat_unserved: S,
+}
+
+/// Import and export price, EUR/kWh.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tariff {
+    /// Paid per kWh imported.
+    pub import: f64,
+    /// Earned per kWh exported.
+    pub export: f64,
+}
+
+/// Cost of flows that last for `hours`, EUR.
+pub fn cost<S: Scalar>(plant: &Plant, flows: &Flows<S>, tariff: Tariff, started: bool, hours: f64) -> S {
+    let p = plant.parameters();
+    let trade = flows.exchange * if flows.exchange.value() > 0.0 { tariff.import } else { tariff.export };
+    // Unserved load was counted as imported.
+    let trade = trade + flows.unserved * (p.costs.unserved_eur_per_kwh - tariff.import);
+    (trade
+        + gas(p, flows.chp, flows.boiler) * p.costs.gas_eur_per_kwh
+        + flows.battery.magnitude() * p.battery.wear_eur_per_kwh
+        + flows.heat_unserved * p.costs.unserved_heat_eur_per_kwh)
+        * hours
+        + if started { p.chp.start_cost_eur } else { 0.0 }
+}
+
+/// `soc + (eta_ch p⁺ - p⁻ / eta_dch) hours / E`, never clipped: power is limited beforehand.
+pub fn soc_after<S: Scalar>(p: &PlantParameters, soc: S, battery_kw: S, hours: f64) -> S {
+    let b = &p.battery;
+    let factor = if battery_kw.value() > 0.0 { b.efficiency_store } else { 1.0 / b.efficiency_dispatch };
+    soc + battery_kw * (hours / b.capacity_kwh * factor)
+}

@@ -1,0 +1,334 @@
+//! A plant whose every signal can be lost by itself: each is a unit of its own behind one Modbus address, as meters behind
+//! a serial server are. Battery and CHP do what their registers say, unless they are made not to.
+
+use crate::gateway::Gateway;
+use crate::gateway_process::gateway as program;
+use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
+use crate::virtual_device::{SeenWrite, VirtualDevice};
+use memg_gateway::plant_io::mqtt::command::CommandKind;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::time::{sleep, timeout};
+
+const PREFIX: &str = "memg/promises";
+/// Longest wait for a mode: more than any busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Registers of set-points and run command, all of unit 100.
+pub const BATTERY_SETPOINT: u16 = 10;
+pub const CHP_SETPOINT: u16 = 20;
+pub const CHP_RUN: u16 = 22;
+const ACTUATORS: u8 = 100;
+/// Exception 11: the unit behind the serial server does not answer.
+const NOBODY_THERE: u8 = 11;
+
+/// Signal, unit, range, value at rest; the unit id is the position, from 1.
+const SIGNALS: [(&str, &str, &str, f32); 12] = [
+    ("electric_load_kw", "kW", "[0, 120]", 40.0),
+    ("pv_kw", "kW", "[0, 100]", 0.0),
+    ("wind_kw", "kW", "[0, 100]", 0.0),
+    ("heat_load_kw", "kW", "[0, 150]", 60.0),
+    ("soc", "1", "[0, 1]", 0.5),
+    ("frequency_hz", "Hz", "[45, 55]", 50.0),
+    ("grid_kw", "kW", "[-200, 200]", 40.0),
+    ("grid_voltage_pu", "pu", "[0.5, 1.5]", 1.0),
+    ("battery_kw", "kW", "[-100, 100]", 0.0),
+    ("chp_kw", "kW", "[-5, 100]", 0.0),
+    ("chp_on", "", "[0, 1]", 0.0),
+    ("import_price_eur_per_kwh", "EUR/kWh", "[-1, 2]", 0.15),
+];
+
+/// How the equipment behaves.
+#[derive(Debug, Default)]
+pub struct Behaviour {
+    /// The battery stays where it is.
+    pub battery_sticks: AtomicBool,
+    /// The CHP has stopped by itself.
+    pub chp_tripped: AtomicBool,
+}
+
+/// Plant, broker and configuration.
+pub struct PromisePlant {
+    pub device: Arc<VirtualDevice>,
+    pub behaviour: Arc<Behaviour>,
+    pub broker: Mosquitto,
+    folder: TempDir,
+    equipment: tokio::task::JoinHandle<()>,
+    orders: AtomicU64,
+}
+
+impl Drop for PromisePlant {
+    fn drop(&mut self) {
+        self.equipment.abort();
+    }
+}
+
+fn unit_of(signal: &str) -> u8 {
+    let position = SIGNALS.iter().position(|(name, ..)| *name == signal).expect("a signal of this plant");
+    u8::try_from(position + 1).expect("few signals")
+}
+
+fn cells(value: f32) -> [u16; 2] {
+    let bits = value.to_bits();
+    [(bits >> 16) as u16, (bits & 0xFFFF) as u16]
+}
+
+fn float(cells: &[u16]) -> f32 {
+    f32::from_bits(u32::from(cells[0]) << 16 | u32::from(cells[1]))
+}
+
+impl PromisePlant {
+    /// At rest: 40 kW of load, battery half full. `control` is text for `[control]`, `battery` for the battery's
+    /// `[[device]]`. `None` without mosquitto.
+    ///
+    /// # Panics
+    /// If no port or folder can be had.
+    pub async fn start(control: &str, battery: &str) -> Option<Self> {
+        let broker = Mosquitto::start().await?;
+        let device = Arc::new(VirtualDevice::start().await);
+        for (signal, _, _, value) in SIGNALS {
+            set(&device, signal, value);
+        }
+        device.state().set(ACTUATORS, BATTERY_SETPOINT, &[0, 0]);
+        device.state().set(ACTUATORS, CHP_SETPOINT, &[0, 0, 2]);
+        let behaviour = Arc::new(Behaviour::default());
+        let equipment = tokio::spawn(run_equipment(device.clone(), behaviour.clone()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let plant = Self { device, behaviour, broker, folder, equipment, orders: AtomicU64::new(0) };
+        plant.configure(control, battery);
+        Some(plant)
+    }
+
+    /// A file of this plant.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Changes the site file or the configuration.
+    ///
+    /// # Panics
+    /// If the text to be replaced is not there.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(file)).expect("a file");
+        assert!(text.contains(from), "{file} has no {from:?}");
+        std::fs::write(self.path(file), text.replace(from, to)).expect("a file");
+    }
+
+    fn configure(&self, control: &str, battery: &str) {
+        std::fs::create_dir(self.path("devices")).expect("a folder");
+        let write = |name: &str, text: &str| std::fs::write(self.path(name), text).expect("a file");
+        write("site.toml", include_str!("../../config/sites/site-a.toml"));
+        let mut devices = String::new();
+        let address = self.device.address;
+        for (signal, unit, range, _) in SIGNALS {
+            write(&format!("devices/{signal}.toml"), &meter(signal, unit, range));
+            let _ = write!(
+                devices,
+                "[[device]]\nname = '{signal}'\nfile = '{signal}.toml'\ntransport = {{ tcp = '{address}' }}\n\
+                 unit_id = {}\nretry_s_max = 0.3\n",
+                unit_of(signal)
+            );
+        }
+        write("devices/battery.toml", &actuators("battery"));
+        write("devices/chp.toml", &actuators("chp"));
+        for (name, permissions, more) in [
+            ("battery", "{ point = 'battery_setpoint', range = [-50, 50] }", battery),
+            ("chp", "{ point = 'chp_setpoint', range = [0, 80] }, { point = 'chp_run', range = [0, 1] }", ""),
+        ] {
+            let _ = write!(
+                devices,
+                "[[device]]\nname = '{name}'\nfile = '{name}.toml'\ntransport = {{ tcp = '{address}' }}\n\
+                 unit_id = {ACTUATORS}\nwrite = [{permissions}]\n{more}\n"
+            );
+        }
+        write(
+            "gateway.toml",
+            &format!(
+                "[site]\nname = 'promises'\ntime_zone = '+00:00'\nplant_file = 'site.toml'\nsimulated = true\n\
+                 [control]\ncycle_s = 0.2\nrecover_cycles = 2\n{control}\n[policy]\ndecide_with = 'idle'\n\
+                 [journal]\npath = '{}'\n[mqtt]\nhost = '127.0.0.1'\nport = {}\nclient_id = 'promises'\n\
+                 prefix = '{PREFIX}'\ncommands = {{ trust_broker_as = 'operator' }}\n{devices}",
+                self.path("journal").display(),
+                self.broker.port
+            ),
+        );
+    }
+
+    /// Starts the gateway and waits until it controls the plant by itself.
+    ///
+    /// # Panics
+    /// If it does not come there.
+    pub async fn in_auto(&self) -> (Gateway, Listener) {
+        let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
+        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
+        // What an earlier gateway left at the broker does not count.
+        let is_auto = |seen: &Seen| seen.keep == Keep::No && seen.json()["mode"] == "auto";
+        timeout(PATIENCE, state.until(is_auto)).await.expect("the gateway comes to auto");
+        (gateway, state)
+    }
+
+    /// The plant counts as a real one, with an operator called anna: nothing is written before she has armed.
+    ///
+    /// # Panics
+    /// If her key cannot be written.
+    pub fn make_real(&self) {
+        use std::os::unix::fs::PermissionsExt;
+        let key = self.path("anna.key");
+        std::fs::write(&key, "anna's key of the tests").expect("a key");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("a key for her alone");
+        self.edit("gateway.toml", "simulated = true", "simulated = false");
+        let operator = "[[operator]]\nname = 'anna'\nrole = 'operator'\nkey_file = 'anna.key'\n[mqtt]";
+        self.edit("gateway.toml", "[mqtt]", operator);
+    }
+
+    /// Starts the gateway of a real plant, and anna arms it.
+    ///
+    /// # Panics
+    /// If it cannot be armed.
+    pub async fn armed(&self) -> (Gateway, Listener) {
+        let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
+        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
+        until_mode(&mut state, "shadow").await;
+        let mut command = tokio::process::Command::new(program());
+        command.arg("command").arg(self.path("gateway.toml")).args(["--as", "anna", "arm"]);
+        let output = command.output().await.expect("it runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        until_mode(&mut state, "auto").await;
+        (gateway, state)
+    }
+
+    /// The signal's meter falls silent.
+    pub fn lose(&self, signal: &str) {
+        self.device.state().exceptions.insert(unit_of(signal), NOBODY_THERE);
+    }
+
+    /// And is back.
+    pub fn restore(&self, signal: &str) {
+        self.device.state().exceptions.remove(&unit_of(signal));
+    }
+
+    /// Sets what a meter shows.
+    pub fn show(&self, signal: &str, value: f32) {
+        set(&self.device, signal, value);
+    }
+
+    /// The battery's set-point at the device, kW, + = charging.
+    pub fn battery_setpoint(&self) -> f32 {
+        self.register(BATTERY_SETPOINT)
+    }
+
+    /// The CHP's set-point at the device, kW.
+    pub fn chp_setpoint(&self) -> f32 {
+        self.register(CHP_SETPOINT)
+    }
+
+    fn register(&self, address: u16) -> f32 {
+        let state = self.device.state();
+        let cell = |address| state.holding.get(&(ACTUATORS, address)).copied().unwrap_or(0);
+        float(&[cell(address), cell(address + 1)])
+    }
+
+    /// What was written to a register so far.
+    pub fn writes(&self, address: u16) -> Vec<SeenWrite> {
+        self.device.state().writes.iter().filter(|write| write.address == address).cloned().collect()
+    }
+
+    /// Battery set-points written so far, kW.
+    pub fn battery_writes(&self) -> Vec<f32> {
+        self.writes(BATTERY_SETPOINT).iter().map(|write| float(&write.cells)).collect()
+    }
+
+    /// An operator's command, without waiting for its answer. Its id.
+    pub async fn order(&self, kind: CommandKind, body: &Value) -> String {
+        let (id, payload) = self.envelope(body);
+        self.broker.publish(&kind.topic(PREFIX), &payload, Keep::No).await;
+        id
+    }
+
+    /// A command in its envelope, with its id.
+    pub fn envelope(&self, body: &Value) -> (String, String) {
+        let id = format!("c{}", self.orders.fetch_add(1, Ordering::Relaxed));
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+        let mut payload = body.clone();
+        payload["id"] = json!(id);
+        payload["time_unix_ms"] = json!(u64::try_from(since.as_millis()).expect("before the end of time"));
+        payload["ttl_s"] = json!(30);
+        (id, payload.to_string())
+    }
+
+    /// Everything that is answered to commands.
+    pub async fn answers(&self) -> Listener {
+        self.broker.listen(&format!("{PREFIX}/ack/#")).await
+    }
+
+    /// The alarms.
+    pub async fn alarms(&self) -> Listener {
+        self.broker.listen(&format!("{PREFIX}/alarms")).await
+    }
+
+    /// An operator takes over and asks for these powers.
+    pub async fn by_hand(&self, state: &mut Listener, battery_kw: f64, chp_kw: f64) {
+        self.order(CommandKind::Mode, &json!({ "mode": "manual" })).await;
+        until_mode(state, "manual").await;
+        self.order(CommandKind::Setpoint, &json!({ "battery_kw": battery_kw, "chp_kw": chp_kw })).await;
+    }
+}
+
+fn set(device: &VirtualDevice, signal: &str, value: f32) {
+    let flag = [u16::from(value >= 0.5)];
+    let words = cells(value);
+    device.state().set(unit_of(signal), 0, if signal == "chp_on" { &flag } else { &words });
+}
+
+fn meter(signal: &str, unit: &str, range: &str) -> String {
+    let kind = if unit.is_empty() { "type = 'bool'".to_owned() } else { format!("type = 'f32'\nunit = '{unit}'") };
+    format!(
+        "[device]\nmaker = 'Promise'\nmodel = 'meter'\naddress_base = 0\npoll_s = 0.1\n[[point]]\nname = 'value'\n\
+         table = 'holding'\naddress = 0\n{kind}\nrange = {range}\nage_max_s = 10\nsignal = '{signal}'\n"
+    )
+}
+
+fn actuators(name: &str) -> String {
+    let setpoint = if name == "chp" { CHP_SETPOINT } else { BATTERY_SETPOINT };
+    let mut text = format!(
+        "[device]\nmaker = 'Promise'\nmodel = '{name}'\naddress_base = 0\npoll_s = 0.1\n[[point]]\n\
+         name = '{name}_setpoint'\ntable = 'holding'\naddress = {setpoint}\ntype = 'f32'\nunit = 'kW'\n\
+         write = {{ output = '{name}_setpoint_kw', range = [-100, 100], tolerance = 0.01, watchdog_s = 60 }}\n"
+    );
+    if name == "chp" {
+        let _ = write!(
+            text,
+            "[[point]]\nname = 'chp_run'\ntable = 'holding'\naddress = {CHP_RUN}\ntype = 'u16'\n\
+             write = {{ output = 'chp_run', range = [0, 1], off = 2, on = 1, tolerance = 0 }}\n"
+        );
+    }
+    text
+}
+
+/// Battery and CHP follow their registers at once.
+async fn run_equipment(device: Arc<VirtualDevice>, behaviour: Arc<Behaviour>) {
+    loop {
+        let cell = |address| device.state().holding.get(&(ACTUATORS, address)).copied().unwrap_or(0);
+        let wanted = |address| float(&[cell(address), cell(address + 1)]);
+        if !behaviour.battery_sticks.load(Ordering::Relaxed) {
+            set(&device, "battery_kw", wanted(BATTERY_SETPOINT));
+        }
+        let runs = cell(CHP_RUN) == 1 && !behaviour.chp_tripped.load(Ordering::Relaxed);
+        set(&device, "chp_on", f32::from(u8::from(runs)));
+        set(&device, "chp_kw", if runs { wanted(CHP_SETPOINT).max(10.0) } else { 0.0 });
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the gateway tells that it is in a mode.
+///
+/// # Panics
+/// If it does not come there.
+pub async fn until_mode(state: &mut Listener, mode: &str) -> Seen {
+    let seen = timeout(PATIENCE, state.until(|seen| seen.json()["mode"] == mode)).await;
+    seen.unwrap_or_else(|_| panic!("the gateway never came to {mode}"))
+}

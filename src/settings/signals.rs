@@ -1,0 +1,141 @@
+//! `[signals.<name>]`: which signals are optional, and what stands in for them.
+//!
+//! A signal that is measured and has no table here is required. An optional one names its substitute; that substitute
+//! has to exist for the signal, and what it is made from has to be there.
+
+use super::Loader;
+use super::points::PointMap;
+use memg_control::substitutes::{Substitute, Substitutes};
+use memg_core::equipment::Plant;
+use memg_core::plant_state::Signal;
+use memg_plant_io::problem::{Problem, read};
+use serde::Deserialize;
+
+/// `[signals.<name>]`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSignal {
+    /// The gateway goes on without it. Without this table a signal is required.
+    optional: bool,
+    /// What stands in for it while it is lost.
+    substitute: Option<String>,
+}
+
+/// What the declarations are checked against.
+pub(super) struct Beside<'a> {
+    pub points: &'a PointMap,
+    pub plant: Option<&'a Plant>,
+    /// The devices come later (demonstration).
+    pub later: bool,
+    /// The plant is a simulator in lock-step.
+    pub lockstep: bool,
+}
+
+pub(super) fn substitutes(loader: &mut Loader, beside: &Beside<'_>) -> Substitutes {
+    let Some(value) = loader.layers.take("signals") else { return Substitutes::new() };
+    let mut problems = Vec::new();
+    let mut declared = Substitutes::new();
+    match value {
+        _ if beside.lockstep => problems.push(Problem::new(
+            "signals",
+            "cannot stand beside [cosim]: in lock-step nothing stands in for a missing measurement",
+        )),
+        toml::Value::Table(table) => {
+            for (name, value) in table {
+                declared.extend(signal(&name, value, beside, &mut problems));
+            }
+        }
+        _ => problems.push(Problem::new("signals", "expected tables [signals.<name>]")),
+    }
+    loader.problems.extend(problems);
+    declared
+}
+
+fn signal(
+    name: &str,
+    value: toml::Value,
+    beside: &Beside<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<(Signal, Substitute)> {
+    let key = format!("signals.{name}");
+    let raw: RawSignal = read(&key, value, problems)?;
+    let Some(signal) = Signal::from_name(name) else {
+        let with: Vec<&str> =
+            Signal::ALL.into_iter().filter(|s| !Substitute::of(*s).is_empty()).map(Signal::name).collect();
+        problems.push(Problem::new(key, format!("is no signal; those with a substitute are {}", with.join(", "))));
+        return None;
+    };
+    let checked = chosen(signal, &raw, &key).and_then(|substitute| {
+        possible(signal, substitute, beside).map_err(|message| Problem::new(format!("{key}.substitute"), message))?;
+        Ok((signal, substitute))
+    });
+    checked.map_err(|problem| problems.push(problem)).ok()
+}
+
+/// The substitute, if it exists for the signal.
+fn chosen(signal: Signal, raw: &RawSignal, key: &str) -> Result<Substitute, Problem> {
+    let existing = Substitute::of(signal);
+    let names: Vec<&str> = existing.iter().map(|substitute| substitute.name()).collect();
+    if existing.is_empty() {
+        return Err(Problem::new(
+            key,
+            format!("{} has no substitute: it is required, remove the table", signal.name()),
+        ));
+    }
+    if !raw.optional {
+        let message = "expected true; a signal without such a table is required";
+        return Err(Problem::new(format!("{key}.optional"), message));
+    }
+    let expected = format!("expected one of {}", names.join(", "));
+    let at = format!("{key}.substitute");
+    let Some(name) = &raw.substitute else {
+        return Err(Problem::new(at, format!("missing: an optional signal names what stands in for it; {expected}")));
+    };
+    let found = Substitute::from_name(name).filter(|substitute| existing.contains(substitute));
+    found.ok_or_else(|| Problem::new(at, format!("{name:?} does not exist for {}; {expected}", signal.name())))
+}
+
+/// What the substitute is made from is there.
+fn possible(signal: Signal, substitute: Substitute, beside: &Beside<'_>) -> Result<(), String> {
+    let measured = |signal| beside.points.signals.contains_key(&signal) || beside.later;
+    if !measured(signal) {
+        return Err(format!("nobody measures {}: there is nothing to stand in for", signal.name()));
+    }
+    match substitute {
+        Substitute::Balance => balance(beside),
+        Substitute::Fixed => fixed(signal, beside.plant),
+        Substitute::WorstCase if signal == Signal::FrequencyHz => without_droop(beside.plant),
+        Substitute::WorstCase | Substitute::Setpoint | Substitute::Yesterday => Ok(()),
+    }
+}
+
+fn balance(beside: &Beside<'_>) -> Result<(), String> {
+    use Signal as S;
+    let measured = |signal: &Signal| beside.points.signals.contains_key(signal);
+    let needed = [S::ElectricLoadKw, S::PvKw, S::WindKw, S::BatteryKw, S::ChpKw];
+    if let Some(missing) = needed.iter().find(|signal| !measured(signal) && !beside.later) {
+        return Err(format!("\"balance\" needs {}, which nobody measures", missing.name()));
+    }
+    // What could be produced says nothing of the exchange while a cap is in force.
+    match [S::PvAvailableKw, S::WindAvailableKw].iter().find(|signal| measured(signal)) {
+        Some(available) => Err(format!("\"balance\" counts with what is produced, but {} is used", available.name())),
+        None => Ok(()),
+    }
+}
+
+fn fixed(signal: Signal, plant: Option<&Plant>) -> Result<(), String> {
+    let Some(costs) = plant.map(|plant| plant.parameters().costs) else { return Ok(()) };
+    let (price, key) = match signal {
+        Signal::ExportPriceEurPerKwh => (costs.fixed_export_eur_per_kwh, "fixed_export_eur_per_kwh"),
+        _ => (costs.fixed_import_eur_per_kwh, "fixed_import_eur_per_kwh"),
+    };
+    price.map(|_| ()).ok_or_else(|| format!("\"fixed\" needs plant.costs.{key}, which is not declared"))
+}
+
+/// A droop cannot do without the frequency that it follows.
+fn without_droop(plant: Option<&Plant>) -> Result<(), String> {
+    let droop = plant.and_then(|plant| plant.parameters().frequency.droop_pu);
+    droop.map_or(Ok(()), |_| {
+        Err("\"worst_case\" cannot stand beside plant.frequency.droop_pu: the battery follows the frequency".to_owned())
+    })
+}
