@@ -5,8 +5,8 @@
 //!
 //! A jump that the fifteen days cannot hold, back by more than a day or forward by more than all of them, is a clock that
 //! is wrong now or was wrong before: a gateway without a battery for its clock boots in 1970. Nobody knows which, so
-//! nothing is dropped: what is remembered is laid aside, another history begins empty, and when the clock comes back to
-//! the one laid aside, that one goes on behind a gap. Two are kept, of more the longer one.
+//! nothing is dropped: what is remembered is laid aside, another history begins empty, and when the clock jumps to where
+//! the one laid aside ends or behind it, that one goes on behind a gap. Two are kept, of more the longer one.
 
 use crate::outlook::Outlook;
 use crate::series::{Known, Quantity, Series};
@@ -111,10 +111,12 @@ impl History {
         self.go(closed.step.saturating_add(1), closed.next, steps_per_day);
     }
 
-    /// The next step to be remembered is `step` instead of `next`.
+    /// The next step to be remembered is `step` instead of `next`. Of two histories the one goes on that leaves the smaller
+    /// gap.
     fn go(&mut self, next: i64, step: i64, steps_per_day: usize) {
         let capacity = HISTORY_DAYS * steps_per_day;
-        if !reaches(next, step, steps_per_day) {
+        let between = |aside: &Aside| next < aside.next && aside.next <= step;
+        if self.aside.as_deref().is_some_and(between) || !reaches(next, step, steps_per_day) {
             return self.change_clock(next, step, steps_per_day);
         }
         let steps = usize::try_from(step.abs_diff(next)).unwrap_or(capacity);

@@ -59,7 +59,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     for warning in &settings.warnings {
         tracing::warn!(%warning, "The configuration needs a look.");
     }
-    let cycle = settings.control.cycle_of_the_wall();
+    let cycle = settings.control.wall_cycle();
     let config = ControlConfig {
         filter: SafetyFilter::new(settings.plant),
         times: settings.control.modes,

@@ -141,7 +141,7 @@ const CYCLE_MIN: Duration = Duration::from_millis(50);
 impl ControlTimes {
     /// Length of a cycle on the wall clock.
     #[must_use]
-    pub fn cycle_of_the_wall(&self) -> Duration {
+    pub fn wall_cycle(&self) -> Duration {
         if self.speed > 1.0 { self.cycle.div_f64(self.speed).max(CYCLE_MIN) } else { self.cycle }
     }
 }

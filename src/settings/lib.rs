@@ -86,7 +86,7 @@ pub fn load(path: &Path, extra: &str, overrides: &[Override]) -> Result<Settings
 /// A device takes orders until they are `order_ttl_s` old. They have to outlive a cycle that is late: if they expire
 /// between cycles the refresh of watchdogs pauses, and nobody notices that a set-point is not confirmed.
 fn lifetime(key: &str, stated_s: f64, control: &ControlTimes) -> Option<Problem> {
-    let cycle_s = control.cycle_of_the_wall().as_secs_f64();
+    let cycle_s = control.wall_cycle().as_secs_f64();
     let message = || {
         let least_s = 2.0 * cycle_s;
         format!(
@@ -182,7 +182,7 @@ impl Loader {
             }
             if let Some(mut device) = self.device(&raw, &key, image) {
                 match raw.order_ttl_s {
-                    None => device.timing.order_ttl = device.timing.order_ttl.max(2 * control.cycle_of_the_wall()),
+                    None => device.timing.order_ttl = device.timing.order_ttl.max(2 * control.wall_cycle()),
                     Some(stated_s) => self.problems.extend(lifetime(&key, stated_s, control)),
                 }
                 devices.push(device);

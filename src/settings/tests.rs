@@ -104,7 +104,8 @@ fn slow(extra: &str) -> Result<Vec<std::time::Duration>, Vec<String>> {
     let standard = memg_virtual_plant::site::standard_devices().into_iter();
     let addresses: Vec<_> = standard.map(|spec| DeviceAddress { spec, address: ([127, 0, 0, 1], 1).into() }).collect();
     let tables = device_tables(&memg_core::equipment::Plant::reference(), &addresses);
-    let cycle = [super::Override { key: "control.cycle_s", value: "10".into() }];
+    let cycle = [("control.cycle_s", "10"), ("control.speed", "1")]
+        .map(|(key, value)| super::Override { key, value: value.into() });
     let tables = tables.replace("unit_id = 1", &format!("unit_id = 1\n{extra}"));
     let settings = load(&shipped("gateway.toml"), &tables, &cycle);
     let told = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
