@@ -12,9 +12,7 @@ pub use parameters::{
 };
 
 use crate::equations::soc_after;
-use crate::units::{
-    EurPerKwh, EurPerKwhGas, Hertz, Hours, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts, to_float, to_integer,
-};
+use crate::units::{EurPerKwh, Hertz, Hours, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts, to_float, to_integer};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
@@ -176,11 +174,6 @@ impl Plant {
         let p = &self.parameters;
         let gas = p.costs.gas_eur_per_kwh;
         EurPerKwh::new(gas / p.chp.efficiency_electric - p.chp.heat_per_power * gas / p.boiler.efficiency)
-    }
-    /// Gas price.
-    #[must_use]
-    pub const fn gas_price(&self) -> EurPerKwhGas {
-        EurPerKwhGas::new(self.parameters.costs.gas_eur_per_kwh)
     }
     /// Rated boiler heat.
     #[must_use]
