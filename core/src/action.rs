@@ -33,9 +33,9 @@ impl Action {
         let [battery, chp, grid] = self.0.map(f64::from);
         let two_sided = |a: f64, negative: f64, positive: f64| a * if a < 0.0 { negative } else { positive };
         let p = plant.parameters();
-        let battery = two_sided(battery, p.battery.discharge_kw_max, p.battery.charge_kw_max);
+        let battery = two_sided(battery, plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
         let grid = two_sided(grid, p.grid.export_kw_max, p.grid.import_kw_max);
-        let chp = f64::midpoint(chp, 1.0) * p.chp.p_kw_max;
+        let chp = f64::midpoint(chp, 1.0) * plant.chp().p_kw_max;
         Setpoints {
             battery: Kilowatts::new(battery),
             chp: on_or_off(Kilowatts::new(chp), plant, chp_on),
@@ -52,8 +52,9 @@ impl Action {
             let span = if kw < 0.0 { negative } else { positive };
             if span > 0.0 { kw / span } else { 0.0 }
         };
-        let battery = two_sided(setpoints.battery.get(), p.battery.discharge_kw_max, p.battery.charge_kw_max);
-        let chp = 2.0 * setpoints.chp.get() / p.chp.p_kw_max - 1.0;
+        let battery = two_sided(setpoints.battery.get(), plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
+        let rated = plant.chp().p_kw_max;
+        let chp = if rated > 0.0 { 2.0 * setpoints.chp.get() / rated - 1.0 } else { -1.0 };
         let grid = setpoints.grid.unwrap_or(grid_if_none).get();
         let grid = two_sided(grid, p.grid.export_kw_max, p.grid.import_kw_max);
         Self([battery, chp, grid].map(|a| narrow(a.clamp(-1.0, 1.0))))
@@ -68,7 +69,7 @@ impl Action {
 
 /// Snaps a CHP request to "off" or to the operating range.
 fn on_or_off(request: Kilowatts, plant: &Plant, chp_on: bool) -> Kilowatts {
-    let minimum = plant.parameters().chp.p_kw_min;
+    let minimum = plant.chp().p_kw_min;
     let threshold = on_from(chp_on) * minimum;
     if request.get().is_nan() {
         request

@@ -89,7 +89,7 @@ pub fn stand_in(
 ) -> Result<Request, PolicyError> {
     let mut asked = request(filter, situation, memory, known, &mut GoodRule)?;
     if degraded.heat.is_some() {
-        asked.setpoints.chp = memory.chp.kilowatts();
+        asked.setpoints.chp = memory.chp().kilowatts();
     }
     Ok(asked)
 }

@@ -77,7 +77,7 @@ impl Dispatch {
         let demand = situation.net_load() + curtailed + battery - chp;
         let unserved = unserved(plant, demand, situation.electric_load);
         let grid = demand - unserved;
-        let heat = heat(plant.parameters(), situation.heat_load.get(), chp.get());
+        let heat = heat(plant, situation.heat_load.get(), chp.get());
         Self {
             renewables,
             curtailed,
@@ -100,7 +100,7 @@ impl Dispatch {
     pub fn measured(plant: &Plant, state: &PlantState) -> Self {
         let kw = |m: Measurement<Kilowatts>| m.usable().unwrap_or(Kilowatts::ZERO);
         let heat_load = state.heat_load.usable().unwrap_or(KilowattsThermal::ZERO);
-        let heat = heat(plant.parameters(), heat_load.get(), kw(state.chp).get());
+        let heat = heat(plant, heat_load.get(), kw(state.chp).get());
         Self {
             renewables: kw(state.pv) + kw(state.wind),
             curtailed: Kilowatts::ZERO,
@@ -120,7 +120,7 @@ impl Dispatch {
     /// Fuel of CHP and boiler: `p_chp/eta_e + q_boiler/eta_b`.
     #[must_use]
     pub fn gas(&self, plant: &Plant) -> KilowattsGas {
-        KilowattsGas::new(equations::gas(plant.parameters(), self.chp.get(), self.boiler.get()))
+        KilowattsGas::new(equations::gas(plant, self.chp.get(), self.boiler.get()))
     }
 
     /// Left minus right side of the electricity balance; 0 up to rounding.
@@ -134,7 +134,7 @@ impl Dispatch {
     /// Left minus right side of the heat balance; 0 up to rounding.
     #[must_use]
     pub fn heat_residual(&self, plant: &Plant) -> KilowattsThermal {
-        let chp_heat = KilowattsThermal::new(plant.parameters().chp.heat_per_power * self.chp.get());
+        let chp_heat = KilowattsThermal::new(plant.chp().heat_per_power * self.chp.get());
         chp_heat + self.boiler + self.heat_unserved - self.heat_dumped - self.heat_load
     }
 
@@ -178,6 +178,7 @@ pub fn curtailed(safe: &SafeSetpoints, renewables: Kilowatts) -> Watts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setpoints::SafeChp;
     use crate::profile::ProfileRow;
     use crate::units::Soc;
 
@@ -199,7 +200,9 @@ mod tests {
         ];
         for (load, pv, heat, battery, chp, grid, boiler, dumped, unserved, cost) in cases {
             let watts = |kw| Watts::nearest(Kilowatts::new(kw));
-            let safe = SafeSetpoints::new(watts(battery), watts(chp), chp > 0.0, None);
+            let zero = Watts::ZERO;
+            let (off, running) = (SafeChp::default(), SafeChp { power: watts(chp), on: chp > 0.0 });
+            let safe = SafeSetpoints::new([watts(battery), zero, zero, zero], [running, off, off, off], None);
             let d = Dispatch::solve(&plant, &situation(load, pv, heat), &safe);
             let found = [d.grid.signed().get(), d.boiler.get(), d.heat_dumped.get(), d.unserved.get()];
             assert_eq!(found, [grid, boiler, dumped, unserved]);

@@ -6,7 +6,7 @@
 use crate::action::Action;
 use crate::decide::{self, Decision};
 use crate::dispatch::Dispatch;
-use crate::equipment::Plant;
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
@@ -14,8 +14,8 @@ use crate::profile::{Profile, ProfileRow, ProfileView};
 use crate::reward::{RewardWeights, RunningRisk, requested_violations};
 use crate::safety::{SafetyFilter, Verdict};
 use crate::setpoints::{SafeSetpoints, Setpoints};
-use crate::situation::Situation;
-use crate::units::{Eur, Soc};
+use crate::situation::{Situation, SocEstimate};
+use crate::units::{Eur, Soc, Watts};
 use core::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -39,7 +39,7 @@ pub struct Start {
 impl Start {
     /// A whole block from SoC 0.5, CHP off and free to start, battery at 0.
     #[must_use]
-    pub const fn block(block: Range<usize>) -> Self {
+    pub fn block(block: Range<usize>) -> Self {
         let (first, steps) = (block.start, block.end - block.start);
         Self { block, first, steps, soc: Soc::new(0.5), memory: ControlMemory::at_rest() }
     }
@@ -84,7 +84,8 @@ pub struct MemgEnv {
     risk: RunningRisk,
     start: Start,
     index: usize,
-    soc: Soc,
+    /// State of charge of each battery.
+    socs: [Soc; UNITS_MAX],
     memory: ControlMemory,
 }
 
@@ -101,7 +102,7 @@ impl MemgEnv {
             weights,
             risk: RunningRisk::new(weights.alpha, 0.01),
             index: start.first,
-            soc: start.soc,
+            socs: [start.soc; UNITS_MAX],
             memory: start.memory,
             start,
             blocks,
@@ -110,7 +111,7 @@ impl MemgEnv {
 
     /// Starts an episode.
     pub fn reset(&mut self, start: Start) {
-        (self.index, self.soc, self.memory) = (start.first, start.soc, start.memory);
+        (self.index, self.socs, self.memory) = (start.first, [start.soc; UNITS_MAX], start.memory);
         self.start = start;
     }
 
@@ -132,11 +133,9 @@ impl MemgEnv {
         let (low, high) = plant.soc_band();
         let soc = Soc::new(rng.random_range(low.get()..=high.get()));
         let mut memory = ControlMemory::at_rest();
-        if rng.random_bool(0.5) {
-            let power = rng.random_range(plant.chp_min().get()..=plant.chp_max().get());
-            let power = crate::units::Watts::new(power);
-            let free = memory.chp_in_state_ms;
-            memory = ControlMemory::from_measured(crate::units::Watts::ZERO, power, true, free);
+        if let Some(chp) = plant.chps().get(0).filter(|_| rng.random_bool(0.5)) {
+            let power = Watts::new(rng.random_range(chp.min.get()..=chp.max.get()));
+            memory = ControlMemory::from_measured(Watts::ZERO, power, true, memory.chp_in_state_ms());
         }
         Start { block, first, steps, soc, memory }
     }
@@ -153,8 +152,8 @@ impl MemgEnv {
     }
     /// State of charge.
     #[must_use]
-    pub const fn soc(&self) -> Soc {
-        self.soc
+    pub fn soc(&self) -> Soc {
+        self.filter.plant().soc_of_all(&self.socs)
     }
     /// Index of the present row in the profile.
     #[must_use]
@@ -175,7 +174,11 @@ impl MemgEnv {
     /// The situation of the present row.
     #[must_use]
     pub fn situation(&self) -> Situation {
-        self.row().copied().unwrap_or_default().situation(self.soc)
+        let mut situation = self.row().copied().unwrap_or_default().situation(self.soc());
+        if self.filter.plant().batteries().len() > 1 {
+            situation.socs = Some(self.socs.map(SocEstimate::exact));
+        }
+        situation
     }
 
     /// What is known of the past and of the hours ahead.
@@ -195,7 +198,7 @@ impl MemgEnv {
 
     /// One step with a network's action. `None` if the episode is over.
     pub fn step(&mut self, action: Action) -> Option<EnvStep> {
-        let setpoints = action.setpoints(self.filter.plant(), self.memory.chp_on);
+        let setpoints = action.setpoints(self.filter.plant(), self.memory.chp_on());
         self.step_request(Request { observation: None, action: Some(action), setpoints, outside_tariff: false })
     }
 
@@ -228,9 +231,12 @@ impl MemgEnv {
         let anchor = self.memory.anchor(plant.step_ms());
         self.memory = memory;
         let violations_requested = requested_violations(&plant, situation, &anchor, &request.setpoints);
-        let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe, anchor.chp_on);
-        let soc_before = self.soc;
-        self.soc = plant.soc_after(self.soc, verdict.safe.battery(), plant.step());
+        let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe, &anchor.memory);
+        let soc_before = self.soc();
+        let powers = verdict.safe.batteries();
+        for ((soc, power), unit) in self.socs.iter_mut().zip(powers).zip(plant.batteries().iter()) {
+            *soc = unit.soc_after(*soc, power, plant.step());
+        }
         self.memory.elapse(plant.step_ms());
         self.index += 1;
         let reward = self.reward(cost.get(), violations_requested);
@@ -240,7 +246,7 @@ impl MemgEnv {
             verdict,
             dispatch,
             soc_before,
-            soc_after: self.soc,
+            soc_after: self.soc(),
             started,
             cost,
             violations_requested,
@@ -255,12 +261,15 @@ impl MemgEnv {
         row: &ProfileRow,
         situation: &Situation,
         safe: &SafeSetpoints,
-        was_on: bool,
+        before: &ControlMemory,
     ) -> (Dispatch, bool, Eur) {
         let plant = self.filter.plant();
         let dispatch = Dispatch::solve(plant, situation, safe);
-        let started = safe.chp_on() && !was_on;
-        (dispatch, started, dispatch.cost(plant, row.prices(), started, plant.step()))
+        let states = safe.chps().into_iter().zip(before.chps).zip(plant.chps().iter());
+        let started = states.filter(|((now, before), _)| now.on && !before.on).map(|(_, unit)| unit.parameters);
+        let (starts, eur) = started.fold((0, 0.0), |(n, eur), unit| (n + 1, eur + unit.start_cost_eur));
+        let running = dispatch.cost(plant, row.prices(), false, plant.step());
+        (dispatch, starts > 0, running + Eur::new(eur))
     }
 
     fn reward(&mut self, cost: f64, violations: u32) -> f64 {

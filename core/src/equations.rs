@@ -5,7 +5,7 @@
 //! Gas: `p_chp / eta_e + q_boiler / eta_b`.
 //! Cost of a step, EUR: `dt (import pi - export pe + gas c_gas + wear |p_bat| + c_u unserved + c_q unserved heat) + start`.
 
-use crate::equipment::{Plant, PlantParameters};
+use crate::equipment::{Battery, Plant};
 use core::ops::{Add, Mul, Neg, Sub};
 
 /// A number that these equations can be computed with.
@@ -58,16 +58,16 @@ pub struct Heat<S> {
 }
 
 /// The boiler gives what heat the CHP (kW electric) leaves of the demand (kW thermal), as far as it can.
-pub fn heat<S: Scalar>(p: &PlantParameters, demand: f64, chp: S) -> Heat<S> {
-    let zero = S::from(0.0);
-    let missing = chp * -p.chp.heat_per_power + demand;
-    let boiler = missing.larger(zero).smaller(p.boiler.q_kw_max.into());
-    Heat { boiler, dumped: (-missing).larger(zero), unserved: (missing + -p.boiler.q_kw_max).larger(zero) }
+pub fn heat<S: Scalar>(plant: &Plant, demand: f64, chp: S) -> Heat<S> {
+    let (zero, boiler_max) = (S::from(0.0), plant.parameters().boiler.q_kw_max);
+    let missing = chp * -plant.chp().heat_per_power + demand;
+    let boiler = missing.larger(zero).smaller(boiler_max.into());
+    Heat { boiler, dumped: (-missing).larger(zero), unserved: (missing + -boiler_max).larger(zero) }
 }
 
 /// Fuel of CHP and boiler, kW.
-pub fn gas<S: Scalar>(p: &PlantParameters, chp: S, boiler: S) -> S {
-    chp * (1.0 / p.chp.efficiency_electric) + boiler * (1.0 / p.boiler.efficiency)
+pub fn gas<S: Scalar>(plant: &Plant, chp: S, boiler: S) -> S {
+    chp * (1.0 / plant.chp().efficiency_electric) + boiler * (1.0 / plant.parameters().boiler.efficiency)
 }
 
 /// What flows in a step and costs something, kW. Signs: battery + = charging, exchange + = importing, the rest >= 0.
@@ -103,16 +103,15 @@ pub fn cost<S: Scalar>(plant: &Plant, flows: &Flows<S>, tariff: Tariff, started:
     // Unserved load was counted as imported.
     let trade = trade + flows.unserved * (p.costs.unserved_eur_per_kwh - tariff.import);
     (trade
-        + gas(p, flows.chp, flows.boiler) * p.costs.gas_eur_per_kwh
-        + flows.battery.magnitude() * p.battery.wear_eur_per_kwh
+        + gas(plant, flows.chp, flows.boiler) * p.costs.gas_eur_per_kwh
+        + flows.battery.magnitude() * plant.battery().wear_eur_per_kwh
         + flows.heat_unserved * p.costs.unserved_heat_eur_per_kwh)
         * hours
-        + if started { p.chp.start_cost_eur } else { 0.0 }
+        + if started { plant.chp().start_cost_eur } else { 0.0 }
 }
 
 /// `soc + (eta_ch p⁺ - p⁻ / eta_dch) hours / E`, never clipped: power is limited beforehand.
-pub fn soc_after<S: Scalar>(p: &PlantParameters, soc: S, battery_kw: S, hours: f64) -> S {
-    let b = &p.battery;
+pub fn soc_after<S: Scalar>(b: &Battery, soc: S, battery_kw: S, hours: f64) -> S {
     let factor = if battery_kw.value() > 0.0 { b.efficiency_store } else { 1.0 / b.efficiency_dispatch };
     soc + battery_kw * (hours / b.capacity_kwh * factor)
 }

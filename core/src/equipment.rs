@@ -4,8 +4,14 @@
 //! into a [`Plant`] whose numbers are finite, ordered and therefore safe to compute with. There are no defaults for
 //! limits: a site states them. Terms follow `PyPSA` where it has one.
 
+mod aggregate;
+mod each;
 mod parameters;
 mod problems;
+mod unit;
+
+pub use each::{Each, UNITS_MAX};
+pub use unit::{BatteryUnit, ChpUnit};
 
 pub use parameters::{
     Battery, Boiler, Chp, Costs, Exogenous, FilterWeights, Frequency, Grid, Margins, PlantParameters, Problem,
@@ -21,12 +27,10 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plant {
     parameters: PlantParameters,
-    charge_max: Watts,
-    discharge_max: Watts,
-    battery_ramp: Watts,
-    chp_min: Watts,
-    chp_max: Watts,
-    chp_ramp: Watts,
+    batteries: Each<BatteryUnit>,
+    chps: Each<ChpUnit>,
+    battery: Battery,
+    chp: Chp,
     import_max: Watts,
     export_max: Watts,
     step_ms: i64,
@@ -34,18 +38,38 @@ pub struct Plant {
 
 impl Plant {
     fn new(p: PlantParameters) -> Self {
+        let step_ms = to_integer((p.step_h * 3_600_000.0).round());
         Self {
             parameters: p,
-            charge_max: Watts::floor(Kilowatts::new(p.battery.charge_kw_max)),
-            discharge_max: Watts::floor(Kilowatts::new(p.battery.discharge_kw_max)),
-            battery_ramp: Watts::floor(Kilowatts::new(p.battery.ramp_kw_per_step)),
-            chp_min: Watts::ceil(Kilowatts::new(p.chp.p_kw_min)),
-            chp_max: Watts::floor(Kilowatts::new(p.chp.p_kw_max)),
-            chp_ramp: Watts::floor(Kilowatts::new(p.chp.ramp_kw_per_step)),
+            batteries: p.battery.map(BatteryUnit::new),
+            chps: p.chp.map(|chp| ChpUnit::new(chp, step_ms)),
+            battery: aggregate::battery(&p.battery),
+            chp: aggregate::chp(&p.chp),
             import_max: Watts::floor(Kilowatts::new(p.grid.import_kw_max)),
             export_max: Watts::floor(Kilowatts::new(p.grid.export_kw_max)),
-            step_ms: to_integer((p.step_h * 3_600_000.0).round()),
+            step_ms,
         }
+    }
+
+    /// The batteries, one by one.
+    #[must_use]
+    pub const fn batteries(&self) -> &Each<BatteryUnit> {
+        &self.batteries
+    }
+    /// The CHPs, one by one.
+    #[must_use]
+    pub const fn chps(&self) -> &Each<ChpUnit> {
+        &self.chps
+    }
+    /// The battery that stands for all of them.
+    #[must_use]
+    pub const fn battery(&self) -> &Battery {
+        &self.battery
+    }
+    /// The CHP that stands for all of them.
+    #[must_use]
+    pub const fn chp(&self) -> &Chp {
+        &self.chp
     }
 
     /// The reference plant (see [`PlantParameters::reference`]), validated.
@@ -78,35 +102,25 @@ impl Plant {
     pub const fn parameters(&self) -> &PlantParameters {
         &self.parameters
     }
-    /// Largest charging power.
+    /// Largest charging power of all batteries.
     #[must_use]
-    pub const fn charge_max(&self) -> Watts {
-        self.charge_max
+    pub fn charge_max(&self) -> Watts {
+        self.batteries.iter().map(|unit| unit.charge_max).sum()
     }
-    /// Largest discharging power (>= 0).
+    /// Largest discharging power of all batteries (>= 0).
     #[must_use]
-    pub const fn discharge_max(&self) -> Watts {
-        self.discharge_max
+    pub fn discharge_max(&self) -> Watts {
+        self.batteries.iter().map(|unit| unit.discharge_max).sum()
     }
-    /// Largest change of the battery's set-point in a step.
+    /// Lowest power at which any CHP runs.
     #[must_use]
-    pub const fn battery_ramp(&self) -> Watts {
-        self.battery_ramp
+    pub fn chp_min(&self) -> Watts {
+        self.chps.iter().map(|unit| unit.min).min().unwrap_or(Watts::ZERO)
     }
-    /// Lowest CHP power while on.
+    /// Rated power of all CHPs.
     #[must_use]
-    pub const fn chp_min(&self) -> Watts {
-        self.chp_min
-    }
-    /// Rated CHP power.
-    #[must_use]
-    pub const fn chp_max(&self) -> Watts {
-        self.chp_max
-    }
-    /// Largest change of the CHP's set-point in a step while on.
-    #[must_use]
-    pub const fn chp_ramp(&self) -> Watts {
-        self.chp_ramp
+    pub fn chp_max(&self) -> Watts {
+        self.chps.iter().map(|unit| unit.max).sum()
     }
     /// Steps of a day, rounded down, at least one.
     #[must_use]
@@ -138,42 +152,33 @@ impl Plant {
     pub fn step(&self) -> Hours {
         Hours::new(self.step_h())
     }
-    /// Time that the CHP stays on at least, ms.
-    #[must_use]
-    pub fn min_up_ms(&self) -> i64 {
-        self.step_ms.saturating_mul(i64::from(self.parameters.chp.min_up_steps))
-    }
-    /// Time that the CHP stays off at least, ms.
-    #[must_use]
-    pub fn min_down_ms(&self) -> i64 {
-        self.step_ms.saturating_mul(i64::from(self.parameters.chp.min_down_steps))
-    }
-    /// SoC band.
+    /// SoC band of all batteries together.
     #[must_use]
     pub const fn soc_band(&self) -> (Soc, Soc) {
-        (Soc::new(self.parameters.battery.soc_min), Soc::new(self.parameters.battery.soc_max))
+        (Soc::new(self.battery.soc_min), Soc::new(self.battery.soc_max))
     }
-    /// SoC gained per watt-hour charged: `eta_ch / (1000 E)`.
+    /// The state of charge of all batteries together: the mean by capacity.
     #[must_use]
-    pub fn soc_per_wh_charged(&self) -> f64 {
-        self.parameters.battery.efficiency_store / (1000.0 * self.parameters.battery.capacity_kwh)
+    pub fn soc_of_all(&self, socs: &[Soc; UNITS_MAX]) -> Soc {
+        let [first, ..] = socs;
+        if self.batteries.len() <= 1 {
+            return *first;
+        }
+        let units = self.batteries.iter().zip(socs);
+        let stored: f64 = units.map(|(unit, soc)| unit.parameters.capacity_kwh * soc.get()).sum();
+        Soc::new(stored / self.battery.capacity_kwh)
     }
-    /// SoC lost per watt-hour discharged: `1 / (1000 E eta_dch)`.
-    #[must_use]
-    pub fn soc_per_wh_discharged(&self) -> f64 {
-        1.0 / (1000.0 * self.parameters.battery.capacity_kwh * self.parameters.battery.efficiency_dispatch)
-    }
-    /// `soc' = soc + (eta_ch p⁺ - p⁻ / eta_dch) dt / E`, never clipped: power is limited beforehand.
+    /// The state of charge of all batteries together after a power that they share; see [`crate::equations::soc_after`].
     #[must_use]
     pub fn soc_after(&self, soc: Soc, battery: Watts, duration: Hours) -> Soc {
-        Soc::new(soc_after(&self.parameters, soc.get(), battery.kilowatts().get(), duration.get()))
+        Soc::new(soc_after(&self.battery, soc.get(), battery.kilowatts().get(), duration.get()))
     }
     /// Marginal cost of CHP electricity with its heat used: `c_gas/eta_e - h c_gas/eta_b`, EUR/kWh.
     #[must_use]
     pub fn chp_marginal_cost(&self) -> EurPerKwh {
         let p = &self.parameters;
         let gas = p.costs.gas_eur_per_kwh;
-        EurPerKwh::new(gas / p.chp.efficiency_electric - p.chp.heat_per_power * gas / p.boiler.efficiency)
+        EurPerKwh::new(gas / self.chp.efficiency_electric - self.chp.heat_per_power * gas / p.boiler.efficiency)
     }
     /// Rated boiler heat.
     #[must_use]
@@ -220,8 +225,8 @@ mod tests {
     #[test]
     fn every_problem_is_reported_with_its_key() {
         let mut p = PlantParameters::reference();
-        p.battery.soc_min = f64::NAN;
-        p.chp.p_kw_max = 5.0;
+        p.battery.edit(|battery| battery.soc_min = f64::NAN);
+        p.chp.edit(|chp| chp.p_kw_max = 5.0);
         let keys: Vec<_> = p.problems().iter().map(|problem| problem.key).collect();
         assert_eq!(keys, ["battery.soc_min", "chp.p_kw_max"]);
     }

@@ -63,10 +63,10 @@ pub fn observe(
     let mut more = [0.0; EXTENDED];
     let d = divisors;
     let price = situation.import_price.get();
-    let in_state_h = to_float(memory.chp_in_state_ms.clamp(0, 14_400_000)) / 3_600_000.0;
+    let in_state_h = to_float(memory.chp_in_state_ms().clamp(0, 14_400_000)) / 3_600_000.0;
     let now = [
-        over(memory.battery.kilowatts().get(), d.battery_kw),
-        over(memory.chp.kilowatts().get(), d.chp_kw),
+        over(memory.battery().kilowatts().get(), d.battery_kw),
+        over(memory.chp().kilowatts().get(), d.chp_kw),
         in_state_h / CHP_IN_STATE_H,
         over(situation.export_price.get(), d.price_eur_per_kwh),
     ];
@@ -84,5 +84,5 @@ pub fn observe(
         *slot = value;
         count += 1;
     }
-    Observation::extended(situation, memory.chp_on, divisors, more.get(..count).unwrap_or(&more))
+    Observation::extended(situation, memory.chp_on(), divisors, more.get(..count).unwrap_or(&more))
 }

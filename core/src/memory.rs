@@ -3,7 +3,7 @@
 //! Time is an argument: whoever owns the clock calls [`ControlMemory::elapse`].
 
 use crate::constraint::Anchor;
-use crate::equipment::Plant;
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::plant_state::PlantState;
 use crate::safety::Verdict;
 use crate::units::Watts;
@@ -12,108 +12,178 @@ use serde::{Deserialize, Serialize};
 /// Long enough in its state to switch freely, whatever the minimum times are.
 const FREE_MS: i64 = i64::MAX / 4;
 
-/// Past of the set-points. Survives a restart in the journal.
+/// What is remembered of a battery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BatteryMemory {
+    /// Set-point at the end of the last step: ramps count from here.
+    pub anchor: Watts,
+    /// Latest set-point, without droop.
+    pub now: Watts,
+}
+
+/// What is remembered of a CHP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChpMemory {
+    /// Set-point at the end of the last step; 0 if it was off.
+    pub anchor: Watts,
+    /// Latest set-point.
+    pub now: Watts,
+    /// It is on.
+    pub on: bool,
+    /// Time since it was switched, ms.
+    pub in_state_ms: i64,
+}
+
+impl Default for ChpMemory {
+    fn default() -> Self {
+        Self { anchor: Watts::ZERO, now: Watts::ZERO, on: false, in_state_ms: FREE_MS }
+    }
+}
+
+/// Past of the set-points, unit by unit. Survives a restart in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ControlMemory {
-    /// Set-points at the end of the last step.
-    pub anchor_battery: Watts,
-    /// CHP set-point at the end of the last step; 0 if it was off.
-    pub anchor_chp: Watts,
-    /// Latest battery set-point, without droop.
-    pub battery: Watts,
-    /// Latest CHP set-point.
-    pub chp: Watts,
-    /// The CHP is on.
-    pub chp_on: bool,
-    /// Time since the CHP was switched, ms.
-    pub chp_in_state_ms: i64,
+    /// Of each battery; those that a plant does not have stay at rest.
+    #[serde(with = "rest_left_out")]
+    pub batteries: [BatteryMemory; UNITS_MAX],
+    /// Of each CHP.
+    #[serde(with = "rest_left_out")]
+    pub chps: [ChpMemory; UNITS_MAX],
+}
+
+/// Lists of units without those at the end that are at rest.
+mod rest_left_out {
+    use super::UNITS_MAX;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub fn serialize<T: Serialize + Default + PartialEq, S: Serializer>(
+        units: &[T; UNITS_MAX],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let used = units.iter().rposition(|unit| *unit != T::default()).map_or(1, |last| last + 1);
+        serializer.collect_seq(units.iter().take(used))
+    }
+
+    pub fn deserialize<'de, T: Deserialize<'de> + Default + Copy, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<[T; UNITS_MAX], D::Error> {
+        let read = Vec::<T>::deserialize(deserializer)?;
+        let mut units = [T::default(); UNITS_MAX];
+        let slots = units.get_mut(..read.len());
+        slots.ok_or_else(|| de::Error::invalid_length(read.len(), &"at most four units"))?.copy_from_slice(&read);
+        Ok(units)
+    }
 }
 
 impl ControlMemory {
-    /// Battery at zero, CHP off and free to start.
+    /// Batteries at zero, CHPs off and free to start.
     #[must_use]
-    pub const fn at_rest() -> Self {
-        Self {
-            anchor_battery: Watts::ZERO,
-            anchor_chp: Watts::ZERO,
-            battery: Watts::ZERO,
-            chp: Watts::ZERO,
-            chp_on: false,
-            chp_in_state_ms: FREE_MS,
-        }
+    pub fn at_rest() -> Self {
+        Self::default()
     }
 
-    /// Bumpless entry: from measured powers, with the CHP in its measured state since `chp_in_state_ms`.
+    /// One battery and one CHP at these powers, the CHP in its state since `chp_in_state_ms`.
     #[must_use]
-    pub const fn from_measured(battery: Watts, chp: Watts, chp_on: bool, chp_in_state_ms: i64) -> Self {
-        Self { anchor_battery: battery, anchor_chp: chp, battery, chp, chp_on, chp_in_state_ms }
+    pub fn from_measured(battery: Watts, chp: Watts, chp_on: bool, chp_in_state_ms: i64) -> Self {
+        let (battery, chp) = (
+            BatteryMemory { anchor: battery, now: battery },
+            ChpMemory { anchor: chp, now: chp, on: chp_on, in_state_ms: chp_in_state_ms },
+        );
+        let (no_battery, no_chp) = (BatteryMemory::default(), ChpMemory::default());
+        Self { batteries: [battery, no_battery, no_battery, no_battery], chps: [chp, no_chp, no_chp, no_chp] }
+    }
+
+    /// Latest set-point of all batteries, without droop.
+    #[must_use]
+    pub fn battery(&self) -> Watts {
+        self.batteries.iter().map(|battery| battery.now).sum()
+    }
+    /// Latest set-point of all CHPs.
+    #[must_use]
+    pub fn chp(&self) -> Watts {
+        self.chps.iter().map(|chp| chp.now).sum()
+    }
+    /// Any CHP is on.
+    #[must_use]
+    pub fn chp_on(&self) -> bool {
+        self.chps.iter().any(|chp| chp.on)
+    }
+    /// How long any CHP has been on, or all have been off, ms.
+    #[must_use]
+    pub fn chp_in_state_ms(&self) -> i64 {
+        let on = self.chps.iter().filter(|chp| chp.on).map(|chp| chp.in_state_ms).max();
+        on.or(self.chps.iter().map(|chp| chp.in_state_ms).min()).unwrap_or(FREE_MS)
     }
 
     /// Bumpless entry: ramps count from what the plant measures, within ratings; what is not measured stays as it was.
     /// The CHP's time in its state is kept while that state agrees, else it starts anew.
     #[must_use]
     pub fn bumpless(plant: &Plant, state: &PlantState, past: &Self) -> Self {
-        let battery = state.battery.usable().map_or(past.battery, Watts::nearest);
-        let (power, on) = state.observed_chp(plant.chp_min()).unwrap_or((past.chp, past.chp_on));
-        let chp = if on { power.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
-        let in_state = if on == past.chp_on { past.chp_in_state_ms } else { 0 };
-        Self::from_measured(battery.within(-plant.discharge_max(), plant.charge_max()), chp, on, in_state)
+        let mut memory = *past;
+        for (battery, unit) in memory.batteries.iter_mut().zip(plant.batteries().iter()) {
+            let power = state.battery.usable().map_or(battery.now, Watts::nearest);
+            let power = power.within(-unit.discharge_max, unit.charge_max);
+            *battery = BatteryMemory { anchor: power, now: power };
+        }
+        for (chp, unit) in memory.chps.iter_mut().zip(plant.chps().iter()) {
+            let (power, on) = state.observed_chp(unit.min).unwrap_or((chp.now, chp.on));
+            let power = if on { power.within(unit.min, unit.max) } else { Watts::ZERO };
+            let in_state_ms = if on == chp.on { chp.in_state_ms } else { 0 };
+            *chp = ChpMemory { anchor: power, now: power, on, in_state_ms };
+        }
+        memory
     }
 
-    /// The same memory with a CHP that may switch at once, as at the start of a simulation.
+    /// The same memory with CHPs that may switch at once, as at the start of a simulation.
     #[must_use]
-    pub const fn free_to_switch(self) -> Self {
-        Self { chp_in_state_ms: FREE_MS, ..self }
+    pub fn free_to_switch(mut self) -> Self {
+        self.chps.iter_mut().for_each(|chp| chp.in_state_ms = FREE_MS);
+        self
     }
 
-    /// What the CHP is seen to do runs its timers: a unit that stopped or started by itself, or did not do what it was
+    /// What a CHP is seen to do runs its timers: a unit that stopped or started by itself, or did not do what it was
     /// told within `response_ms` of the last switch, is taken as it is, from now on. The incident: a unit that a network
     /// outage had stopped was started again 40 s after its own stop.
     pub fn observe_chp(&mut self, plant: &Plant, state: &PlantState, response_ms: i64) {
-        let Some((power, on)) = state.observed_chp(plant.chp_min()) else { return };
-        if on == self.chp_on || self.chp_in_state_ms < response_ms {
-            return;
+        for (chp, unit) in self.chps.iter_mut().zip(plant.chps().iter()) {
+            let Some((power, on)) = state.observed_chp(unit.min) else { continue };
+            if on == chp.on || chp.in_state_ms < response_ms {
+                continue;
+            }
+            let power = if on { power.within(unit.min, unit.max) } else { Watts::ZERO };
+            *chp = ChpMemory { anchor: power, now: power, on, in_state_ms: 0 };
         }
-        let chp = if on { power.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
-        (self.chp_on, self.chp_in_state_ms) = (on, 0);
-        (self.chp, self.anchor_chp) = (chp, chp);
     }
 
     /// A new step begins: ramps count from the latest set-points.
-    pub const fn begin_step(&mut self) {
-        self.anchor_battery = self.battery;
-        self.anchor_chp = self.chp;
+    pub fn begin_step(&mut self) {
+        self.batteries.iter_mut().for_each(|battery| battery.anchor = battery.now);
+        self.chps.iter_mut().for_each(|chp| chp.anchor = chp.now);
     }
 
     /// What the filter needs to know, for set-points that hold for `hold_ms`.
     #[must_use]
     pub const fn anchor(&self, hold_ms: i64) -> Anchor {
-        Anchor {
-            battery: self.anchor_battery,
-            battery_now: self.battery,
-            chp: self.anchor_chp,
-            chp_now: self.chp,
-            chp_on: self.chp_on,
-            chp_in_state_ms: self.chp_in_state_ms,
-            hold_ms,
-        }
+        Anchor { memory: *self, hold_ms }
     }
 
     /// Remembers what was decided.
     pub fn record(&mut self, verdict: &Verdict) {
-        if verdict.safe.chp_on() != self.chp_on {
-            self.chp_in_state_ms = 0;
-            // A unit that has just been switched has no power to ramp from: it stays at minimum power until the next step.
-            self.anchor_chp = Watts::ZERO;
-            self.chp_on = verdict.safe.chp_on();
+        for (battery, base) in self.batteries.iter_mut().zip(verdict.battery_base) {
+            battery.now = base;
         }
-        self.battery = verdict.battery_base;
-        self.chp = verdict.safe.chp();
+        for (chp, safe) in self.chps.iter_mut().zip(verdict.safe.chps()) {
+            if safe.on != chp.on {
+                // A unit that has just been switched has no power to ramp from: it stays at minimum power until the next step.
+                (chp.on, chp.in_state_ms, chp.anchor) = (safe.on, 0, Watts::ZERO);
+            }
+            chp.now = safe.power;
+        }
     }
 
     /// Time passes.
-    pub const fn elapse(&mut self, ms: i64) {
-        self.chp_in_state_ms = self.chp_in_state_ms.saturating_add(ms);
+    pub fn elapse(&mut self, ms: i64) {
+        self.chps.iter_mut().for_each(|chp| chp.in_state_ms = chp.in_state_ms.saturating_add(ms));
     }
 }
 
@@ -145,8 +215,8 @@ mod tests {
         ];
         for (battery, chp, expected) in cases {
             let m = ControlMemory::bumpless(&plant, &seen(battery, chp), &past);
-            assert_eq!((m.battery.get(), m.chp.get(), m.chp_on, m.chp_in_state_ms), expected);
-            assert_eq!((m.anchor_battery, m.anchor_chp), (m.battery, m.chp));
+            assert_eq!((m.battery().get(), m.chp().get(), m.chp_on(), m.chp_in_state_ms()), expected);
+            assert_eq!((m.batteries[0].anchor, m.chps[0].anchor), (m.battery(), m.chp()));
         }
     }
 
@@ -155,10 +225,10 @@ mod tests {
         let plant = Plant::reference();
         let mut memory = ControlMemory::from_measured(Watts::ZERO, Watts::new(11_467), true, 5_000_000);
         memory.observe_chp(&plant, &seen(None, Some((0.0, false))), 60_000);
-        assert_eq!((memory.chp_on, memory.chp_in_state_ms, memory.chp), (false, 0, Watts::ZERO));
+        assert_eq!((memory.chp_on(), memory.chp_in_state_ms(), memory.chp()), (false, 0, Watts::ZERO));
         memory.elapse(40_000);
         memory.observe_chp(&plant, &seen(None, Some((0.0, false))), 60_000);
-        assert_eq!(memory.chp_in_state_ms, 40_000, "the timer runs on");
+        assert_eq!(memory.chp_in_state_ms(), 40_000, "the timer runs on");
     }
 
     #[test]
@@ -166,9 +236,9 @@ mod tests {
         let plant = Plant::reference();
         let mut memory = ControlMemory::from_measured(Watts::ZERO, Watts::new(10_000), true, 59_000);
         memory.observe_chp(&plant, &seen(None, Some((0.0, false))), 60_000);
-        assert!(memory.chp_on);
+        assert!(memory.chp_on());
         memory.elapse(1_000);
         memory.observe_chp(&plant, &seen(None, Some((0.0, false))), 60_000);
-        assert!(!memory.chp_on);
+        assert!(!memory.chp_on());
     }
 }

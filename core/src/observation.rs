@@ -64,10 +64,10 @@ impl Divisors {
             pv_kw: p.exogenous.pv_kw_nom,
             wind_kw: p.exogenous.wind_kw_nom,
             electric_load_kw: p.exogenous.electric_load_kw_max,
-            heat_load_kw: p.boiler.q_kw_max.max(p.chp.heat_per_power * p.chp.p_kw_max),
+            heat_load_kw: p.boiler.q_kw_max.max(plant.chp().heat_per_power * plant.chp().p_kw_max),
             price_eur_per_kwh: Self::VERSION_1.price_eur_per_kwh,
-            battery_kw: p.battery.charge_kw_max.max(p.battery.discharge_kw_max),
-            chp_kw: p.chp.p_kw_max,
+            battery_kw: plant.battery().charge_kw_max.max(plant.battery().discharge_kw_max),
+            chp_kw: plant.chp().p_kw_max,
         }
     }
 

@@ -30,7 +30,7 @@ impl PolicyInput<'_> {
     #[must_use]
     pub fn observe(&self, schema: Schema, divisors: &Divisors) -> Observation {
         match schema {
-            Schema::TenD => Observation::ten_d(self.situation, self.memory.chp_on, divisors),
+            Schema::TenD => Observation::ten_d(self.situation, self.memory.chp_on(), divisors),
             Schema::Extended => {
                 extended::observe(self.situation, self.memory, self.known, self.plant.steps_per_hour(), divisors)
             }
@@ -129,7 +129,7 @@ impl<A: Actor> Policy for ActorPolicy<A> {
         if !action.is_finite() {
             return Err(PolicyError::NotFinite);
         }
-        let setpoints = action.setpoints(input.plant, input.memory.chp_on);
+        let setpoints = action.setpoints(input.plant, input.memory.chp_on());
         Ok(Request { observation: Some(observation), action: Some(action), setpoints, outside_tariff: false })
     }
 }

@@ -59,6 +59,7 @@ impl ProfileRow {
             soc,
             soc_low: soc,
             soc_high: soc,
+            socs: None,
             source_voltage: PerUnit::new(self.grid_voltage_pu),
             reactive: Kilowatts::ZERO,
             frequency: Hertz::new(self.frequency_hz),

@@ -7,7 +7,7 @@
 //! Risk is CVaR: the mean of the worst `1 - alpha`. A penalty that depends on history alone has no gradient, so a step
 //! is charged its own excess over the running value at risk.
 
-use crate::constraint::{Anchor, Context, hard_and_full};
+use crate::constraint::{Anchor, Context, OnStates, hard_and_full};
 use crate::equipment::Plant;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
@@ -88,14 +88,23 @@ pub fn requested_violations(plant: &Plant, situation: &Situation, anchor: &Ancho
     let (hard, full) = hard_and_full(&context);
     let (battery, chp) = (Watts::nearest(request.battery), Watts::nearest(request.chp));
     let off = chp == Watts::ZERO;
-    let state_refused =
-        if off { anchor.chp_on && full.may_rest.is_err() } else { !anchor.chp_on && full.may_run.is_err() };
+    let present = OnStates::of(&anchor.memory);
+    let state_refused = if off {
+        present.any() && full.may_stop(present).is_err()
+    } else {
+        !present.any() && full.may_start(present).is_err()
+    };
+    let in_range = if present.any() {
+        full.chp(present).contains(chp)
+    } else {
+        full.chps.iter().any(|unit| unit.power.contains(chp))
+    };
     let exchange = situation.net_load() + request.battery - request.chp;
     let wish = request.grid.map_or(0.0, |grid| (grid - exchange).abs().get());
     let wrong = [
-        request.battery.get().is_nan() || !hard.battery.contains(battery),
-        hard.battery.contains(battery) && !full.battery.contains(battery),
-        request.chp.get().is_nan() || state_refused || (!off && !full.chp.contains(chp)),
+        request.battery.get().is_nan() || !hard.battery().contains(battery),
+        hard.battery().contains(battery) && !full.battery().contains(battery),
+        request.chp.get().is_nan() || state_refused || (!off && !in_range),
         !full.grid.contains(Watts::nearest(exchange)) || !wish.is_finite(),
     ];
     wrong.into_iter().map(u32::from).sum()

@@ -1,7 +1,7 @@
 //! Dispatch by rules: the baselines, and the gateway's fallback.
 
 use crate::action::ON_FROM;
-use crate::constraint::{Context, Priority, limits};
+use crate::constraint::{Context, OnStates, Priority, limits};
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::setpoints::Setpoints;
 use crate::units::{Kilowatts, Watts};
@@ -58,10 +58,10 @@ impl Policy for GoodRule {
 }
 
 fn wanted_chp(input: &PolicyInput<'_>) -> Watts {
-    let (situation, plant, on) = (input.situation, input.plant, input.memory.chp_on);
+    let (situation, plant, on) = (input.situation, input.plant, input.memory.chp_on());
     let marginal = plant.chp_marginal_cost();
-    let heat_led = Kilowatts::new(situation.heat_load.get() / plant.parameters().chp.heat_per_power.max(1e-9));
-    let minimum = plant.parameters().chp.p_kw_min;
+    let heat_led = Kilowatts::new(situation.heat_load.get() / plant.chp().heat_per_power.max(1e-9));
+    let minimum = plant.chp().p_kw_min;
     let wanted = if situation.export_price > marginal {
         heat_led
     } else if situation.import_price > marginal {
@@ -75,24 +75,25 @@ fn wanted_chp(input: &PolicyInput<'_>) -> Watts {
     Watts::nearest(wanted).within(Watts::ZERO, plant.chp_max())
 }
 
-/// Where the CHP will be after ramps and minimum times if asked for `wanted`.
+/// Where the CHPs will be together after ramps and minimum times if asked for `wanted`.
 fn chp_after_ramp(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
     let anchor = input.memory.anchor(input.plant.step_ms());
     let context = Context { plant: input.plant, situation: input.situation, anchor: &anchor };
-    let limits = limits(&context, Priority::BatteryRamp);
-    let stays = anchor.chp_on && limits.may_rest.is_err();
-    let starts = !anchor.chp_on && limits.may_run.is_ok();
-    if (wanted > Watts::ZERO && (anchor.chp_on || starts)) || stays {
-        wanted.within(limits.chp.low.value, limits.chp.high.value)
-    } else {
-        Watts::ZERO
+    let (limits, present) = (limits(&context, Priority::BatteryRamp), OnStates::of(input.memory));
+    if present.any() {
+        let running = limits.chp(present);
+        let stays = limits.may_stop(present).is_err();
+        return if wanted > Watts::ZERO || stays { wanted.within(running.low.value, running.high.value) } else { Watts::ZERO };
     }
+    let mut startable = limits.chps.iter().filter(|chp| chp.may_run.is_ok() && chp.power.high.value > Watts::ZERO);
+    let first = startable.next().filter(|_| wanted > Watts::ZERO);
+    first.map_or(Watts::ZERO, |chp| wanted.within(chp.power.low.value, chp.power.high.value))
 }
 
 fn within_battery_box(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
     let anchor = input.memory.anchor(input.plant.step_ms());
     let context = Context { plant: input.plant, situation: input.situation, anchor: &anchor };
-    let battery = limits(&context, Priority::BatteryRamp).battery;
+    let battery = limits(&context, Priority::BatteryRamp).battery();
     wanted.within(battery.low.value, battery.high.value)
 }
 

@@ -4,7 +4,9 @@
 //! construct, [`SafeSetpoints`] have private fields and are made by [`crate::safety::SafetyFilter`] alone. Drivers
 //! accept nothing else.
 
+use crate::equipment::UNITS_MAX;
 use crate::units::{Kilowatts, Watts};
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 /// Requested powers. Signs: battery + = charging, CHP >= 0 (0 = off), grid + = importing.
@@ -23,38 +25,81 @@ impl Setpoints {
     pub const IDLE: Self = Self { battery: Kilowatts::ZERO, chp: Kilowatts::ZERO, grid: None };
 }
 
-/// Powers that may be written: they keep every hard limit of the plant. Whole watts, as on the wire. Only the safety
-/// filter makes them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a CHP may be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct SafeChp {
+    /// Electric power; 0 when off.
+    pub power: Watts,
+    /// It runs.
+    pub on: bool,
+}
+
+/// Powers that may be written: they keep every hard limit of the plant and of each unit. Whole watts, as on the wire. Only
+/// the safety filter makes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SafeSetpoints {
-    battery: Watts,
-    chp: Watts,
-    chp_on: bool,
+    batteries: [Watts; UNITS_MAX],
+    chps: [SafeChp; UNITS_MAX],
     renewable_limit: Option<Watts>,
 }
 
 impl SafeSetpoints {
-    pub(crate) const fn new(battery: Watts, chp: Watts, chp_on: bool, renewable_limit: Option<Watts>) -> Self {
-        Self { battery, chp, chp_on, renewable_limit }
+    pub(crate) const fn new(
+        batteries: [Watts; UNITS_MAX],
+        chps: [SafeChp; UNITS_MAX],
+        renewable_limit: Option<Watts>,
+    ) -> Self {
+        Self { batteries, chps, renewable_limit }
     }
-    /// Battery power, + = charging.
+    /// Power of all batteries, + = charging.
     #[must_use]
-    pub const fn battery(&self) -> Watts {
-        self.battery
+    pub fn battery(&self) -> Watts {
+        self.batteries.iter().copied().sum()
     }
-    /// CHP electric power; 0 when off.
+    /// Electric power of all CHPs.
     #[must_use]
-    pub const fn chp(&self) -> Watts {
-        self.chp
+    pub fn chp(&self) -> Watts {
+        self.chps.iter().map(|chp| chp.power).sum()
     }
-    /// Whether the CHP runs.
+    /// Whether any CHP runs.
     #[must_use]
-    pub const fn chp_on(&self) -> bool {
-        self.chp_on
+    pub fn chp_on(&self) -> bool {
+        self.chps.iter().any(|chp| chp.on)
+    }
+    /// Power of each battery, + = charging; 0 beyond those of the plant.
+    #[must_use]
+    pub const fn batteries(&self) -> [Watts; UNITS_MAX] {
+        self.batteries
+    }
+    /// Each CHP; off beyond those of the plant.
+    #[must_use]
+    pub const fn chps(&self) -> [SafeChp; UNITS_MAX] {
+        self.chps
     }
     /// Cap on PV plus wind; `None` = produce what is available.
     #[must_use]
     pub const fn renewable_limit(&self) -> Option<Watts> {
         self.renewable_limit
+    }
+}
+
+/// Sums first, as readers of journals and messages look for them; units where there are several.
+impl Serialize for SafeSetpoints {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let last = |used: Option<usize>| used.map_or(0, |last| last + 1);
+        let batteries = last(self.batteries.iter().rposition(|power| *power != Watts::ZERO));
+        let chps = last(self.chps.iter().rposition(|chp| *chp != SafeChp::default()));
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("battery", &self.battery())?;
+        map.serialize_entry("chp", &self.chp())?;
+        map.serialize_entry("chp_on", &self.chp_on())?;
+        map.serialize_entry("renewable_limit", &self.renewable_limit)?;
+        if let Some(several) = self.batteries.get(..batteries).filter(|list| list.len() > 1) {
+            map.serialize_entry("batteries", several)?;
+        }
+        if let Some(several) = self.chps.get(..chps).filter(|list| list.len() > 1) {
+            map.serialize_entry("chps", several)?;
+        }
+        map.end()
     }
 }

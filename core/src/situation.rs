@@ -9,7 +9,7 @@ mod judge;
 pub use doubt::{Doubt, SocEstimate};
 pub use judge::{Degraded, Judged, Substitutes, Unusable, judge};
 
-use crate::equipment::Plant;
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::series::Quantity;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ pub struct Situation {
     pub soc_low: Soc,
     /// Highest state of charge that is possible given the age of its measurement.
     pub soc_high: Soc,
+    /// The state of charge of each battery where there are several; all share the one above otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socs: Option<[SocEstimate; UNITS_MAX]>,
     /// Voltage of the stiff grid behind the connection.
     pub source_voltage: PerUnit,
     /// Reactive power at the connection (kvar), + = importing.
@@ -56,6 +59,13 @@ const SOURCE_PU_MIN: f64 = -0.02;
 const SOURCE_PU_MAX: f64 = 1.2;
 
 impl Situation {
+    /// The state of charge of the battery of that number, from 0.
+    #[must_use]
+    pub fn soc_of(&self, index: usize) -> SocEstimate {
+        let all = SocEstimate { best: self.soc, low: self.soc_low, high: self.soc_high };
+        self.socs.and_then(|socs| socs.get(index).copied()).unwrap_or(all)
+    }
+
     /// PV plus wind.
     #[must_use]
     pub fn renewables(&self) -> Kilowatts {

@@ -188,6 +188,12 @@ impl core::ops::Neg for Watts {
         Self(self.0.saturating_neg())
     }
 }
+impl core::iter::Sum for Watts {
+    fn sum<I: Iterator<Item = Self>>(watts: I) -> Self {
+        watts.fold(Self::ZERO, |sum, next| sum + next)
+    }
+}
+
 impl core::fmt::Display for Watts {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "{} W", self.0)

@@ -121,22 +121,14 @@ struct Case {
 }
 
 fn case(plant: Plant, rules: &checker::Rules, dice: &mut Dice) -> Case {
-    let b = &rules.p.battery;
+    let b = &rules.battery;
     let (mut situation, _) = world::weather(rules, dice.between(b.soc_min, b.soc_max), 0, dice);
     situation.export_price = EurPerKwh::new(0.05);
     let on = dice.one_in(2);
     let (charge, discharge, chp) = (rules.charge as f64, rules.discharge as f64, rules.chp_max as f64);
     let held = Watts::new(if on { dice.between(rules.chp_min as f64, chp) as i64 } else { 0 });
     let battery = Watts::new(dice.between(-discharge, charge) as i64);
-    let anchor = Anchor {
-        battery,
-        battery_now: battery,
-        chp: held,
-        chp_now: held,
-        chp_on: on,
-        chp_in_state_ms: dice.below(6) as i64 * rules.step_ms,
-        hold_ms: rules.step_ms,
-    };
+    let anchor = ControlMemory::from_measured(battery, held, on, dice.below(6) as i64 * rules.step_ms).anchor(rules.step_ms);
     let exchange = dice.between(-rules.export as f64, rules.import as f64) / 1000.0;
     let request = Setpoints {
         battery: Kilowatts::new(dice.between(-discharge, charge).round() / 1000.0),
@@ -150,10 +142,10 @@ fn regions(case: &Case, limits: &Limits) -> [Option<Region>; 2] {
     let kw = |low: Watts, high: Watts| (low.kilowatts().get(), high.kilowatts().get());
     let net = case.situation.net_load();
     let strip = kw(limits.grid.low.value - Watts::floor(net), limits.grid.high.value - Watts::ceil(net));
-    let battery = kw(limits.battery.low.value, limits.battery.high.value);
-    let chp = kw(limits.chp.low.value, limits.chp.high.value);
-    let on = limits.may_run.is_ok() || case.anchor.chp_on;
-    let off = limits.may_rest.is_ok() || !case.anchor.chp_on;
+    let battery = kw(limits.battery().low.value, limits.battery().high.value);
+    let chp = kw(limits.chps[0].power.low.value, limits.chps[0].power.high.value);
+    let on = limits.chps[0].may_run.is_ok() || case.anchor.memory.chp_on();
+    let off = limits.chps[0].may_rest.is_ok() || !case.anchor.memory.chp_on();
     let all = [on.then_some(Region([battery, chp, strip])), off.then_some(Region([battery, (0.0, 0.0), strip]))];
     all.map(|region| region.filter(Region::is_feasible))
 }
@@ -170,7 +162,7 @@ fn compare(case: &Case) -> Option<bool> {
     let net = case.situation.net_load().get();
     let difference = case.request.grid.map_or(0.0, |g| g.get() - net);
     let wish = Wish { battery: case.request.battery.get(), chp: case.request.chp.get(), difference, weights };
-    let ours = (verdict.battery_base.kilowatts().get(), verdict.safe.chp().kilowatts().get());
+    let ours = (verdict.battery_base.into_iter().sum::<Watts>().kilowatts().get(), verdict.safe.chp().kilowatts().get());
     let regions = regions(case, &limits(&context, Priority::BatteryRamp));
     let feasible = regions.iter().flatten().count();
     let found = regions.map(|region| solve(&wish, &region?, ours));

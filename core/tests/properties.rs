@@ -40,6 +40,7 @@ fn situation() -> impl Strategy<Value = Situation> {
         soc: Soc::new(soc.0),
         soc_low: Soc::new(soc.0 - soc.1),
         soc_high: Soc::new(soc.0 + soc.2),
+        socs: None,
         source_voltage: PerUnit::new(grid.0),
         reactive: Kilowatts::new(grid.1),
         frequency: Hertz::new(grid.2),
@@ -54,14 +55,10 @@ fn anchor() -> impl Strategy<Value = Anchor> {
     let watts = |high: i64| prop_oneof![15 => -high..=high, 1 => any::<i64>()];
     let times = || prop_oneof![15 => 0..7_200_000_i64, 1 => any::<i64>()];
     let powers = (watts(50_000), watts(80_000), watts(80_000));
-    (powers, any::<bool>(), times(), times()).prop_map(|((battery, chp, now), chp_on, since, hold)| Anchor {
-        battery: Watts::new(battery),
-        battery_now: Watts::new(battery),
-        chp: Watts::new(chp),
-        chp_now: Watts::new(now),
-        chp_on,
-        chp_in_state_ms: since,
-        hold_ms: hold,
+    (powers, any::<bool>(), times(), times()).prop_map(|((battery, chp, now), chp_on, since, hold)| {
+        let mut memory = ControlMemory::from_measured(Watts::new(battery), Watts::new(chp), chp_on, since);
+        memory.chps[0].now = Watts::new(now);
+        memory.anchor(hold)
     })
 }
 
@@ -106,7 +103,7 @@ fn within_ratings(verdict: &Verdict) -> bool {
 
 /// The decision again, as a request.
 fn as_request(verdict: &Verdict) -> Setpoints {
-    Setpoints { battery: verdict.battery_base.kilowatts(), chp: verdict.safe.chp().kilowatts(), grid: None }
+    Setpoints { battery: verdict.battery_base.into_iter().sum::<Watts>().kilowatts(), chp: verdict.safe.chp().kilowatts(), grid: None }
 }
 
 fn with_droop() -> Plant {
@@ -138,7 +135,7 @@ proptest! {
         prop_assert!(within_ratings(&verdict));
         prop_assert!(verdict.interventions.iter().count() <= 9);
         let _ = requested_violations(filter.plant(), &s, &a, &r);
-        let mut memory = ControlMemory::from_measured(a.battery, a.chp, a.chp_on, a.chp_in_state_ms);
+        let mut memory = a.memory;
         decide::filtered(&filter, &s, &mut memory, &r, a.hold_ms);
         memory.elapse(a.hold_ms);
     }
@@ -166,7 +163,7 @@ proptest! {
             prop_assert!(twice.interventions.is_empty());
             let context = Context { plant: filter.plant(), situation: &s, anchor: &a };
             let (_, full) = hard_and_full(&context);
-            prop_assert!(full.battery.contains(once.safe.battery()));
+            prop_assert!(full.battery().contains(once.safe.battery()));
         }
     }
 
@@ -177,11 +174,12 @@ proptest! {
         let stages = [Priority::Hard, Priority::ChpTimes, Priority::ChpRamp, Priority::BatteryRamp];
         let all = stages.map(|weakest| limits(&context, weakest));
         for (wide, narrow) in all.iter().zip(all.iter().skip(1)) {
-            prop_assert!(is_inside(&narrow.battery, &wide.battery));
-            prop_assert!(is_inside(&narrow.chp, &wide.chp));
+            prop_assert!(is_inside(&narrow.battery(), &wide.battery()));
+            let (narrow_chp, wide_chp) = (&narrow.chps[0], &wide.chps[0]);
+            prop_assert!(is_inside(&narrow_chp.power, &wide_chp.power));
             prop_assert!(is_inside(&narrow.grid, &wide.grid));
-            prop_assert!(wide.may_run.is_ok() || narrow.may_run.is_err());
-            prop_assert!(wide.may_rest.is_ok() || narrow.may_rest.is_err());
+            prop_assert!(wide_chp.may_run.is_ok() || narrow_chp.may_run.is_err());
+            prop_assert!(wide_chp.may_rest.is_ok() || narrow_chp.may_rest.is_err());
         }
         prop_assert_eq!(hard_and_full(&context), (limits(&context, Priority::Hard), limits(&context, Priority::BatteryRamp)));
     }

@@ -25,15 +25,7 @@ fn voltage_for(limit_pu: f64, kw: f64) -> PerUnit {
 }
 
 fn anchor(battery_kw: f64, chp_kw: f64) -> Anchor {
-    Anchor {
-        battery: watts(battery_kw),
-        battery_now: watts(battery_kw),
-        chp: watts(chp_kw),
-        chp_now: watts(chp_kw),
-        chp_on: chp_kw > 0.0,
-        chp_in_state_ms: 100 * STEP_MS,
-        hold_ms: STEP_MS,
-    }
+    ControlMemory::from_measured(watts(battery_kw), watts(chp_kw), chp_kw > 0.0, 100 * STEP_MS).anchor(STEP_MS)
 }
 
 fn watts(kw: f64) -> Watts {
@@ -97,7 +89,7 @@ fn the_chp_is_never_asked_to_load_faster_than_it_can() {
 #[test]
 fn a_chp_restarted_within_a_step_stays_at_minimum_power_until_the_next() {
     let mut p = PlantParameters::reference();
-    (p.chp.min_up_steps, p.chp.min_down_steps) = (0, 0);
+    p.chp.edit(|chp| (chp.min_up_steps, chp.min_down_steps) = (0, 0));
     let filter = SafetyFilter::new(p.validate().unwrap());
     let mut memory = ControlMemory::from_measured(Watts::ZERO, watts(12.0), true, STEP_MS);
     memory.begin_step();
@@ -198,14 +190,16 @@ fn a_chp_kept_from_stopping_by_the_import_limit_names_it() {
 fn curtailment_stays_partial_when_the_chp_has_to_stop_as_well() {
     // Export must be between 19 and 20 kW; a CHP of 40 kW that can only stop early is too much, no renewables too little.
     let mut p = PlantParameters::reference();
-    p.chp.p_kw_min = 40.0;
-    (p.grid.export_kw_max, p.battery.charge_kw_max, p.battery.discharge_kw_max) = (75.0, 1.0, 1.0);
+    p.chp.edit(|chp| chp.p_kw_min = 40.0);
+    p.battery.edit(|battery| (battery.charge_kw_max, battery.discharge_kw_max) = (1.0, 1.0));
+    p.grid.export_kw_max = 75.0;
     p.grid.voltage_pu_max = 1.0;
     p.grid.voltage_pu_min = 0.999;
     let filter = SafetyFilter::new(p.validate().unwrap());
     let mut now = situation(5.0, 30.0);
     now.source_voltage = PerUnit::new(0.995);
-    let young = Anchor { chp_in_state_ms: 0, ..anchor(0.0, 40.0) };
+    let mut young = anchor(0.0, 40.0);
+    young.memory.chps[0].in_state_ms = 0;
     let verdict = filter.filter(&now, &young, &request(0.0, 40.0));
     let voltage = filter.plant().voltage(now.source_voltage, Kilowatts::new(exchange(&now, &verdict)), Kilowatts::ZERO);
     assert_eq!(verdict.relaxation, Relaxation::ChpTimes);
@@ -219,7 +213,7 @@ fn limits_that_cross_in_whole_watts_are_refused() {
         change(&mut p);
         p.problems().first().map(|problem| problem.key)
     };
-    assert_eq!(refused(|p| (p.chp.p_kw_min, p.chp.p_kw_max) = (10.000_1, 10.000_4)), Some("chp.p_kw_max"));
+    assert_eq!(refused(|p| p.chp.edit(|chp| (chp.p_kw_min, chp.p_kw_max) = (10.000_1, 10.000_4))), Some("chp.p_kw_max"));
     assert_eq!(
         refused(|p| (p.grid.import_kw_max, p.exogenous.electric_load_kw_max) = (100.000_4, 100.000_4)),
         Some("grid.import_kw_max")
@@ -272,7 +266,8 @@ fn a_load_at_its_declared_maximum_needs_no_relaxation() {
 #[test]
 fn a_voltage_out_of_reach_never_leads_beyond_the_export_limit() {
     let mut p = PlantParameters::reference();
-    (p.battery.charge_kw_max, p.battery.discharge_kw_max, p.chp.p_kw_min) = (0.0, 0.001, 20.0);
+    p.battery.edit(|battery| (battery.charge_kw_max, battery.discharge_kw_max) = (0.0, 0.001));
+    p.chp.edit(|chp| chp.p_kw_min = 20.0);
     let filter = SafetyFilter::new(p.validate().unwrap());
     let mut now = situation(5.0, 60.0);
     (now.soc_low, now.soc_high) = (Soc::new(0.1), Soc::new(0.1));
@@ -338,9 +333,10 @@ fn a_shut_down_keeps_the_grid_limits_for_every_load_from_every_chp_state_and_end
             let anchor = memory.anchor(STEP_MS);
             let verdict = SafetyFilter::new(plant).shut_down(&anchor);
             let (chp, on) = (verdict.safe.chp(), verdict.safe.chp_on());
+            let (past, unit) = (anchor.memory.chps[0], plant.chps().get(0).unwrap());
             assert!(worst.iter().all(|load| (-plant.export_max()..=plant.import_max()).contains(&(*load - chp))));
-            assert!(on || anchor.chp_in_state_ms >= plant.min_up_ms() && anchor.chp <= plant.chp_min());
-            assert!(!on || anchor.chp - chp <= plant.chp_ramp());
+            assert!(on || past.in_state_ms >= unit.min_up_ms && past.anchor <= unit.min);
+            assert!(!on || past.anchor - chp <= unit.ramp);
             memory.record(&verdict);
             memory.elapse(STEP_MS);
             if !on {

@@ -11,7 +11,56 @@ struct Limit {
     name: &'static str,
     unit: Unit,
     description: &'static str,
-    field: fn(&mut PlantParameters) -> &mut f64,
+    field: fn(&mut Sections) -> &mut f64,
+}
+
+/// The parts of a plant of one battery and one CHP, as parameters can name them.
+#[derive(Debug, Clone, Copy)]
+struct Sections {
+    battery: Battery,
+    chp: Chp,
+    boiler: Boiler,
+    grid: Grid,
+    frequency: Frequency,
+    exogenous: Exogenous,
+    costs: Costs,
+    filter_weights: FilterWeights,
+    margins: Margins,
+}
+
+impl Sections {
+    /// Of a plant; for one that has several batteries or CHPs, those that stand for all.
+    fn of(plant: &PlantParameters) -> Self {
+        let reference = PlantParameters::reference();
+        let (battery, chp) = (plant.battery.get(0).or(reference.battery.get(0)), plant.chp.get(0).or(reference.chp.get(0)));
+        let (Some(battery), Some(chp)) = (battery, chp) else { unreachable!("the reference plant has both") };
+        Self {
+            battery: *battery,
+            chp: *chp,
+            boiler: plant.boiler,
+            grid: plant.grid,
+            frequency: plant.frequency,
+            exogenous: plant.exogenous,
+            costs: plant.costs,
+            filter_weights: plant.filter_weights,
+            margins: plant.margins,
+        }
+    }
+
+    fn parameters(self, step_h: f64) -> PlantParameters {
+        PlantParameters {
+            step_h,
+            battery: Each::one(self.battery),
+            chp: Each::one(self.chp),
+            boiler: self.boiler,
+            grid: self.grid,
+            frequency: self.frequency,
+            exogenous: self.exogenous,
+            costs: self.costs,
+            filter_weights: self.filter_weights,
+            margins: self.margins,
+        }
+    }
 }
 
 macro_rules! limits {
@@ -21,7 +70,7 @@ macro_rules! limits {
             name: concat!(stringify!($group), ".", stringify!($field)),
             unit: Unit::$unit,
             description: $description,
-            field: |parameters| &mut parameters.$group.$field,
+            field: |sections| &mut sections.$group.$field,
         }),*];
     };
 }

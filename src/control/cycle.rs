@@ -210,7 +210,7 @@ fn look(
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
     judged.situation.source_voltage = voltage;
-    let battery = input.state.battery.usable().map_or(state.memory.battery, Watts::nearest);
+    let battery = input.state.battery.usable().map_or(state.memory.battery(), Watts::nearest);
     let soc = filtered_soc(config, state.soc, judged.situation.soc, battery, elapsed_ms);
     state.soc = Some(soc);
     judged.situation.estimate_soc(plant, soc);
@@ -220,7 +220,7 @@ fn look(
 /// What devices are seen to do. A CHP that does other than it was told is news.
 fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
     state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
-    let (before, writes) = (state.memory.chp_on, state.mode.mode.writes());
+    let (before, writes) = (state.memory.chp_on(), state.mode.mode.writes());
     if state.mode.mode == Mode::SafeStop && !before {
         // It has been told to stop and goes on to be told; a unit that cools for long is not started again for that.
         return None;
@@ -228,14 +228,14 @@ fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput)
     let response_ms = if writes { config.chp_response_ms } else { 0 };
     state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
     let word = |on: bool| if on { "on" } else { "off" };
-    let (told, is) = (word(before), word(state.memory.chp_on));
-    (writes && before != state.memory.chp_on)
+    let (told, is) = (word(before), word(state.memory.chp_on()));
+    (writes && before != state.memory.chp_on())
         .then(|| Fault::soft(format!("the CHP is {is} although it was told to be {told}")))
 }
 
 /// The CHP runs, by what it was told or by what is seen.
 fn chp_runs(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> bool {
-    state.memory.chp_on || input.state.observed_chp(config.filter.plant().chp_min()).is_some_and(|(_, on)| on)
+    state.memory.chp_on() || input.state.observed_chp(config.filter.plant().chp_min()).is_some_and(|(_, on)| on)
 }
 
 /// Asks the policy; a failure is remembered and becomes a fault.
@@ -312,11 +312,10 @@ fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, b
     let came_back = matches!(before, Mode::Hold | Mode::SafeStop) && !matches!(mode, Mode::Hold | Mode::SafeStop);
     if mode.writes() && !before.writes() {
         state.memory = measured(config, state, input);
-    } else if mode.writes() && came_back && !state.following.is_near(config, &input.state, state.memory.battery) {
+    } else if mode.writes() && came_back && !state.following.is_near(config, &input.state, state.memory.battery()) {
         // The CHP stays as control has it: its start or stop may take longer than the hold did. A battery that is where it
         // was told to be keeps its anchor, so that faults that come and go add up no ramps.
-        let seen = measured(config, state, input);
-        (state.memory.battery, state.memory.anchor_battery) = (seen.battery, seen.anchor_battery);
+        state.memory.batteries = measured(config, state, input).batteries;
     }
     // Yesterday's set-points of an operator never return.
     if !state.mode.operator_is_in_charge() {
@@ -377,7 +376,7 @@ fn by_hand(state: &ControlState) -> Setpoints {
 }
 
 fn holding(memory: &ControlMemory) -> Setpoints {
-    Setpoints { battery: memory.battery.kilowatts(), chp: memory.chp.kilowatts(), grid: None }
+    Setpoints { battery: memory.battery().kilowatts(), chp: memory.chp().kilowatts(), grid: None }
 }
 
 fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded) {

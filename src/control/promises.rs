@@ -189,8 +189,8 @@ fn in_shadow_the_chps_timers_run_by_what_it_is_seen_to_do() {
     rig.set(Signal::ChpKw, Measurement::good(0.0));
     rig.set(Signal::ChpOn, Measurement::good(0.0));
     rig.run(100);
-    assert!(!rig.state.memory.chp_on);
-    assert_eq!(rig.state.memory.chp_in_state_ms, 99_000);
+    assert!(!rig.state.memory.chp_on());
+    assert_eq!(rig.state.memory.chp_in_state_ms(), 99_000);
 }
 
 #[test]
@@ -309,7 +309,7 @@ fn a_safe_stop_does_not_fall_silent_while_the_chp_runs_nor_stops_unloading_when_
     rig.order(CommandBody::SafeStop);
     assert_eq!(rig.order(CommandBody::Acknowledge).1, Outcome::Done);
     let mut cycles = 0;
-    while rig.state.memory.chp_on {
+    while rig.state.memory.chp_on() {
         let decision = rig.cycle();
         assert!(decision.written && decision.mode == Mode::SafeStop);
         cycles += 1;

@@ -134,7 +134,7 @@ fn nobody_has_to_follow_a_set_point_that_was_not_sent() {
         let fault = desk.cycle().fault.unwrap();
         assert!(fault.cause.starts_with(UNWRITTEN), "{}", fault.cause);
     }
-    assert_eq!(desk.rig.state.memory.battery.get(), 0, "ramps begin at what the battery does");
+    assert_eq!(desk.rig.state.memory.battery().get(), 0, "ramps begin at what the battery does");
 }
 
 #[test]

@@ -69,16 +69,17 @@ pub(super) fn held(
     let band = Watts::floor(Kilowatts::new(if policy_step { band_kw } else { BETWEEN_STEPS * band_kw }));
     let memory = &state.memory;
     let near = |a: Watts, b: Watts| (a - b).abs() <= band;
-    let moved = verdict.battery_base != memory.battery || verdict.safe.chp() != memory.chp;
-    let small = near(verdict.battery_base, memory.battery) && near(verdict.safe.chp(), memory.chp);
-    if band == Watts::ZERO || !moved || !small || verdict.safe.chp_on() != memory.chp_on {
+    let base = |verdict: &Verdict| verdict.battery_base.into_iter().sum::<Watts>();
+    let moved = base(&verdict) != memory.battery() || verdict.safe.chp() != memory.chp();
+    let small = near(base(&verdict), memory.battery()) && near(verdict.safe.chp(), memory.chp());
+    if band == Watts::ZERO || !moved || !small || verdict.safe.chp_on() != memory.chp_on() {
         return verdict;
     }
-    let last = Setpoints { battery: memory.battery.kilowatts(), chp: memory.chp.kilowatts(), grid: None };
+    let last = Setpoints { battery: memory.battery().kilowatts(), chp: memory.chp().kilowatts(), grid: None };
     let again = filter.filter(situation, anchor, &last);
-    let allowed = again.battery_base == memory.battery
-        && again.safe.chp() == memory.chp
-        && again.safe.chp_on() == memory.chp_on
+    let allowed = base(&again) == memory.battery()
+        && again.safe.chp() == memory.chp()
+        && again.safe.chp_on() == memory.chp_on()
         && again.relaxation <= verdict.relaxation.max(Relaxation::Curtailment)
         && again.safe.renewable_limit().is_some() <= verdict.safe.renewable_limit().is_some();
     if allowed { again } else { verdict }

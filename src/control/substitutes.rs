@@ -97,10 +97,10 @@ pub(super) fn substituted(config: &ControlConfig, state: &ControlState, measured
     for (signal, substitute) in &config.substitutes {
         match (signal, substitute) {
             (Signal::BatteryKw, Substitute::Setpoint) if state.mode.mode.writes() => {
-                replace(&mut seen.battery, Some(state.memory.battery.kilowatts()));
+                replace(&mut seen.battery, Some(state.memory.battery().kilowatts()));
             }
             (Signal::ChpKw, Substitute::Setpoint) if state.mode.mode.writes() => {
-                replace(&mut seen.chp, Some(state.memory.chp.kilowatts()));
+                replace(&mut seen.chp, Some(state.memory.chp().kilowatts()));
             }
             (Signal::GridVoltagePu, Substitute::WorstCase) => replace(&mut seen.grid_voltage, Some(PerUnit::new(1.0))),
             (Signal::FrequencyHz, Substitute::WorstCase) => replace(&mut seen.frequency, Some(nominal)),

@@ -151,7 +151,7 @@ impl Totals {
 /// Value of the energy that a block took from or left in the battery, EUR (positive = cost).
 #[must_use]
 pub fn stored_energy_correction(plant: &Plant, rows: &[ProfileRow], start: Soc, end: Soc) -> f64 {
-    let battery = &plant.parameters().battery;
+    let battery = plant.battery();
     let count = rows.len().max(1) as f64;
     let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
     let missing_kwh = (start - end).get() * battery.capacity_kwh;

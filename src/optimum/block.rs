@@ -55,7 +55,7 @@ struct StoredWorth {
 
 impl StoredWorth {
     fn of(plant: &Plant, rows: &[ProfileRow]) -> Self {
-        let battery = &plant.parameters().battery;
+        let battery = *plant.battery();
         let count = rows.len().max(1) as f64;
         let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
         let bought = mean(|row| row.import_price) / battery.efficiency_store;
@@ -91,26 +91,27 @@ impl<'a> BlockProgram<'a> {
 
     fn step(&mut self, row: &ProfileRow) {
         let p = *self.plant.parameters();
+        let (battery_of_all, chp_of_all) = (*self.plant.battery(), *self.plant.chp());
         let dt = self.plant.step_h();
         let (import_max, export_max) = self.grid_limits(row);
-        let wear = dt * p.battery.wear_eur_per_kwh;
+        let wear = dt * battery_of_all.wear_eur_per_kwh;
         let inf = f64::INFINITY;
         let lp = &mut self.program;
         lp.begin_step();
         let variables = StepVariables {
             charge: lp.variable(wear, 0.0, inf),
             discharge: lp.variable(wear, 0.0, inf),
-            soc: lp.variable(0.0, p.battery.soc_min.min(SOC_START), p.battery.soc_max.max(SOC_START)),
+            soc: lp.variable(0.0, battery_of_all.soc_min.min(SOC_START), battery_of_all.soc_max.max(SOC_START)),
             import: lp.variable(dt * row.import_price, 0.0, import_max),
             export: lp.variable(-dt * row.export_price, 0.0, export_max),
             boiler: lp.variable(dt * p.costs.gas_eur_per_kwh / p.boiler.efficiency, 0.0, p.boiler.q_kw_max),
             unserved: lp.variable(dt * p.costs.unserved_eur_per_kwh, 0.0, row.electric_load_kw.max(0.0)),
             unserved_heat: lp.variable(dt * p.costs.unserved_heat_eur_per_kwh, 0.0, inf),
-            edges: self.edges(dt * p.costs.gas_eur_per_kwh / p.chp.efficiency_electric, p.chp.start_cost_eur),
+            edges: self.edges(dt * p.costs.gas_eur_per_kwh / chp_of_all.efficiency_electric, chp_of_all.start_cost_eur),
         };
         // Implied by ratings, and by what nobody would pay for.
-        self.program.keep_within(variables.charge, [0.0, p.battery.charge_kw_max]);
-        self.program.keep_within(variables.discharge, [0.0, p.battery.discharge_kw_max]);
+        self.program.keep_within(variables.charge, [0.0, battery_of_all.charge_kw_max]);
+        self.program.keep_within(variables.discharge, [0.0, battery_of_all.discharge_kw_max]);
         self.program.keep_within(variables.unserved_heat, [0.0, row.heat_load_kw.max(0.0)]);
         self.battery(&variables);
         self.chp_flow(&variables);
@@ -153,7 +154,7 @@ impl<'a> BlockProgram<'a> {
 
     /// Storage, ramp and rating: `soc' = soc + dt/E (eta_ch c - d/eta_dch)`.
     fn battery(&mut self, v: &StepVariables) {
-        let b = &self.plant.parameters().battery;
+        let b = *self.plant.battery();
         let per_kw = self.plant.step_h() / b.capacity_kwh;
         let mut storage =
             vec![(v.soc, 1.0), (v.charge, -per_kw * b.efficiency_store), (v.discharge, per_kw / b.efficiency_dispatch)];
@@ -193,6 +194,7 @@ impl<'a> BlockProgram<'a> {
     /// Electricity `i - e + p + us + renewables - curtailed = load + c - d` and heat, for both states of the CHP.
     fn balances(&mut self, row: &ProfileRow, v: &StepVariables) {
         let p = self.plant.parameters();
+        let (battery_of_all, chp_of_all) = (*self.plant.battery(), *self.plant.chp());
         let renewables = row.pv_kw + row.wind_kw;
         let curtailed = self.program.variable(0.0, 0.0, renewables.max(0.0));
         let power = self.chp_terms(v, |graph, node| graph.power_kw(node));
@@ -209,7 +211,7 @@ impl<'a> BlockProgram<'a> {
         // boiler >= heat - h p, and all of the heat for the share that is off
         let served = [(v.boiler, -1.0), (v.unserved_heat, -1.0)];
         let mut heat = served.to_vec();
-        heat.extend(power.iter().map(|(x, kw)| (*x, -p.chp.heat_per_power * kw)));
+        heat.extend(power.iter().map(|(x, kw)| (*x, -chp_of_all.heat_per_power * kw)));
         self.program.at_most(&heat, -row.heat_load_kw);
         let mut off = served.to_vec();
         off.extend(self.chp_terms(
@@ -272,6 +274,7 @@ fn daily_costs(
     stored: StoredWorth,
 ) -> Vec<f64> {
     let p = plant.parameters();
+    let (battery_of_all, chp_of_all) = (*plant.battery(), *plant.chp());
     let dt = plant.step_h();
     let mut days: Vec<f64> = Vec::new();
     for (v, row) in steps.iter().zip(rows) {
@@ -279,15 +282,15 @@ fn daily_costs(
             days.push(0.0);
         }
         let plan = plan_step(graph, v, x);
-        let gas = plan.chp_kw / p.chp.efficiency_electric + x[v.boiler] / p.boiler.efficiency;
+        let gas = plan.chp_kw / chp_of_all.efficiency_electric + x[v.boiler] / p.boiler.efficiency;
         let trade = x[v.import] * row.import_price - x[v.export] * row.export_price;
-        let wear = p.battery.wear_eur_per_kwh * (x[v.charge] + x[v.discharge]);
+        let wear = battery_of_all.wear_eur_per_kwh * (x[v.charge] + x[v.discharge]);
         let unserved =
             p.costs.unserved_eur_per_kwh * x[v.unserved] + p.costs.unserved_heat_eur_per_kwh * x[v.unserved_heat];
         let starts: f64 =
             graph.edges.iter().zip(&v.edges).filter(|(edge, _)| edge.start).filter_map(|(_, x)| *x).map(|i| x[i]).sum();
         if let Some(day) = days.last_mut() {
-            *day += dt * (trade + gas * p.costs.gas_eur_per_kwh + wear + unserved) + p.chp.start_cost_eur * starts;
+            *day += dt * (trade + gas * p.costs.gas_eur_per_kwh + wear + unserved) + chp_of_all.start_cost_eur * starts;
         }
     }
     if let (Some(day), Some(last)) = (days.last_mut(), steps.last()) {

@@ -44,7 +44,7 @@ impl ChpGraph {
     /// The graph of a plant's CHP.
     #[must_use]
     pub fn new(plant: &Plant) -> Self {
-        let chp = plant.parameters().chp;
+        let chp = *plant.chp();
         let ramp_kw = chp.ramp_kw_per_step.max(1e-3);
         let top = ((chp.p_kw_max - chp.p_kw_min) / ramp_kw - 1e-9).ceil().max(0.0) as u32;
         let (up, down) = (chp.min_up_steps.max(1), chp.min_down_steps.max(1));

@@ -230,7 +230,7 @@ impl Physics {
 
     /// `soc' = soc + dt/E (eta_ch p⁺ - p⁻/eta_dch)`; the power is limited beforehand so that 0 <= soc' <= 1.
     fn move_battery(&mut self, commands: &Commands, dt_s: f64) {
-        let b = &self.plant.parameters().battery;
+        let b = *self.plant.battery();
         let ordered = if commands.battery_kw.is_finite() { commands.battery_kw } else { 0.0 };
         let target = ordered.clamp(-b.discharge_kw_max, b.charge_kw_max);
         let d = &self.dynamics;
@@ -253,7 +253,7 @@ impl Physics {
         let (pv_kw, wind_kw) = (capped(row.pv_kw, commands.pv_limit_kw), capped(row.wind_kw, commands.wind_limit_kw));
         let grid_kw = row.electric_load_kw + self.battery_kw - self.chp.power_kw - pv_kw - wind_kw;
         let dispatch = self.dispatch(&row, row.pv_kw + row.wind_kw - pv_kw - wind_kw, grid_kw);
-        let chp_heat_kw = self.plant.parameters().chp.heat_per_power * self.chp.power_kw;
+        let chp_heat_kw = self.plant.chp().heat_per_power * self.chp.power_kw;
         let flows = Flows {
             pv_kw,
             pv_available_kw: row.pv_kw,
@@ -282,7 +282,7 @@ impl Physics {
     }
 
     fn dispatch(&self, row: &ProfileRow, curtailed_kw: f64, grid_kw: f64) -> Dispatch {
-        let heat_kw = self.plant.parameters().chp.heat_per_power * self.chp.power_kw;
+        let heat_kw = self.plant.chp().heat_per_power * self.chp.power_kw;
         let missing_kw = row.heat_load_kw - heat_kw;
         let boiler_kw = missing_kw.clamp(0.0, self.plant.boiler_max().get());
         let source = PerUnit::new(row.grid_voltage_pu);
@@ -315,7 +315,7 @@ impl Physics {
         t.load_kwh += f.electric_load_kw * dt_h;
         let p = self.plant.parameters();
         let beyond = |value: f64, low: f64, high: f64| if value < low || value > high { dt_h } else { 0.0 };
-        t.soc_violation_h += beyond(self.soc, p.battery.soc_min - 1e-9, p.battery.soc_max + 1e-9);
+        t.soc_violation_h += beyond(self.soc, self.plant.battery().soc_min - 1e-9, self.plant.battery().soc_max + 1e-9);
         t.grid_violation_h += beyond(f.grid_kw, -p.grid.export_kw_max - 1e-6, p.grid.import_kw_max + 1e-6);
         t.voltage_violation_h += beyond(f.voltage_pu, p.grid.voltage_pu_min, p.grid.voltage_pu_max);
     }

@@ -73,7 +73,7 @@ impl Sensors<'_> {
             ("starts", _) => f64::from(chp.starts),
             // Durations are in seconds inside.
             ("running_time", _) => chp.running_h * 3600.0,
-            ("gas_power", _) => chp.power_kw / self.physics.plant().parameters().chp.efficiency_electric,
+            ("gas_power", _) => chp.power_kw / self.physics.plant().chp().efficiency_electric,
             ("heat" | "chp_heat", _) => f.chp_heat_kw,
             ("boiler_heat", _) => f.boiler_kw,
             _ => return None,

@@ -93,8 +93,8 @@ fn permissions(plant: &Plant, file: &DeviceFile) -> Vec<String> {
 fn allowed(plant: &Plant, output: Output) -> (f64, f64) {
     let p = plant.parameters();
     match output {
-        Output::BatterySetpointKw => (-p.battery.discharge_kw_max, p.battery.charge_kw_max),
-        Output::ChpSetpointKw => (0.0, p.chp.p_kw_max),
+        Output::BatterySetpointKw => (-plant.battery().discharge_kw_max, plant.battery().charge_kw_max),
+        Output::ChpSetpointKw => (0.0, plant.chp().p_kw_max),
         Output::ChpRun => (0.0, 1.0),
         Output::PvLimitKw => (0.0, p.exogenous.pv_kw_nom),
         Output::WindLimitKw => (0.0, p.exogenous.wind_kw_nom),

@@ -1,7 +1,7 @@
 //! Battery: SoC band with braking distance, and set-point ramp.
 
 use super::{Constraint, Context, Limits, Priority, Rule, note};
-use crate::equipment::Plant;
+use crate::equipment::BatteryUnit;
 use crate::units::{Kilowatts, Soc, Watts, floor_to_integer, to_float};
 
 /// Inner margin of the SoC band. It absorbs the rounding of repeated f64 sums (1e-15 a step), so that the band itself
@@ -21,9 +21,11 @@ impl Constraint for Fixed {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        if let Some(power) = context.situation.doubt.battery_fixed {
-            let power = power.within(limits.battery.low.value, limits.battery.high.value);
-            limits.battery.narrow(power, power, Rule::BatteryRating);
+        for (span, fixed) in limits.batteries.iter_mut().zip(context.situation.doubt.battery_fixed) {
+            if let Some(power) = fixed {
+                let power = power.within(span.low.value, span.high.value);
+                span.narrow(power, power, Rule::BatteryRating);
+            }
         }
     }
 }
@@ -41,13 +43,14 @@ impl Constraint for SocBand {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (plant, situation, anchor) = (context.plant, context.situation, context.anchor);
-        let hold = hold_h(context);
-        let braking = anchor.battery - plant.battery_ramp();
-        let high = charge_max_for_soc(plant, situation.soc_high, hold, braking);
-        let braking = -anchor.battery - plant.battery_ramp();
-        let low = -discharge_max_for_soc(plant, situation.soc_low, hold, braking);
-        limits.battery.narrow(low, high, Rule::SocBand);
+        let times = BrakingTimes { hold_h: hold_h(context), step_h: context.plant.step_h() };
+        let units = context.plant.batteries().iter().zip(&context.anchor.memory.batteries);
+        for (index, ((unit, memory), span)) in units.zip(&mut limits.batteries).enumerate() {
+            let soc = context.situation.soc_of(index);
+            let high = charge_max_for_soc(unit, soc.high, times, memory.anchor - unit.ramp);
+            let low = -discharge_max_for_soc(unit, soc.low, times, -memory.anchor - unit.ramp);
+            span.narrow(low, high, Rule::SocBand);
+        }
     }
 }
 
@@ -55,21 +58,30 @@ fn hold_h(context: &Context<'_>) -> f64 {
     to_float(context.anchor.hold_ms.max(0)) / 3_600_000.0
 }
 
-/// Largest charging power that the SoC allows for `hold_h` hours followed by braking; >= 0. `braking` is the power that
-/// the ramp reaches at once: there a smaller margin counts, see [`MARGIN_BRAKING`].
-#[must_use]
-pub fn charge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
-    let room = plant.soc_band().1.get() - soc.get();
-    let room = Room { soc: room, per_wh: plant.soc_per_wh_charged(), rating: plant.charge_max() };
-    power_max(plant, room, hold_h, braking)
+/// For how long a power holds, and how long the steps are in which it is then reduced, h.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BrakingTimes {
+    /// Rest of the present step.
+    pub hold_h: f64,
+    /// A whole step.
+    pub step_h: f64,
 }
 
-/// Largest discharging power (>= 0) that the SoC allows for `hold_h` hours followed by braking.
+/// Largest charging power that the SoC allows for a while followed by braking; >= 0. `braking` is the power that
+/// the ramp reaches at once: there a smaller margin counts, see [`MARGIN_BRAKING`].
 #[must_use]
-pub fn discharge_max_for_soc(plant: &Plant, soc: Soc, hold_h: f64, braking: Watts) -> Watts {
-    let room = soc.get() - plant.soc_band().0.get();
-    let room = Room { soc: room, per_wh: plant.soc_per_wh_discharged(), rating: plant.discharge_max() };
-    power_max(plant, room, hold_h, braking)
+pub fn charge_max_for_soc(unit: &BatteryUnit, soc: Soc, times: BrakingTimes, braking: Watts) -> Watts {
+    let room = unit.soc_band().1.get() - soc.get();
+    let room = Room { soc: room, per_wh: unit.soc_per_wh_charged(), rating: unit.charge_max };
+    power_max(unit, room, times, braking)
+}
+
+/// Largest discharging power (>= 0) that the SoC allows for a while followed by braking.
+#[must_use]
+pub fn discharge_max_for_soc(unit: &BatteryUnit, soc: Soc, times: BrakingTimes, braking: Watts) -> Watts {
+    let room = soc.get() - unit.soc_band().0.get();
+    let room = Room { soc: room, per_wh: unit.soc_per_wh_discharged(), rating: unit.discharge_max };
+    power_max(unit, room, times, braking)
 }
 
 /// Distance to the end of the SoC band, SoC per Wh, and the rated power, of one direction.
@@ -79,8 +91,8 @@ struct Room {
     rating: Watts,
 }
 
-fn power_max(plant: &Plant, room: Room, hold_h: f64, braking: Watts) -> Watts {
-    let brake = Brake { hold_h, step_h: plant.step_h(), ramp: plant.battery_ramp().as_f64() };
+fn power_max(unit: &BatteryUnit, room: Room, times: BrakingTimes, braking: Watts) -> Watts {
+    let brake = Brake { hold_h: times.hold_h, step_h: times.step_h, ramp: unit.ramp.as_f64() };
     let budget = (room.soc - MARGIN) / room.per_wh;
     if brake.energy(room.rating.as_f64()) <= budget {
         return room.rating;
@@ -141,8 +153,11 @@ impl Constraint for Ramp {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (ramp, before) = (context.plant.battery_ramp(), context.anchor.battery);
-        let kept = limits.battery.narrow(before - ramp, before + ramp, Rule::BatteryRamp);
+        let units = context.plant.batteries().iter().zip(&context.anchor.memory.batteries);
+        let mut kept = true;
+        for ((unit, memory), span) in units.zip(&mut limits.batteries) {
+            kept &= span.narrow(memory.anchor - unit.ramp, memory.anchor + unit.ramp, Rule::BatteryRamp);
+        }
         note(limits, kept, Rule::BatteryRamp);
     }
 }
@@ -150,20 +165,21 @@ impl Constraint for Ramp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::equipment::Plant;
 
     #[test]
     fn full_charge_needs_the_braking_distance_of_the_closed_form() {
         let plant = Plant::reference();
+        let unit = plant.batteries().get(0).unwrap();
         // 50+40+30+20+10 = 150 kW·steps: 0.9 - 150*0.25*0.95/100 = 0.54375
         for (soc, expected_w) in [(0.5437, 50_000), (0.545, 49_893), (0.9, 0), (0.95, 0), (0.899, 421)] {
-            let max = charge_max_for_soc(&plant, Soc::new(soc), 0.25, Watts::ZERO).get();
+            let max = charge_max_for_soc(unit, Soc::new(soc), BrakingTimes { hold_h: 0.25, step_h: 0.25 }, Watts::ZERO).get();
             assert!((max - expected_w).abs() <= 1, "soc {soc}: {max} W, expected {expected_w} W");
         }
     }
 
     #[test]
     fn the_largest_admissible_power_is_admissible_and_one_watt_more_is_not() {
-        let plant = Plant::reference();
         let brake = Brake { hold_h: 0.25, step_h: 0.25, ramp: 10_000.0 };
         for i in 1..2000 {
             let budget = f64::from(i) * 17.3;
@@ -171,6 +187,6 @@ mod tests {
             assert!(brake.energy(watts.as_f64()) <= budget, "{budget}");
             assert!(brake.energy(watts.as_f64() + 1.0) > budget, "{budget}");
         }
-        assert!(brake.power_for(f64::NAN) == Watts::ZERO && plant.battery_ramp().get() == 10_000);
+        assert_eq!(brake.power_for(f64::NAN), Watts::ZERO);
     }
 }

@@ -1,7 +1,18 @@
-//! CHP: minimum times, start and stop at minimum power, ramp. `u in {0, 1}`, `u p_min <= p <= u p_max`.
+//! CHPs: minimum times, start and stop at minimum power, ramp. `u in {0, 1}`, `u p_min <= p <= u p_max`, unit by unit.
 
-use super::{Constraint, Context, Limits, Priority, Rule, note};
+use super::{ChpLimits, Constraint, Context, Limits, Priority, Rule, note};
+use crate::equipment::ChpUnit;
+use crate::memory::ChpMemory;
 use crate::units::Watts;
+
+/// Each CHP with what is remembered of it and what it may do.
+fn each<'a>(
+    context: &'a Context<'_>,
+    limits: &'a mut Limits,
+) -> impl Iterator<Item = (&'a ChpUnit, &'a ChpMemory, &'a mut ChpLimits)> {
+    let units = context.plant.chps().iter().zip(&context.anchor.memory.chps);
+    units.zip(&mut limits.chps).map(|((unit, memory), limits)| (unit, memory, limits))
+}
 
 /// On and off for their minimum times.
 pub(super) struct MinimumTime;
@@ -12,12 +23,13 @@ impl Constraint for MinimumTime {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (plant, anchor) = (context.plant, context.anchor);
-        if anchor.chp_on && anchor.chp_in_state_ms < plant.min_up_ms() {
-            limits.may_rest = Err(Rule::ChpMinimumTime);
-        }
-        if !anchor.chp_on && anchor.chp_in_state_ms < plant.min_down_ms() {
-            limits.may_run = Err(Rule::ChpMinimumTime);
+        for (unit, chp, limits) in each(context, limits) {
+            if chp.on && chp.in_state_ms < unit.min_up_ms {
+                limits.may_rest = Err(Rule::ChpMinimumTime);
+            }
+            if !chp.on && chp.in_state_ms < unit.min_down_ms {
+                limits.may_run = Err(Rule::ChpMinimumTime);
+            }
         }
     }
 }
@@ -32,9 +44,10 @@ impl Constraint for StartStop {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let plant = context.plant;
-        if !is_started(context) {
-            limits.chp.narrow(plant.chp_min(), plant.chp_min(), Rule::ChpStartStop);
+        for (unit, chp, limits) in each(context, limits) {
+            if !is_started(chp) {
+                limits.power.narrow(unit.min, unit.min, Rule::ChpStartStop);
+            }
         }
     }
 }
@@ -48,11 +61,11 @@ impl Constraint for LoadingRamp {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (plant, anchor) = (context.plant, context.anchor);
-        if is_started(context) {
-            // Measured below minimum power, the unit is starting and will land there.
-            let high = (anchor.chp + plant.chp_ramp()).max(plant.chp_min());
-            limits.chp.narrow(plant.chp_min(), high, Rule::ChpRamp);
+        for (unit, chp, limits) in each(context, limits) {
+            if is_started(chp) {
+                // Measured below minimum power, the unit is starting and will land there.
+                limits.power.narrow(unit.min, (chp.anchor + unit.ramp).max(unit.min), Rule::ChpRamp);
+            }
         }
     }
 }
@@ -66,19 +79,18 @@ impl Constraint for UnloadingRamp {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        let (plant, anchor) = (context.plant, context.anchor);
-        if !is_started(context) {
-            return;
+        let mut kept = true;
+        for (unit, chp, limits) in each(context, limits).filter(|(_, chp, _)| is_started(chp)) {
+            kept &= limits.power.narrow(chp.anchor - unit.ramp, unit.max, Rule::ChpRamp);
+            if chp.anchor.max(chp.now) > unit.min && limits.may_rest.is_ok() {
+                limits.may_rest = Err(Rule::ChpStartStop);
+            }
         }
-        let kept = limits.chp.narrow(anchor.chp - plant.chp_ramp(), plant.chp_max(), Rule::ChpRamp);
         note(limits, kept, Rule::ChpRamp);
-        if anchor.chp.max(anchor.chp_now) > plant.chp_min() && limits.may_rest.is_ok() {
-            limits.may_rest = Err(Rule::ChpStartStop);
-        }
     }
 }
 
 /// On since the last step at least.
-fn is_started(context: &Context<'_>) -> bool {
-    context.anchor.chp_on && context.anchor.chp != Watts::ZERO
+fn is_started(chp: &ChpMemory) -> bool {
+    chp.on && chp.anchor != Watts::ZERO
 }

@@ -31,22 +31,32 @@ impl Constraint for Band {
 }
 
 fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
-    let anchor = context.anchor;
-    let kept = limits.battery.narrow(limits.battery.low.value, anchor.battery_now, Rule::FrequencyBand);
-    if anchor.chp_on {
-        limits.chp.narrow(anchor.chp_now.min(limits.chp.high.value), limits.chp.high.value, Rule::FrequencyBand);
-        limits.may_rest = Err(Rule::FrequencyBand);
+    let memory = &context.anchor.memory;
+    let mut kept = true;
+    for (span, battery) in limits.batteries.iter_mut().zip(&memory.batteries) {
+        kept &= span.narrow(span.low.value, battery.now, Rule::FrequencyBand);
+    }
+    for (chp, past) in limits.chps.iter_mut().zip(&memory.chps).filter(|(_, past)| past.on) {
+        let high = chp.power.high.value;
+        chp.power.narrow(past.now.min(high), high, Rule::FrequencyBand);
+        chp.may_rest = Err(Rule::FrequencyBand);
     }
     note(limits, kept, Rule::FrequencyBand);
 }
 
 fn lower_frequency(context: &Context<'_>, limits: &mut Limits) {
-    let anchor = context.anchor;
-    let kept = limits.battery.narrow(anchor.battery_now, limits.battery.high.value, Rule::FrequencyBand);
-    if anchor.chp_on {
-        limits.chp.narrow(limits.chp.low.value, anchor.chp_now.max(limits.chp.low.value), Rule::FrequencyBand);
-    } else {
-        limits.may_run = Err(Rule::FrequencyBand);
+    let memory = &context.anchor.memory;
+    let mut kept = true;
+    for (span, battery) in limits.batteries.iter_mut().zip(&memory.batteries) {
+        kept &= span.narrow(battery.now, span.high.value, Rule::FrequencyBand);
+    }
+    for (chp, past) in limits.chps.iter_mut().zip(&memory.chps) {
+        if past.on {
+            let low = chp.power.low.value;
+            chp.power.narrow(low, past.now.max(low), Rule::FrequencyBand);
+        } else {
+            chp.may_run = Err(Rule::FrequencyBand);
+        }
     }
     note(limits, kept, Rule::FrequencyBand);
 }

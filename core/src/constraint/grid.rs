@@ -56,7 +56,7 @@ fn tighter(a: (Watts, Watts), b: (Watts, Watts)) -> (Watts, Watts) {
 /// What a voltage may have done since it was measured forbids an exchange that is further out than the present one; it
 /// does not force the plant away from where it is.
 fn no_further(context: &Context<'_>, sure: (Watts, Watts), drifted: (Watts, Watts)) -> (Watts, Watts) {
-    let anchor = context.anchor;
-    let now = Watts::nearest(context.situation.net_load()) + anchor.battery_now - anchor.chp_now;
+    let memory = &context.anchor.memory;
+    let now = Watts::nearest(context.situation.net_load()) + memory.battery() - memory.chp();
     (sure.0.max(drifted.0.min(now)).min(sure.1), sure.1.min(drifted.1.max(now)).max(sure.0))
 }

@@ -14,7 +14,8 @@ mod grid;
 pub use battery::{charge_max_for_soc, discharge_max_for_soc};
 pub use frequency::droop_power;
 
-use crate::equipment::Plant;
+use crate::equipment::{Plant, UNITS_MAX};
+use crate::memory::{ChpMemory, ControlMemory};
 use crate::situation::{Doubt, Situation};
 use crate::units::Watts;
 use serde::{Deserialize, Serialize};
@@ -139,21 +140,112 @@ impl Span {
     }
 }
 
-/// What is still allowed. Narrowed rule by rule.
+/// What is still allowed of a CHP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChpLimits {
+    /// Power while on.
+    pub power: Span,
+    /// It may be on at the end of this decision, or why not.
+    pub may_run: Result<(), Rule>,
+    /// It may be off at the end of this decision, or why not.
+    pub may_rest: Result<(), Rule>,
+}
+
+/// What is still allowed. Narrowed rule by rule, unit by unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Battery power, + = charging.
-    pub battery: Span,
-    /// CHP power while on.
-    pub chp: Span,
-    /// The CHP may be on at the end of this decision, or why not.
-    pub may_run: Result<(), Rule>,
-    /// The CHP may be off at the end of this decision, or why not.
-    pub may_rest: Result<(), Rule>,
+    /// Power of each battery, + = charging; zero beyond those of the plant.
+    pub batteries: [Span; UNITS_MAX],
+    /// Each CHP; off beyond those of the plant.
+    pub chps: [ChpLimits; UNITS_MAX],
     /// Power at the connection, + = importing.
     pub grid: Span,
     /// The strongest rule that could not be kept because a stronger one left nothing inside it.
     pub collapsed: Option<Rule>,
+}
+
+impl Limits {
+    /// Power of all batteries together. A bound's rule is that of the first unit which something other than its rating
+    /// binds.
+    #[must_use]
+    pub fn battery(&self) -> Span {
+        sum(self.batteries.iter(), Rule::BatteryRating)
+    }
+
+    /// Power of the CHPs that `on` names, together.
+    #[must_use]
+    pub fn chp(&self, on: OnStates) -> Span {
+        let running = self.chps.iter().enumerate().filter(|(index, _)| on.contains(*index));
+        sum(running.map(|(_, chp)| &chp.power), Rule::ChpRating)
+    }
+
+    /// Any CHP that is off may start, or why none may.
+    ///
+    /// # Errors
+    /// The rule that keeps the first one off.
+    pub fn may_start(&self, on: OnStates) -> Result<(), Rule> {
+        any(self.chps.iter().enumerate().filter(|(index, _)| !on.contains(*index)).map(|(_, chp)| chp.may_run))
+    }
+
+    /// Any CHP that is on may stop, or why none may.
+    ///
+    /// # Errors
+    /// The rule that keeps the first one on.
+    pub fn may_stop(&self, on: OnStates) -> Result<(), Rule> {
+        any(self.chps.iter().enumerate().filter(|(index, _)| on.contains(*index)).map(|(_, chp)| chp.may_rest))
+    }
+}
+
+fn any(mut states: impl Iterator<Item = Result<(), Rule>>) -> Result<(), Rule> {
+    let first = states.next().unwrap_or(Err(Rule::ChpRating));
+    if first.is_ok() || states.any(|state| state.is_ok()) { Ok(()) } else { first }
+}
+
+fn sum<'a>(spans: impl Iterator<Item = &'a Span>, rating: Rule) -> Span {
+    let mut all = Span::new(Watts::ZERO, Watts::ZERO, rating);
+    for span in spans {
+        for (total, bound) in [(&mut all.low, span.low), (&mut all.high, span.high)] {
+            total.value = total.value + bound.value;
+            if total.rule == rating {
+                total.rule = bound.rule;
+            }
+        }
+    }
+    all
+}
+
+/// Which CHPs are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OnStates(u8);
+
+impl OnStates {
+    /// All are off.
+    pub const NONE: Self = Self(0);
+
+    /// The states that differ from these in the CHPs whose bits are set in `flipped`.
+    #[must_use]
+    pub const fn flip(self, flipped: u8) -> Self {
+        Self(self.0 ^ flipped)
+    }
+
+    /// As a memory has them.
+    #[must_use]
+    pub fn of(memory: &ControlMemory) -> Self {
+        let bit = |(index, chp): (usize, &ChpMemory)| u8::from(chp.on) << index;
+        Self(memory.chps.iter().enumerate().map(bit).fold(0, |all, bit| all | bit))
+    }
+
+    /// The CHP of that number is on.
+    #[must_use]
+    pub const fn contains(self, index: usize) -> bool {
+        self.0 & (1 << index) != 0
+    }
+
+    /// Any is on.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.0 != 0
+    }
 }
 
 /// Whether narrowing left a rule intact.
@@ -171,11 +263,18 @@ impl Limits {
         let (import, export) = (plant.import_max(), plant.export_max());
         let high = import - Watts::ceil(doubt.net_load_up).within(Watts::ZERO, import);
         let low = Watts::ceil(doubt.net_load_down).within(Watts::ZERO, export) - export;
+        let mut batteries = [Span::new(Watts::ZERO, Watts::ZERO, Rule::BatteryRating); UNITS_MAX];
+        for (span, unit) in batteries.iter_mut().zip(plant.batteries().iter()) {
+            *span = Span::new(-unit.discharge_max, unit.charge_max, Rule::BatteryRating);
+        }
+        let none = Span::new(Watts::ZERO, Watts::ZERO, Rule::ChpRating);
+        let mut chps = [ChpLimits { power: none, may_run: Err(Rule::ChpRating), may_rest: Ok(()) }; UNITS_MAX];
+        for (limits, unit) in chps.iter_mut().zip(plant.chps().iter()) {
+            *limits = ChpLimits { power: Span::new(unit.min, unit.max, Rule::ChpRating), may_run: Ok(()), may_rest: Ok(()) };
+        }
         Self {
-            battery: Span::new(-plant.discharge_max(), plant.charge_max(), Rule::BatteryRating),
-            chp: Span::new(plant.chp_min(), plant.chp_max(), Rule::ChpRating),
-            may_run: Ok(()),
-            may_rest: Ok(()),
+            batteries,
+            chps,
             grid: Span {
                 low: Bound { value: low, rule: Rule::GridExport },
                 high: Bound { value: high, rule: Rule::GridImport },
@@ -188,18 +287,8 @@ impl Limits {
 /// What the last step left behind and how long the next set-points will hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
-    /// Battery set-point at the end of the last step: ramps count from here.
-    pub battery: Watts,
-    /// Latest battery set-point, without droop; differs from `battery` within a step.
-    pub battery_now: Watts,
-    /// CHP set-point at the end of the last step; 0 if it was off.
-    pub chp: Watts,
-    /// Latest CHP set-point; differs from `chp` within a step.
-    pub chp_now: Watts,
-    /// The CHP is on now.
-    pub chp_on: bool,
-    /// Time since it was last switched, ms.
-    pub chp_in_state_ms: i64,
+    /// Set-points and states, unit by unit.
+    pub memory: ControlMemory,
     /// Time until the next step, ms: how long a set-point holds before the ramps may move it on.
     pub hold_ms: i64,
 }

@@ -1,6 +1,6 @@
 //! What a site file states about its plant. There are no defaults for limits.
 
-use super::Plant;
+use super::{Each, Plant};
 use serde::{Deserialize, Serialize};
 
 /// Battery storage. Signs: + = charging.
@@ -168,10 +168,12 @@ pub struct FilterWeights {
 pub struct PlantParameters {
     /// Length of a control step, hours.
     pub step_h: f64,
-    /// Battery storage.
-    pub battery: Battery,
-    /// Combined heat and power unit.
-    pub chp: Chp,
+    /// Batteries; a single one may be a table of its own.
+    #[serde(default, skip_serializing_if = "Each::is_empty")]
+    pub battery: Each<Battery>,
+    /// Combined heat and power units; a single one may be a table of its own.
+    #[serde(default, skip_serializing_if = "Each::is_empty")]
+    pub chp: Each<Chp>,
     /// Gas boiler.
     pub boiler: Boiler,
     /// Grid connection.
@@ -215,7 +217,7 @@ impl PlantParameters {
     pub const fn reference() -> Self {
         Self {
             step_h: 0.25,
-            battery: Battery {
+            battery: Each::one(Battery {
                 capacity_kwh: 100.0,
                 charge_kw_max: 50.0,
                 discharge_kw_max: 50.0,
@@ -225,8 +227,8 @@ impl PlantParameters {
                 soc_max: 0.9,
                 ramp_kw_per_step: 10.0,
                 wear_eur_per_kwh: 0.008,
-            },
-            chp: Chp {
+            }),
+            chp: Each::one(Chp {
                 p_kw_min: 10.0,
                 p_kw_max: 80.0,
                 ramp_kw_per_step: 5.0,
@@ -235,7 +237,7 @@ impl PlantParameters {
                 efficiency_electric: 0.33,
                 heat_per_power: 1.2,
                 start_cost_eur: 5.0,
-            },
+            }),
             boiler: Boiler { q_kw_max: 150.0, efficiency: 0.9 },
             grid: Grid {
                 import_kw_max: 100.0,
@@ -275,10 +277,20 @@ impl PlantParameters {
 
     /// The same plant with the prototype's start cost of 50 EUR (its prices were flat).
     #[must_use]
-    pub const fn seed() -> Self {
+    pub fn seed() -> Self {
         let mut plant = Self::reference();
-        plant.chp.start_cost_eur = 50.0;
+        plant.chp.edit(|chp| chp.start_cost_eur = 50.0);
         plant
+    }
+
+    /// The first battery, for those that build a plant of at most one; `None` if there is none.
+    pub fn first_battery(&mut self) -> Option<&mut Battery> {
+        self.battery.iter_mut().next()
+    }
+
+    /// The first CHP, likewise.
+    pub fn first_chp(&mut self) -> Option<&mut Chp> {
+        self.chp.iter_mut().next()
     }
 
     /// Checks everything and returns the plant in the filter's units.

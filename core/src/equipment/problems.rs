@@ -1,6 +1,6 @@
 //! What can be wrong with a plant's parameters: ranges, order, and whether a safe stop exists.
 
-use super::{PlantParameters, Problem};
+use super::{Battery, Chp, Each, PlantParameters, Problem};
 use crate::units::{Kilowatts, Watts};
 
 impl PlantParameters {
@@ -8,44 +8,14 @@ impl PlantParameters {
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut list = Vec::new();
-        self.check_battery(&mut list);
-        self.check_chp(&mut list);
+        of_each(&mut list, &self.battery, check_battery);
+        of_each(&mut list, &self.chp, check_chp);
         self.check_grid(&mut list);
         self.check_rest(&mut list);
         if list.is_empty() {
             self.check_safe_stop(&mut list);
         }
         list
-    }
-
-    fn check_battery(&self, list: &mut Vec<Problem>) {
-        let b = &self.battery;
-        between(list, "battery.capacity_kwh", b.capacity_kwh, 1e-3, 1e6);
-        between(list, "battery.charge_kw_max", b.charge_kw_max, 0.0, 1e6);
-        between(list, "battery.discharge_kw_max", b.discharge_kw_max, 0.0, 1e6);
-        between(list, "battery.efficiency_store", b.efficiency_store, 0.1, 1.0);
-        between(list, "battery.efficiency_dispatch", b.efficiency_dispatch, 0.1, 1.0);
-        between(list, "battery.soc_min", b.soc_min, 0.0, 1.0);
-        between(list, "battery.soc_max", b.soc_max, 0.0, 1.0);
-        ordered(list, "battery.soc_max", b.soc_min, b.soc_max, "battery.soc_min");
-        between(list, "battery.ramp_kw_per_step", b.ramp_kw_per_step, 0.001, 1e6);
-        between(list, "battery.wear_eur_per_kwh", b.wear_eur_per_kwh, 0.0, 10.0);
-    }
-
-    fn check_chp(&self, list: &mut Vec<Problem>) {
-        let c = &self.chp;
-        between(list, "chp.p_kw_min", c.p_kw_min, 0.001, 1e6);
-        between(list, "chp.p_kw_max", c.p_kw_max, 0.001, 1e6);
-        ordered(list, "chp.p_kw_max", c.p_kw_min, c.p_kw_max, "chp.p_kw_min");
-        if c.p_kw_min < c.p_kw_max && ceil(c.p_kw_min) > floor(c.p_kw_max) {
-            list.push(Problem { key: "chp.p_kw_max", expected: "a whole watt between chp.p_kw_min and it".to_owned() });
-        }
-        between(list, "chp.ramp_kw_per_step", c.ramp_kw_per_step, 0.001, 1e6);
-        between(list, "chp.efficiency_electric", c.efficiency_electric, 0.05, 1.0);
-        between(list, "chp.heat_per_power", c.heat_per_power, 0.0, 10.0);
-        between(list, "chp.start_cost_eur", c.start_cost_eur, 0.0, 1e6);
-        between(list, "chp.min_up_steps", f64::from(c.min_up_steps), 0.0, 10_000.0);
-        between(list, "chp.min_down_steps", f64::from(c.min_down_steps), 0.0, 10_000.0);
     }
 
     fn check_grid(&self, list: &mut Vec<Problem>) {
@@ -114,7 +84,8 @@ impl PlantParameters {
                 ),
             });
         }
-        let surplus = floor(self.chp.p_kw_max) - floor(x.electric_load_kw_min);
+        let rated: Watts = self.chp.iter().map(|chp| floor(chp.p_kw_max)).sum();
+        let surplus = rated - floor(x.electric_load_kw_min);
         if surplus > floor(g.export_kw_max) {
             list.push(Problem {
                 key: "grid.export_kw_max",
@@ -123,6 +94,47 @@ impl PlantParameters {
                     surplus.kilowatts()
                 ),
             });
+        }
+    }
+}
+
+/// What is wrong with a battery.
+fn check_battery(b: &Battery, list: &mut Vec<Problem>) {
+    between(list, "battery.capacity_kwh", b.capacity_kwh, 1e-3, 1e6);
+    between(list, "battery.charge_kw_max", b.charge_kw_max, 0.0, 1e6);
+    between(list, "battery.discharge_kw_max", b.discharge_kw_max, 0.0, 1e6);
+    between(list, "battery.efficiency_store", b.efficiency_store, 0.1, 1.0);
+    between(list, "battery.efficiency_dispatch", b.efficiency_dispatch, 0.1, 1.0);
+    between(list, "battery.soc_min", b.soc_min, 0.0, 1.0);
+    between(list, "battery.soc_max", b.soc_max, 0.0, 1.0);
+    ordered(list, "battery.soc_max", b.soc_min, b.soc_max, "battery.soc_min");
+    between(list, "battery.ramp_kw_per_step", b.ramp_kw_per_step, 0.001, 1e6);
+    between(list, "battery.wear_eur_per_kwh", b.wear_eur_per_kwh, 0.0, 10.0);
+}
+
+/// What is wrong with a CHP.
+fn check_chp(c: &Chp, list: &mut Vec<Problem>) {
+    between(list, "chp.p_kw_min", c.p_kw_min, 0.001, 1e6);
+    between(list, "chp.p_kw_max", c.p_kw_max, 0.001, 1e6);
+    ordered(list, "chp.p_kw_max", c.p_kw_min, c.p_kw_max, "chp.p_kw_min");
+    if c.p_kw_min < c.p_kw_max && ceil(c.p_kw_min) > floor(c.p_kw_max) {
+        list.push(Problem { key: "chp.p_kw_max", expected: "a whole watt between chp.p_kw_min and it".to_owned() });
+    }
+    between(list, "chp.ramp_kw_per_step", c.ramp_kw_per_step, 0.001, 1e6);
+    between(list, "chp.efficiency_electric", c.efficiency_electric, 0.05, 1.0);
+    between(list, "chp.heat_per_power", c.heat_per_power, 0.0, 10.0);
+    between(list, "chp.start_cost_eur", c.start_cost_eur, 0.0, 1e6);
+    between(list, "chp.min_up_steps", f64::from(c.min_up_steps), 0.0, 10_000.0);
+    between(list, "chp.min_down_steps", f64::from(c.min_down_steps), 0.0, 10_000.0);
+}
+
+/// Checks units one by one; with several the problem says which it is.
+fn of_each<T: Copy>(list: &mut Vec<Problem>, units: &Each<T>, check: fn(&T, &mut Vec<Problem>)) {
+    for (index, unit) in units.iter().enumerate() {
+        let first = list.len();
+        check(unit, list);
+        for problem in list.iter_mut().skip(first).filter(|_| units.len() > 1) {
+            problem.expected = format!("{} (number {} of the list)", problem.expected, index + 1);
         }
     }
 }

@@ -7,7 +7,8 @@
 use super::nearest::{Polygon, Target, nearest};
 use super::relaxation::Relaxation;
 use super::wanted::Wanted;
-use crate::constraint::{Context, Limits, Priority, Rule, limits};
+use crate::constraint::{ChpLimits, Context, Limits, OnStates, Priority, Rule, Span, limits};
+use crate::equipment::UNITS_MAX;
 use crate::units::{Kilowatts, Watts};
 
 /// Limits of `b - p + c`, rounded inward: those of import, export and voltage, and without the voltage.
@@ -75,10 +76,10 @@ pub(super) fn capped_net_load(context: &Context<'_>) -> Kilowatts {
     context.situation.electric_load - Watts::floor(context.situation.renewables()).kilowatts()
 }
 
-/// One CHP state with its box.
+/// One combination of CHP states with its box.
 #[derive(Debug, Clone, Copy)]
 struct Branch {
-    on: bool,
+    on: OnStates,
     battery: (Watts, Watts),
     chp: (Watts, Watts),
 }
@@ -126,16 +127,18 @@ impl Branch {
 pub(super) struct Choice {
     pub battery: Watts,
     pub chp: Watts,
-    pub on: bool,
+    pub on: OnStates,
     /// `None`: no cap.
     pub curtailed: Option<Watts>,
     pub relaxation: Relaxation,
     cost: f64,
 }
 
-type Branches = [Option<Branch>; 2];
-/// Branches with a curtailment each.
-type Candidates = [Option<(Branch, Option<Watts>)>; 2];
+/// Combinations of states that four CHPs can have.
+const COMBINATIONS: usize = 1 << UNITS_MAX;
+
+/// One for each combination that is possible; number `k` differs from the present one in the CHPs of `k`'s bits.
+type Branches = [Option<Branch>; COMBINATIONS];
 
 /// The first of these that is possible: the nearest point; the nearest point with the least curtailment; the point
 /// for which rules yield least.
@@ -148,20 +151,24 @@ pub(super) fn choose(context: &Context<'_>, full: &Limits, strip: &Strip, wanted
 }
 
 fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
-    let battery = (limits.battery.low.value, limits.battery.high.value);
-    let chp = (limits.chp.low.value, limits.chp.high.value);
-    // Exactly one of the two states is the present one, and it may always be kept.
-    let on = (limits.may_run.is_ok() || context.anchor.chp_on).then_some(Branch { on: true, battery, chp });
-    let off = (limits.may_rest.is_ok() || !context.anchor.chp_on).then_some(Branch {
-        on: false,
-        battery,
-        chp: (Watts::ZERO, Watts::ZERO),
-    });
-    if context.anchor.chp_on { [on, off] } else { [off, on] }
+    let mut branches = [None; COMBINATIONS];
+    let span = |span: Span| (span.low.value, span.high.value);
+    let (present, battery) = (OnStates::of(&context.anchor.memory), span(limits.battery()));
+    let combinations = 1_u8 << context.plant.chps().len();
+    for (flipped, slot) in (0..combinations).zip(&mut branches) {
+        let on = present.flip(flipped);
+        // A present state may always be kept.
+        let allowed = |(index, chp): (usize, &ChpLimits)| {
+            flipped & (1 << index) == 0 || if on.contains(index) { chp.may_run } else { chp.may_rest }.is_ok()
+        };
+        let possible = limits.chps.iter().take(context.plant.chps().len()).enumerate().all(allowed);
+        *slot = possible.then(|| Branch { on, battery, chp: span(limits.chp(on)) });
+    }
+    branches
 }
 
 /// Nearest point over the feasible candidates; on a tie the first (the present CHP state) stays.
-fn best(candidates: &Candidates, strip: &Strip, target: &Target, relaxation: Relaxation) -> Option<Choice> {
+fn best(candidates: &[Option<(Branch, Option<Watts>)>], strip: &Strip, target: &Target, relaxation: Relaxation) -> Option<Choice> {
     let mut found: Option<Choice> = None;
     for (branch, curtailed) in candidates.iter().flatten().copied() {
         let polygon = branch.polygon(strip, curtailed);
@@ -194,7 +201,8 @@ fn relax(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -
         (Priority::ChpTimes, Relaxation::ChpRamp),
         (Priority::Hard, Relaxation::ChpTimes),
     ];
-    let battery = (full.battery.low.value, full.battery.high.value);
+    let battery = full.battery();
+    let battery = (battery.low.value, battery.high.value);
     let mut before = branches(context, full);
     for (weakest, relaxation) in stages {
         let now = branches(context, &limits(context, weakest));
@@ -227,7 +235,7 @@ fn nearer(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
 fn settle(narrow: &Branch, wide: &Branch, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
     let stage = Relaxation::Shedding;
     let nearest =
-        |branch: &Branch, curtailed, target: &Target| best(&[Some((*branch, curtailed)), None], strip, target, stage);
+        |branch: &Branch, curtailed, target: &Target| best(&[Some((*branch, curtailed))], strip, target, stage);
     let least = || narrow.curtailments(strip).and_then(|(least, _)| nearest(narrow, Some(least), &wanted.target));
     let corner = || {
         let corner = narrow.corner(strip);
@@ -254,7 +262,7 @@ impl Choice {
     const REST: Self = Self {
         battery: Watts::ZERO,
         chp: Watts::ZERO,
-        on: false,
+        on: OnStates::NONE,
         curtailed: None,
         relaxation: Relaxation::Shedding,
         cost: f64::INFINITY,

@@ -3,7 +3,7 @@
 use super::branch::{Choice, Strip};
 use super::intervention::{Intervention, Interventions, Quantity};
 use super::wanted::Wanted;
-use crate::constraint::{Context, Limits, Rule};
+use crate::constraint::{Context, Limits, OnStates, Rule};
 use crate::setpoints::Setpoints;
 use crate::units::{Kilowatts, Watts};
 
@@ -53,7 +53,7 @@ impl Case<'_> {
     }
 
     fn battery_cause(&self) -> (Rule, Watts) {
-        let (span, wanted, choice) = (self.full.battery, self.wanted.battery, self.choice.battery);
+        let (span, wanted, choice) = (self.full.battery(), self.wanted.battery, self.choice.battery);
         if wanted > choice && choice == span.high.value {
             (span.high.rule, span.high.value)
         } else if wanted < choice && choice == span.low.value {
@@ -65,15 +65,17 @@ impl Case<'_> {
 
     fn chp_cause(&self) -> (Rule, Watts) {
         let (full, wanted, choice) = (self.full, self.wanted.chp, self.choice.chp);
-        match (wanted > Watts::ZERO, self.choice.on) {
-            (true, false) => match full.may_run {
+        let present = OnStates::of(&self.context.anchor.memory);
+        let span = full.chp(self.choice.on);
+        match (wanted > Watts::ZERO, self.choice.on.any()) {
+            (true, false) => match full.may_start(present) {
                 Err(rule) => (rule, choice),
                 Ok(()) if wanted < self.context.plant.chp_min() => (Rule::ChpRating, choice),
                 Ok(()) => self.grid_cause(choice),
             },
-            (false, true) => full.may_rest.map_or_else(|rule| (rule, choice), |()| self.grid_cause(choice)),
-            _ if wanted > choice && choice == full.chp.high.value => (full.chp.high.rule, full.chp.high.value),
-            _ if wanted < choice && choice == full.chp.low.value => (full.chp.low.rule, full.chp.low.value),
+            (false, true) => full.may_stop(present).map_or_else(|rule| (rule, choice), |()| self.grid_cause(choice)),
+            _ if wanted > choice && choice == span.high.value => (span.high.rule, span.high.value),
+            _ if wanted < choice && choice == span.low.value => (span.low.rule, span.low.value),
             _ => self.grid_cause(choice),
         }
     }

@@ -4,10 +4,11 @@ use super::branch::{Choice, Strip, capped_net_load, choose};
 use super::explain::Case;
 use super::intervention::{Intervention, Interventions, Quantity};
 use super::relaxation::Relaxation;
-use super::wanted::{Wanted, held_chp};
-use crate::constraint::{Anchor, Context, Limits, Priority, Rule, droop_power, limits};
-use crate::equipment::Plant;
-use crate::setpoints::{SafeSetpoints, Setpoints};
+use super::split::{shift, split};
+use super::wanted::{Wanted, held_chps};
+use crate::constraint::{Anchor, Context, Limits, Priority, Rule, Span, droop_power, limits};
+use crate::equipment::{Plant, UNITS_MAX};
+use crate::setpoints::{SafeChp, SafeSetpoints, Setpoints};
 use crate::situation::Situation;
 use crate::units::Watts;
 
@@ -16,8 +17,8 @@ use crate::units::Watts;
 pub struct Verdict {
     /// What may be written.
     pub safe: SafeSetpoints,
-    /// Battery power without the droop response: ramps of the next step count from here.
-    pub battery_base: Watts,
+    /// Power of each battery without the droop response: ramps of the next step count from here.
+    pub battery_base: [Watts; UNITS_MAX],
     /// How far rules had to yield.
     pub relaxation: Relaxation,
     /// What was changed and why.
@@ -49,7 +50,7 @@ impl SafetyFilter {
         if !situation.is_within_bounds(&self.plant) {
             return self.safe_stop(anchor);
         }
-        let situation = self.with_battery_as_it_is(situation.with_draw_as_load(), anchor);
+        let situation = self.with_batteries_as_they_are(situation.with_draw_as_load(), anchor);
         let context = Context { plant: &self.plant, situation: &situation, anchor };
         let wanted = Wanted::new(&context, request);
         let full = limits(&context, Priority::BatteryRamp);
@@ -57,11 +58,14 @@ impl SafetyFilter {
         let mut choice = choose(&context, &full, &strip, &wanted);
         let case = Case { context: &context, full: &full, strip: &strip, request, wanted: &wanted, choice: &choice };
         let mut interventions = case.interventions();
-        let battery_base = choice.battery;
-        add_droop(&context, &strip, &mut choice, &mut interventions);
+        let battery_base = battery_powers(&context, &full, &choice);
+        let chps = chp_powers(&context, &full, &choice);
+        let before_droop = choice.battery;
+        let hard = add_droop(&context, &strip, &mut choice, &mut interventions);
         avoid_paid_export(&context, &strip, &mut choice, &mut interventions);
+        let batteries = hard.map_or(battery_base, |hard| shift(battery_base, choice.battery - before_droop, &hard));
         Verdict {
-            safe: set_points(&choice, &strip),
+            safe: SafeSetpoints::new(batteries, chps, renewable_limit(&choice, &strip)),
             battery_base,
             relaxation: relaxation(&choice, &full),
             interventions,
@@ -69,10 +73,15 @@ impl SafetyFilter {
     }
 
     /// What a battery that does not follow does beyond what it may be told counts as load.
-    fn with_battery_as_it_is(&self, mut situation: Situation, anchor: &Anchor) -> Situation {
-        if let Some(power) = situation.doubt.battery_fixed {
-            let told = limits(&Context { plant: &self.plant, situation: &situation, anchor }, Priority::Hard).battery;
-            situation.electric_load += (power - told.low.value).kilowatts();
+    fn with_batteries_as_they_are(&self, mut situation: Situation, anchor: &Anchor) -> Situation {
+        if situation.doubt.battery_fixed.iter().all(Option::is_none) {
+            return situation;
+        }
+        let told = limits(&Context { plant: &self.plant, situation: &situation, anchor }, Priority::Hard).batteries;
+        for (fixed, told) in situation.doubt.battery_fixed.iter().zip(told) {
+            if let Some(power) = fixed {
+                situation.electric_load += (*power - told.low.value).kilowatts();
+            }
         }
         situation
     }
@@ -80,63 +89,106 @@ impl SafetyFilter {
     /// Battery at zero, CHP as it is, renewables off: keeps the grid limits for every load within the declared bounds.
     #[must_use]
     pub fn safe_stop(&self, anchor: &Anchor) -> Verdict {
-        self.blind(anchor, held_chp(&self.plant, anchor))
+        self.blind(anchor, held_chps(&self.plant, anchor))
     }
 
     /// Like [`Self::safe_stop`], but the CHP unloads with its ramp and stops once its minimum time on is over. Keeps the
     /// same limits: with battery and renewables at zero any CHP power within its ratings does.
     #[must_use]
     pub fn shut_down(&self, anchor: &Anchor) -> Verdict {
-        self.blind(anchor, unloaded_chp(&self.plant, anchor))
+        self.blind(anchor, unloaded_chps(&self.plant, anchor))
     }
 
     /// Set-points that need no measurement.
-    fn blind(&self, anchor: &Anchor, chp: Watts) -> Verdict {
+    fn blind(&self, anchor: &Anchor, chps: [Watts; UNITS_MAX]) -> Verdict {
         let mut interventions = Interventions::default();
-        let before = [(Quantity::Battery, anchor.battery, Watts::ZERO), (Quantity::Chp, anchor.chp_now, chp)];
+        let (battery, chp) = (anchor.memory.batteries.iter().map(|battery| battery.anchor).sum(), chps.into_iter().sum());
+        let before = [(Quantity::Battery, battery, Watts::ZERO), (Quantity::Chp, anchor.memory.chp(), chp)];
         for (quantity, before_w, after_w) in before {
             if quantity == Quantity::Battery || before_w != after_w {
                 let margin_w = Watts::ZERO;
                 interventions.push(Intervention { rule: Rule::SafeStop, quantity, before_w, after_w, margin_w });
             }
         }
+        let chps = chps.map(|power| SafeChp { power, on: power > Watts::ZERO });
         Verdict {
-            safe: SafeSetpoints::new(Watts::ZERO, chp, chp > Watts::ZERO, Some(Watts::ZERO)),
-            battery_base: Watts::ZERO,
+            safe: SafeSetpoints::new([Watts::ZERO; UNITS_MAX], chps, Some(Watts::ZERO)),
+            battery_base: [Watts::ZERO; UNITS_MAX],
             relaxation: Relaxation::SafeStop,
             interventions,
         }
     }
 }
 
-/// Next set-point of a CHP on its way to a stop; 0 = off.
-fn unloaded_chp(plant: &Plant, anchor: &Anchor) -> Watts {
-    let at_minimum = anchor.chp.max(anchor.chp_now) <= plant.chp_min();
-    if !anchor.chp_on || (at_minimum && anchor.chp_in_state_ms >= plant.min_up_ms()) {
-        return Watts::ZERO;
+/// Next set-point of each CHP on its way to a stop; 0 = off.
+fn unloaded_chps(plant: &Plant, anchor: &Anchor) -> [Watts; UNITS_MAX] {
+    let mut next = held_chps(plant, anchor);
+    for ((next, chp), unit) in next.iter_mut().zip(&anchor.memory.chps).zip(plant.chps().iter()) {
+        let at_minimum = chp.anchor.max(chp.now) <= unit.min;
+        *next = if !chp.on || (at_minimum && chp.in_state_ms >= unit.min_up_ms) {
+            Watts::ZERO
+        } else {
+            (chp.anchor - unit.ramp).within(unit.min, *next)
+        };
     }
-    (anchor.chp - plant.chp_ramp()).within(plant.chp_min(), held_chp(plant, anchor))
+    next
 }
 
-fn set_points(choice: &Choice, strip: &Strip) -> SafeSetpoints {
-    let limit = choice.curtailed.map(|curtailed| (strip.available - curtailed).max(Watts::ZERO));
-    SafeSetpoints::new(choice.battery, choice.chp, choice.on, limit)
+/// The limits in the order in which rules yield.
+fn stages<'a>(context: &'a Context<'_>, full: &'a Limits) -> impl Iterator<Item = Limits> + 'a {
+    let weaker = [Priority::ChpRamp, Priority::ChpTimes, Priority::Hard];
+    core::iter::once(*full).chain(weaker.into_iter().map(|weakest| limits(context, weakest)))
+}
+
+/// Each battery's share, within the strongest limits that hold the sum.
+fn battery_powers(context: &Context<'_>, full: &Limits, choice: &Choice) -> [Watts; UNITS_MAX] {
+    let shares = stages(context, full).find_map(|limits| split(choice.battery, &limits.batteries));
+    // The choice comes from one of these limits; resting batteries only satisfy totality.
+    shares.unwrap_or([Watts::ZERO; UNITS_MAX])
+}
+
+/// Each CHP's share, within the strongest limits that hold the sum.
+fn chp_powers(context: &Context<'_>, full: &Limits, choice: &Choice) -> [SafeChp; UNITS_MAX] {
+    let off = Span::new(Watts::ZERO, Watts::ZERO, Rule::ChpRating);
+    let shares = stages(context, full).find_map(|limits| {
+        let mut spans = [off; UNITS_MAX];
+        for (index, (span, chp)) in spans.iter_mut().zip(limits.chps).enumerate() {
+            *span = if choice.on.contains(index) { chp.power } else { off };
+        }
+        split(choice.chp, &spans)
+    });
+    let mut chps = [SafeChp::default(); UNITS_MAX];
+    for (index, (chp, power)) in chps.iter_mut().zip(shares.unwrap_or_default()).enumerate() {
+        *chp = SafeChp { power, on: choice.on.contains(index) };
+    }
+    chps
+}
+
+fn renewable_limit(choice: &Choice, strip: &Strip) -> Option<Watts> {
+    choice.curtailed.map(|curtailed| (strip.available - curtailed).max(Watts::ZERO))
 }
 
 fn relaxation(choice: &Choice, full: &Limits) -> Relaxation {
     choice.relaxation.max(Relaxation::of_collapsed(full.collapsed))
 }
 
-/// The droop response is exempt from the ramp, but not from SoC, ratings, grid and voltage limits.
-fn add_droop(context: &Context<'_>, strip: &Strip, choice: &mut Choice, log: &mut Interventions) {
+/// The droop response is exempt from the ramp, but not from SoC, ratings, grid and voltage limits. Gives the limits of each
+/// battery that count for it, if there is any response.
+fn add_droop(
+    context: &Context<'_>,
+    strip: &Strip,
+    choice: &mut Choice,
+    log: &mut Interventions,
+) -> Option<[Span; UNITS_MAX]> {
     let droop = droop_power(context.plant, context.situation.frequency);
     if droop == Watts::ZERO {
-        return;
+        return None;
     }
     let hard = limits(context, Priority::Hard);
+    let all = hard.battery();
     let (low, high) = strip.limits(choice.curtailed);
-    let low = hard.battery.low.value.max(low + choice.chp).min(choice.battery);
-    let high = hard.battery.high.value.min(high + choice.chp).max(choice.battery);
+    let low = all.low.value.max(low + choice.chp).min(choice.battery);
+    let high = all.high.value.min(high + choice.chp).max(choice.battery);
     let after_w = (choice.battery + droop).within(low, high);
     if after_w != choice.battery {
         log.push(Intervention {
@@ -148,6 +200,7 @@ fn add_droop(context: &Context<'_>, strip: &Strip, choice: &mut Choice, log: &mu
         });
     }
     choice.battery = after_w;
+    Some(hard.batteries)
 }
 
 /// Feeding in at a negative price costs money, and curtailing is free: what would be exported is not produced. Only as

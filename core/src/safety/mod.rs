@@ -22,6 +22,7 @@ mod filter;
 mod intervention;
 mod nearest;
 mod relaxation;
+mod split;
 mod wanted;
 
 pub use filter::{SafetyFilter, Verdict};

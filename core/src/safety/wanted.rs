@@ -2,7 +2,7 @@
 
 use super::nearest::Target;
 use crate::constraint::{Anchor, Context};
-use crate::equipment::Plant;
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::setpoints::Setpoints;
 use crate::units::{Kilowatts, Watts};
 
@@ -20,8 +20,8 @@ impl Wanted {
     pub fn new(context: &Context<'_>, request: &Setpoints) -> Self {
         let plant = context.plant;
         let battery =
-            finite_or(request.battery, context.anchor.battery).within(-plant.discharge_max(), plant.charge_max());
-        let chp = finite_or(request.chp, held_chp(plant, context.anchor)).within(Watts::ZERO, plant.chp_max());
+            finite_or(request.battery, context.anchor.memory.batteries.iter().map(|battery| battery.anchor).sum()).within(-plant.discharge_max(), plant.charge_max());
+        let chp = finite_or(request.chp, held_chps(plant, context.anchor).into_iter().sum()).within(Watts::ZERO, plant.chp_max());
         let grid = request.grid.filter(|grid| !grid.get().is_nan());
         let grid = grid.map(|g| Watts::nearest(g).within(-plant.export_max(), plant.import_max()));
         let mut weights = plant.parameters().filter_weights;
@@ -36,9 +36,13 @@ impl Wanted {
     }
 }
 
-/// The CHP's last set-point, inside its ratings whatever the anchor says.
-pub(super) fn held_chp(plant: &Plant, anchor: &Anchor) -> Watts {
-    if anchor.chp_on { anchor.chp_now.within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO }
+/// Each CHP's last set-point, inside its ratings whatever the anchor says; 0 = off.
+pub(super) fn held_chps(plant: &Plant, anchor: &Anchor) -> [Watts; UNITS_MAX] {
+    let mut held = [Watts::ZERO; UNITS_MAX];
+    for ((slot, chp), unit) in held.iter_mut().zip(&anchor.memory.chps).zip(plant.chps().iter()) {
+        *slot = if chp.on { chp.now.within(unit.min, unit.max) } else { Watts::ZERO };
+    }
+    held
 }
 
 fn finite_or(power: Kilowatts, fallback: Watts) -> Watts {

@@ -4,7 +4,7 @@
 //! right for everything that may be true, bounded by the ranges that the site declares.
 
 use super::Situation;
-use crate::equipment::Plant;
+use crate::equipment::{Battery, Plant, UNITS_MAX};
 use crate::units::{Hours, Kilowatts, PerUnit, Soc, Watts};
 use serde::{Deserialize, Serialize};
 
@@ -36,8 +36,8 @@ pub struct Doubt {
     pub frequency_is_measured: bool,
     /// The frequency is known. If not, nothing may move that it might forbid.
     pub frequency_is_known: bool,
-    /// The battery runs at this power whatever it is told; `None` = it follows.
-    pub battery_fixed: Option<Watts>,
+    /// A battery runs at this power whatever it is told; `None` = it follows.
+    pub battery_fixed: [Option<Watts>; UNITS_MAX],
 }
 
 const fn no_drift() -> PerUnit {
@@ -64,7 +64,7 @@ impl Doubt {
         voltage_is_measured: true,
         frequency_is_measured: true,
         frequency_is_known: true,
-        battery_fixed: None,
+        battery_fixed: [None; UNITS_MAX],
     };
 
     /// Finite and >= 0.
@@ -85,6 +85,14 @@ pub struct SocEstimate {
     pub low: Soc,
     /// Highest possible.
     pub high: Soc,
+}
+
+impl SocEstimate {
+    /// A state of charge that is known.
+    #[must_use]
+    pub const fn exact(soc: Soc) -> Self {
+        Self { best: soc, low: soc, high: soc }
+    }
 }
 
 /// Share of its declared range by which a number may have moved, in [0, 1].
@@ -122,11 +130,18 @@ impl Situation {
     /// possible, never narrower than before.
     pub(super) fn doubt_soc(&mut self, plant: &Plant, age_ms: u64) {
         let age = Hours::new(super::judge::age(age_ms) / 3_600_000.0).get();
-        let up = plant.charge_max().as_f64() * plant.soc_per_wh_charged() * age;
-        let down = plant.discharge_max().as_f64() * plant.soc_per_wh_discharged() * age;
-        let (low, high) = (self.soc_low.get(), self.soc_high.get());
-        self.soc_low = Soc::new((low - down).max(0.0).min(low));
-        self.soc_high = Soc::new((high + up).min(1.0).max(high));
+        let b = plant.battery();
+        let up = |kw: f64, of: &Battery| kw * of.efficiency_store / of.capacity_kwh.max(1e-9) * age;
+        let down = |kw: f64, of: &Battery| kw / (of.efficiency_dispatch * of.capacity_kwh.max(1e-9)) * age;
+        let widened = |low: Soc, high: Soc, of: &Battery| {
+            let (low, high) = (low.get(), high.get());
+            let lower = (low - down(of.discharge_kw_max, of)).max(0.0).min(low);
+            (Soc::new(lower), Soc::new((high + up(of.charge_kw_max, of)).min(1.0).max(high)))
+        };
+        (self.soc_low, self.soc_high) = widened(self.soc_low, self.soc_high, b);
+        for (soc, unit) in self.socs.iter_mut().flatten().zip(plant.batteries().iter()) {
+            (soc.low, soc.high) = widened(soc.low, soc.high, &unit.parameters);
+        }
     }
 
     /// A better estimate of the state of charge than the meter's value ± its declared error; what its age adds stays.

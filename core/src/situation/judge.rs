@@ -114,6 +114,7 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
         soc,
         soc_low: soc,
         soc_high: soc,
+        socs: None,
         source_voltage: source_voltage(state, plant, reactive, substitutes.source_voltage)?,
         reactive,
         frequency: state.frequency.usable().unwrap_or(nominal),

@@ -80,14 +80,17 @@ fn down(kw: f64) -> i64 {
 
 impl Rules {
     pub fn new(p: &PlantParameters) -> Self {
+        let (b, c) = (*p.battery.get(0).unwrap(), *p.chp.get(0).unwrap());
         Self {
             p: *p,
-            charge: down(p.battery.charge_kw_max),
-            discharge: down(p.battery.discharge_kw_max),
-            battery_ramp: down(p.battery.ramp_kw_per_step),
-            chp_min: -down(-p.chp.p_kw_min),
-            chp_max: down(p.chp.p_kw_max),
-            chp_ramp: down(p.chp.ramp_kw_per_step),
+            battery: b,
+            chp: c,
+            charge: down(b.charge_kw_max),
+            discharge: down(b.discharge_kw_max),
+            battery_ramp: down(b.ramp_kw_per_step),
+            chp_min: -down(-c.p_kw_min),
+            chp_max: down(c.p_kw_max),
+            chp_ramp: down(c.ramp_kw_per_step),
             import: down(p.grid.import_kw_max),
             export: down(p.grid.export_kw_max),
             step_ms: (p.step_h * 3.6e6).round() as i64,
@@ -96,7 +99,7 @@ impl Rules {
 
     pub fn soc_after(&self, soc: f64, battery_w: i64, ms: i64) -> f64 {
         let kwh = battery_w as f64 / 1000.0 * (ms as f64 / 3.6e6);
-        let b = &self.p.battery;
+        let b = &self.battery;
         soc + if kwh > 0.0 { kwh * b.efficiency_store } else { kwh / b.efficiency_dispatch } / b.capacity_kwh
     }
 
@@ -148,7 +151,7 @@ impl Rules {
     }
 
     fn keeps_times(&self, past: &Past, at: &Point) -> bool {
-        let c = &self.p.chp;
+        let c = &self.chp;
         let needed = if past.on { c.min_up_steps } else { c.min_down_steps };
         at.on == past.on || past.since_ms >= i64::from(needed) * self.step_ms
     }
@@ -190,7 +193,7 @@ impl Rules {
 
     /// The SoC stays inside if this power is held and then ramped down, step by step, with a margin.
     fn keeps_soc(&self, seen: &Seen, past: &Past, battery: i64, margin: f64) -> bool {
-        let b = &self.p.battery;
+        let b = &self.battery;
         let power = (battery as f64).abs() / 1000.0;
         let mut kwh = power * past.hold_ms.max(0) as f64 / 3.6e6;
         let mut rest = power - self.battery_ramp as f64 / 1000.0;

@@ -52,7 +52,7 @@ struct Loop {
 impl Loop {
     fn new(dice: &mut Dice) -> Self {
         let (plant, rules) = world::plant(dice);
-        let soc = dice.between(rules.p.battery.soc_min, rules.p.battery.soc_max);
+        let soc = dice.between(rules.battery.soc_min, rules.battery.soc_max);
         let past =
             Past { battery: 0, chp: 0, battery_now: 0, chp_now: 0, on: false, since_ms: i64::MAX / 4, hold_ms: 0 };
         Self { filter: SafetyFilter::new(plant), memory: ControlMemory::at_rest(), rules, soc, past, latest: (0, 0) }
@@ -128,7 +128,7 @@ impl Loop {
 
     /// Exactly inside the band, or no further out than it was.
     fn judge_soc(&self, after: f64) -> Result<(), &'static str> {
-        let b = &self.rules.p.battery;
+        let b = &self.rules.battery;
         let kept = after <= b.soc_max.max(self.soc) && after >= b.soc_min.min(self.soc);
         kept.then_some(()).ok_or("state of charge")
     }

@@ -25,25 +25,26 @@ pub fn plant(dice: &mut Dice) -> (Plant, Rules) {
 
 fn vary(p: &mut PlantParameters, dice: &mut Dice) {
     p.step_h = [0.25, 0.25, 0.5, 1.0 / 3.0, 1.0 / 60.0][dice.below(5) as usize];
-    let b = &mut p.battery;
+    let b = p.first_battery().unwrap();
     b.capacity_kwh = dice.between(5.0, 500.0);
     b.charge_kw_max = if dice.one_in(20) { 0.0 } else { dice.between(0.5, 200.0) };
     b.discharge_kw_max = dice.between(0.5, 200.0);
     b.ramp_kw_per_step = b.charge_kw_max.max(b.discharge_kw_max) * dice.between(0.05, 1.5);
     (b.efficiency_store, b.efficiency_dispatch) = (dice.between(0.6, 1.0), dice.between(0.6, 1.0));
     (b.soc_min, b.soc_max) = (dice.between(0.0, 0.4), dice.between(0.5, 1.0));
-    let c = &mut p.chp;
+    let c = p.first_chp().unwrap();
     c.p_kw_min = dice.between(0.5, 60.0);
     c.p_kw_max = c.p_kw_min + dice.between(0.1, 100.0);
     c.ramp_kw_per_step = dice.between(0.2, 60.0);
     (c.min_up_steps, c.min_down_steps) = (dice.below(5) as u32, dice.below(5) as u32);
+    let chp_max = c.p_kw_max;
     let x = &mut p.exogenous;
     (x.pv_kw_nom, x.wind_kw_nom) = (dice.between(0.0, 150.0), dice.between(0.0, 80.0));
     x.electric_load_kw_min = dice.between(0.0, 20.0);
     x.electric_load_kw_max = x.electric_load_kw_min + dice.between(0.0, 150.0);
     let g = &mut p.grid;
     g.import_kw_max = x.electric_load_kw_max + dice.between(0.001, 30.0);
-    g.export_kw_max = (c.p_kw_max - x.electric_load_kw_min).max(0.0) + dice.between(0.001, 60.0);
+    g.export_kw_max = (chp_max - x.electric_load_kw_min).max(0.0) + dice.between(0.001, 60.0);
     g.base_kva = dice.between(20.0, 300.0);
     (g.resistance_pu, g.reactance_pu) = (dice.between(0.001, 0.1), dice.between(0.0, 0.1));
     (g.voltage_pu_min, g.voltage_pu_max) = (dice.between(0.9, 0.99), dice.between(1.01, 1.1));

@@ -170,7 +170,7 @@ impl PlantModel {
         let plant = &ready.plant;
         let on = store.boolean(CHP_ON_SET);
         if on && !self.memory.chp_on {
-            self.memory.accounts.cost += plant.parameters().chp.start_cost_eur;
+            self.memory.accounts.cost += plant.chp().start_cost_eur;
         }
         self.memory.chp_on = on;
         self.memory.chp = if on { watts(P_CHP_SET).within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
@@ -260,8 +260,9 @@ fn within_soc_band(plant: &Plant, soc: Soc, wanted: Watts, duration: Hours) -> W
     let room = |soc_change: f64, per_wh: f64| {
         Watts::floor(Kilowatts::new((soc_change / (per_wh * duration.get())).max(0.0) / 1000.0))
     };
-    let charge = room(high.get() - soc.get(), plant.soc_per_wh_charged());
-    let discharge = room(soc.get() - low.get(), plant.soc_per_wh_discharged());
+    let b = plant.battery();
+    let charge = room(high.get() - soc.get(), b.efficiency_store / (1000.0 * b.capacity_kwh));
+    let discharge = room(soc.get() - low.get(), 1.0 / (1000.0 * b.capacity_kwh * b.efficiency_dispatch));
     wanted.within(-discharge, charge)
 }
 

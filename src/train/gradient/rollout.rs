@@ -87,7 +87,7 @@ impl Rollout<'_> {
     fn worth_of_full(&self, row: usize) -> f64 {
         let episode = self.episode(row);
         let weight = episode.weights.last().copied().unwrap_or(1.0);
-        self.plant.parameters().battery.capacity_kwh * episode.stored_eur_per_kwh * weight
+        self.plant.battery().capacity_kwh * episode.stored_eur_per_kwh * weight
     }
 }
 

@@ -190,7 +190,7 @@ fn braked(plant: &Plant, budget: Dual) -> Dual {
     if budget.v <= 0.0 {
         return 0.0.into();
     }
-    let (h, r) = (plant.step_h(), plant.parameters().battery.ramp_kw_per_step);
+    let (h, r) = (plant.step_h(), plant.battery().ramp_kw_per_step);
     let a = 0.5 * h * r;
     let linear = h * r - a;
     let n = (((linear * linear + 4.0 * a * budget.v).sqrt() - linear) / (2.0 * a)).floor().max(0.0);

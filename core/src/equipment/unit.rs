@@ -1,0 +1,83 @@
+//! One battery and one CHP as the filter counts: whole watts, rounded inward, and milliseconds.
+
+use super::{Battery, Chp};
+use crate::units::{Hours, Kilowatts, Soc, Watts};
+
+/// A battery of the plant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BatteryUnit {
+    /// What the site file says of it.
+    pub parameters: Battery,
+    /// Largest charging power.
+    pub charge_max: Watts,
+    /// Largest discharging power, >= 0.
+    pub discharge_max: Watts,
+    /// Largest change of the set-point in a step.
+    pub ramp: Watts,
+}
+
+impl BatteryUnit {
+    pub(super) fn new(parameters: Battery) -> Self {
+        let watts = |kw| Watts::floor(Kilowatts::new(kw));
+        Self {
+            parameters,
+            charge_max: watts(parameters.charge_kw_max),
+            discharge_max: watts(parameters.discharge_kw_max),
+            ramp: watts(parameters.ramp_kw_per_step),
+        }
+    }
+
+    /// Lowest and highest allowed state of charge.
+    #[must_use]
+    pub const fn soc_band(&self) -> (Soc, Soc) {
+        (Soc::new(self.parameters.soc_min), Soc::new(self.parameters.soc_max))
+    }
+
+    /// SoC gained per watt-hour charged: `eta_ch / (1000 E)`.
+    #[must_use]
+    pub fn soc_per_wh_charged(&self) -> f64 {
+        self.parameters.efficiency_store / (1000.0 * self.parameters.capacity_kwh)
+    }
+
+    /// SoC lost per watt-hour discharged: `1 / (1000 E eta_dch)`.
+    #[must_use]
+    pub fn soc_per_wh_discharged(&self) -> f64 {
+        1.0 / (1000.0 * self.parameters.capacity_kwh * self.parameters.efficiency_dispatch)
+    }
+
+    /// See [`crate::equations::soc_after`].
+    #[must_use]
+    pub fn soc_after(&self, soc: Soc, power: Watts, duration: Hours) -> Soc {
+        Soc::new(crate::equations::soc_after(&self.parameters, soc.get(), power.kilowatts().get(), duration.get()))
+    }
+}
+
+/// A CHP of the plant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ChpUnit {
+    /// What the site file says of it.
+    pub parameters: Chp,
+    /// Lowest power while on.
+    pub min: Watts,
+    /// Rated power.
+    pub max: Watts,
+    /// Largest change of the set-point in a step while on.
+    pub ramp: Watts,
+    /// Time that it stays on at least, ms.
+    pub min_up_ms: i64,
+    /// Time that it stays off at least, ms.
+    pub min_down_ms: i64,
+}
+
+impl ChpUnit {
+    pub(super) fn new(parameters: Chp, step_ms: i64) -> Self {
+        Self {
+            parameters,
+            min: Watts::ceil(Kilowatts::new(parameters.p_kw_min)),
+            max: Watts::floor(Kilowatts::new(parameters.p_kw_max)),
+            ramp: Watts::floor(Kilowatts::new(parameters.ramp_kw_per_step)),
+            min_up_ms: step_ms.saturating_mul(i64::from(parameters.min_up_steps)),
+            min_down_ms: step_ms.saturating_mul(i64::from(parameters.min_down_steps)),
+        }
+    }
+}
