@@ -52,7 +52,8 @@ impl Action {
             let span = if kw < 0.0 { negative } else { positive };
             if span > 0.0 { kw / span } else { 0.0 }
         };
-        let battery = two_sided(setpoints.battery.get(), plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
+        let battery =
+            two_sided(setpoints.battery.get(), plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
         let rated = plant.chp().p_kw_max;
         let chp = if rated > 0.0 { 2.0 * setpoints.chp.get() / rated - 1.0 } else { -1.0 };
         let grid = setpoints.grid.unwrap_or(grid_if_none).get();

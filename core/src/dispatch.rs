@@ -178,8 +178,8 @@ pub fn curtailed(safe: &SafeSetpoints, renewables: Kilowatts) -> Watts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setpoints::SafeChp;
     use crate::profile::ProfileRow;
+    use crate::setpoints::SafeChp;
     use crate::units::Soc;
 
     fn situation(load: f64, pv: f64, heat: f64) -> Situation {

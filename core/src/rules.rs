@@ -83,7 +83,11 @@ fn chp_after_ramp(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
     if present.any() {
         let running = limits.chp(present);
         let stays = limits.may_stop(present).is_err();
-        return if wanted > Watts::ZERO || stays { wanted.within(running.low.value, running.high.value) } else { Watts::ZERO };
+        return if wanted > Watts::ZERO || stays {
+            wanted.within(running.low.value, running.high.value)
+        } else {
+            Watts::ZERO
+        };
     }
     let mut startable = limits.chps.iter().filter(|chp| chp.may_run.is_ok() && chp.power.high.value > Watts::ZERO);
     let first = startable.next().filter(|_| wanted > Watts::ZERO);

@@ -27,6 +27,7 @@ use clarabel::solver::{DefaultSettings, DefaultSolver, IPSolver, NonnegativeCone
 use dice::Dice;
 use memg_core::constraint::{Anchor, Context, Limits, Priority, limits};
 use memg_core::equipment::{FilterWeights, Plant};
+use memg_core::memory::ControlMemory;
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::Situation;
@@ -128,7 +129,8 @@ fn case(plant: Plant, rules: &checker::Rules, dice: &mut Dice) -> Case {
     let (charge, discharge, chp) = (rules.charge as f64, rules.discharge as f64, rules.chp_max as f64);
     let held = Watts::new(if on { dice.between(rules.chp_min as f64, chp) as i64 } else { 0 });
     let battery = Watts::new(dice.between(-discharge, charge) as i64);
-    let anchor = ControlMemory::from_measured(battery, held, on, dice.below(6) as i64 * rules.step_ms).anchor(rules.step_ms);
+    let anchor =
+        ControlMemory::from_measured(battery, held, on, dice.below(6) as i64 * rules.step_ms).anchor(rules.step_ms);
     let exchange = dice.between(-rules.export as f64, rules.import as f64) / 1000.0;
     let request = Setpoints {
         battery: Kilowatts::new(dice.between(-discharge, charge).round() / 1000.0),
@@ -162,7 +164,8 @@ fn compare(case: &Case) -> Option<bool> {
     let net = case.situation.net_load().get();
     let difference = case.request.grid.map_or(0.0, |g| g.get() - net);
     let wish = Wish { battery: case.request.battery.get(), chp: case.request.chp.get(), difference, weights };
-    let ours = (verdict.battery_base.into_iter().sum::<Watts>().kilowatts().get(), verdict.safe.chp().kilowatts().get());
+    let ours =
+        (verdict.battery_base.into_iter().sum::<Watts>().kilowatts().get(), verdict.safe.chp().kilowatts().get());
     let regions = regions(case, &limits(&context, Priority::BatteryRamp));
     let feasible = regions.iter().flatten().count();
     let found = regions.map(|region| solve(&wish, &region?, ours));

@@ -83,6 +83,7 @@ fn bits_everywhere() -> impl Strategy<Value = (Situation, Setpoints)> {
             soc: Soc::new(at(4)),
             soc_low: Soc::new(at(5)),
             soc_high: Soc::new(at(6)),
+            socs: None,
             source_voltage: PerUnit::new(at(7)),
             reactive: Kilowatts::new(at(8)),
             frequency: Hertz::new(at(9)),
@@ -103,7 +104,11 @@ fn within_ratings(verdict: &Verdict) -> bool {
 
 /// The decision again, as a request.
 fn as_request(verdict: &Verdict) -> Setpoints {
-    Setpoints { battery: verdict.battery_base.into_iter().sum::<Watts>().kilowatts(), chp: verdict.safe.chp().kilowatts(), grid: None }
+    Setpoints {
+        battery: verdict.battery_base.into_iter().sum::<Watts>().kilowatts(),
+        chp: verdict.safe.chp().kilowatts(),
+        grid: None,
+    }
 }
 
 fn with_droop() -> Plant {

@@ -213,7 +213,10 @@ fn limits_that_cross_in_whole_watts_are_refused() {
         change(&mut p);
         p.problems().first().map(|problem| problem.key)
     };
-    assert_eq!(refused(|p| p.chp.edit(|chp| (chp.p_kw_min, chp.p_kw_max) = (10.000_1, 10.000_4))), Some("chp.p_kw_max"));
+    assert_eq!(
+        refused(|p| p.chp.edit(|chp| (chp.p_kw_min, chp.p_kw_max) = (10.000_1, 10.000_4))),
+        Some("chp.p_kw_max")
+    );
     assert_eq!(
         refused(|p| (p.grid.import_kw_max, p.exogenous.electric_load_kw_max) = (100.000_4, 100.000_4)),
         Some("grid.import_kw_max")

@@ -3,7 +3,10 @@
 //! Start values come from `limits.json` in the resources, which states every one of them: limits have no defaults.
 
 use crate::variable::{Causality, Store, Unit, Value, Variable};
-use memg_core::equipment::{Plant, PlantParameters, Problem};
+use memg_core::equipment::{
+    Battery, Boiler, Chp, Costs, Each, Exogenous, FilterWeights, Frequency, Grid, Margins, Plant, PlantParameters,
+    Problem,
+};
 
 /// A limit: a real parameter and the field that it fills.
 struct Limit {
@@ -31,12 +34,9 @@ struct Sections {
 impl Sections {
     /// Of a plant; for one that has several batteries or CHPs, those that stand for all.
     fn of(plant: &PlantParameters) -> Self {
-        let reference = PlantParameters::reference();
-        let (battery, chp) = (plant.battery.get(0).or(reference.battery.get(0)), plant.chp.get(0).or(reference.chp.get(0)));
-        let (Some(battery), Some(chp)) = (battery, chp) else { unreachable!("the reference plant has both") };
         Self {
-            battery: *battery,
-            chp: *chp,
+            battery: plant.battery_of_all(),
+            chp: plant.chp_of_all(),
             boiler: plant.boiler,
             grid: plant.grid,
             frequency: plant.frequency,
@@ -127,7 +127,7 @@ pub const SAMPLE_TIME: u32 = 200;
 /// The parameters, started from a plant's limits.
 #[must_use]
 pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
-    let mut plant = *plant;
+    let mut sections = Sections::of(plant);
     let parameter = |reference, name, unit, start, description| Variable {
         reference,
         name,
@@ -156,19 +156,19 @@ pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
             MIN_UP,
             "chp.min_up_steps",
             None,
-            count(plant.chp.min_up_steps),
+            count(sections.chp.min_up_steps),
             "Steps that the CHP stays on at least",
         ),
         parameter(
             MIN_DOWN,
             "chp.min_down_steps",
             None,
-            count(plant.chp.min_down_steps),
+            count(sections.chp.min_down_steps),
             "Steps that the CHP stays off at least",
         ),
     ];
     for limit in LIMITS {
-        let start = Value::Real(*(limit.field)(&mut plant));
+        let start = Value::Real(*(limit.field)(&mut sections));
         rows.push(parameter(limit.reference, limit.name, Some(limit.unit), start, limit.description));
     }
     rows
@@ -179,16 +179,16 @@ pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
 /// # Errors
 /// All parameters that do not describe a plant, in words.
 pub fn plant(store: &Store) -> Result<Plant, String> {
-    let mut parameters = PlantParameters::reference();
+    let mut sections = Sections::of(&PlantParameters::reference());
     for limit in LIMITS {
-        *(limit.field)(&mut parameters) = store.real(limit.reference);
+        *(limit.field)(&mut sections) = store.real(limit.reference);
     }
     let droop = store.real(DROOP);
     // NaN is not "no response": it reaches validation and is refused there.
-    parameters.frequency.droop_pu = if droop == 0.0 { None } else { Some(droop) };
-    parameters.step_h = store.real(SAMPLE_TIME) / 3600.0;
-    parameters.chp.min_up_steps = steps(store, MIN_UP, "chp.min_up_steps")?;
-    parameters.chp.min_down_steps = steps(store, MIN_DOWN, "chp.min_down_steps")?;
+    sections.frequency.droop_pu = if droop == 0.0 { None } else { Some(droop) };
+    sections.chp.min_up_steps = steps(store, MIN_UP, "chp.min_up_steps")?;
+    sections.chp.min_down_steps = steps(store, MIN_DOWN, "chp.min_down_steps")?;
+    let parameters = sections.parameters(store.real(SAMPLE_TIME) / 3600.0);
     parameters.validate().map_err(|problems| problems.iter().map(in_words).collect::<Vec<_>>().join("; "))
 }
 
@@ -212,7 +212,7 @@ mod tests {
     fn parameters_and_plant_are_the_same_numbers() {
         let mut wanted = PlantParameters::reference();
         wanted.frequency.droop_pu = Some(0.05);
-        wanted.chp.min_up_steps = 7;
+        wanted.chp.edit(|chp| chp.min_up_steps = 7);
         wanted.grid.import_kw_max = 123.25;
         let store = Store::new(variables(&wanted));
         assert_eq!(plant(&store).map(|plant| *plant.parameters()), Ok(wanted));

@@ -143,6 +143,7 @@ fn calm() -> Situation {
         soc: Soc::new(0.5),
         soc_low: Soc::new(0.5),
         soc_high: Soc::new(0.5),
+        socs: None,
         source_voltage: PerUnit::new(1.0),
         reactive: Kilowatts::ZERO,
         frequency: Hertz::new(50.0),

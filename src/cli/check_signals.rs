@@ -87,7 +87,8 @@ fn until_lost(signal: Signal, plant: &Plant) -> String {
         }
         Signal::Soc => format!(
             "the battery may have run at {} kW or -{} kW since",
-            p.battery.charge_kw_max, p.battery.discharge_kw_max
+            plant.battery().charge_kw_max,
+            plant.battery().discharge_kw_max
         ),
         _ => "the last value stands".to_owned(),
     }

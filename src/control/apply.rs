@@ -58,7 +58,7 @@ fn assumed(
     let shortfall = state.following.chp_shortfall();
     situation.doubt.net_load_up += shortfall.max(Kilowatts::ZERO);
     situation.doubt.net_load_down += (-shortfall).max(Kilowatts::ZERO);
-    situation.doubt.battery_fixed = state.following.battery_fixed();
+    situation.doubt.battery_fixed = [state.following.battery_fixed(), None, None, None];
     situation
 }
 

@@ -171,8 +171,9 @@ pub fn hard_violations(plant: &Plant, step: &EnvStep) -> u32 {
     let limit = 1e-9;
     let wrong = [
         !recovering && (step.soc_after.get() < low.get() - limit || step.soc_after.get() > high.get() + limit),
-        d.battery.charge().get() > p.battery.charge_kw_max || d.battery.discharge().get() > p.battery.discharge_kw_max,
-        d.chp.get() > p.chp.p_kw_max || (step.verdict.safe.chp_on() && d.chp.get() < p.chp.p_kw_min),
+        d.battery.charge().get() > plant.battery().charge_kw_max
+            || d.battery.discharge().get() > plant.battery().discharge_kw_max,
+        d.chp.get() > plant.chp().p_kw_max || (step.verdict.safe.chp_on() && d.chp.get() < plant.chp().p_kw_min),
         d.grid.import().get() > p.grid.import_kw_max + limit || d.grid.export().get() > p.grid.export_kw_max + limit,
         d.voltage.get() < p.grid.voltage_pu_min - limit || d.voltage.get() > p.grid.voltage_pu_max + limit,
     ];

@@ -193,8 +193,7 @@ impl<'a> BlockProgram<'a> {
 
     /// Electricity `i - e + p + us + renewables - curtailed = load + c - d` and heat, for both states of the CHP.
     fn balances(&mut self, row: &ProfileRow, v: &StepVariables) {
-        let p = self.plant.parameters();
-        let (battery_of_all, chp_of_all) = (*self.plant.battery(), *self.plant.chp());
+        let chp_of_all = *self.plant.chp();
         let renewables = row.pv_kw + row.wind_kw;
         let curtailed = self.program.variable(0.0, 0.0, renewables.max(0.0));
         let power = self.chp_terms(v, |graph, node| graph.power_kw(node));

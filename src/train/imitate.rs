@@ -152,8 +152,7 @@ fn demonstration(env: &MemgEnv, teacher: &mut dyn Policy) -> Result<Action, Poli
     let situation = env.situation();
     let input = PolicyInput { plant, situation: &situation, memory: env.memory(), known: &Nothing };
     let mut wish = teacher.act(&input)?.setpoints;
-    let rated =
-        |kw: f64| kw.clamp(-plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
+    let rated = |kw: f64| kw.clamp(-plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
     wish.battery = memg_core::units::Kilowatts::new(rated(wish.battery.get()));
     let balance = situation.net_load() + wish.battery - wish.chp;
     Ok(Action::requesting(&wish, balance, plant))

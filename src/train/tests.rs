@@ -167,7 +167,7 @@ fn a_differentiated_step_costs_what_the_environment_says() {
         point = outcome.after;
         // Whole watts against kilowatts: keep the two from drifting apart.
         point.soc = env.soc().get();
-        (point.battery, point.chp) = (env.memory().battery.kilowatts().get(), env.memory().chp.kilowatts().get());
+        (point.battery, point.chp) = (env.memory().battery().kilowatts().get(), env.memory().chp().kilowatts().get());
     }
     assert!((cost - expected).abs() < 0.01 * expected.abs(), "{cost} {expected}");
 }

@@ -173,7 +173,8 @@ mod tests {
         let unit = plant.batteries().get(0).unwrap();
         // 50+40+30+20+10 = 150 kW·steps: 0.9 - 150*0.25*0.95/100 = 0.54375
         for (soc, expected_w) in [(0.5437, 50_000), (0.545, 49_893), (0.9, 0), (0.95, 0), (0.899, 421)] {
-            let max = charge_max_for_soc(unit, Soc::new(soc), BrakingTimes { hold_h: 0.25, step_h: 0.25 }, Watts::ZERO).get();
+            let max =
+                charge_max_for_soc(unit, Soc::new(soc), BrakingTimes { hold_h: 0.25, step_h: 0.25 }, Watts::ZERO).get();
             assert!((max - expected_w).abs() <= 1, "soc {soc}: {max} W, expected {expected_w} W");
         }
     }

@@ -270,7 +270,8 @@ impl Limits {
         let none = Span::new(Watts::ZERO, Watts::ZERO, Rule::ChpRating);
         let mut chps = [ChpLimits { power: none, may_run: Err(Rule::ChpRating), may_rest: Ok(()) }; UNITS_MAX];
         for (limits, unit) in chps.iter_mut().zip(plant.chps().iter()) {
-            *limits = ChpLimits { power: Span::new(unit.min, unit.max, Rule::ChpRating), may_run: Ok(()), may_rest: Ok(()) };
+            *limits =
+                ChpLimits { power: Span::new(unit.min, unit.max, Rule::ChpRating), may_run: Ok(()), may_rest: Ok(()) };
         }
         Self {
             batteries,

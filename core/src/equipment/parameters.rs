@@ -283,14 +283,16 @@ impl PlantParameters {
         plant
     }
 
-    /// The first battery, for those that build a plant of at most one; `None` if there is none.
-    pub fn first_battery(&mut self) -> Option<&mut Battery> {
-        self.battery.iter_mut().next()
+    /// The battery that stands for all of them.
+    #[must_use]
+    pub fn battery_of_all(&self) -> Battery {
+        super::aggregate::battery(&self.battery)
     }
 
-    /// The first CHP, likewise.
-    pub fn first_chp(&mut self) -> Option<&mut Chp> {
-        self.chp.iter_mut().next()
+    /// The CHP that stands for all of them.
+    #[must_use]
+    pub fn chp_of_all(&self) -> Chp {
+        super::aggregate::chp(&self.chp)
     }
 
     /// Checks everything and returns the plant in the filter's units.

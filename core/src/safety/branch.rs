@@ -168,7 +168,12 @@ fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
 }
 
 /// Nearest point over the feasible candidates; on a tie the first (the present CHP state) stays.
-fn best(candidates: &[Option<(Branch, Option<Watts>)>], strip: &Strip, target: &Target, relaxation: Relaxation) -> Option<Choice> {
+fn best(
+    candidates: &[Option<(Branch, Option<Watts>)>],
+    strip: &Strip,
+    target: &Target,
+    relaxation: Relaxation,
+) -> Option<Choice> {
     let mut found: Option<Choice> = None;
     for (branch, curtailed) in candidates.iter().flatten().copied() {
         let polygon = branch.polygon(strip, curtailed);

@@ -102,7 +102,8 @@ impl SafetyFilter {
     /// Set-points that need no measurement.
     fn blind(&self, anchor: &Anchor, chps: [Watts; UNITS_MAX]) -> Verdict {
         let mut interventions = Interventions::default();
-        let (battery, chp) = (anchor.memory.batteries.iter().map(|battery| battery.anchor).sum(), chps.into_iter().sum());
+        let (battery, chp) =
+            (anchor.memory.batteries.iter().map(|battery| battery.anchor).sum(), chps.into_iter().sum());
         let before = [(Quantity::Battery, battery, Watts::ZERO), (Quantity::Chp, anchor.memory.chp(), chp)];
         for (quantity, before_w, after_w) in before {
             if quantity == Quantity::Battery || before_w != after_w {

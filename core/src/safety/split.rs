@@ -55,7 +55,9 @@ mod tests {
 
     #[test]
     fn every_whole_watt_that_the_spans_hold_is_split_exactly_and_inside_them() {
-        for ends in [[(-3, 4), (0, 0), (1, 7), (-2, -1)], [(0, 1), (0, 1), (0, 1), (0, 0)], [(-5, 5), (0, 0), (0, 0), (0, 0)]] {
+        for ends in
+            [[(-3, 4), (0, 0), (1, 7), (-2, -1)], [(0, 1), (0, 1), (0, 1), (0, 0)], [(-5, 5), (0, 0), (0, 0), (0, 0)]]
+        {
             let spans = spans(ends);
             let (low, high) = (ends.iter().map(|e| e.0).sum::<i64>(), ends.iter().map(|e| e.1).sum::<i64>());
             for total in low - 1..=high + 1 {

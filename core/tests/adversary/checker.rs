@@ -1,11 +1,13 @@
 //! What must hold for set-points, written down a second time: own equations in whole watts and f64, sharing nothing with
 //! the filter but the numbers of the plant.
 
-use memg_core::equipment::PlantParameters;
+use memg_core::equipment::{Battery, Chp, PlantParameters};
 
 /// The plant in whole watts, rounded inward.
 #[derive(Debug, Clone)]
 pub struct Rules {
+    pub battery: Battery,
+    pub chp: Chp,
     pub p: PlantParameters,
     pub charge: i64,
     pub discharge: i64,
@@ -80,7 +82,7 @@ fn down(kw: f64) -> i64 {
 
 impl Rules {
     pub fn new(p: &PlantParameters) -> Self {
-        let (b, c) = (*p.battery.get(0).unwrap(), *p.chp.get(0).unwrap());
+        let (b, c) = (p.battery_of_all(), p.chp_of_all());
         Self {
             p: *p,
             battery: b,

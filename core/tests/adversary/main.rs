@@ -122,7 +122,7 @@ impl Loop {
             (self.past.on, self.past.since_ms, self.past.chp) = (on, 0, 0);
         }
         self.past.since_ms += ms;
-        self.latest = (verdict.battery_base.get(), verdict.safe.chp().get());
+        self.latest = (verdict.battery_base.into_iter().map(Watts::get).sum::<i64>(), verdict.safe.chp().get());
         (self.past.battery_now, self.past.chp_now) = self.latest;
     }
 
@@ -144,7 +144,7 @@ impl Loop {
     ) -> Result<(), &'static str> {
         let (rules, past) = (&self.rules, &self.past);
         let (safe, stage) = (&verdict.safe, verdict.relaxation.stage());
-        let base = verdict.battery_base.get();
+        let base = verdict.battery_base.into_iter().map(Watts::get).sum::<i64>();
         let at = Point {
             battery: safe.battery().get(),
             chp: safe.chp().get(),

@@ -2,7 +2,7 @@
 
 use crate::checker::{Rules, Seen};
 use crate::dice::Dice;
-use memg_core::equipment::{Plant, PlantParameters};
+use memg_core::equipment::{Battery, Chp, Plant, PlantParameters};
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::{Doubt, Situation};
 use memg_core::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
@@ -23,21 +23,27 @@ pub fn plant(dice: &mut Dice) -> (Plant, Rules) {
     }
 }
 
-fn vary(p: &mut PlantParameters, dice: &mut Dice) {
-    p.step_h = [0.25, 0.25, 0.5, 1.0 / 3.0, 1.0 / 60.0][dice.below(5) as usize];
-    let b = p.first_battery().unwrap();
+fn vary_battery(b: &mut Battery, dice: &mut Dice) {
     b.capacity_kwh = dice.between(5.0, 500.0);
     b.charge_kw_max = if dice.one_in(20) { 0.0 } else { dice.between(0.5, 200.0) };
     b.discharge_kw_max = dice.between(0.5, 200.0);
     b.ramp_kw_per_step = b.charge_kw_max.max(b.discharge_kw_max) * dice.between(0.05, 1.5);
     (b.efficiency_store, b.efficiency_dispatch) = (dice.between(0.6, 1.0), dice.between(0.6, 1.0));
     (b.soc_min, b.soc_max) = (dice.between(0.0, 0.4), dice.between(0.5, 1.0));
-    let c = p.first_chp().unwrap();
+}
+
+fn vary_chp(c: &mut Chp, dice: &mut Dice) {
     c.p_kw_min = dice.between(0.5, 60.0);
     c.p_kw_max = c.p_kw_min + dice.between(0.1, 100.0);
     c.ramp_kw_per_step = dice.between(0.2, 60.0);
     (c.min_up_steps, c.min_down_steps) = (dice.below(5) as u32, dice.below(5) as u32);
-    let chp_max = c.p_kw_max;
+}
+
+fn vary(p: &mut PlantParameters, dice: &mut Dice) {
+    p.step_h = [0.25, 0.25, 0.5, 1.0 / 3.0, 1.0 / 60.0][dice.below(5) as usize];
+    p.battery.edit(|b| vary_battery(b, dice));
+    p.chp.edit(|c| vary_chp(c, dice));
+    let chp_max = p.chp_of_all().p_kw_max;
     let x = &mut p.exogenous;
     (x.pv_kw_nom, x.wind_kw_nom) = (dice.between(0.0, 150.0), dice.between(0.0, 80.0));
     x.electric_load_kw_min = dice.between(0.0, 20.0);
@@ -77,6 +83,7 @@ pub fn weather(rules: &Rules, soc: f64, difference_w: i64, dice: &mut Dice) -> (
         soc: Soc::new(soc),
         soc_low: Soc::new(soc - below),
         soc_high: Soc::new(soc + above),
+        socs: None,
         source_voltage: PerUnit::new(source_voltage(rules, dice)),
         reactive: Kilowatts::new(if dice.one_in(4) { dice.between(-50.0, 50.0) } else { 0.0 }),
         frequency: Hertz::new(frequency(rules, dice)),

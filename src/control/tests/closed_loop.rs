@@ -72,7 +72,7 @@ fn plant(margins: Margins) -> Plant {
     p.grid.import_kw_max = 60.0;
     p.grid.export_kw_max = 35.0;
     p.exogenous.electric_load_kw_max = 60.0;
-    p.chp.p_kw_max = 40.0;
+    p.chp.edit(|chp| chp.p_kw_max = 40.0);
     p.margins = margins;
     p.validate().expect("a plant")
 }
@@ -125,7 +125,8 @@ impl World {
         let share = if self.trouble.lag_s > 0.0 { (1.0 / self.trouble.lag_s).min(1.0) } else { 1.0 };
         self.battery_kw += share * (target - self.battery_kw);
         let wh = self.battery_kw * 1000.0 / 3600.0;
-        let per_wh = if wh > 0.0 { self.plant.soc_per_wh_charged() } else { self.plant.soc_per_wh_discharged() };
+        let unit = self.plant.batteries().get(0).unwrap();
+        let per_wh = if wh > 0.0 { unit.soc_per_wh_charged() } else { unit.soc_per_wh_discharged() };
         self.soc += wh * per_wh;
         self.second += 1;
         if self.second.is_multiple_of(600) && self.trouble.jump_kw > 0.0 {
@@ -232,7 +233,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
 fn note(outcome: &mut Outcome, beyond_s: &mut usize, world: &World) {
     let (p, grid) = (world.plant.parameters(), world.grid_kw());
     let beyond = (grid - p.grid.import_kw_max).max(-p.grid.export_kw_max - grid);
-    let soc = (world.soc - p.battery.soc_max).max(p.battery.soc_min - world.soc);
+    let soc = (world.soc - world.plant.battery().soc_max).max(world.plant.battery().soc_min - world.soc);
     if beyond > 0.005 {
         outcome.grid_kwh += beyond / 3600.0;
         outcome.furthest_kw = outcome.furthest_kw.max(beyond);
@@ -243,7 +244,7 @@ fn note(outcome: &mut Outcome, beyond_s: &mut usize, world: &World) {
     }
     if soc > 1e-6 {
         outcome.soc_beyond = outcome.soc_beyond.max(soc);
-        outcome.soc_kwh = outcome.soc_kwh.max(soc * p.battery.capacity_kwh);
+        outcome.soc_kwh = outcome.soc_kwh.max(soc * world.plant.battery().capacity_kwh);
     }
 }
 

@@ -131,7 +131,7 @@ impl EpisodeSource {
         published: Published,
     ) -> Episode {
         let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / rows.len() as f64;
-        let b = &self.plant.parameters().battery;
+        let b = self.plant.battery();
         let bought = mean(|row| row.import_price) / b.efficiency_store;
         let sold = mean(|row| row.export_price) * b.efficiency_dispatch;
         let given = rows[span.clone()].iter().map(|row| Given::new(&self.plant, row)).collect();
@@ -179,15 +179,15 @@ impl EpisodeSource {
     }
 
     fn random_point(&self, rng: &mut Pcg64Mcg) -> PlantPoint {
-        let p = self.plant.parameters();
-        let soc = rng.random_range(p.battery.soc_min..=p.battery.soc_max);
+        let plant = &self.plant;
+        let soc = rng.random_range(plant.battery().soc_min..=plant.battery().soc_max);
         let on = rng.random_bool(0.5);
         let chp = if !on {
             0.0
         } else if rng.random_bool(0.3) {
-            p.chp.p_kw_min
+            plant.chp().p_kw_min
         } else {
-            rng.random_range(p.chp.p_kw_min..=p.chp.p_kw_max)
+            rng.random_range(plant.chp().p_kw_min..=plant.chp().p_kw_max)
         };
         PlantPoint { soc, battery: 0.0, chp, on, age: rng.random_range(1..20) }
     }

@@ -218,11 +218,11 @@ impl Shard {
 
     /// Gradient of the CHP's action in a pair's first row, from what the opposite decision was worth.
     fn switching(&self, plant: &Plant, t: usize, pair: usize, objective: &Objective) -> f32 {
-        let (p, row) = (plant.parameters(), 2 * pair);
+        let row = 2 * pair;
         let worth = self.costs[row + 1] - self.costs[row];
         let after = &self.outcomes[t][row].after;
         let was_on = if t == 0 { after.on == (after.age > 1) } else { self.outcomes[t - 1][row].after.on };
-        let threshold = (2.0 * on_threshold(p, was_on) / p.chp.p_kw_max - 1.0) as f32;
+        let threshold = (2.0 * on_threshold(plant, was_on) / plant.chp().p_kw_max - 1.0) as f32;
         let distance = (self.actions[t][row][1] - threshold).abs();
         // what running costs more than resting
         let on_minus_off = if after.on { -worth } else { worth };
@@ -238,7 +238,7 @@ impl Shard {
             let mut observation = episode.observed[t].values().to_vec();
             observe(plant, episode, t, &point, &mut observation);
             x.extend(observation);
-            let action = rule::action(plant.parameters(), given, &point);
+            let action = rule::action(plant, given, &point);
             point = step(plant, given, &point, action.map(f64::from), Switch::Asked).after;
             wanted.push(action);
         }

@@ -96,21 +96,21 @@ pub enum Switch {
 }
 
 /// The request at which a CHP counts as wanted on, kW.
-pub fn on_threshold(p: &PlantParameters, on: bool) -> f64 {
-    on_from(on) * p.chp.p_kw_min
+pub fn on_threshold(plant: &Plant, on: bool) -> f64 {
+    on_from(on) * plant.chp().p_kw_min
 }
 
 /// One step of filter and plant from `s` on, on an action in [-1, 1].
 pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], switch: Switch) -> StepOutcome {
     let p = plant.parameters();
     let (soc, battery) = (Dual::variable(s.soc, 0), Dual::variable(s.battery, 1));
-    let wish = wish(p, given, s, action);
+    let wish = wish(plant, given, s, action);
     let battery = battery_span(plant, soc, battery);
-    let choose = |on: bool| nearest(p, &wish, battery, chp_span(p, s, on), given);
+    let choose = |on: bool| nearest(p, &wish, battery, chp_span(plant, s, on), given);
     let may_switch = if s.on {
-        s.age >= p.chp.min_up_steps && s.chp <= p.chp.p_kw_min + 1e-3
+        s.age >= plant.chp().min_up_steps && s.chp <= plant.chp().p_kw_min + 1e-3
     } else {
-        s.age >= p.chp.min_down_steps
+        s.age >= plant.chp().min_down_steps
     };
     let on = if !may_switch {
         s.on
@@ -119,7 +119,7 @@ pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], swit
         if switch == Switch::Opposite { !asked } else { asked }
     };
     let powers = choose(on);
-    let soc = equations::soc_after(p, soc, powers.battery, plant.step_h());
+    let soc = equations::soc_after(plant.battery(), soc, powers.battery, plant.step_h());
     let age = if on == s.on { s.age.saturating_add(1) } else { 1 };
     let after = PlantPoint { soc: soc.v, battery: powers.battery.v, chp: powers.chp.v, on, age };
     let cost = cost(plant, given, &powers, on && !s.on);
@@ -127,26 +127,27 @@ pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], swit
 }
 
 /// The powers that an action asks for, as [`memg_core::action::Action::setpoints`].
-fn wish(p: &PlantParameters, given: &Given, s: &PlantPoint, action: [f64; 3]) -> Wish {
+fn wish(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3]) -> Wish {
+    let p = plant.parameters();
     let [a0, a1, a2] = [0, 1, 2].map(|i| Dual::variable(action[i], 3 + i));
     let two_sided = |a: Dual, negative: f64, positive: f64| a * if a.v < 0.0 { negative } else { positive };
-    let battery = two_sided(a0, p.battery.discharge_kw_max, p.battery.charge_kw_max);
-    let raw = (a1 + 1.0) * (0.5 * p.chp.p_kw_max);
-    let asks_on = raw.v >= on_threshold(p, s.on);
-    let chp = if asks_on { raw.max(p.chp.p_kw_min.into()) } else { 0.0.into() };
+    let battery = two_sided(a0, plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
+    let raw = (a1 + 1.0) * (0.5 * plant.chp().p_kw_max);
+    let asks_on = raw.v >= on_threshold(plant, s.on);
+    let chp = if asks_on { raw.max(plant.chp().p_kw_min.into()) } else { 0.0.into() };
     let difference = two_sided(a2, p.grid.export_kw_max, p.grid.import_kw_max) - given.net;
     Wish { battery, chp, difference }
 }
 
 /// CHP powers of a step in which it is on or off.
-fn chp_span(p: &PlantParameters, s: &PlantPoint, on: bool) -> Span {
-    let (chp, minimum) = (Dual::variable(s.chp, 2), Dual::constant(p.chp.p_kw_min));
+fn chp_span(plant: &Plant, s: &PlantPoint, on: bool) -> Span {
+    let (chp, minimum) = (Dual::variable(s.chp, 2), Dual::constant(plant.chp().p_kw_min));
     match (on, s.on) {
         (false, _) => Span { low: 0.0.into(), high: 0.0.into() },
         (true, false) => Span { low: minimum, high: minimum },
         (true, true) => Span {
-            low: (chp - p.chp.ramp_kw_per_step).max(minimum),
-            high: (chp + p.chp.ramp_kw_per_step).min(p.chp.p_kw_max.into()),
+            low: (chp - plant.chp().ramp_kw_per_step).max(minimum),
+            high: (chp + plant.chp().ramp_kw_per_step).min(plant.chp().p_kw_max.into()),
         },
     }
 }
@@ -155,7 +156,7 @@ fn chp_span(p: &PlantParameters, s: &PlantPoint, on: bool) -> Span {
 fn cost(plant: &Plant, given: &Given, powers: &Powers, started: bool) -> Dual {
     let p = plant.parameters();
     let Powers { battery, chp, .. } = *powers;
-    let heat = equations::heat(p, given.heat, chp);
+    let heat = equations::heat(plant, given.heat, chp);
     let (boiler, heat_unserved) = (heat.boiler, heat.unserved);
     let mut exchange = battery - chp + given.net;
     if given.export_price < 0.0 && exchange.v < 0.0 {
@@ -170,7 +171,7 @@ fn cost(plant: &Plant, given: &Given, powers: &Powers, started: bool) -> Dual {
 
 /// Battery powers within rating, ramp and the SoC band, ramps down to zero at its ends included.
 fn battery_span(plant: &Plant, soc: Dual, before: Dual) -> Span {
-    let b = &plant.parameters().battery;
+    let b = plant.battery();
     let per_kwh = b.efficiency_store / b.capacity_kwh;
     let high = braked(plant, (-soc + b.soc_max) * (1.0 / per_kwh)).min(b.charge_kw_max.into());
     let low =

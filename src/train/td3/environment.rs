@@ -127,11 +127,10 @@ impl Environment {
 /// `(idle - cost)/2 - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR; distances in shares of the
 /// ratings. The risk term depends on this step's cost and so on its action.
 fn reward(plant: &Plant, idle: f64, step: &EnvStep, settings: &Td3Settings, risk: &mut RunningRisk) -> f64 {
-    let p = plant.parameters();
     let cost = step.cost.get();
     let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);
-    let battery = (wish.battery - safe.battery().kilowatts()).get() / p.battery.charge_kw_max.max(1e-9);
-    let chp = (wish.chp - safe.chp().kilowatts()).get() / p.chp.p_kw_max;
+    let battery = (wish.battery - safe.battery().kilowatts()).get() / plant.battery().charge_kw_max.max(1e-9);
+    let chp = (wish.chp - safe.chp().kilowatts()).get() / plant.chp().p_kw_max;
     let charge = if settings.risk > 0.0 { settings.risk * risk.charge(cost) } else { 0.0 };
     risk.learn(cost);
     0.5 * (idle - cost) - settings.correction * (battery * battery + chp * chp) - charge
