@@ -83,10 +83,11 @@ fn down(kw: f64) -> i64 {
 impl Rules {
     pub fn new(p: &PlantParameters) -> Self {
         let (b, c) = (p.battery_of_all(), p.chp_of_all());
+        let (p, battery, chp) = (*p, b, c);
         Self {
-            p: *p,
-            battery: b,
-            chp: c,
+            p,
+            battery,
+            chp,
             charge: down(b.charge_kw_max),
             discharge: down(b.discharge_kw_max),
             battery_ramp: down(b.ramp_kw_per_step),
