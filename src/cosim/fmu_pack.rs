@@ -73,7 +73,7 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
 }
 
 /// The weights' file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), and the policy
-/// with the tariffs that it was trained for, as [`UnitOptions::policy`](super::UnitOptions) takes it.
+/// with the tariffs and divisors that it was trained with, as [`UnitOptions::policy`](super::UnitOptions) takes it.
 ///
 /// # Errors
 /// The folder, and which file or key of it is wrong.
@@ -86,7 +86,7 @@ pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
 fn weights(folder: &Path) -> Result<(Vec<u8>, String), CosimError> {
     let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
     let bytes = model.bytes(SAFETENSORS).map_err(|error| CosimError::file(folder, &error))?;
-    Ok((bytes.to_vec(), packed_policy("td3", model.manifest().tariff.as_ref())))
+    Ok((bytes.to_vec(), packed_policy("td3", model.manifest().tariff.as_ref(), model.manifest().divisors())))
 }
 
 fn archive(

@@ -178,4 +178,24 @@ mod tests {
         assert_eq!(network(0.40, 0.02), set_points("rule", None, 0.40, 0.02));
         assert_ne!(network(0.15, 0.08), set_points("rule", None, 0.15, 0.08));
     }
+
+    #[test]
+    fn a_network_sees_its_inputs_over_the_divisors_that_it_was_packed_with() {
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/td3-10d");
+        let (weights, policy) = checked_weights(&model).unwrap();
+        let actions = |pv_kw: f64, divisor_kw: f64| {
+            let policy = policy.replace("\"pv_kw\":60.0", &format!("\"pv_kw\":{divisor_kw}"));
+            let plant = PlantParameters::reference();
+            let options = UnitOptions { plant, policy, weights: Some(weights.clone()), hour_start: 0.0 };
+            let mut unit = Unit::controller(&options).unwrap();
+            unit.initialize().unwrap();
+            for (name, value) in [("p_pv", pv_kw), ("p_load", 40.0), ("q_heat", 30.0)] {
+                unit.set_number(name, value).unwrap();
+            }
+            unit.step(900.0).unwrap();
+            ["action_battery", "action_chp", "action_grid"].map(|name| unit.number(name).unwrap())
+        };
+        assert_eq!(actions(25.0, 60.0), actions(50.0, 120.0));
+        assert_ne!(actions(25.0, 60.0), actions(25.0, 120.0));
+    }
 }

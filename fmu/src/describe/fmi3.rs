@@ -40,9 +40,11 @@ fn variable(row: &Variable) -> String {
         Value::Real(_) => format!("    <Float64 {common}{unit}{attribute}/>\n"),
         Value::Integer(_) => format!("    <Int32 {common}{attribute}/>\n"),
         Value::Boolean(_) => format!("    <Boolean {common}{attribute}/>\n"),
-        Value::Text(_) => {
-            format!("    <String {common}><Start value=\"{}\"/></String>\n", start.unwrap_or_default())
-        }
+        // What is calculated has no start value, whatever its type.
+        Value::Text(_) => start.map_or_else(
+            || format!("    <String {common}/>\n"),
+            |value| format!("    <String {common}><Start value=\"{value}\"/></String>\n"),
+        ),
     }
 }
 

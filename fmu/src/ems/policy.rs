@@ -1,12 +1,12 @@
 //! From the parameters `policy` and `model_file` to a policy.
 
-use super::{MODEL_FILE, POLICY, TARIFF};
+use super::{DIVISORS, MODEL_FILE, POLICY, TARIFF};
 use crate::resources::Resources;
 use crate::variable::Store;
 use memg_core::actor::{RustActor, WeightsError};
 use memg_core::guard::{Guarded, TariffRange};
-use memg_core::observation::Schema;
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::observation::{Divisors, Schema};
+use memg_core::policy::{ActorPolicy, Policy, WithDivisors};
 use memg_core::rules;
 
 /// The policy that the parameters ask for.
@@ -16,7 +16,7 @@ use memg_core::rules;
 pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
     let name = store.text(POLICY);
     if name == "td3" {
-        return network(store.text(MODEL_FILE), resources, tariff(store));
+        return network(store.text(MODEL_FILE), resources, tariff(store), divisors(store)?);
     }
     let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", rules::NAMES);
     rules::by_name(name).ok_or_else(known)
@@ -27,13 +27,26 @@ fn tariff(store: &Store) -> TariffRange {
     TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max: change, swing_eur_per_kwh_min: swing }
 }
 
-fn network(file: &str, resources: &Resources, tariff: TariffRange) -> Result<Box<dyn Policy>, String> {
+fn divisors(store: &Store) -> Result<Divisors, String> {
+    let [pv_kw, wind_kw, electric_load_kw, heat_load_kw, price_eur_per_kwh, battery_kw, chp_kw] =
+        DIVISORS.map(|reference| store.real(reference));
+    let divisors = Divisors { pv_kw, wind_kw, electric_load_kw, heat_load_kw, price_eur_per_kwh, battery_kw, chp_kw };
+    let wrong = || "divisor.…: expected finite numbers >= 0, as in the model's model.toml".to_owned();
+    divisors.are_valid().then_some(divisors).ok_or_else(wrong)
+}
+
+fn network(
+    file: &str,
+    resources: &Resources,
+    tariff: TariffRange,
+    divisors: Divisors,
+) -> Result<Box<dyn Policy>, String> {
     if file.is_empty() {
         return Err("model_file: expected the name of a safetensors file, found nothing".to_owned());
     }
     let bytes = resources.read(file).map_err(|error| format!("model_file: {error}"))?;
     let actor = any_schema(&bytes).map_err(|error| format!("model_file: {file}: {error}"))?;
-    Ok(Box::new(Guarded { policy: ActorPolicy(actor), range: Some(tariff) }))
+    Ok(Box::new(Guarded { policy: ActorPolicy(WithDivisors { actor, divisors }), range: Some(tariff) }))
 }
 
 /// The width of the first layer tells the schema; an error is the one of the schema that is nearer by that width.

@@ -5,7 +5,9 @@ use crate::price_ahead;
 use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 use memg_core::guard::TariffRange;
+use memg_core::observation::Divisors;
 use memg_core::plant_state::Signal;
+use serde::{Deserialize, Serialize};
 
 /// The controller decides; otherwise its outputs follow the measurements.
 pub const ENABLE: u32 = 20;
@@ -75,28 +77,58 @@ pub const HISTORY: u32 = 217;
 /// No tariff is further out than this, EUR/kWh: the network always decides.
 const ANY_SPREAD: f64 = 1e6;
 
-/// A policy as it is packed: its name, and in a second line the tariffs that its network was trained for.
-#[must_use]
-pub fn packed_policy(name: &str, tariff: Option<&TariffRange>) -> String {
-    let tariff = tariff.and_then(|range| serde_json::to_string(range).ok());
-    tariff.map_or_else(|| name.to_owned(), |range| format!("{name}\n{range}"))
+/// What its inputs are divided by, in the order of [`divisors`].
+pub const DIVISORS: [u32; 7] = [220, 221, 222, 223, 224, 225, 226];
+
+/// What a network was trained with, besides its weights.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct TrainedWith {
+    tariff: TariffRange,
+    divisors: Divisors,
 }
 
-/// Name and tariffs of a packed policy.
-fn unpacked(policy: &str) -> (&str, TariffRange) {
-    let (name, range) = policy.split_once('\n').unwrap_or((policy, ""));
-    let any = TariffRange {
-        spread_eur_per_kwh: [-ANY_SPREAD, ANY_SPREAD],
-        spread_change_eur_per_kwh_max: ANY_SPREAD,
-        swing_eur_per_kwh_min: 0.0,
-    };
-    (name, serde_json::from_str(range).unwrap_or(any))
+/// Every tariff.
+const ANY_TARIFF: TariffRange = TariffRange {
+    spread_eur_per_kwh: [-ANY_SPREAD, ANY_SPREAD],
+    spread_change_eur_per_kwh_max: ANY_SPREAD,
+    swing_eur_per_kwh_min: 0.0,
+};
+
+/// A network's policy as it is packed: its name, and in a second line the tariffs that it was trained for and what its
+/// inputs are divided by.
+#[must_use]
+pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors) -> String {
+    let trained = TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors };
+    // Finite numbers alone: JSON holds them all.
+    format!("{name}\n{}", serde_json::to_string(&trained).unwrap_or_default())
+}
+
+/// Name, tariffs and divisors of a packed policy; a mere name is any tariff's, with the divisors of version 1.
+fn unpacked(policy: &str) -> (&str, TrainedWith) {
+    let (name, trained) = policy.split_once('\n').unwrap_or((policy, ""));
+    let plain = TrainedWith { tariff: ANY_TARIFF, divisors: Divisors::VERSION_1 };
+    (name, serde_json::from_str(trained).unwrap_or(plain))
+}
+
+/// The parameters that say what the network's inputs are divided by.
+fn divisors(d: &Divisors) -> Vec<Variable> {
+    let real = Value::Real;
+    variables! { Parameter:
+        220 "divisor.pv_kw" Some(Unit::Kilowatt), real(d.pv_kw), "What the network's PV inputs are divided by, as in training; 0 = the input is 0";
+        221 "divisor.wind_kw" Some(Unit::Kilowatt), real(d.wind_kw), "The same for wind";
+        222 "divisor.electric_load_kw" Some(Unit::Kilowatt), real(d.electric_load_kw), "The same for electric load and net load";
+        223 "divisor.heat_load_kw" Some(Unit::Kilowatt), real(d.heat_load_kw), "The same for heat, thermal";
+        224 "divisor.price_eur_per_kwh" Some(Unit::EurPerKwh), real(d.price_eur_per_kwh), "The same for prices";
+        225 "divisor.battery_kw" Some(Unit::Kilowatt), real(d.battery_kw), "The same for the battery's set-point";
+        226 "divisor.chp_kw" Some(Unit::Kilowatt), real(d.chp_kw), "The same for the CHP's set-point";
+    }
+    .into()
 }
 
 /// The table. `policy` is the start value of the parameter of that name, or a [`packed_policy`].
 #[must_use]
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
-    let (policy, tariff) = unpacked(policy);
+    let (policy, TrainedWith { tariff, divisors: divided_by }) = unpacked(policy);
     let TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max, swing_eur_per_kwh_min } = tariff;
     let mut rows = limits::variables(plant);
     rows.extend(measurements(plant));
@@ -116,6 +148,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
         216 "tariff.spread_change_max" Some(Unit::EurPerKwh), Value::Real(spread_change_eur_per_kwh_max), "Largest change of that distance within a day";
         217 "history" None, Value::Text(String::new()), "What was before time 0, as outlook; the last value of every list is for the step before time 0, up to 15 days; empty = nothing";
     });
+    rows.extend(divisors(&divided_by));
     rows
 }
 
