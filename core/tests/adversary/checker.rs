@@ -83,11 +83,10 @@ fn down(kw: f64) -> i64 {
 impl Rules {
     pub fn new(p: &PlantParameters) -> Self {
         let (b, c) = (p.battery_of_all(), p.chp_of_all());
-        let (p, battery, chp) = (*p, b, c);
         Self {
-            p,
-            battery,
-            chp,
+            p: *p,
+            battery: b,
+            chp: c,
             charge: down(b.charge_kw_max),
             discharge: down(b.discharge_kw_max),
             battery_ramp: down(b.ramp_kw_per_step),
@@ -101,8 +100,7 @@ impl Rules {
     }
 
     pub fn soc_after(&self, soc: f64, battery_w: i64, ms: i64) -> f64 {
-        let kwh = battery_w as f64 / 1000.0 * (ms as f64 / 3.6e6);
-        let b = &self.battery;
+        let (kwh, b) = (battery_w as f64 / 1000.0 * (ms as f64 / 3.6e6), &self.battery);
         soc + if kwh > 0.0 { kwh * b.efficiency_store } else { kwh / b.efficiency_dispatch } / b.capacity_kwh
     }
 
@@ -154,8 +152,7 @@ impl Rules {
     }
 
     fn keeps_times(&self, past: &Past, at: &Point) -> bool {
-        let c = &self.chp;
-        let needed = if past.on { c.min_up_steps } else { c.min_down_steps };
+        let needed = if past.on { self.chp.min_up_steps } else { self.chp.min_down_steps };
         at.on == past.on || past.since_ms >= i64::from(needed) * self.step_ms
     }
 
