@@ -24,8 +24,10 @@ use std::sync::Arc;
 /// Where an episode starts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
-    /// Rows that may be used; the outlook looks no further.
+    /// Rows that may be lived through.
     pub block: Range<usize>,
+    /// Rows that may be known: those before the present one as history, those after it by their published prices alone.
+    pub known: Range<usize>,
     /// First row.
     pub first: usize,
     /// Steps until truncation (the block's end truncates as well).
@@ -41,7 +43,13 @@ impl Start {
     #[must_use]
     pub fn block(block: Range<usize>) -> Self {
         let (first, steps) = (block.start, block.end - block.start);
-        Self { block, first, steps, soc: Soc::new(0.5), memory: ControlMemory::at_rest() }
+        Self { known: block.clone(), block, first, steps, soc: Soc::new(0.5), memory: ControlMemory::at_rest() }
+    }
+
+    /// The same with other rows known.
+    #[must_use]
+    pub fn knowing(self, known: Range<usize>) -> Self {
+        Self { known, ..self }
     }
 }
 
@@ -137,7 +145,7 @@ impl MemgEnv {
             let power = Watts::new(rng.random_range(chp.min.get()..=chp.max.get()));
             memory = ControlMemory::from_measured(Watts::ZERO, power, true, memory.chp_in_state_ms());
         }
-        Start { block, first, steps, soc, memory }
+        Start { known: block.clone(), block, first, steps, soc, memory }
     }
 
     /// The filter inside.
@@ -181,10 +189,10 @@ impl MemgEnv {
         situation
     }
 
-    /// What is known of the past and of the hours ahead.
+    /// What is known of the past, and the prices that a day-ahead market has published by now.
     #[must_use]
     pub fn known(&self) -> ProfileView<'_> {
-        self.profile.view(&self.start.block, self.index, self.filter.plant().steps_per_hour())
+        self.profile.view(&self.start.known, self.index, self.filter.plant().steps_per_hour())
     }
 
     /// The observation at the start of the present step.

@@ -36,6 +36,7 @@ pub mod env;
 pub mod equations;
 pub mod equipment;
 pub mod extended;
+pub mod forecast;
 pub mod guard;
 pub mod history;
 pub mod measurement;

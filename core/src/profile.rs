@@ -3,7 +3,6 @@
 
 use crate::calendar::LocalTime;
 use crate::dispatch::Prices;
-use crate::extended::PRICE_HOURS;
 use crate::series::{Known, Quantity};
 use crate::situation::{Doubt, Situation};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
@@ -199,14 +198,27 @@ impl Profile {
         blocks
     }
 
-    /// What a gateway knows at row `index` when it may look at the rows of `known`: prices of the next
-    /// [`PRICE_HOURS`] hours, and all that has been.
+    /// What a gateway knows at row `index` when it may look at the rows of `known`: all that has been, and of what comes the
+    /// prices that a day-ahead market has published by then, see [`published_steps`].
     #[must_use]
     pub fn view(&self, known: &core::ops::Range<usize>, index: usize, steps_per_hour: usize) -> ProfileView<'_> {
         let rows = self.rows.get(known.clone()).unwrap_or(&[]);
         let now = index.saturating_sub(known.start);
-        ProfileView { rows, now, priced: PRICE_HOURS * steps_per_hour, step_min: 60 / steps_per_hour.max(1) }
+        let priced = rows.get(now).map_or(0, |row| published_steps(row.time.hour(), steps_per_hour));
+        ProfileView { rows, now, priced, step_min: 60 / steps_per_hour.max(1) }
     }
+}
+
+/// Local hour at which a day-ahead market has published tomorrow's prices.
+pub const PUBLISHED_AT_H: f64 = 13.0;
+
+/// Steps ahead, the present one counted, whose prices a day-ahead market has published at this local hour: those of today,
+/// from 13:00 on those of tomorrow too.
+#[must_use]
+pub fn published_steps(local_hour: f64, steps_per_hour: usize) -> usize {
+    let known_h = if local_hour < PUBLISHED_AT_H { 24.0 } else { 48.0 } - local_hour;
+    let steps = crate::units::to_integer(known_h * crate::units::to_float(i64::try_from(steps_per_hour).unwrap_or(0)));
+    usize::try_from(steps).unwrap_or(0)
 }
 
 /// A profile as a gateway knows it at one of its rows.
@@ -219,10 +231,10 @@ pub struct ProfileView<'a> {
 }
 
 impl ProfileView<'_> {
-    /// The same with prices of fewer steps.
+    /// The same with the prices of so many steps, whatever a market has published.
     #[must_use]
     pub fn with_prices_of(self, steps: usize) -> Self {
-        Self { priced: steps.min(self.priced), ..self }
+        Self { priced: steps, ..self }
     }
 
     /// The row that begins `steps` steps from now. Rows are in time order, mostly without holes: the one at that distance
@@ -238,6 +250,10 @@ impl ProfileView<'_> {
 }
 
 impl Known for ProfileView<'_> {
+    fn minute(&self) -> Option<i64> {
+        self.rows.get(self.now).map(|row| row.time.minute)
+    }
+
     fn ahead(&self, quantity: Quantity, steps: usize) -> Option<f64> {
         let is_price = matches!(quantity, Quantity::ImportPrice | Quantity::ExportPrice);
         if !is_price || steps >= self.priced {

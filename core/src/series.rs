@@ -67,6 +67,12 @@ pub trait Known: core::fmt::Debug {
 
     /// The mean of the step that ended `steps - 1` steps ago (1 = the last finished one). `None` across a gap.
     fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64>;
+
+    /// Local time at which the present step begins, minutes since 1970-01-01T00:00; `None` if nobody knows the date (the
+    /// hour of the day is the situation's).
+    fn minute(&self) -> Option<i64> {
+        None
+    }
 }
 
 /// Nothing is known but this step.

@@ -138,8 +138,8 @@ fn a_profile_knows_what_was_before_a_gap_and_only_prices_of_what_comes() {
     assert_eq!(view.ago(Quantity::Pv, 4), Some(kept[96].pv_kw));
     assert_eq!(view.ago(Quantity::Pv, 96), None);
     assert_eq!(view.ago(Quantity::ElectricLoad, 192), Some(kept[4].electric_load_kw));
-    assert_eq!((view.ahead(Quantity::Pv, 0), view.ahead(Quantity::ImportPrice, 96)), (None, None));
-    assert_eq!(view.ahead(Quantity::ExportPrice, 95), Some(kept[195].export_price));
+    assert_eq!((view.ahead(Quantity::Pv, 0), view.ahead(Quantity::ImportPrice, 92)), (None, None));
+    assert_eq!(view.ahead(Quantity::ExportPrice, 91), Some(kept[191].export_price));
     assert_eq!(view.with_prices_of(3).ahead(Quantity::ImportPrice, 3), None);
 }
 

@@ -18,6 +18,7 @@ use crate::variable::{Store, Value};
 use memg_core::dispatch::{Dispatch, Running};
 use memg_core::equipment::Plant;
 use memg_core::extended::PRICE_HOURS;
+use memg_core::outlook::OUTLOOK_HOURS;
 use memg_core::profile::{Profile, ProfileRow, ProfileView};
 use memg_core::series::{Known, Quantity, Series, hourly_price};
 use memg_core::situation::Situation;
@@ -90,7 +91,7 @@ impl Ready {
 
     /// The same prices and those of export at step length.
     fn outlook(&self, clock: &Clock) -> Series {
-        let (view, steps) = (self.view(clock), PRICE_HOURS * self.plant.steps_per_hour());
+        let (view, steps) = (self.view(clock), OUTLOOK_HOURS * self.plant.steps_per_hour());
         let mut series = Series::default();
         for quantity in [Quantity::ImportPrice, Quantity::ExportPrice] {
             *series.column_mut(quantity) = (0..steps).map_while(|step| view.ahead(quantity, step)).map(Some).collect();

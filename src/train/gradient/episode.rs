@@ -146,12 +146,11 @@ impl EpisodeSource {
                 Schema::TenD => Observation::ten_d(&situation, false, &divisors),
                 Schema::Extended => {
                     let view = window.view(&block, index, per_hour);
-                    let priced = if published == Published::At13 {
-                        published_steps(situation.local_hour, per_hour)
-                    } else {
-                        usize::MAX
+                    let view = match published {
+                        Published::AllDay => view.with_prices_of(extended::PRICE_HOURS * per_hour),
+                        Published::At13 => view,
                     };
-                    extended::observe(&situation, &memory, &view.with_prices_of(priced), per_hour, &divisors)
+                    extended::observe(&situation, &memory, &view, per_hour, &divisors)
                 }
             }
         });
@@ -196,19 +195,10 @@ impl EpisodeSource {
 /// When prices of the hours ahead are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Published {
-    /// Always, as in replayed profiles.
+    /// A whole day ahead at any time.
     AllDay,
     /// Tomorrow's from 13:00 on, as live.
     At13,
-}
-
-/// Hour of the day at which tomorrow's prices are known.
-const PUBLISHED_AT_H: f64 = 13.0;
-
-/// Steps ahead whose prices are published at this hour of the day.
-fn published_steps(local_hour: f64, steps_per_hour: usize) -> usize {
-    let known_h = if local_hour < PUBLISHED_AT_H { 24.0 } else { 48.0 } - local_hour;
-    (known_h * steps_per_hour as f64) as usize
 }
 
 /// Factors and shifts of one window.

@@ -90,7 +90,7 @@ impl EpisodeMaker {
         let block = 0..profile.rows().len();
         let mut env = MemgEnv::new(self.plant, profile, RewardWeights::default());
         let (first, steps) = (state.first, state.steps_left);
-        env.reset(Start { block, first, steps, soc: Soc::new(state.soc), memory: state.memory });
+        env.reset(Start { known: block.clone(), block, first, steps, soc: Soc::new(state.soc), memory: state.memory });
         Environment { env, state }
     }
 }
