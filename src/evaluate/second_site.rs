@@ -52,5 +52,5 @@ fn compare(sites: Vec<Site>, models: &[String]) -> Result<(), Box<dyn Error>> {
 }
 
 fn judged(profile: &Arc<Profile>, policy: &mut dyn Policy) -> Result<Evaluation, Box<dyn Error>> {
-    Ok(evaluate(Plant::reference(), profile, None, policy, |_| {})?)
+    Ok(evaluate(Plant::reference(), profile, &profile.blocks(None), policy, |_| {})?)
 }

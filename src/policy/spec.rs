@@ -1,6 +1,6 @@
 //! How a user names a policy: `rule`, `models/td3`, `ort:models/td3`.
 
-use memg_core::rules;
+use memg_core::builtin;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -60,7 +60,7 @@ const RULE: &str = "rule";
 /// A policy by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySpec {
-    /// A rule of [`memg_core::rules`].
+    /// A rule of [`memg_core::builtin`].
     Rule(String),
     /// A model folder.
     Model {
@@ -113,7 +113,7 @@ fn split(text: &str) -> (Option<Runtime>, &str) {
 /// The text names no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} names no policy: expected one of {}, or a model folder such as models/rule-imitation, \
-         with candle:, ort: or rust: before it to pick the runtime", rules::NAMES.join(", "))]
+         with candle:, ort: or rust: before it to pick the runtime", builtin::NAMES.join(", "))]
 pub struct SpecError {
     text: String,
 }
@@ -124,7 +124,7 @@ impl FromStr for PolicySpec {
     /// A name without a path separator is a rule; a folder in the present directory is written `./name`.
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let error = || SpecError { text: text.to_owned() };
-        if rules::NAMES.contains(&text) {
+        if builtin::NAMES.contains(&text) {
             return Ok(Self::Rule(text.to_owned()));
         }
         let (runtime, dir) = split(text);
