@@ -1,5 +1,9 @@
 //! What may come in the steps ahead: what others have said, and a guess where nobody has.
 
+mod persistence;
+
+pub use persistence::Persistence;
+
 use crate::policy::PolicyInput;
 use crate::series::Quantity;
 
