@@ -215,6 +215,9 @@ impl MemgEnv {
     /// # Errors
     /// The policy's own; the environment is unchanged.
     pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<EnvStep>, PolicyError> {
+        if self.is_over() {
+            return Ok(None);
+        }
         let (situation, mut memory) = (self.situation(), self.memory);
         let decision = decide::step(&self.filter, &situation, &mut memory, &self.known(), policy)?;
         Ok(self.lived(&situation, decision, memory))

@@ -11,11 +11,14 @@
 //! of more than sixteen planning steps (off: 96). Several units are planned as the one that stands for all.
 
 mod chp_states;
+mod foresight;
 mod grid;
 mod levels;
 mod search;
 mod stage;
 mod tables;
+
+pub use foresight::Foresight;
 
 use crate::equipment::Plant;
 use crate::forecast::{Forecast, Forecaster};

@@ -29,10 +29,16 @@ pub(super) struct Terminal {
 impl Terminal {
     /// The mean export price over the forecast times the dispatch efficiency: what a stored kWh is sold for.
     pub fn mean_export(grid: &Grid, forecast: &Forecast) -> Self {
-        let prices = forecast.column(Quantity::ExportPrice);
-        let mean = prices.iter().sum::<f64>() / number(prices.len().max(1));
-        let slope = (mean * grid.plant.battery().efficiency_dispatch).max(0.0);
+        let [_, export] = means(forecast);
+        let slope = (export * grid.plant.battery().efficiency_dispatch).max(0.0);
         Self { at: 0.0, below: slope, above: slope }
+    }
+
+    /// As an evaluation settles a block that began at `soc`: what is missing is bought at the mean import price over the storing
+    /// efficiency, what is left is sold at the mean export price times the dispatch efficiency.
+    pub fn settled(grid: &Grid, forecast: &Forecast, soc: f64) -> Self {
+        let (battery, [import, export]) = (grid.plant.battery(), means(forecast));
+        Self { at: soc, below: import / battery.efficiency_store, above: export * battery.efficiency_dispatch }
     }
 
     /// EUR, of a state of charge.
@@ -40,6 +46,14 @@ impl Terminal {
         let kwh = (soc - self.at) * grid.plant.battery().capacity_kwh;
         kwh * if kwh < 0.0 { self.below } else { self.above }
     }
+}
+
+/// Mean import and export price.
+fn means(forecast: &Forecast) -> [f64; 2] {
+    [Quantity::ImportPrice, Quantity::ExportPrice].map(|quantity| {
+        let prices = forecast.column(quantity);
+        prices.iter().sum::<f64>() / number(prices.len().max(1))
+    })
 }
 
 /// Values and costs on a grid, and room to compute them.
