@@ -1,6 +1,6 @@
 //! The policy `plan`: every policy step it plans the hours ahead by dynamic programming and decides the first step.
 //!
-//! Exact on a grid of states ([`grid`](self)): CHP state x battery power of the last step x state of charge, with the
+//! Exact on a grid of states: CHP state x battery power of the last step x state of charge, with the
 //! plant's own costs, ramps and minimum times, on a forecast ([`crate::forecast`]). The first action is then searched in
 //! whole watts on the exact plant. No solver, no random number, no allocation after the first step; sums, products and
 //! comparisons of numbers alone, so that every processor decides the same bits.
@@ -12,13 +12,18 @@
 
 mod chp_states;
 mod foresight;
+mod forward;
 mod grid;
 mod levels;
+mod reason;
 mod search;
 mod stage;
+mod summary;
 mod tables;
 
 pub use foresight::Foresight;
+pub use reason::{BatteryReason, ChpReason, PricedAt, Reason};
+pub use summary::{PlanByHour, PlanStep, PlanSummary};
 
 use crate::equipment::Plant;
 use crate::forecast::{Forecast, Forecaster};
@@ -57,13 +62,17 @@ struct Work {
     grid: Grid,
     tables: Tables,
     forecast: Forecast,
+    summary: PlanSummary,
+    /// The last decision was planned, so that the summary is of it.
+    is_told: bool,
 }
 
 impl Work {
     fn new(plant: &Plant, settings: &PlanSettings) -> Self {
         let grid = Grid::new(*plant, settings.hours * plant.steps_per_hour(), settings.soc_levels);
         let forecast = Forecast::of_steps(1 + grid.steps * grid.merged);
-        Self { tables: Tables::new(&grid), forecast, grid }
+        let summary = PlanSummary::of_steps(grid.steps);
+        Self { tables: Tables::new(&grid), forecast, summary, is_told: false, grid }
     }
 }
 
@@ -89,11 +98,20 @@ impl<F: Forecaster> Policy for Plan<F> {
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
         self.work(input.plant);
         let Some(work) = self.work.as_deref_mut() else { return Err(PolicyError::NotFinite) };
+        work.is_told = false;
         work.forecast.fill(input, &mut self.forecaster);
         let terminal = Terminal::mean_export(&work.grid, &work.forecast);
         work.tables.solve(&work.grid, &work.forecast, &terminal);
         let first = search::first(input, &work.grid, &work.tables, 0).ok_or(PolicyError::NotFinite)?;
+        let Work { grid, tables, forecast, summary, .. } = work;
+        forward::Forward { input, grid, tables, forecast }.tell(&first, summary);
+        work.summary.reason = Reason::of(input.plant, &work.summary);
+        work.is_told = true;
         Ok(request(first.setpoints()))
+    }
+
+    fn plan(&self) -> Option<&PlanSummary> {
+        self.work.as_deref().filter(|work| work.is_told).map(|work| &work.summary)
     }
 }
 

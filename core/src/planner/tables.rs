@@ -7,7 +7,7 @@
 //! state, so that f32 has its digits where differences are.
 
 use super::grid::{After, Grid, Shift};
-use super::levels::number;
+use super::levels::{count, number};
 use super::stage::{Ahead, fill};
 use crate::forecast::Forecast;
 use crate::series::Quantity;
@@ -127,18 +127,23 @@ impl Tables {
 
     /// Value of a state at the beginning of a planning step, EUR, up to what all states of the step have in common.
     pub fn value(&self, grid: &Grid, step: usize, after: &After) -> f64 {
-        let position = grid.soc.position(after.soc);
-        let last = number(grid.soc.count - 1);
-        let within = position.clamp(0.0, last);
-        let lower = super::levels::count(within).min(grid.soc.count.saturating_sub(2));
-        let share = within - number(lower);
-        let first = step.min(grid.steps) * grid.size() + lower;
+        grid.corners(after).map(|(row, weight)| weight * self.along(grid, step, row, after.soc)).sum()
+    }
+
+    /// The same of a state whose CHP and battery are on the grid, by their numbers.
+    pub fn value_at(&self, grid: &Grid, step: usize, chp: usize, battery: usize, soc: f64) -> f64 {
+        self.along(grid, step, chp * grid.block() + battery * grid.soc.count, soc)
+    }
+
+    /// Interpolated along the state of charge, from the row that begins at cell `row` of the step.
+    fn along(&self, grid: &Grid, step: usize, row: usize, soc: f64) -> f64 {
+        let position = grid.soc.position(soc);
+        let within = position.clamp(0.0, number(grid.soc.count - 1));
+        let lower = count(within).min(grid.soc.count.saturating_sub(2));
+        let first = step.min(grid.steps) * grid.size() + row + lower;
         let at = |index: usize| self.values.get(index).map_or(f64::INFINITY, |value| f64::from(*value));
-        let corners = grid.corners(after).map(|(row, weight)| {
-            let (a, b) = (at(first + row), at(first + row + 1));
-            weight * (a + share * (b - a))
-        });
-        corners.sum::<f64>() + (position - within).abs() * self.penalty
+        let (a, b) = (at(first), at(first + 1));
+        a + (within - number(lower)) * (b - a) + (position - within).abs() * self.penalty
     }
 
     /// Cost of a planning step, EUR, up to what all have in common: for a number of a CHP power and a battery level.
