@@ -3,6 +3,7 @@
 use super::{EXIT_CONFIGURATION, log_to_stderr};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
+use memg_core::planner::{Foresight, PlanSettings};
 use memg_core::profile::Profile;
 use memg_core::rules;
 use memg_evaluate::compare::{Bound, Comparison, beside_the_rules, bound_with_progress, compare_with};
@@ -50,6 +51,9 @@ pub(super) struct Args {
     /// Compare with the rules alone: the bound takes most of the time
     #[arg(long, conflicts_with = "compare")]
     no_bound: bool,
+    /// Show plan with perfect foresight of each block too, which a policy could reach that knew everything
+    #[arg(long)]
+    foresight: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -100,6 +104,9 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Twice as fine as the online planner's, because nothing else blurs it.
+const FORESIGHT_SOC_LEVELS: usize = 41;
+
 /// What is judged: blocks of rows, and the profile that they are taken from.
 struct Days {
     profile: Arc<Profile>,
@@ -118,7 +125,11 @@ fn beside(args: &Args, plant: Plant, days: &Days) -> Result<Beside> {
     let Days { profile, blocks } = days;
     // A rule is among those that every comparison holds.
     let mut policies = if is_rule { vec![] } else { vec![load_policy(&spec(args))?] };
-    Ok(match (is_rule, args.no_bound) {
+    if args.foresight {
+        let settings = PlanSettings { soc_levels: FORESIGHT_SOC_LEVELS, ..PlanSettings::default() };
+        policies.push(Box::new(Foresight::new(Arc::clone(profile), blocks.clone(), settings)));
+    }
+    Ok(match (policies.is_empty(), args.no_bound) {
         (true, _) if !args.compare => Beside::Nothing,
         (_, true) => Beside::Rules(beside_the_rules(plant, profile, blocks, &mut policies)?),
         // Found first, because it takes most of the time.

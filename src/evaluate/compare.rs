@@ -224,6 +224,8 @@ impl Days {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::forecast::Persistence;
+    use memg_core::planner::{Foresight, Plan, PlanSettings};
 
     #[test]
     fn the_good_rule_has_relative_regret_one_and_idle_saves_nothing() {
@@ -250,6 +252,47 @@ mod tests {
             let Some(mut policy) = builtin::by_name(name) else { panic!("{name}") };
             let Ok(found) = evaluate(plant, &profile, &blocks, policy.as_mut(), |_| {}) else { panic!("{name}") };
             assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
+        }
+    }
+
+    /// Regret over the rule's of policies by name.
+    fn regrets(found: &Comparison, names: [&str; 2]) -> [f64; 2] {
+        names.map(|name| found.policies.iter().find(|p| p.policy == name).map_or(f64::NAN, |p| p.regret_to_rule))
+    }
+
+    #[test]
+    fn foresight_on_the_planners_grid_comes_near_the_bound_and_persistence_far_below_the_rule() {
+        let profile = Arc::new(memg_core::synthetic::profile(10, 3));
+        let blocks = vec![7 * 96..10 * 96];
+        let settings = PlanSettings { soc_levels: 41, ..PlanSettings::default() };
+        let foresight = Foresight::new(Arc::clone(&profile), blocks.clone(), settings);
+        let mut policies: [Box<dyn Policy>; 2] =
+            [Box::new(foresight), Box::new(Plan::new(Persistence, PlanSettings::default()))];
+        let found = compare(Plant::reference(), &profile, &blocks, &mut policies);
+        let Ok(found) = found else { panic!("{found:?}") };
+        let gap = found.policies.iter().find(|p| p.policy == "foresight").map_or(f64::NAN, |p| p.gap_to_optimum);
+        assert!((0.0..0.006).contains(&gap), "foresight costs {gap} more than the bound");
+        let [foresight, plan] = regrets(&found, ["foresight", "plan"]);
+        assert!(foresight < 0.5 * plan && plan < 0.6, "{foresight} {plan}");
+        assert!(found.policies.iter().all(|p| p.violations == 0));
+    }
+
+    #[test]
+    fn rows_outside_the_blocks_are_history_and_are_not_judged() {
+        let profile = Arc::new(memg_core::synthetic::profile(9, 5));
+        let Some(rows) = profile.rows().get(8 * 96..) else { panic!("nine days") };
+        let alone = Arc::new(Profile::from_rows(rows.to_vec()));
+        let judged = |profile: &Arc<Profile>, blocks: &[Range<usize>], name: &str| {
+            let Some(mut policy) = builtin::by_name(name) else { panic!("{name}") };
+            evaluate(Plant::reference(), profile, blocks, policy.as_mut(), |_| {})
+        };
+        let last = 8 * 96..9 * 96;
+        for (name, looks_back) in [("rule", false), ("plan", true)] {
+            let with = judged(&profile, std::slice::from_ref(&last), name);
+            let without = judged(&alone, &alone.blocks(None), name);
+            let (Ok(with), Ok(without)) = (with, without) else { panic!("{name}") };
+            assert_eq!((with.days, with.blocks, with.soc_at_block_ends.len()), (1, 1, 1));
+            assert_eq!(with.daily_cost_eur != without.daily_cost_eur, looks_back, "{name}");
         }
     }
 }
