@@ -1,4 +1,4 @@
-//! Decision makers: rules by name, trained networks from model folders.
+//! Decision makers: rules and the planner by name, trained networks from model folders.
 //!
 //! Responsible for turning a [`PolicySpec`] into a [`Policy`], and for everything that a model on disk has to prove before
 //! it may decide anything: see [`model`]. Knows no driver, no clock and no training loop.

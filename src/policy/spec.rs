@@ -1,4 +1,4 @@
-//! How a user names a policy: `rule`, `models/td3`, `ort:models/td3`.
+//! How a user names a policy: `rule`, `plan`, `models/td3`, `ort:models/td3`.
 
 use memg_core::builtin;
 use std::fmt;
@@ -60,7 +60,7 @@ const RULE: &str = "rule";
 /// A policy by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySpec {
-    /// A rule of [`memg_core::builtin`].
+    /// A policy that needs no file, see [`memg_core::builtin`].
     Rule(String),
     /// A model folder.
     Model {
@@ -121,7 +121,7 @@ pub struct SpecError {
 impl FromStr for PolicySpec {
     type Err = SpecError;
 
-    /// A name without a path separator is a rule; a folder in the present directory is written `./name`.
+    /// A name without a path separator is that of a policy without a file; a folder in the present directory is written `./name`.
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let error = || SpecError { text: text.to_owned() };
         if builtin::NAMES.contains(&text) {
@@ -154,6 +154,7 @@ mod tests {
         let model = |dir: &str, runtime| Some(PolicySpec::Model { dir: PathBuf::from(dir), runtime });
         let cases = [
             ("rule", Some(PolicySpec::Rule("rule".to_owned()))),
+            ("plan", Some(PolicySpec::Rule("plan".to_owned()))),
             ("models/td3", model("models/td3", Runtime::default())),
             ("./td3", model("./td3", Runtime::default())),
             ("ort:models/td3", model("models/td3", Runtime::Ort)),
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_journals_header_gives_back_the_policy_with_its_runtime() {
-        for text in ["rule", "ort:td3", "candle:models/td3", "rust:models/td3"] {
+        for text in ["rule", "plan", "ort:td3", "candle:models/td3", "rust:models/td3"] {
             let spec: PolicySpec = text.parse().unwrap();
             let [policy, runtime] = spec.recorded();
             assert_eq!(PolicySpec::from_recorded(&policy, &runtime), Ok(spec), "{text}");
