@@ -263,7 +263,8 @@ mod tests {
     #[test]
     fn foresight_on_the_planners_grid_comes_near_the_bound_and_persistence_far_below_the_rule() {
         let profile = Arc::new(memg_core::synthetic::profile(10, 3));
-        let blocks = vec![7 * 96..10 * 96];
+        let last_three_days = 7 * 96..10 * 96;
+        let blocks = vec![last_three_days];
         let settings = PlanSettings { soc_levels: 41, ..PlanSettings::default() };
         let foresight = Foresight::new(Arc::clone(&profile), blocks.clone(), settings);
         let mut policies: [Box<dyn Policy>; 2] =

@@ -211,11 +211,14 @@ impl fmt::Display for Reason {
 mod tests {
     use super::*;
 
-    /// A plan from 12:00 in hours: battery power, CHP power and import price of each step, the present one first.
-    fn told(steps: &[(f64, f64, f64)]) -> String {
+    /// Battery power, CHP power, import price.
+    type Told = (f64, f64, f64);
+
+    /// A plan from 12:00 in hours, the present step first.
+    fn told(steps: &[Told]) -> String {
         let mut plan = PlanSummary::of_steps(8);
         (plan.begins_min, plan.now_h, plan.step_h) = (720.0, 1.0, 1.0);
-        let step = |(battery_kw, chp_kw, import_price): &(f64, f64, f64)| PlanStep {
+        let step = |(battery_kw, chp_kw, import_price): &Told| PlanStep {
             battery_kw: *battery_kw,
             chp_kw: *chp_kw,
             import_price: *import_price,
@@ -223,14 +226,15 @@ mod tests {
             soc: 0.4,
             ..PlanStep::default()
         };
-        plan.now = step(&steps[0]);
-        plan.ahead.extend(steps[1..].iter().map(step));
+        let mut steps = steps.iter().map(step);
+        plan.now = steps.next().unwrap();
+        plan.ahead.extend(steps);
         Reason::of(&Plant::reference(), &plan).to_string()
     }
 
     #[test]
     fn a_plan_tells_what_it_begins_with_and_what_for() {
-        let cases: [(&[(f64, f64, f64)], &str); 6] = [
+        let cases: [(&[Told], &str); 6] = [
             (
                 &[
                     (20.0, 0.0, 0.06),
