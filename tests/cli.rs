@@ -120,6 +120,46 @@ fn policies_cost_what_an_independent_model_says() {
     }
 }
 
+/// The first days of the shipped profile, in a file.
+fn first_days(dir: &tempfile::TempDir, days: usize) -> String {
+    let (file, profile) = path(dir, "days.csv");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/site-a-2016.csv");
+    let rows: Vec<String> =
+        std::fs::read_to_string(shipped).unwrap().lines().take(1 + 96 * days).map(str::to_owned).collect();
+    std::fs::write(file, rows.join("\n")).unwrap();
+    profile
+}
+
+#[test]
+fn days_that_are_not_judged_are_what_a_planner_remembers() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = first_days(&dir, 2);
+    let found = |extra: &[&str]| {
+        let own = ["evaluate", "--profile", &profile, "--no-bound", "--json", "--policy", "plan"];
+        let output = run(&[&own[..], extra].concat());
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let (both, second) = (found(&["--block-days", "1"]), found(&["--month-days", "2-2"]));
+    assert_eq!((both["days"].as_u64(), both["blocks"].as_u64()), (Some(2), Some(2)));
+    assert_eq!((second["days"].as_u64(), second["violations"].as_u64()), (Some(1), Some(0)));
+    assert_eq!(second["daily_cost_eur"][0], both["daily_cost_eur"][1], "the first day is known either way");
+    let names: Vec<_> = second["policies"].as_array().unwrap().iter().map(|p| p["policy"].as_str().unwrap()).collect();
+    assert_eq!(names, ["idle", "seed", "rule", "plan"]);
+}
+
+#[test]
+fn blocks_of_no_days_and_days_that_no_month_has_are_refused() {
+    let profile = "config/profiles/site-a-2016.csv";
+    let refused = |flag: &str, value: &str| {
+        let output = run(&["evaluate", "--policy", "rule", "--profile", profile, flag, value]);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{flag} {value}");
+        text(&output.stderr)
+    };
+    assert!(refused("--block-days", "0").contains("--block-days"));
+    assert!(refused("--month-days", "40-41").contains("no day of"));
+    assert!(refused("--month-days", "24").contains("expected FROM-TO"));
+}
+
 #[test]
 fn a_trace_has_a_row_a_step_and_balances() {
     let dir = tempfile::tempdir().unwrap();

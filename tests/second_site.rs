@@ -25,7 +25,7 @@ fn home() -> Profile {
 }
 
 fn judged(profile: &Arc<Profile>, policy: &mut dyn Policy) -> Evaluation {
-    evaluate(Plant::reference(), profile, None, policy, |_| {}).unwrap()
+    evaluate(Plant::reference(), profile, &profile.blocks(None), policy, |_| {}).unwrap()
 }
 
 fn not_worse_than_the_rule(model: &str) {

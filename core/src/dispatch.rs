@@ -6,6 +6,7 @@
 use crate::equations::{self, Flows, Tariff, heat};
 use crate::equipment::Plant;
 use crate::measurement::Measurement;
+use crate::memory::ControlMemory;
 use crate::plant_state::PlantState;
 use crate::setpoints::SafeSetpoints;
 use crate::situation::Situation;
@@ -161,6 +162,15 @@ pub struct Prices {
     pub import: EurPerKwh,
     /// Earned per kWh exported.
     pub export: EurPerKwh,
+}
+
+/// CHPs that set-points start, and what that costs.
+#[must_use]
+pub fn starts(plant: &Plant, safe: &SafeSetpoints, before: &ControlMemory) -> (usize, Eur) {
+    let states = safe.chps().into_iter().zip(before.chps).zip(plant.chps().iter());
+    let started = states.filter(|((now, before), _)| now.on && !before.on).map(|(_, unit)| unit.parameters);
+    let (count, eur) = started.fold((0, 0.0), |(count, eur), unit| (count + 1, eur + unit.start_cost_eur));
+    (count, Eur::new(eur))
 }
 
 fn unserved(plant: &Plant, demand: Kilowatts, load: Kilowatts) -> Kilowatts {

@@ -5,7 +5,7 @@
 
 use crate::action::Action;
 use crate::decide::{self, Decision};
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, starts};
 use crate::equipment::{Plant, UNITS_MAX};
 use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
@@ -215,6 +215,9 @@ impl MemgEnv {
     /// # Errors
     /// The policy's own; the environment is unchanged.
     pub fn step_policy(&mut self, policy: &mut dyn Policy) -> Result<Option<EnvStep>, PolicyError> {
+        if self.is_over() {
+            return Ok(None);
+        }
         let (situation, mut memory) = (self.situation(), self.memory);
         let decision = decide::step(&self.filter, &situation, &mut memory, &self.known(), policy)?;
         Ok(self.lived(&situation, decision, memory))
@@ -273,11 +276,9 @@ impl MemgEnv {
     ) -> (Dispatch, bool, Eur) {
         let plant = self.filter.plant();
         let dispatch = Dispatch::solve(plant, situation, safe);
-        let states = safe.chps().into_iter().zip(before.chps).zip(plant.chps().iter());
-        let started = states.filter(|((now, before), _)| now.on && !before.on).map(|(_, unit)| unit.parameters);
-        let (starts, eur) = started.fold((0, 0.0), |(n, eur), unit| (n + 1, eur + unit.start_cost_eur));
+        let (started, start_cost) = starts(plant, safe, before);
         let running = dispatch.cost(plant, row.prices(), false, plant.step());
-        (dispatch, starts > 0, running + Eur::new(eur))
+        (dispatch, started > 0, running + start_cost)
     }
 
     fn reward(&mut self, cost: f64, violations: u32) -> f64 {

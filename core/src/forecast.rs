@@ -1,6 +1,11 @@
 //! What may come in the steps ahead: what others have said, and a guess where nobody has.
 
+mod persistence;
+
+pub use persistence::Persistence;
+
 use crate::policy::PolicyInput;
+use crate::profile::ProfileRow;
 use crate::series::Quantity;
 
 /// Guesses what nobody outside has said.
@@ -24,6 +29,12 @@ impl Forecast {
     #[must_use]
     pub fn of_steps(steps: usize) -> Self {
         Self { columns: core::array::from_fn(|_| vec![0.0; steps]) }
+    }
+
+    /// As it came.
+    #[must_use]
+    pub fn of_rows(rows: &[ProfileRow]) -> Self {
+        Self { columns: Quantity::ALL.map(|quantity| rows.iter().map(|row| row.quantity(quantity)).collect()) }
     }
 
     /// Number of steps.

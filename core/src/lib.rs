@@ -26,6 +26,7 @@
 
 pub mod action;
 pub mod actor;
+pub mod builtin;
 pub mod calendar;
 pub mod command;
 pub mod constraint;
@@ -43,6 +44,7 @@ pub mod measurement;
 pub mod memory;
 pub mod observation;
 pub mod outlook;
+pub mod planner;
 pub mod plant_state;
 pub mod policy;
 pub mod profile;

@@ -8,6 +8,7 @@ use crate::equipment::Plant;
 use crate::extended;
 use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
+use crate::planner::PlanSummary;
 use crate::series::Known;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
@@ -71,6 +72,10 @@ pub trait Policy: Send {
     /// # Errors
     /// See [`PolicyError`]; nothing has been changed then.
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError>;
+    /// The plan behind the last request, if the policy plans.
+    fn plan(&self) -> Option<&PlanSummary> {
+        None
+    }
 }
 
 /// A network: observation in, action out.

@@ -179,13 +179,22 @@ impl Profile {
     /// Row indices of each block: consecutive days, at most `block_days` of them if given.
     #[must_use]
     pub fn blocks(&self, block_days: Option<usize>) -> Vec<core::ops::Range<usize>> {
+        self.blocks_among(block_days, |_| true)
+    }
+
+    /// The same of those days alone of whose rows `wanted` is true.
+    #[must_use]
+    pub fn blocks_among(
+        &self,
+        block_days: Option<usize>,
+        wanted: impl Fn(&ProfileRow) -> bool,
+    ) -> Vec<core::ops::Range<usize>> {
         let mut blocks: Vec<core::ops::Range<usize>> = Vec::new();
-        let mut days = 0;
-        for (index, row) in self.rows.iter().enumerate() {
-            let starts_day = row.time.day_and_minute().1 == 0;
-            let previous = index.checked_sub(1).and_then(|i| self.rows.get(i));
-            let gap =
-                previous.is_none_or(|p| starts_day && row.time.day_and_minute().0 != p.time.day_and_minute().0 + 1);
+        let (mut days, mut previous) = (0, None);
+        for (index, row) in self.rows.iter().enumerate().filter(|(_, row)| wanted(row)) {
+            let (day, minute) = row.time.day_and_minute();
+            let starts_day = minute == 0;
+            let gap = previous.replace(day).is_none_or(|previous| starts_day && day != previous + 1);
             days += usize::from(starts_day);
             if gap || (starts_day && block_days.is_some_and(|n| days > n)) {
                 blocks.push(index..index);
@@ -375,6 +384,9 @@ mod tests {
         assert_eq!(profile.map(|p| p.blocks(None)), Ok(vec![0..96, 96..192]));
         let three = Profile::parse_csv(&csv(3 * 96), 0.25).map(|p| p.blocks(Some(2)));
         assert_eq!(three, Ok(vec![0..192, 192..288]));
+        let not_the_third = |p: Profile| p.blocks_among(Some(2), |row| row.time.date().2 != 3);
+        let five = Profile::parse_csv(&csv(5 * 96), 0.25).map(not_the_third);
+        assert_eq!(five, Ok(vec![0..192, 288..480]));
     }
 
     #[test]

@@ -106,16 +106,5 @@ const fn request(battery: Kilowatts, chp: Kilowatts) -> Request {
     Request { observation: None, action: None, setpoints, outside_tariff: false }
 }
 
-/// The rule of that name.
-#[must_use]
-pub fn by_name(name: &str) -> Option<Box<dyn Policy>> {
-    match name {
-        "idle" => Some(Box::new(Idle)),
-        "seed" => Some(Box::new(SeedRule)),
-        "rule" => Some(Box::new(GoodRule)),
-        _ => None,
-    }
-}
-
-/// Names for [`by_name`].
+/// Names of the rules, see [`crate::builtin`].
 pub const NAMES: [&str; 3] = ["idle", "seed", "rule"];

@@ -2,7 +2,9 @@
 
 use memg_core::decide;
 use memg_core::equipment::Plant;
+use memg_core::forecast::Persistence;
 use memg_core::memory::ControlMemory;
+use memg_core::planner::{Plan, PlanSettings};
 use memg_core::profile::ProfileRow;
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
@@ -30,5 +32,21 @@ fn a_decision_allocates_nothing() {
             let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &Nothing, &mut SeedRule));
         }
     });
+    assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn a_planner_allocates_nothing_after_its_first_decision() {
+    let filter = SafetyFilter::new(Plant::reference());
+    let mut policy = Plan::new(Persistence, PlanSettings { hours: 6, ..PlanSettings::default() });
+    let mut decide = |hour: i32| {
+        let x = f64::from(hour);
+        let row =
+            ProfileRow { pv_kw: 2.0 * x, heat_load_kw: 90.0 - x, electric_load_kw: 20.0 + x, ..ProfileRow::default() };
+        let mut memory = ControlMemory::from_measured(Watts::ZERO, Watts::new(40_000), hour % 2 == 0, 900_000);
+        decide::step(&filter, &row.situation(Soc::new(0.3 + 0.02 * x)), &mut memory, &Nothing, &mut policy).is_ok()
+    };
+    assert!(decide(0));
+    let counted = allocation_counter::measure(|| assert!((1..24).all(&mut decide)));
     assert_eq!(counted.count_total, 0);
 }

@@ -6,6 +6,7 @@
     reason = "tests stop at the first surprise"
 )]
 
+use memg_core::builtin;
 use memg_core::decide::{self, StepMemory};
 use memg_core::env::MemgEnv;
 use memg_core::equipment::Plant;
@@ -18,7 +19,7 @@ use memg_core::plant_state::{PlantState, Signal};
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
-use memg_core::rules::{self, GoodRule, Idle, NAMES};
+use memg_core::rules::{GoodRule, Idle};
 use memg_core::safety::SafetyFilter;
 use memg_core::series::{Known, Quantity, hourly_price};
 use memg_core::synthetic;
@@ -27,9 +28,9 @@ use std::sync::Arc;
 
 #[test]
 fn rules_decide_the_same_inside_and_outside_the_environment() {
-    for name in NAMES {
+    for name in builtin::NAMES {
         let mut env = MemgEnv::new(Plant::reference(), Arc::new(synthetic::profile(3, 7)), RewardWeights::default());
-        let (mut inside, mut outside) = (rules::by_name(name).unwrap(), rules::by_name(name).unwrap());
+        let (mut inside, mut outside) = (builtin::by_name(name).unwrap(), builtin::by_name(name).unwrap());
         let mut memory = ControlMemory::at_rest();
         loop {
             let (situation, filter) = (env.situation(), *env.filter());

@@ -3,14 +3,17 @@
 use super::{EXIT_CONFIGURATION, log_to_stderr};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
-use memg_core::policy::Policy;
+use memg_core::planner::{Foresight, PlanSettings};
 use memg_core::profile::Profile;
-use memg_evaluate::compare::{Bound, Comparison, bound_with_progress, compare_with};
+use memg_core::rules;
+use memg_evaluate::compare::{Bound, Comparison, beside_the_rules, bound_with_progress, compare_with};
 use memg_evaluate::{Evaluation, evaluate, trace};
 use memg_policy::{PolicySpec, Runtime, load_policy};
 use memg_settings::read_site;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+use std::num::NonZeroUsize;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +24,7 @@ use std::sync::Arc;
 /// corrected for the energy left in the battery.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A rule: idle, seed or rule
+    /// A policy that needs no file: idle, seed or rule (rules), or plan (plans 36 hours ahead on persistence forecasts)
     #[arg(long, required_unless_present = "model", conflicts_with = "model")]
     policy: Option<String>,
     /// A model folder, with candle:, ort: or rust: before it to pick the runtime (default: rust)
@@ -38,13 +41,19 @@ pub(super) struct Args {
     trace: Option<PathBuf>,
     /// Longest block, days
     #[arg(long, value_name = "N")]
-    block_days: Option<usize>,
-    /// Only these days of each month, such as 20-24
+    block_days: Option<NonZeroUsize>,
+    /// Judge these days of each month alone, such as 20-24; what the profile holds before them is known as history
     #[arg(long, value_name = "FROM-TO")]
     month_days: Option<String>,
-    /// Compare a rule with the perfect-foresight bound too (always done for a model)
+    /// Compare a rule with the perfect-foresight bound too (always done for a model and for plan)
     #[arg(long)]
     compare: bool,
+    /// Compare with the rules alone: the bound takes most of the time
+    #[arg(long, conflicts_with = "compare")]
+    no_bound: bool,
+    /// Show plan with perfect foresight of each block too, which a policy could reach that knew everything
+    #[arg(long)]
+    foresight: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -59,19 +68,15 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
             Err(problems) => return Ok(super::refuse(&problems)),
         },
     };
-    let profile = match read_profile(args, &plant)? {
-        Ok(profile) => Arc::new(profile),
+    let days = match read_days(args, &plant)? {
+        Ok(days) => days,
         Err(message) => {
             eprintln!("error: {message}");
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
     };
     let mut policy = load_policy(&spec(args))?;
-    let comparison = match (&args.model, args.compare) {
-        (None, false) => None,
-        (Some(_), _) => Some(compared(args, plant, &profile, &mut [load_policy(&spec(args))?])?),
-        (None, true) => Some(compared(args, plant, &profile, &mut [])?),
-    };
+    let beside = beside(args, plant, &days)?;
     let mut out = args
         .trace
         .as_ref()
@@ -82,7 +87,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         writeln!(out, "{}", trace::HEADER)?;
     }
     let mut failed = None;
-    let found = evaluate(plant, &profile, args.block_days, policy.as_mut(), |step| {
+    let found = evaluate(plant, &days.profile, &days.blocks, policy.as_mut(), |step| {
         if let Some(out) = &mut out
             && let Err(error) = trace::write_row(out, &plant, step)
         {
@@ -95,25 +100,55 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     if let Some(mut out) = out {
         out.flush().context("the trace could not be written")?;
     }
-    print(&found, comparison.as_ref(), args.json)?;
+    print(&found, &beside, args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// All policies beside the bound, which takes most of the time.
-fn compared(args: &Args, plant: Plant, profile: &Arc<Profile>, policies: &mut [Box<dyn Policy>]) -> Result<Comparison> {
-    let bound = bound_of(args, &plant, profile)?;
-    Ok(compare_with(plant, profile, args.block_days, policies, bound)?)
+/// Twice as fine as the online planner's, because nothing else blurs it.
+const FORESIGHT_SOC_LEVELS: usize = 41;
+
+/// What is judged: blocks of rows, and the profile that they are taken from.
+struct Days {
+    profile: Arc<Profile>,
+    blocks: Vec<Range<usize>>,
+}
+
+/// What a policy is shown beside.
+enum Beside {
+    Nothing,
+    Rules(Vec<Evaluation>),
+    Bound(Comparison),
+}
+
+fn beside(args: &Args, plant: Plant, days: &Days) -> Result<Beside> {
+    let is_rule = args.policy.as_deref().is_some_and(|name| rules::NAMES.contains(&name));
+    let Days { profile, blocks } = days;
+    // A rule is among those that every comparison holds.
+    let mut policies = if is_rule { vec![] } else { vec![load_policy(&spec(args))?] };
+    if args.foresight {
+        let settings = PlanSettings { soc_levels: FORESIGHT_SOC_LEVELS, ..PlanSettings::default() };
+        policies.push(Box::new(Foresight::new(Arc::clone(profile), blocks.clone(), settings)));
+    }
+    Ok(match (policies.is_empty(), args.no_bound) {
+        (true, _) if !args.compare => Beside::Nothing,
+        (_, true) => Beside::Rules(beside_the_rules(plant, profile, blocks, &mut policies)?),
+        // Found first, because it takes most of the time.
+        (_, false) => {
+            let bound = bound_of(&plant, days)?;
+            Beside::Bound(compare_with(plant, profile, blocks, &mut policies, bound)?)
+        }
+    })
 }
 
 /// The bound, with a line of progress for people.
-fn bound_of(args: &Args, plant: &Plant, profile: &Profile) -> Result<Bound> {
+fn bound_of(plant: &Plant, days: &Days) -> Result<Bound> {
     let wanted = std::io::stderr().is_terminal();
     let tell = |done: usize, of: usize| {
         if wanted {
             eprint!("\rperfect foresight: {done} of {of} parts \x1b[K");
         }
     };
-    let found = bound_with_progress(plant, profile, args.block_days, &tell);
+    let found = bound_with_progress(plant, &days.profile, &days.blocks, &tell);
     if wanted {
         eprint!("\r\x1b[K");
     }
@@ -128,30 +163,40 @@ fn spec(args: &Args) -> PolicySpec {
     }
 }
 
-fn read_profile(args: &Args, plant: &Plant) -> Result<Result<Profile, String>> {
+fn read_days(args: &Args, plant: &Plant) -> Result<Result<Days, String>> {
     let name = args.profile.display().to_string();
     let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
     let profile = match Profile::parse_csv(&text, plant.step_h()) {
         Ok(profile) => profile,
         Err(error) => return Ok(Err(format!("{name}: {error}"))),
     };
-    let Some(days) = &args.month_days else { return Ok(Ok(profile)) };
-    let Some((from, to)) =
-        days.split_once('-').and_then(|(a, b)| Some((a.parse::<i64>().ok()?, b.parse::<i64>().ok()?)))
-    else {
-        return Ok(Err(format!("--month-days: expected FROM-TO such as 20-24, found {days:?}")));
+    let wanted = match args.month_days.as_deref().map(month_days).transpose() {
+        Ok(wanted) => wanted.unwrap_or(i64::MIN..=i64::MAX),
+        Err(message) => return Ok(Err(message)),
     };
-    let rows: Vec<_> = profile.rows().iter().filter(|row| (from..=to).contains(&row.time.date().2)).copied().collect();
-    if rows.is_empty() {
+    let longest = args.block_days.map(NonZeroUsize::get);
+    let blocks = profile.blocks_among(longest, |row| wanted.contains(&row.time.date().2));
+    if blocks.is_empty() {
+        let days = args.month_days.as_deref().unwrap_or_default();
         return Ok(Err(format!("--month-days: no day of {name} is among {days}")));
     }
-    Ok(Ok(Profile::from_rows(rows)))
+    Ok(Ok(Days { profile: Arc::new(profile), blocks }))
+}
+
+/// First and last day of a month.
+fn month_days(text: &str) -> Result<RangeInclusive<i64>, String> {
+    let ends = text.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
+    let (from, to) = ends.ok_or_else(|| format!("--month-days: expected FROM-TO such as 20-24, found {text:?}"))?;
+    Ok(from..=to)
 }
 
 /// The evaluation with the judged policy's place in the comparison, and one entry per policy.
-fn json(found: &Evaluation, comparison: Option<&Comparison>) -> Result<serde_json::Value> {
+fn json(found: &Evaluation, beside: &Beside) -> Result<serde_json::Value> {
     let mut value = serde_json::to_value(found)?;
-    if let (Some(comparison), Some(all)) = (comparison, value.as_object_mut()) {
+    if let (Beside::Rules(policies), Some(all)) = (beside, value.as_object_mut()) {
+        all.insert("policies".into(), serde_json::to_value(policies)?);
+    }
+    if let (Beside::Bound(comparison), Some(all)) = (beside, value.as_object_mut()) {
         if let Some(own) = comparison.policies.iter().rev().find(|policy| policy.policy == found.policy) {
             all.insert("gap_to_optimum".into(), own.gap_to_optimum.into());
             all.insert("regret_to_rule".into(), own.regret_to_rule.into());
@@ -166,7 +211,7 @@ fn json(found: &Evaluation, comparison: Option<&Comparison>) -> Result<serde_jso
 
 pub(super) fn print_comparison(comparison: &Comparison) {
     println!(
-        "{:<22} {:>9} {:>7} {:>7} {:>11} {:>16} {:>11} {:>13} {:>5} {:>6}",
+        "{:<22} {:>9} {:>7} {:>7} {:>11} {:>16} {:>11} {:>13} {:>5} {:>6} {:>7}",
         "policy",
         "EUR/day",
         "gap",
@@ -176,12 +221,13 @@ pub(super) fn print_comparison(comparison: &Comparison) {
         "CVaR95 cost",
         "CVaR95 regret",
         "viol.",
-        "starts"
+        "starts",
+        "end SoC"
     );
     for p in &comparison.policies {
         let [low, high] = p.regret_to_rule_interval;
         println!(
-            "{:<22} {:>9.2} {:>6.1}% {:>6.1}% {:>11.3} {:>16} {:>11.2} {:>13.2} {:>5} {:>6}",
+            "{:<22} {:>9.2} {:>6.1}% {:>6.1}% {:>11.3} {:>16} {:>11.2} {:>13.2} {:>5} {:>6} {:>7.2}",
             p.policy,
             p.cost_eur_per_day,
             p.gap_to_optimum * 100.0,
@@ -191,7 +237,8 @@ pub(super) fn print_comparison(comparison: &Comparison) {
             p.cvar95_cost,
             p.cvar95_regret,
             p.violations,
-            p.starts
+            p.starts,
+            p.soc_at_block_ends
         );
     }
     println!(
@@ -200,9 +247,29 @@ pub(super) fn print_comparison(comparison: &Comparison) {
     );
 }
 
-fn print(found: &Evaluation, comparison: Option<&Comparison>, as_json: bool) -> Result<()> {
+/// The table without a bound.
+fn print_rules(policies: &[Evaluation]) {
+    println!("{:<22} {:>9} {:>11} {:>5} {:>6} {:>7}", "policy", "EUR/day", "CVaR95 cost", "viol.", "starts", "end SoC");
+    for p in policies {
+        println!(
+            "{:<22} {:>9.2} {:>11.2} {:>5} {:>6} {:>7.2}",
+            p.policy,
+            p.cost_eur_per_day,
+            p.cvar95_cost,
+            p.violations,
+            p.starts,
+            mean(&p.soc_at_block_ends)
+        );
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len().max(1) as f64
+}
+
+fn print(found: &Evaluation, beside: &Beside, as_json: bool) -> Result<()> {
     if as_json {
-        println!("{}", serde_json::to_string_pretty(&json(found, comparison)?)?);
+        println!("{}", serde_json::to_string_pretty(&json(found, beside)?)?);
         return Ok(());
     }
     println!("policy               {}", found.policy);
@@ -218,9 +285,17 @@ fn print(found: &Evaluation, comparison: Option<&Comparison>, as_json: bool) -> 
     println!("relaxations          {}", serde_json::to_string(&found.relaxations)?);
     println!("CHP starts           {}", found.starts);
     println!("curtailed, unserved  {:.1} kWh, {:.1} kWh", found.curtailed_kwh, found.unserved_kwh);
-    if let Some(comparison) = comparison {
-        println!();
-        print_comparison(comparison);
+    println!("SoC at block ends    {:.2} on average, each block began at 0.50", mean(&found.soc_at_block_ends));
+    match beside {
+        Beside::Nothing => {}
+        Beside::Rules(policies) => {
+            println!();
+            print_rules(policies);
+        }
+        Beside::Bound(comparison) => {
+            println!();
+            print_comparison(comparison);
+        }
     }
     Ok(())
 }

@@ -17,6 +17,7 @@ pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
 use memg_core::history::{ClosedStep, Live};
 use memg_core::memory::ControlMemory;
+use memg_core::planner::{PlanByHour, PlanSummary};
 use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
@@ -61,6 +62,9 @@ pub struct CycleDecision {
     /// The policy was asked, but its network was not trained for this tariff: the good rule decided in its stead.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub outside_tariff: bool,
+    /// What the policy expects of the hours ahead and why, in the cycle that asked it, if it plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanByHour>,
     /// The request in force.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Setpoints>,
@@ -105,6 +109,7 @@ pub fn decide(
     let surprise = observe(config, state, input);
     let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
     let request = asked.and_then(|judged| ask(config, state, input, judged, chain));
+    let plan = request.and_then(|_| told(state, chain));
     remember(state, input, judged.as_ref().ok());
     let fault = worst_fault(config, state, input, &judged, surprise);
     let facts = Facts {
@@ -142,6 +147,7 @@ pub fn decide(
         observation: request.and_then(|r| r.observation).map(|o| o.values().to_vec()),
         action: request.and_then(|r| r.action).map(|a| a.0),
         outside_tariff: request.is_some_and(|r| r.outside_tariff),
+        plan,
         request: source.setpoints,
         safe: shown.map(|v| v.safe),
         interventions: shown.map(|v| v.interventions.iter().filter(worth).copied().collect()).unwrap_or_default(),
@@ -264,6 +270,13 @@ fn ask(
     asked.ok()
 }
 
+/// The plan behind the request that was just made.
+fn told(state: &mut ControlState, chain: &Chain) -> Option<PlanByHour> {
+    let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
+    state.reason = plan.as_ref().map(|plan| plan.reason.clone());
+    plan
+}
+
 fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged>) {
     let Some(judged) = judged else { return };
     state.situation = Some((judged.situation, input.now_ms));
@@ -383,7 +396,7 @@ fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded
     let Some((situation, _)) = state.situation else { return };
     let known = Live { history: &state.history, outlook: &state.outlook };
     if let Ok(request) = stand_in(&config.filter, &situation, &state.memory, &known, degraded) {
-        state.request = Some(request.setpoints);
+        (state.request, state.reason) = (Some(request.setpoints), None);
     }
 }
 

@@ -4,6 +4,7 @@ use super::journal::{Entry, Header, JournalError, ReadRecord, Reader};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
 use memg_core::measurement::Measurement;
+use memg_core::planner::PlanByHour;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
@@ -15,13 +16,19 @@ use std::path::Path;
 pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> {
     let mut header = None;
     let mut found = None;
+    let mut plan = None;
     for entry in Reader::open(path)? {
         match entry {
-            Ok(Entry::Header(next)) => header = Some(next),
-            Ok(Entry::Cycle(record, _)) if record.input.cycle == cycle => {
-                found = header.as_deref().map(|header| describe(header, &record));
+            Ok(Entry::Header(next)) => {
+                plan = if next.continued { plan } else { None };
+                header = Some(next);
             }
-            Ok(Entry::Cycle(..)) => {}
+            Ok(Entry::Cycle(record, _)) => {
+                plan = last_plan(plan, &record.decision);
+                if record.input.cycle == cycle {
+                    found = header.as_deref().map(|header| describe(header, &record, plan.as_ref()));
+                }
+            }
             Err(error) if found.is_none() => return Err(error),
             Err(_) => break,
         }
@@ -29,7 +36,15 @@ pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> 
     Ok(found)
 }
 
-fn describe(header: &Header, record: &ReadRecord) -> String {
+/// The plan behind the request that is in force after a cycle: the latest, until somebody without a plan is asked.
+fn last_plan(before: Option<PlanByHour>, decision: &Value) -> Option<PlanByHour> {
+    match decision.get("plan") {
+        Some(plan) => serde_json::from_value(plan.clone()).ok(),
+        None => before.filter(|_| decision.get("policy_step") != Some(&Value::Bool(true))),
+    }
+}
+
+fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> String {
     let mut text = String::new();
     let d = &record.decision;
     let time = LocalTime { minute: record.input.plant_ms.div_euclid(60_000), offset_min: 0 }.to_string();
@@ -56,6 +71,9 @@ fn describe(header: &Header, record: &ReadRecord) -> String {
         let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
     }
     request(&mut text, header, d);
+    if let Some(plan) = plan.filter(|_| mode == "auto" || mode == "shadow") {
+        planned(&mut text, plan);
+    }
     interventions(&mut text, d);
     outcome(&mut text, d);
     text
@@ -124,6 +142,18 @@ fn request(text: &mut String, header: &Header, d: &Value) {
             "The network's output was {action} for the observation {}.",
             d.get("observation").unwrap_or(&Value::Null)
         );
+    }
+}
+
+/// The reason, and a line for each hour of the plan.
+fn planned(text: &mut String, plan: &PlanByHour) {
+    let _ = writeln!(text, "The plan: {}.", plan.reason);
+    let _ = writeln!(text, "  after   battery      CHP      SoC     import");
+    let columns = plan.battery_kw.iter().zip(&plan.chp_kw).zip(&plan.soc).zip(&plan.import_price_eur_per_kwh);
+    for (entry, (((battery, chp), soc), price)) in columns.enumerate() {
+        let after = (entry + 1) as f64 * plan.entry_min / 60.0;
+        let (soc, price) = (100.0 * soc, 100.0 * price);
+        let _ = writeln!(text, "{after:>5.1} h {battery:>+7.1} kW {chp:>5.1} kW {soc:>6.1} % {price:>7.2} ct");
     }
 }
 

@@ -9,8 +9,10 @@ use super::replay::{ReplayError, replay};
 use super::restore::restore;
 use super::rig::{Rig, journaled};
 use memg_core::command::{CommandBody, Outcome};
+use memg_core::forecast::Persistence;
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::measurement::{Measurement, Quality};
+use memg_core::planner::{Plan, PlanSettings};
 use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
@@ -271,4 +273,24 @@ fn a_tariff_that_the_network_was_not_trained_for_is_told_with_the_rules_decision
     let told = asked(&mut rig);
     assert!(told.outside_tariff && told.action.is_none());
     assert!(serde_json::to_string(&told).unwrap().contains("\"outside_tariff\":true"));
+}
+
+#[test]
+fn a_plan_stands_in_the_journal_replays_bit_for_bit_and_is_explained_until_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let planner = || Box::new(Plan::new(Persistence, PlanSettings { hours: 6, soc_levels: 9 })) as Box<dyn Policy>;
+    let mut rig = Rig::new(true);
+    rig.chain = Chain { policy: Some(planner()), model: "seed".into(), rule: GoodRule };
+    journaled(&mut rig, &path, 7);
+    let chain = |_: &Header| Ok(Chain { policy: Some(planner()), model: "seed".into(), rule: GoodRule });
+    assert_eq!(replay(&path, chain).unwrap().cycles, 7);
+    let reason = rig.state.reason.clone().unwrap();
+    for cycle in [1, 7] {
+        let text = explain(&path, cycle).unwrap().unwrap();
+        let told = text.contains(&format!("The plan: {reason}."));
+        assert_eq!(told, cycle == 7, "it begins in Init, then the plan counts:\n{text}");
+    }
+    let lines = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(lines.matches("\"plan\":{").count(), 1, "once a policy step");
 }

@@ -59,6 +59,9 @@ pub struct ControlState {
     pub memory: ControlMemory,
     /// The request that is in force.
     pub request: Option<Setpoints>,
+    /// Why it was made, in words, where the policy plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The operator's set-points.
     pub manual: Option<Setpoints>,
     /// Cap on renewables that is in force at the plant.
@@ -113,6 +116,7 @@ impl ControlState {
             mode: ModeState::start(now_ms),
             memory: ControlMemory::at_rest(),
             request: None,
+            reason: None,
             manual: None,
             cap: None,
             limits: ExchangeLimits::default(),

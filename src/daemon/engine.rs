@@ -298,7 +298,7 @@ impl Engine {
         let values = self.freeze(Instant::now());
         if let Some(mqtt) = &mut self.wires.mqtt {
             let named = values.iter().map(|(signal, measurement)| (signal.name(), *measurement));
-            mqtt.publish(&view, (&decision, self.state.limits), order, named);
+            mqtt.publish(&view, (&decision, &self.state), order, named);
         }
         self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
     }

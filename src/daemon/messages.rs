@@ -1,9 +1,9 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
-use memg_control::cycle::CycleDecision;
+use memg_control::cycle::{ControlState, CycleDecision};
 use memg_control::mode::{Mode, ModeChange};
-use memg_core::command::{Command, CommandAnswer, ExchangeLimits};
+use memg_core::command::{Command, CommandAnswer};
 use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
 use memg_plant_io::WriteOrder;
@@ -66,22 +66,25 @@ impl Messages {
         }
     }
 
-    /// Publishes measurements, set-points and interventions of a cycle; `limits` are those from outside in force after it.
+    /// Publishes measurements, set-points and interventions of a cycle; `state` is that of control after it.
     pub fn publish<'a>(
         &mut self,
         view: &View,
-        (decision, limits): (&CycleDecision, ExchangeLimits),
+        (decision, state): (&CycleDecision, &ControlState),
         order: Option<&WriteOrder>,
         values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
     ) {
         let now = self.clock.now();
         let publisher = &self.handle.publisher;
+        // In other modes the request in force is not the policy's.
+        let planned = matches!(decision.mode, Mode::Auto | Mode::Shadow);
         let control = ControlReport {
             cycle: view.cycle,
             mode: decision.mode.name(),
             decided_by: &decision.decided_by,
+            reason: state.reason.as_deref().filter(|_| planned),
             fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
-            limits,
+            limits: state.limits,
         };
         self.reporter.report(publisher, now, control, values);
         for change in &decision.changes {

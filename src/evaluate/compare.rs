@@ -1,6 +1,7 @@
 //! Policies beside each other and beside the perfect-foresight bound, on the same days.
 
 use super::{Evaluation, evaluate};
+use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
 use memg_core::profile::Profile;
@@ -10,6 +11,7 @@ use memg_optimum::OptimumError;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the share of possible savings and regret are measured against.
@@ -85,14 +87,18 @@ pub struct Compared {
     pub starts: u64,
     /// Cost of each day, EUR.
     pub daily_cost_eur: Vec<f64>,
+    /// Mean state of charge at the ends of blocks. Each began at 0.5, and what is missing or left over is settled at mean
+    /// prices: a policy that knew of it would sell out before a block ends, and that would be no skill.
+    #[serde(default)]
+    pub soc_at_block_ends: f64,
 }
 
-/// The bound of a profile in blocks of at most `block_days`.
+/// The bound of blocks of a profile (ranges of rows).
 ///
 /// # Errors
 /// The solver found none.
-pub fn bound(plant: &Plant, profile: &Profile, block_days: Option<usize>) -> Result<Bound, OptimumError> {
-    bound_with_progress(plant, profile, block_days, &|_, _| {})
+pub fn bound(plant: &Plant, profile: &Profile, blocks: &[Range<usize>]) -> Result<Bound, OptimumError> {
+    bound_with_progress(plant, profile, blocks, &|_, _| {})
 }
 
 /// As [`bound`]; `progress` is told how many parts (weeks of long blocks) are done, and of how many.
@@ -102,42 +108,47 @@ pub fn bound(plant: &Plant, profile: &Profile, block_days: Option<usize>) -> Res
 pub fn bound_with_progress(
     plant: &Plant,
     profile: &Profile,
-    block_days: Option<usize>,
+    blocks: &[Range<usize>],
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Bound, OptimumError> {
-    let blocks = profile.blocks(block_days);
-    let found = memg_optimum::of_profile(plant, profile, &blocks, progress)?;
+    let found = memg_optimum::of_profile(plant, profile, blocks, progress)?;
     let daily_cost_eur: Vec<f64> = found.iter().flat_map(|block| block.daily_cost_eur.iter().copied()).collect();
     let total: f64 = found.iter().map(|block| block.cost_eur).sum();
     let cost_eur_per_day = total / daily_cost_eur.len().max(1) as f64;
     Ok(Bound { kind: "proven lower bound".to_owned(), cost_eur_per_day, daily_cost_eur })
 }
 
-/// Idle, the seed's rule, the good rule and then `policies`, with a bound made before.
+/// Idle, the seed's rule, the good rule and then `policies`, on the same blocks.
+///
+/// # Errors
+/// A policy's own.
+pub fn beside_the_rules(
+    plant: Plant,
+    profile: &Arc<Profile>,
+    blocks: &[Range<usize>],
+    policies: &mut [Box<dyn Policy>],
+) -> Result<Vec<Evaluation>, PolicyError> {
+    let mut rules: Vec<Box<dyn Policy>> = rules::NAMES.iter().filter_map(|name| builtin::by_name(name)).collect();
+    let all = rules.iter_mut().chain(policies);
+    all.map(|policy| evaluate(plant, profile, blocks, policy.as_mut(), |_| {})).collect()
+}
+
+/// The same with a bound made before.
 ///
 /// # Errors
 /// A policy's own.
 pub fn compare_with(
     plant: Plant,
     profile: &Arc<Profile>,
-    block_days: Option<usize>,
+    blocks: &[Range<usize>],
     policies: &mut [Box<dyn Policy>],
     optimum: Bound,
 ) -> Result<Comparison, PolicyError> {
-    let mut all: Vec<Evaluation> = Vec::new();
-    for name in rules::NAMES {
-        if let Some(mut rule) = rules::by_name(name) {
-            all.push(evaluate(plant, profile, block_days, rule.as_mut(), |_| {})?);
-        }
-    }
-    for policy in policies {
-        all.push(evaluate(plant, profile, block_days, policy.as_mut(), |_| {})?);
-    }
+    let all = beside_the_rules(plant, profile, blocks, policies)?;
     let of = |name: &str| all.iter().find(|e| e.policy == name).map_or_else(Vec::new, |e| e.daily_cost_eur.clone());
     let days = Days { idle: of(BASELINE), rule: of(GOOD_RULE), optimum: optimum.daily_cost_eur.clone() };
     let policies = all.iter().map(|evaluation| days.compared(evaluation)).collect();
-    let (count, blocks) = (days.optimum.len(), profile.blocks(block_days).len());
-    Ok(Comparison { days: count, blocks, optimum, policies })
+    Ok(Comparison { days: days.optimum.len(), blocks: blocks.len(), optimum, policies })
 }
 
 /// Idle, the seed's rule, the good rule and then `policies` beside the bound.
@@ -147,11 +158,11 @@ pub fn compare_with(
 pub fn compare(
     plant: Plant,
     profile: &Arc<Profile>,
-    block_days: Option<usize>,
+    blocks: &[Range<usize>],
     policies: &mut [Box<dyn Policy>],
 ) -> Result<Comparison, CompareError> {
-    let optimum = bound(&plant, profile, block_days)?;
-    Ok(compare_with(plant, profile, block_days, policies, optimum)?)
+    let optimum = bound(&plant, profile, blocks)?;
+    Ok(compare_with(plant, profile, blocks, policies, optimum)?)
 }
 
 /// Daily costs that others are measured against.
@@ -182,6 +193,7 @@ impl Days {
             violations: e.violations,
             starts: e.starts,
             daily_cost_eur: e.daily_cost_eur.clone(),
+            soc_at_block_ends: e.soc_at_block_ends.iter().sum::<f64>() / e.soc_at_block_ends.len().max(1) as f64,
         }
     }
 
@@ -212,11 +224,13 @@ impl Days {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::forecast::Persistence;
+    use memg_core::planner::{Foresight, Plan, PlanSettings};
 
     #[test]
     fn the_good_rule_has_relative_regret_one_and_idle_saves_nothing() {
         let profile = Arc::new(memg_core::synthetic::profile(2, 1));
-        let found = compare(Plant::reference(), &profile, Some(1), &mut []);
+        let found = compare(Plant::reference(), &profile, &profile.blocks(Some(1)), &mut []);
         let Ok(found) = found else { panic!("{found:?}") };
         let of = |name: &str| found.policies.iter().find(|p| p.policy == name);
         assert!(of("rule").is_some_and(|p| (p.regret_to_rule - 1.0).abs() < 1e-12 && p.saving_share > 0.0));
@@ -235,9 +249,51 @@ mod tests {
         let daily: f64 = bounds.iter().flat_map(|block| &block.daily_cost_eur).sum();
         assert!((bound - daily).abs() < 1e-3, "{bound} {daily}");
         for name in rules::NAMES {
-            let Some(mut policy) = rules::by_name(name) else { panic!("{name}") };
-            let Ok(found) = evaluate(plant, &profile, None, policy.as_mut(), |_| {}) else { panic!("{name}") };
+            let Some(mut policy) = builtin::by_name(name) else { panic!("{name}") };
+            let Ok(found) = evaluate(plant, &profile, &blocks, policy.as_mut(), |_| {}) else { panic!("{name}") };
             assert!(found.cost_eur_per_day * 2.0 > bound, "{name}: {} a day, bound {bound}", found.cost_eur_per_day);
+        }
+    }
+
+    /// Regret over the rule's of policies by name.
+    fn regrets(found: &Comparison, names: [&str; 2]) -> [f64; 2] {
+        names.map(|name| found.policies.iter().find(|p| p.policy == name).map_or(f64::NAN, |p| p.regret_to_rule))
+    }
+
+    #[test]
+    fn foresight_on_the_planners_grid_comes_near_the_bound_and_persistence_far_below_the_rule() {
+        let profile = Arc::new(memg_core::synthetic::profile(10, 3));
+        let last_three_days = 7 * 96..10 * 96;
+        let blocks = vec![last_three_days];
+        let settings = PlanSettings { soc_levels: 41, ..PlanSettings::default() };
+        let foresight = Foresight::new(Arc::clone(&profile), blocks.clone(), settings);
+        let mut policies: [Box<dyn Policy>; 2] =
+            [Box::new(foresight), Box::new(Plan::new(Persistence, PlanSettings::default()))];
+        let found = compare(Plant::reference(), &profile, &blocks, &mut policies);
+        let Ok(found) = found else { panic!("{found:?}") };
+        let gap = found.policies.iter().find(|p| p.policy == "foresight").map_or(f64::NAN, |p| p.gap_to_optimum);
+        assert!((0.0..0.006).contains(&gap), "foresight costs {gap} more than the bound");
+        let [foresight, plan] = regrets(&found, ["foresight", "plan"]);
+        assert!(foresight < 0.5 * plan && plan < 0.6, "{foresight} {plan}");
+        assert!(found.policies.iter().all(|p| p.violations == 0));
+    }
+
+    #[test]
+    fn rows_outside_the_blocks_are_history_and_are_not_judged() {
+        let profile = Arc::new(memg_core::synthetic::profile(9, 5));
+        let Some(rows) = profile.rows().get(8 * 96..) else { panic!("nine days") };
+        let alone = Arc::new(Profile::from_rows(rows.to_vec()));
+        let judged = |profile: &Arc<Profile>, blocks: &[Range<usize>], name: &str| {
+            let Some(mut policy) = builtin::by_name(name) else { panic!("{name}") };
+            evaluate(Plant::reference(), profile, blocks, policy.as_mut(), |_| {})
+        };
+        let last = 8 * 96..9 * 96;
+        for (name, looks_back) in [("rule", false), ("plan", true)] {
+            let with = judged(&profile, std::slice::from_ref(&last), name);
+            let without = judged(&alone, &alone.blocks(None), name);
+            let (Ok(with), Ok(without)) = (with, without) else { panic!("{name}") };
+            assert_eq!((with.days, with.blocks, with.soc_at_block_ends.len()), (1, 1, 1));
+            assert_eq!(with.daily_cost_eur != without.daily_cost_eur, looks_back, "{name}");
         }
     }
 }

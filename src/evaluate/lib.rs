@@ -2,7 +2,9 @@
 //!
 //! Every block of consecutive days starts at SoC 0.5 with the battery at zero and the CHP off and free to start, and is
 //! corrected for the energy left in the battery at its end: a deficit is bought at the block's mean import price over
-//! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency.
+//! the storing efficiency, a surplus earns the mean export price times the dispatch efficiency. Rows of the profile before
+//! a block are known as history and never lived through; of those after the present one the prices are known that a
+//! day-ahead market has published by then.
 
 #![forbid(unsafe_code)]
 
@@ -52,26 +54,29 @@ pub struct Evaluation {
     pub unserved_kwh: f64,
     /// Cost of each day in order, EUR; a block's correction is booked on its last day.
     pub daily_cost_eur: Vec<f64>,
+    /// State of charge at the end of each block; each began at 0.5.
+    pub soc_at_block_ends: Vec<f64>,
 }
 
-/// Steps the environment over all blocks of a profile. `each` sees every step (for traces).
+/// Steps the environment over blocks of a profile (ranges of rows, see [`Profile::blocks`]). `each` sees every step (for
+/// traces).
 ///
 /// # Errors
 /// The policy's own.
 pub fn evaluate(
     plant: Plant,
     profile: &Arc<Profile>,
-    block_days: Option<usize>,
+    blocks: &[Range<usize>],
     policy: &mut dyn Policy,
     mut each: impl FnMut(&EnvStep),
 ) -> Result<Evaluation, PolicyError> {
-    let blocks = profile.blocks(block_days);
     let mut env = MemgEnv::new(plant, Arc::clone(profile), RewardWeights::default());
     let mut total = Totals::default();
-    for block in &blocks {
-        total.run_block(&mut env, block, policy, &mut each)?;
+    for block in blocks {
+        let start = Start::block(block.clone()).knowing(0..profile.rows().len());
+        total.run_block(&mut env, start, policy, &mut each)?;
     }
-    Ok(total.finish(policy.name(), blocks.len()))
+    Ok(total.finish(policy.name()))
 }
 
 #[derive(Default)]
@@ -84,20 +89,20 @@ struct Totals {
     starts: u64,
     curtailed_kwh: f64,
     unserved_kwh: f64,
+    soc_at_block_ends: Vec<f64>,
 }
 
 impl Totals {
     fn run_block(
         &mut self,
         env: &mut MemgEnv,
-        block: &Range<usize>,
+        start: Start,
         policy: &mut dyn Policy,
         each: &mut impl FnMut(&EnvStep),
     ) -> Result<(), PolicyError> {
-        let start = Start::block(block.clone());
         let soc_start = start.soc;
+        let mut rows = Vec::with_capacity(start.block.len());
         env.reset(start);
-        let mut rows = Vec::with_capacity(block.len());
         while let Some(step) = env.step_policy(policy)? {
             each(&step);
             self.add(env.filter().plant(), &step);
@@ -108,6 +113,7 @@ impl Totals {
             *last += correction;
             self.stored_energy_eur += correction;
         }
+        self.soc_at_block_ends.push(env.soc().get());
         Ok(())
     }
 
@@ -127,13 +133,13 @@ impl Totals {
         self.unserved_kwh += step.dispatch.unserved.get() * hours;
     }
 
-    fn finish(self, policy: &str, blocks: usize) -> Evaluation {
+    fn finish(self, policy: &str) -> Evaluation {
         let days = self.daily.len();
         let mean = self.daily.iter().sum::<f64>() / days.max(1) as f64;
         Evaluation {
             policy: policy.to_owned(),
             days,
-            blocks,
+            blocks: self.soc_at_block_ends.len(),
             cost_eur_per_day: mean,
             stored_energy_eur: self.stored_energy_eur,
             cvar95_cost: value_at_risk(&self.daily, 0.95).map_or(f64::NAN, |(_, cvar)| cvar),
@@ -144,6 +150,7 @@ impl Totals {
             curtailed_kwh: self.curtailed_kwh,
             unserved_kwh: self.unserved_kwh,
             daily_cost_eur: self.daily,
+            soc_at_block_ends: self.soc_at_block_ends,
         }
     }
 }

@@ -1,14 +1,15 @@
-//! Puts a model on sites that it was not trained for and prints what it costs there beside the good rule. A program of its
-//! own (an example target of Cargo), not part of the gateway:
+//! Puts models on sites that they were not trained for, and the planner, which is trained for none, and prints what they
+//! cost there beside the good rule. A program of its own (an example target of Cargo), not part of the gateway:
 //!
 //! ```text
-//! cargo run --release --example second-site -- config/profiles/site-a-2016.csv models/td3-10d models/td3-extended
+//! cargo run --release --example second-site -- config/profiles/site-a-2016.csv plan models/td3-10d models/td3-extended
 //! cargo run --release --example second-site -- config/profiles/site-a-2016.csv --write "household tariff" site.csv
 //! ```
 //!
 //! The second form writes a site's days, for `gateway train --profile site.csv` and `gateway evaluate`. No actor is
 //! selected by these figures.
 
+use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
@@ -41,7 +42,10 @@ fn compare(sites: Vec<Site>, models: &[String]) -> Result<(), Box<dyn Error>> {
         let rule = judged(&profile, &mut GoodRule)?;
         print!("{name:24} {:>14.2}", rule.cost_eur_per_day);
         for model in models {
-            let spec = PolicySpec::Model { dir: model.into(), runtime: Runtime::Rust };
+            let spec = match model.as_str() {
+                name if builtin::NAMES.contains(&name) => PolicySpec::Rule(name.to_owned()),
+                folder => PolicySpec::model(folder, Runtime::Rust),
+            };
             let found = judged(&profile, load_policy(&spec)?.as_mut())?;
             let more = found.cost_eur_per_day - rule.cost_eur_per_day;
             print!("  {} {more:+.2} ({})", found.policy, found.violations);
@@ -52,5 +56,5 @@ fn compare(sites: Vec<Site>, models: &[String]) -> Result<(), Box<dyn Error>> {
 }
 
 fn judged(profile: &Arc<Profile>, policy: &mut dyn Policy) -> Result<Evaluation, Box<dyn Error>> {
-    Ok(evaluate(Plant::reference(), profile, None, policy, |_| {})?)
+    Ok(evaluate(Plant::reference(), profile, &profile.blocks(None), policy, |_| {})?)
 }

@@ -1,4 +1,4 @@
-//! Decision makers: rules by name, trained networks from model folders.
+//! Decision makers: rules and the planner by name, trained networks from model folders.
 //!
 //! Responsible for turning a [`PolicySpec`] into a [`Policy`], and for everything that a model on disk has to prove before
 //! it may decide anything: see [`model`]. Knows no driver, no clock and no training loop.
@@ -30,9 +30,9 @@ pub use model::{ModelError, ModelFolder};
 pub use reload::ReloadablePolicy;
 pub use spec::{PolicySpec, Runtime, SpecError};
 
+use memg_core::builtin;
 use memg_core::guard::Guarded;
 use memg_core::policy::{ActorPolicy, Policy};
-use memg_core::rules;
 
 /// What the three outputs mean: [`memg_core::action::Action`]. Models name it, another one is refused.
 pub const ACTION_MAP: &str = "memg-3d/1";
@@ -43,7 +43,7 @@ pub const ACTION_MAP: &str = "memg-3d/1";
 /// Says which file and key is wrong, or what the runtime lacks. Nothing else has happened then.
 pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
     match spec {
-        PolicySpec::Rule(name) => rules::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
+        PolicySpec::Rule(name) => builtin::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
         PolicySpec::Model { dir, runtime } => {
             let model = ModelFolder::load(dir)?;
             let policy = ActorPolicy(model.actor(*runtime)?);

@@ -1,6 +1,7 @@
 //! A policy that can be exchanged while it decides, and that stays as it is if the exchange fails.
 
 use super::{ModelError, PolicySpec, load_policy};
+use memg_core::planner::PlanSummary;
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 
 /// The last good policy of a spec.
@@ -47,5 +48,8 @@ impl Policy for ReloadablePolicy {
     }
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
         self.current.act(input)
+    }
+    fn plan(&self) -> Option<&PlanSummary> {
+        self.current.plan()
     }
 }

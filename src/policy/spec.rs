@@ -1,6 +1,6 @@
-//! How a user names a policy: `rule`, `models/td3`, `ort:models/td3`.
+//! How a user names a policy: `rule`, `plan`, `models/td3`, `ort:models/td3`.
 
-use memg_core::rules;
+use memg_core::builtin;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -60,7 +60,7 @@ const RULE: &str = "rule";
 /// A policy by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySpec {
-    /// A rule of [`memg_core::rules`].
+    /// A policy that needs no file, see [`memg_core::builtin`].
     Rule(String),
     /// A model folder.
     Model {
@@ -113,7 +113,7 @@ fn split(text: &str) -> (Option<Runtime>, &str) {
 /// The text names no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} names no policy: expected one of {}, or a model folder such as models/rule-imitation, \
-         with candle:, ort: or rust: before it to pick the runtime", rules::NAMES.join(", "))]
+         with candle:, ort: or rust: before it to pick the runtime", builtin::NAMES.join(", "))]
 pub struct SpecError {
     text: String,
 }
@@ -121,10 +121,10 @@ pub struct SpecError {
 impl FromStr for PolicySpec {
     type Err = SpecError;
 
-    /// A name without a path separator is a rule; a folder in the present directory is written `./name`.
+    /// A name without a path separator is that of a policy without a file; a folder in the present directory is written `./name`.
     fn from_str(text: &str) -> Result<Self, SpecError> {
         let error = || SpecError { text: text.to_owned() };
-        if rules::NAMES.contains(&text) {
+        if builtin::NAMES.contains(&text) {
             return Ok(Self::Rule(text.to_owned()));
         }
         let (runtime, dir) = split(text);
@@ -154,6 +154,7 @@ mod tests {
         let model = |dir: &str, runtime| Some(PolicySpec::Model { dir: PathBuf::from(dir), runtime });
         let cases = [
             ("rule", Some(PolicySpec::Rule("rule".to_owned()))),
+            ("plan", Some(PolicySpec::Rule("plan".to_owned()))),
             ("models/td3", model("models/td3", Runtime::default())),
             ("./td3", model("./td3", Runtime::default())),
             ("ort:models/td3", model("models/td3", Runtime::Ort)),
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_journals_header_gives_back_the_policy_with_its_runtime() {
-        for text in ["rule", "ort:td3", "candle:models/td3", "rust:models/td3"] {
+        for text in ["rule", "plan", "ort:td3", "candle:models/td3", "rust:models/td3"] {
             let spec: PolicySpec = text.parse().unwrap();
             let [policy, runtime] = spec.recorded();
             assert_eq!(PolicySpec::from_recorded(&policy, &runtime), Ok(spec), "{text}");

@@ -193,7 +193,9 @@ mod tests {
         let (profile, imitation) = small(2);
         let plant = Plant::reference();
         let weights = imitate(plant, &profile, &mut GoodRule, &imitation, |_, _| {}).unwrap();
-        let cost = |policy: &mut dyn Policy| evaluate(plant, &profile, None, policy, |_| {}).unwrap().cost_eur_per_day;
+        let cost = |policy: &mut dyn Policy| {
+            evaluate(plant, &profile, &profile.blocks(None), policy, |_| {}).unwrap().cost_eur_per_day
+        };
         let (rule, idle) = (cost(&mut GoodRule), cost(&mut Idle));
         let found = cost(&mut actor(&weights).unwrap());
         assert!(rule < idle && found < 0.5 * (rule + idle), "rule {rule}, imitation {found}, idle {idle}");

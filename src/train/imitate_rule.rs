@@ -9,6 +9,7 @@
 //! seed on the same instruction set gives the same file.
 
 use memg_core::actor::RustActor;
+use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::observation::Divisors;
 use memg_core::policy::{ActorPolicy, Policy};
@@ -99,7 +100,7 @@ fn evaluation(
 ) -> Result<Vec<EvaluationRow>, Box<dyn Error>> {
     let actor = RustActor::from_safetensors(name, weights.schema(), &weights.to_safetensors()?)?;
     let mut policies: Vec<Box<dyn Policy>> = vec![Box::new(ActorPolicy(actor))];
-    policies.extend(rules::NAMES.iter().filter_map(|rule| rules::by_name(rule)));
+    policies.extend(rules::NAMES.iter().filter_map(|rule| builtin::by_name(rule)));
     let mut rows = Vec::new();
     for (profile, data) in [&parts.training, &parts.validation].into_iter().zip(&parts.names) {
         for policy in &mut policies {
@@ -117,7 +118,7 @@ fn evaluation_row(
     data: &str,
     policy: &mut dyn Policy,
 ) -> Result<EvaluationRow, Box<dyn Error>> {
-    let result = evaluate(plant, profile, None, policy, |_| {})?;
+    let result = evaluate(plant, profile, &profile.blocks(None), policy, |_| {})?;
     let cents = |eur: f64| (eur * 1000.0).round() / 1000.0;
     Ok(EvaluationRow {
         policy: result.policy,

@@ -135,7 +135,7 @@ fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
     let rows = story.days.rows()[block.clone()].to_vec();
     let day = Arc::new(Profile::from_rows(rows));
     let mut steps: Vec<EnvStep> = Vec::new();
-    let outcome = evaluate(story.plant, &day, None, actor, |step| steps.push(*step));
+    let outcome = evaluate(story.plant, &day, &day.blocks(None), actor, |step| steps.push(*step));
     let best = memg_optimum::of_block(&story.plant, &day, &(0..day.rows().len()));
     let (Ok(_), Ok(best)) = (outcome, best) else { return String::new() };
     let shown = 0..steps.len().min(story.plant.steps_per_day());

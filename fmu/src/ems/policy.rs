@@ -4,10 +4,10 @@ use super::{DIVISORS, MODEL_FILE, POLICY, TARIFF};
 use crate::resources::Resources;
 use crate::variable::Store;
 use memg_core::actor::{RustActor, WeightsError};
+use memg_core::builtin;
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::observation::{Divisors, Schema};
 use memg_core::policy::{ActorPolicy, Policy, WithDivisors};
-use memg_core::rules;
 
 /// The policy that the parameters ask for.
 ///
@@ -18,8 +18,8 @@ pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, Str
     if name == "td3" {
         return network(store.text(MODEL_FILE), resources, tariff(store), divisors(store)?);
     }
-    let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", rules::NAMES);
-    rules::by_name(name).ok_or_else(known)
+    let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", builtin::NAMES);
+    builtin::by_name(name).ok_or_else(known)
 }
 
 fn tariff(store: &Store) -> TariffRange {

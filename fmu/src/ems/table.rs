@@ -139,7 +139,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     rows.extend(set_points(plant));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:
-        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; rule, seed or idle = the rule of that name";
+        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead; rule, seed or idle = the rule of that name";
         211 "model_file" None, Value::Text("actor.safetensors".to_owned()), "Weights of the network, a file in the resources or an absolute path";
         212 "hour_start" Some(Unit::Hour), Value::Real(0.0), "Site's local time of day at time 0, in hours";
         213 "tariff.spread_low" Some(Unit::EurPerKwh), Value::Real(low), "Least distance of the export price below the import price at which the network decides; elsewhere the rule does";

@@ -8,11 +8,14 @@ use crate::model::Kind;
 use memg_core::actor::RustActor;
 use memg_core::env::{EnvStep, MemgEnv};
 use memg_core::equipment::Plant;
+use memg_core::forecast::Persistence;
 use memg_core::observation::Schema;
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::planner::{Plan, PlanSettings};
+use memg_core::policy::{ActorPolicy, Policy, PolicyError, PolicyInput, Request};
 use memg_core::profile::Profile;
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
+use memg_core::series::{Known, Quantity};
 use memg_core::synthetic;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,11 +23,37 @@ use std::sync::Arc;
 /// battery, CHP, grid cap as bits; CHP on; raw action as bits.
 type Row = (u64, u64, u64, bool, [u64; 3]);
 
-const POLICIES: [&str; 2] = ["td3", "rule"];
+const POLICIES: [&str; 3] = ["td3", "rule", "plan"];
+
+/// Knows no published prices, as an FMU that nobody tells any.
+struct Untold(Plan<Persistence>);
+
+impl Policy for Untold {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        self.0.act(&PolicyInput { known: &Past(input.known), ..*input })
+    }
+}
+
+#[derive(Debug)]
+struct Past<'a>(&'a dyn Known);
+
+impl Known for Past<'_> {
+    fn ahead(&self, _: Quantity, _: usize) -> Option<f64> {
+        None
+    }
+    fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64> {
+        self.0.ago(quantity, steps)
+    }
+}
 
 fn policy(name: &str) -> Box<dyn Policy> {
-    if name == "rule" {
-        return Box::new(GoodRule);
+    match name {
+        "rule" => return Box::new(GoodRule),
+        "plan" => return Box::new(Untold(Plan::new(Persistence, PlanSettings::default()))),
+        _ => {}
     }
     Box::new(ActorPolicy(RustActor::from_safetensors("td3", Schema::TenD, &random_weights(10)).unwrap()))
 }

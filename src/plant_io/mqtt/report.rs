@@ -3,7 +3,7 @@
 //! | topic below the prefix | content | kind |
 //! |---|---|---|
 //! | `status` | birth, last will, good-bye | retained |
-//! | `state` | mode, fault, limits from outside, and every value with quality and age, one batch | retained |
+//! | `state` | mode, who decides and why, fault, limits from outside, and every value with quality and age, one batch | retained |
 //! | `state/<name>` | one value, if `per_value_topics` is on | retained |
 //! | `setpoints` | what was written last | retained |
 //! | `alarms`, `interventions`, `modes` | one message each | event |
@@ -37,6 +37,9 @@ pub struct ControlReport<'a> {
     pub mode: &'a str,
     /// Who made the request that is in force.
     pub decided_by: &'a str,
+    /// Why, in words, if that is a policy that plans.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'a str>,
     /// The worst fault, if there is one.
     pub fault: Option<&'a str>,
     /// Limits at the connection from outside that are in force.
@@ -176,10 +179,11 @@ mod tests {
         let mut reporter = StateReporter::new(outputs);
         let limits = ExchangeLimits { import_kw_max: Some(40.0), export_kw_max: None };
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
-        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None, limits };
+        let reason = Some("holds 40 %");
+        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "plan", reason, fault: None, limits };
         reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
         let expected = [
-            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"limits":{"import_kw_max":40.0,"export_kw_max":null},"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
+            r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"plan","reason":"holds 40 %","fault":null,"limits":{"import_kw_max":40.0,"export_kw_max":null},"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
             r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"out_of_range","age_s":0.0}"#,
             r#"state/soc {"time_unix_ms":1700000000000,"value":0.5,"quality":"stale","age_s":16.5}"#,
         ];

@@ -32,7 +32,7 @@ impl TrainingDays {
     /// # Errors
     /// The actor fails.
     pub fn regrets(&self, plant: Plant, days: &Arc<Profile>, actor: &mut dyn Policy) -> Result<Vec<f64>, TrainError> {
-        let found = evaluate(plant, days, None, actor, |_| {})?;
+        let found = evaluate(plant, days, &days.blocks(None), actor, |_| {})?;
         Ok(found.daily_cost_eur.iter().zip(&self.bound.daily_cost_eur).map(|(cost, best)| cost - best).collect())
     }
 

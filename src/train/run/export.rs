@@ -42,7 +42,7 @@ pub(super) fn finish(
     let test = if setup.split.test.rows().is_empty() {
         None
     } else {
-        let optimum = bound(&setup.options.plant, &setup.split.test, None)?;
+        let optimum = bound(&setup.options.plant, &setup.split.test, &setup.split.test.blocks(None))?;
         Some(export.table(&setup.split.test, optimum)?)
     };
     if setup.options.force || export.beats_the_rule(&validation) {
@@ -68,7 +68,7 @@ impl Export<'_> {
 
     /// The actor beside the rules and the bound.
     fn table(&self, days: &Arc<Profile>, optimum: Bound) -> Result<Comparison, TrainError> {
-        Ok(compare_with(self.setup.options.plant, days, None, &mut [self.policy()?], optimum)?)
+        Ok(compare_with(self.setup.options.plant, days, &days.blocks(None), &mut [self.policy()?], optimum)?)
     }
 
     fn beats_the_rule(&self, validation: &Comparison) -> bool {

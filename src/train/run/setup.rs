@@ -90,7 +90,7 @@ fn bound_of(plant: &Plant, days: &Profile, known: Option<Bound>) -> Result<Bound
     let count = days.rows().len() / plant.steps_per_day();
     match known.filter(|bound| bound.daily_cost_eur.len() == count) {
         Some(bound) => Ok(bound),
-        None => Ok(bound(plant, days, None)?),
+        None => Ok(bound(plant, days, &days.blocks(None))?),
     }
 }
 
@@ -109,5 +109,5 @@ fn training_days(
 
 /// EUR a day.
 fn cost_of_rule(plant: Plant, days: &Arc<Profile>) -> Result<f64, TrainError> {
-    Ok(memg_evaluate::evaluate(plant, days, None, &mut GoodRule, |_| {})?.cost_eur_per_day)
+    Ok(memg_evaluate::evaluate(plant, days, &days.blocks(None), &mut GoodRule, |_| {})?.cost_eur_per_day)
 }
