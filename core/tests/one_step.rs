@@ -105,7 +105,7 @@ fn the_rule_stands_in_for_a_policy_that_fails_or_cannot_be_asked_and_a_lost_meas
     assert_eq!(blind.decision.request.setpoints.chp.get(), 0.0, "the CHP stays as it is");
     let mut memory = StepMemory::at_rest();
     let lost = step(&mut memory, Some(Signal::Soc), &mut GoodRule).unwrap_err();
-    assert_eq!((lost.signal, memory), (Signal::Soc, StepMemory::at_rest()));
+    assert_eq!((lost.signal, memory), (Signal::Soc.into(), StepMemory::at_rest()));
 }
 
 #[test]

@@ -7,17 +7,20 @@
 use super::apply::apply;
 use super::door;
 pub use super::fault::{Fault, Severity};
+use super::following::{is_near, named};
 pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
-use super::steady::{filtered_soc, filtered_voltage, worth_telling};
+use super::steady::{Metered, filtered_soc, filtered_voltage, worth_telling};
 use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
+use memg_core::equipment::UNITS_MAX;
 use memg_core::history::{ClosedStep, Live};
-use memg_core::memory::ControlMemory;
-use memg_core::plant_state::Signal;
+use memg_core::measurement::Measurement;
+use memg_core::memory::{BatteryMemory, ControlMemory};
+use memg_core::plant_state::Tag;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
@@ -48,7 +51,7 @@ pub struct CycleDecision {
     pub price_is_substituted: bool,
     /// Optional signals that are lost, with a substitute in their place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub substituted: Vec<Signal>,
+    pub substituted: Vec<Tag>,
     /// The step that this cycle closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedStep>,
@@ -210,32 +213,55 @@ fn look(
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
     judged.situation.source_voltage = voltage;
-    let battery = input.state.battery.usable().map_or(state.memory.battery(), Watts::nearest);
-    let soc = filtered_soc(config, state.soc, judged.situation.soc, battery, elapsed_ms);
-    state.soc = Some(soc);
-    judged.situation.estimate_soc(plant, soc);
+    estimate(config, state, input, &mut judged.situation, elapsed_ms);
     Ok(judged)
+}
+
+/// The filtered state of charge of each battery.
+fn estimate(
+    config: &ControlConfig,
+    state: &mut ControlState,
+    input: &CycleInput,
+    situation: &mut Situation,
+    elapsed_ms: i64,
+) {
+    let plant = config.filter.plant();
+    let before = state.socs;
+    let mut socs = [situation.soc_of(0); UNITS_MAX];
+    let seen = socs.iter_mut().zip(&input.state.batteries).zip(&state.memory.batteries);
+    for (index, (((soc, seen), memory), unit)) in seen.zip(plant.batteries().iter()).enumerate() {
+        let power = seen.power.usable().map_or(memory.now, Watts::nearest);
+        let battery = Metered { unit, soc: situation.soc_of(index).best, power };
+        let before = before.and_then(|socs| socs.get(index).copied());
+        *soc = filtered_soc(config, before, &battery, elapsed_ms);
+    }
+    state.socs = Some(socs);
+    situation.estimate_socs(plant, socs);
 }
 
 /// What devices are seen to do. A CHP that does other than it was told is news.
 fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
     state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
-    let (before, writes) = (state.memory.chp_on(), state.mode.mode.writes());
-    if state.mode.mode == Mode::SafeStop && !before {
-        // It has been told to stop and goes on to be told; a unit that cools for long is not started again for that.
-        return None;
-    }
-    let response_ms = if writes { config.chp_response_ms } else { 0 };
+    let (before, mode) = (state.memory.chps, state.mode.mode);
+    let response_ms = if mode.writes() { config.chp_response_ms } else { 0 };
     state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
+    if mode == Mode::SafeStop {
+        // What has been told to stop goes on to be told; a unit that cools for long is not started again for that.
+        let stopped = state.memory.chps.iter_mut().zip(before).filter(|(_, before)| !before.on);
+        stopped.for_each(|(chp, before)| *chp = before);
+    }
+    let units = config.filter.plant().chps().len();
     let word = |on: bool| if on { "on" } else { "off" };
-    let (told, is) = (word(before), word(state.memory.chp_on()));
-    (writes && before != state.memory.chp_on())
-        .then(|| Fault::soft(format!("the CHP is {is} although it was told to be {told}")))
+    let mut now = before.iter().zip(&state.memory.chps).enumerate();
+    let (index, (told, is)) = now.find(|(_, (told, is))| mode.writes() && told.on != is.on)?;
+    let who = named("CHP", index, units);
+    Some(Fault::soft(format!("{who} is {} although it was told to be {}", word(is.on), word(told.on))))
 }
 
-/// The CHP runs, by what it was told or by what is seen.
+/// A CHP runs, by what it was told or by what is seen.
 fn chp_runs(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> bool {
-    state.memory.chp_on() || input.state.observed_chp(config.filter.plant().chp_min()).is_some_and(|(_, on)| on)
+    let mut seen = input.state.chps.iter().zip(config.filter.plant().chps().iter());
+    state.memory.chp_on() || seen.any(|(seen, unit)| seen.observed(unit.min).is_some_and(|(_, on)| on))
 }
 
 /// Asks the policy; a failure is remembered and becomes a fault.
@@ -285,13 +311,14 @@ fn worst_fault(
     let out_of_bounds = now.is_some_and(|(situation, _)| !situation.is_within_bounds(plant));
     let exceeding = state.exceeding.observe(config, s, input.now_ms).filter(|_| state.mode.mode.writes());
     let lost = judged.as_ref().map_or_else(|lost| Some(*lost), |judged| judged.lost);
-    let local = s.battery_remote.usable() == Some(false) || s.chp_remote.usable() == Some(false);
+    let local = s.batteries.iter().map(|battery| battery.remote).chain(s.chps.iter().map(|chp| chp.remote));
+    let local = local.into_iter().any(|remote| remote.usable() == Some(false));
     Fault::worst(
         [
-            (s.battery_fault.usable() == Some(true)).then(|| Fault::hard("the battery reports a fault")),
-            (s.chp_fault.usable() == Some(true)).then(|| Fault::hard("the CHP reports a fault")),
+            reported("battery", s.batteries.map(|battery| battery.fault), plant.batteries().len()),
+            reported("CHP", s.chps.map(|chp| chp.fault), plant.chps().len()),
             input.fault.clone(),
-            state.following.fault(),
+            state.following.fault(plant),
             exceeding,
             lost.map(|lost| Fault::soft(lost.to_string())),
             out_of_bounds.then(|| Fault::soft("a measurement is outside the bounds that the site declares")),
@@ -306,21 +333,39 @@ fn worst_fault(
     )
 }
 
+/// The fault that a unit reports about itself.
+fn reported(kind: &str, faults: [Measurement<bool>; UNITS_MAX], units: usize) -> Option<Fault> {
+    let index = faults.iter().position(|fault| fault.usable() == Some(true))?;
+    Some(Fault::hard(format!("{} reports a fault", named(kind, index, units))))
+}
+
 /// Bumpless: where others may have moved the plant meanwhile, ramps start from measured powers.
 fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, before: Mode) {
     let mode = state.mode.mode;
     let came_back = matches!(before, Mode::Hold | Mode::SafeStop) && !matches!(mode, Mode::Hold | Mode::SafeStop);
     if mode.writes() && !before.writes() {
         state.memory = measured(config, state, input);
-    } else if mode.writes() && came_back && !state.following.is_near(config, &input.state, state.memory.battery()) {
-        // The CHP stays as control has it: its start or stop may take longer than the hold did. A battery that is where it
-        // was told to be keeps its anchor, so that faults that come and go add up no ramps.
-        state.memory.batteries = measured(config, state, input).batteries;
+    } else if mode.writes() && came_back {
+        // A CHP stays as control has it: its start or stop may take longer than the hold did.
+        state.memory.batteries = moved_batteries(config, state, input);
     }
     // Yesterday's set-points of an operator never return.
     if !state.mode.operator_is_in_charge() {
         state.manual = None;
     }
+}
+
+/// A battery that is where it was told to be keeps its anchor, so that faults that come and go add up no ramps.
+fn moved_batteries(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> [BatteryMemory; UNITS_MAX] {
+    let mut batteries = state.memory.batteries;
+    let found = measured(config, state, input).batteries;
+    let units = batteries.iter_mut().zip(found).zip(&input.state.batteries);
+    for (((battery, found), seen), unit) in units.zip(config.filter.plant().batteries().iter()) {
+        if !is_near(config, unit, seen, battery.now) {
+            *battery = found;
+        }
+    }
+    batteries
 }
 
 /// Memory as the plant shows it.
