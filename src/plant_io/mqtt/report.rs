@@ -13,10 +13,11 @@ use super::clock::Now;
 use super::outbox::Publisher;
 use super::settings::{Outputs, PerValue};
 use crate::event::DriverEvent;
-use crate::{Output, WriteOrder};
+use crate::{Output, OutputTag, WriteOrder};
 use memg_core::command::ExchangeLimits;
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -48,7 +49,7 @@ struct StateReport<'a> {
     time_unix_ms: u64,
     #[serde(flatten)]
     control: ControlReport<'a>,
-    values: &'a BTreeMap<&'a str, ReportedValue>,
+    values: &'a BTreeMap<String, ReportedValue>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,12 +77,12 @@ impl StateReporter {
 
     /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and mode and limits are
     /// still the same. Names carry the unit.
-    pub fn report<'a>(
+    pub fn report(
         &mut self,
         publisher: &Publisher,
         now: Now,
         control: ControlReport<'_>,
-        values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
+        values: impl IntoIterator<Item = (String, Measurement<f64>)>,
     ) {
         let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
         if !self.last.is_none_or(due) && self.mode == control.mode && self.limits == control.limits {
@@ -114,11 +115,31 @@ struct SetpointReport<'a> {
     time_unix_ms: u64,
     cycle: u64,
     mode: &'a str,
-    battery_kw: f64,
-    chp_kw: f64,
-    chp_on: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    battery_kw: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chp_kw: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chp_on: Option<bool>,
     pv_limit_kw: f64,
     wind_limit_kw: f64,
+    /// Of further units: `battery_2_kw`, `chp_2_kw`, `chp_2_on`.
+    #[serde(flatten)]
+    further: BTreeMap<String, Value>,
+}
+
+/// Set-points of the units after the first, under their numbered names.
+fn further(order: &WriteOrder) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    let batteries = order.setpoints.batteries().into_iter().take(order.batteries);
+    for (number, power) in (1..).zip(batteries).skip(1) {
+        values.insert(format!("battery_{number}_kw"), power.kilowatts().get().into());
+    }
+    for (number, chp) in (1..).zip(order.setpoints.chps().into_iter().take(order.chps)).skip(1) {
+        values.insert(format!("chp_{number}_kw"), chp.power.kilowatts().get().into());
+        values.insert(format!("chp_{number}_on"), chp.on.into());
+    }
+    values
 }
 
 #[derive(Debug, Serialize)]
@@ -130,17 +151,18 @@ struct EventReport<'a> {
 }
 
 impl Publisher {
-    /// Publishes the safe set-points of a cycle as `setpoints`. Battery + = charging.
+    /// Publishes the safe set-points of a cycle as `setpoints`, those of every unit that the plant has. Battery + = charging.
     pub fn setpoints(&self, now: Now, mode: &str, order: &WriteOrder) {
         let report = SetpointReport {
             time_unix_ms: now.unix_ms,
             cycle: order.cycle,
             mode,
-            battery_kw: Output::BatterySetpointKw.value(order),
-            chp_kw: Output::ChpSetpointKw.value(order),
-            chp_on: order.setpoints.chp_on(),
+            battery_kw: (order.batteries > 0).then(|| OutputTag::first(Output::BatterySetpointKw).value(order)),
+            chp_kw: (order.chps > 0).then(|| OutputTag::first(Output::ChpSetpointKw).value(order)),
+            chp_on: (order.chps > 0).then(|| OutputTag::first(Output::ChpRun).value(order) > 0.5),
             pv_limit_kw: order.pv_limit_kw,
             wind_limit_kw: order.wind_limit_kw,
+            further: further(order),
         };
         self.set("setpoints", &report);
     }
@@ -177,7 +199,12 @@ mod tests {
         let limits = ExchangeLimits { import_kw_max: Some(40.0), export_kw_max: None };
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
         let control = ControlReport { cycle: 7, mode: "auto", decided_by: "rule", fault: None, limits };
-        reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
+        reporter.report(
+            &publisher,
+            clock.now(),
+            control,
+            [("soc".into(), soc), ("pv_kw".into(), Measurement::good(f64::NAN))],
+        );
         let expected = [
             r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"rule","fault":null,"limits":{"import_kw_max":40.0,"export_kw_max":null},"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
             r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"out_of_range","age_s":0.0}"#,
@@ -185,16 +212,16 @@ mod tests {
         ];
         assert_eq!(sent(&publisher.outbox).await, expected);
         tokio::time::advance(Duration::from_secs(4)).await;
-        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc".into(), soc)]);
         assert!(publisher.outbox.is_empty(), "too soon");
         tokio::time::advance(Duration::from_secs(1)).await;
-        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2);
         let held = ControlReport { mode: "hold", fault: Some("soc is stale"), ..control };
-        reporter.report(&publisher, clock.now(), held, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), held, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of mode is told at once");
         let lifted = ControlReport { limits: ExchangeLimits::default(), ..held };
-        reporter.report(&publisher, clock.now(), lifted, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), lifted, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of limits is told at once");
     }
 }
