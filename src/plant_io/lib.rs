@@ -25,6 +25,7 @@ mod output;
 pub mod point;
 pub mod problem;
 pub mod quantity;
+pub mod sources;
 
 pub use output::{Output, OutputTag, Share};
 
