@@ -55,7 +55,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let plant = match &args.site {
         None => Plant::reference(),
         Some(path) => match read_site(path) {
-            Ok(plant) => plant,
+            Ok(site) => site.plant,
             Err(problems) => return Ok(super::refuse(&problems)),
         },
     };
@@ -132,7 +132,7 @@ fn read_profile(args: &Args, plant: &Plant) -> Result<Result<Profile, String>> {
     let name = args.profile.display().to_string();
     let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
     let profile = match Profile::parse_csv(&text, plant.step_h()) {
-        Ok(profile) => profile,
+        Ok(profile) => profile.at(plant),
         Err(error) => return Ok(Err(format!("{name}: {error}"))),
     };
     let Some(days) = &args.month_days else { return Ok(Ok(profile)) };

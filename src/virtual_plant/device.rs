@@ -351,7 +351,9 @@ impl VirtualDevice {
             return Shown::Kept;
         };
         let tripped = self.has(&FaultKind::Trip);
-        if point.name == "state" || (point.signal.is_some_and(|tag| tag.signal() == Signal::ChpOn) && point.enum_map.is_some()) {
+        if point.name == "state"
+            || (point.signal.is_some_and(|tag| tag.signal() == Signal::ChpOn) && point.enum_map.is_some())
+        {
             let state = if tripped { Some("fault") } else { sensors.state(self.kind) };
             return state.map_or(Shown::Kept, Shown::State);
         }

@@ -12,9 +12,7 @@ use memg_core::dispatch::Dispatch;
 use memg_core::equations::{Burnt, burnt, heat_beside};
 use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::profile::ProfileRow;
-use memg_core::units::{
-    BatteryPower, GridPower, Hours, Kilowatts, KilowattsGas, KilowattsThermal, PerUnit, Soc,
-};
+use memg_core::units::{BatteryPower, GridPower, Hours, Kilowatts, KilowattsGas, KilowattsThermal, PerUnit, Soc};
 use memg_plant_io::sources::Sources;
 use serde::Serialize;
 

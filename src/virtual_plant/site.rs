@@ -102,8 +102,7 @@ pub fn device_tables(plant: &Plant, sources: &Sources, addresses: &[DeviceAddres
         if spec.number > 1 {
             let _ = writeln!(text, "number = {}", spec.number);
         }
-        let permissions =
-            spec.load().map(|file| permissions(plant, sources, spec.number, &file)).unwrap_or_default();
+        let permissions = spec.load().map(|file| permissions(plant, sources, spec.number, &file)).unwrap_or_default();
         if !permissions.is_empty() {
             let _ = writeln!(text, "write = [{}]", permissions.join(", "));
         }
@@ -127,9 +126,10 @@ fn allowed(plant: &Plant, sources: &Sources, number: u16, output: Output) -> (f6
     let index = usize::from(number.saturating_sub(1));
     let rating = |ratings: &[f64]| (0.0, ratings.get(index).copied().unwrap_or(0.0));
     match output {
-        Output::BatterySetpointKw => plant.batteries().get(index).map_or((0.0, 0.0), |unit| {
-            (-unit.parameters.discharge_kw_max, unit.parameters.charge_kw_max)
-        }),
+        Output::BatterySetpointKw => plant
+            .batteries()
+            .get(index)
+            .map_or((0.0, 0.0), |unit| (-unit.parameters.discharge_kw_max, unit.parameters.charge_kw_max)),
         Output::ChpSetpointKw => (0.0, plant.chps().get(index).map_or(0.0, |unit| unit.parameters.p_kw_max)),
         Output::ChpRun => (0.0, 1.0),
         Output::PvLimitKw => rating(&sources.pv_kw),
