@@ -17,6 +17,9 @@ mod signals;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;
 mod units;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod units_tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};

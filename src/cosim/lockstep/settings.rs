@@ -158,10 +158,10 @@ mod tests {
     fn positions_of_frames_are_signals_prices_ahead_or_nothing() {
         let table = |name: &str| format!("[villas]\ninputs = ['', 'soc', '{name}']\noutputs = ['status']\ndt_s = 900");
         let map = validated(&table("import_price_ahead_23")).unwrap().villas.unwrap();
-        let expected = [Position::Nothing, Position::Signal(Signal::Soc), Position::PriceAhead(23)];
+        let expected = [Position::Nothing, Position::Signal(Signal::Soc.into()), Position::PriceAhead(23)];
         assert_eq!(map.inputs, expected);
         let by_input = validated(&table("p_load")).unwrap().villas.unwrap();
-        assert_eq!(by_input.inputs[2], Position::Signal(Signal::ElectricLoadKw));
+        assert_eq!(by_input.inputs[2], Position::Signal(Signal::ElectricLoadKw.into()));
         for wrong in ["import_price_ahead_24", "import_price_ahead_", "import_price_ahead_-1", "SOC"] {
             assert!(validated(&table(wrong)).is_err(), "{wrong}");
         }
