@@ -33,6 +33,11 @@ fn plant(rng: &mut Pcg64Mcg) -> Plant {
         for c in &mut chps {
             c.p_kw_min = rng.random_range(1.0..20.0);
             c.p_kw_max = c.p_kw_min + rng.random_range(0.5..40.0);
+            if rng.random_bool(0.2) {
+                // One that knows only on and off, at a whole number of watts.
+                c.p_kw_min = c.p_kw_min.ceil();
+                c.p_kw_max = c.p_kw_min;
+            }
             c.ramp_kw_per_step = rng.random_range(0.5..20.0);
             (c.min_up_steps, c.min_down_steps) = (rng.random_range(0..4), rng.random_range(0..4));
         }

@@ -132,6 +132,9 @@ impl Loader {
                 Beside { simulated: site.simulated, mqtt: mqtt.as_ref(), demo: demo.as_ref(), devices: &devices };
             self.problems.extend(cosim::problems(&beside));
         }
+        if let (Some(site), Some(villas)) = (&plant, cosim.as_ref().and_then(|cosim| cosim.villas.as_ref())) {
+            self.problems.extend(units::frames(villas, site));
+        }
         let later = demo.is_some() || lockstep;
         if let Some(site) = &plant {
             devices.iter_mut().for_each(|device| device.share(|tag| site.sources.share(tag)));

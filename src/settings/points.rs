@@ -72,7 +72,7 @@ pub(super) fn map(around: &Around<'_>, image: &mut ImageBuilder, problems: &mut 
     }
     one_place_each(devices, problems);
     // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
-    if let Some(site) = site.filter(|_| !later || !devices.is_empty()) {
+    if !later || !devices.is_empty() {
         units::check(&map, devices, site, problems);
     }
     map

@@ -3,17 +3,28 @@
 use super::plant::SitePlant;
 use super::points::PointMap;
 use memg_core::plant_state::{Signal, Tag};
+use memg_cosim::lockstep::villas::{Position, VillasMap};
 use memg_plant_io::device::Device;
 use memg_plant_io::problem::Problem;
 use memg_plant_io::sources::required;
 use memg_plant_io::{Output, OutputTag};
 use std::collections::BTreeSet;
 
-/// Told with the key of the device, or of the whole file.
-pub(super) fn check(map: &PointMap, devices: &[Device], site: &SitePlant, problems: &mut Vec<Problem>) {
+/// Told with the key of the device, or of the whole file. Without a plant (what is wrong with it has been told) those of
+/// one of each are missing.
+pub(super) fn check(map: &PointMap, devices: &[Device], site: Option<&SitePlant>, problems: &mut Vec<Problem>) {
+    let one_of_each = || Signal::ALL.into_iter().filter(|signal| signal.is_required()).map(Tag::first).collect();
+    let needed = site.map_or_else(one_of_each, |site| required(&site.plant, &site.sources));
     let nobody = |signal: &Tag| format!("nobody measures {signal}; control cannot work without it");
-    let missing = required(&site.plant, &site.sources).into_iter().filter(|tag| !map.signals.contains_key(tag));
+    let missing = needed.into_iter().filter(|tag| !map.signals.contains_key(tag));
     problems.extend(missing.map(|tag| Problem::new("", nobody(&tag))));
+    if let Some(site) = site {
+        fits(map, devices, site, problems);
+    }
+}
+
+/// Nothing is measured or written of what the plant does not have.
+fn fits(map: &PointMap, devices: &[Device], site: &SitePlant, problems: &mut Vec<Problem>) {
     problems.extend(unseen_chps(map, site).map(|message| Problem::new("", message)));
     for (tag, (_, origin)) in &map.signals {
         if let Some(limit) = beyond_measured(*tag, site) {
@@ -26,6 +37,22 @@ pub(super) fn check(map: &PointMap, devices: &[Device], site: &SitePlant, proble
         }
     }
     caps(map, devices, site, problems);
+}
+
+/// Frames of a simulator in lock-step hold nothing of units that the plant does not have.
+pub(super) fn frames(villas: &VillasMap, site: &SitePlant) -> Vec<Problem> {
+    let inputs = villas.inputs.iter().enumerate().filter_map(|(n, position)| match position {
+        Position::Signal(tag) => Some((format!("inputs[{n}]"), *tag)),
+        Position::Nothing | Position::PriceAhead(_) => None,
+    });
+    let outputs = villas.outputs.iter().enumerate();
+    let outputs = outputs.filter_map(|(n, name)| Some((format!("outputs[{n}]"), Tag::from_name(name)?)));
+    // The first of each is always answered.
+    let further = inputs.chain(outputs).filter(|(_, tag)| tag.number() > 1);
+    let beyond = further.filter_map(|(key, tag)| Some((key, tag, beyond_measured(tag, site)?)));
+    beyond
+        .map(|(key, tag, limit)| Problem::new(format!("cosim.villas.{key}"), format!("is {tag}, but {limit}")))
+        .collect()
 }
 
 /// Where there are several CHPs, nobody could tell which of them runs without their own signals.

@@ -81,7 +81,7 @@ fn wrong_units_of_a_site_are_told_with_file_line_and_key() {
     let found = refused(MANY, fifth, same);
     assert!(found.contains("plant.battery[4]: is one too many: expected up to 4, found 5"), "{found}");
     let negative = refused(MANY, |site| site.replace("capacity_kwh = 60.0", "capacity_kwh = -60.0"), same);
-    let expected = "/site.toml:22: plant.battery[1].capacity_kwh: expected a number from 0.001 to 1000000, found -60";
+    let expected = "/site.toml:21: plant.battery[1].capacity_kwh: expected a number from 0.001 to 1000000, found -60";
     assert_eq!(negative, expected);
     let missing = refused(MANY, |site| site.replace("capacity_kwh = 60.0\n", ""), same);
     assert!(missing.contains("plant.battery[1].capacity_kwh: missing"), "{missing}");

@@ -2,7 +2,6 @@ use super::super::villas::{Position, VillasMap};
 use super::*;
 use memg_core::plant_state::{Signal, Tag};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Charges with whatever PV gives, counts its steps, and is safe (0 kW) without PV.

@@ -191,6 +191,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn set_points_of_further_units_have_their_number_and_what_is_not_there_is_not_said() {
+        let publisher = Publisher { outbox: Arc::default(), counters: Arc::default() };
+        let clock = Clock::starting_at(1_700_000_000_000);
+        for (batteries, chps, expected) in [
+            (
+                1,
+                1,
+                r#""mode":"auto","battery_kw":0.0,"chp_kw":0.0,"chp_on":false,"pv_limit_kw":5.0,"wind_limit_kw":0.0}"#,
+            ),
+            (2, 0, r#""mode":"auto","battery_kw":0.0,"pv_limit_kw":5.0,"wind_limit_kw":0.0,"battery_2_kw":0.0}"#),
+            (
+                0,
+                2,
+                r#""mode":"auto","chp_kw":0.0,"chp_on":false,"pv_limit_kw":5.0,"wind_limit_kw":0.0,"chp_2_kw":0.0,"chp_2_on":false}"#,
+            ),
+        ] {
+            publisher.setpoints(clock.now(), "auto", &at_rest(batteries, chps));
+            let sent = sent(&publisher.outbox).await.pop().unwrap_or_default();
+            assert!(sent.ends_with(expected), "{sent}");
+        }
+    }
+
+    /// What a safe stop says.
+    fn at_rest(batteries: usize, chps: usize) -> WriteOrder {
+        let memory = memg_core::memory::ControlMemory::at_rest();
+        let filter = memg_core::safety::SafetyFilter::new(memg_core::equipment::Plant::reference());
+        let setpoints = filter.shut_down(&memory.anchor(1000)).safe;
+        let (pv_limit_kw, wind_limit_kw, heartbeat, decided) = (5.0, 0.0, 0, Instant::now());
+        WriteOrder { cycle: 1, setpoints, batteries, chps, pv_limit_kw, wind_limit_kw, heartbeat, decided }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn state_carries_time_quality_and_age_and_keeps_its_interval() {
         let publisher = Publisher { outbox: Arc::default(), counters: Arc::default() };
         let clock = Clock::starting_at(1_700_000_000_000);
