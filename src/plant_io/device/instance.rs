@@ -181,7 +181,7 @@ fn check_meaning(points: &[Point], key: &str, problems: &mut Vec<Problem>) {
         if let Some(other) = earlier
             .iter()
             .find(same_output)
-            .filter(|_| !output(point).is_some_and(|tag| tag.output() == Output::ChpRun))
+            .filter(|_| output(point).is_none_or(|tag| tag.output() != Output::ChpRun))
         {
             let message = format!("{:?} and {:?} take the same output", other.name, point.name);
             problems.push(Problem::new(path(key, "write"), message));
