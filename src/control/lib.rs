@@ -22,6 +22,7 @@ mod mode_times;
 pub mod recorder;
 pub mod replay;
 pub mod restore;
+mod seen;
 pub mod state;
 mod steady;
 pub mod substitutes;

@@ -25,6 +25,7 @@ pub mod chp;
 pub mod companions;
 pub mod device;
 pub mod fault;
+pub mod flows;
 pub mod generator;
 pub mod mqtt;
 pub mod noise;

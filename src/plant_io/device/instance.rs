@@ -178,10 +178,8 @@ fn check_meaning(points: &[Point], key: &str, problems: &mut Vec<Problem>) {
         }
         let output = |point: &Point| point.write.as_ref().map(|rule| rule.output);
         let same_output = |other: &&Point| output(point).is_some() && output(other) == output(point);
-        if let Some(other) = earlier
-            .iter()
-            .find(same_output)
-            .filter(|_| output(point).is_none_or(|tag| tag.output() != Output::ChpRun))
+        if let Some(other) =
+            earlier.iter().find(same_output).filter(|_| output(point).is_none_or(|tag| tag.output() != Output::ChpRun))
         {
             let message = format!("{:?} and {:?} take the same output", other.name, point.name);
             problems.push(Problem::new(path(key, "write"), message));
