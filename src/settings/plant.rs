@@ -3,7 +3,7 @@
 //! `[plant.battery]` and `[plant.chp]` are a table for one, `[[plant.battery]]` lists for up to four, or not there.
 //! `exogenous.pv_kw_nom` and `wind_kw_nom` are a number, a list of the ratings of several, or not there; so may be
 //! `[plant.boiler]` and `exogenous.heat_load_kw_max`. What is not there is no part of the plant; everything else has no
-//! default. A single battery or CHP of size zero is not there either.
+//! default. A single battery, CHP, PV or wind turbine of size zero is not there either.
 
 use super::Loader;
 use memg_core::equipment::{Plant, PlantParameters, UNITS_MAX};
@@ -121,12 +121,12 @@ fn parameters(mut table: Value, problems: &mut Vec<Problem>) -> Option<SitePlant
     plant.ok().map(|plant| SitePlant { plant, sources })
 }
 
-/// Ratings one by one; none where there is no such key.
+/// Ratings one by one; none where there is no such key, or where it is zero.
 fn ratings(plant: &Value, name: &str) -> Vec<f64> {
     match plant.get("exogenous").and_then(|table| table.get(name)) {
         None => Vec::new(),
         Some(Value::Array(list)) => list.iter().filter_map(number).collect(),
-        Some(one) => number(one).into_iter().collect(),
+        Some(one) => number(one).filter(|kw| *kw != 0.0).into_iter().collect(),
     }
 }
 
@@ -199,8 +199,8 @@ fn rated(key: &str, list: &[Value], problems: &mut Vec<Problem>) {
         problems.push(Problem::new(key, format!("expected up to {RATINGS_MAX}, found {}", list.len())));
     }
     for (index, rating) in list.iter().enumerate() {
-        if !number(rating).is_some_and(|kw| (0.0..=1e6).contains(&kw)) {
-            let message = format!("expected a number from 0 to 1000000, found {rating}");
+        if !number(rating).is_some_and(|kw| kw > 0.0 && kw <= 1e6) {
+            let message = format!("expected a number above 0 and up to 1000000, found {rating}");
             problems.push(Problem::new(format!("{key}[{index}]"), message));
         }
     }

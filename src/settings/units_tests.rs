@@ -88,7 +88,7 @@ fn wrong_units_of_a_site_are_told_with_file_line_and_key() {
     let unknown = refused(MANY, |site| site.replace("capacity_kwh = 60.0", "capacity_kwh = 60.0\ncolour = 1"), same);
     assert!(unknown.contains("plant.battery[1].colour: unknown key"), "{unknown}");
     let rating = refused(MANY, |site| site.replace("[30.0, 20.0, 10.0]", "[30.0, -20.0, 10.0]"), same);
-    assert!(rating.contains("plant.exogenous.pv_kw_nom[1]: expected a number from 0 to 1000000"), "{rating}");
+    assert!(rating.contains("plant.exogenous.pv_kw_nom[1]: expected a number above 0 and up to 1000000"), "{rating}");
 }
 
 #[test]
@@ -137,4 +137,6 @@ fn a_single_unit_of_size_zero_is_not_there() {
     let nothing = |site: String| site.replace("capacity_kwh = 80.0", "capacity_kwh = 0.0");
     let found = refused("pv-battery.toml", nothing, same);
     assert!(found.contains("soc is measured by device battery, but the plant has 0 of [[plant.battery]]"), "{found}");
+    let found = refused("pv-battery.toml", |site| site.replace("pv_kw_nom = 60.0", "pv_kw_nom = 0.0"), same);
+    assert!(found.contains("pv_kw is measured by device pv, but the plant has 0"), "{found}");
 }

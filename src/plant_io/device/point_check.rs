@@ -225,7 +225,7 @@ fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Probl
         problems.push(Problem::new(&unit_key, message));
     }
     if let Some(name) = &raw.signal {
-        let result = Signal::from_name(name).ok_or_else(|| format!("unknown signal {name:?}"));
+        let result = Signal::from_name(name).ok_or_else(|| unknown(name));
         match result {
             Ok(signal) => report(set_signal(point, signal.into(), 1.0), &unit_key, problems),
             Err(message) => problems.push(Problem::new(format!("{key}.signal"), message)),
@@ -239,6 +239,18 @@ fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Probl
     }
     if raw.signal.is_some() && !point.range.0.is_finite() {
         problems.push(Problem::new(format!("{key}.range"), "a signal needs a range"));
+    }
+}
+
+/// What is not the name of a signal here.
+fn unknown(name: &str) -> String {
+    match Tag::from_name(name) {
+        Some(tag) => format!(
+            "device files know no numbers: expected {:?}, with number = {} in the [[device]]",
+            tag.signal().name(),
+            tag.number()
+        ),
+        None => format!("unknown signal {name:?}"),
     }
 }
 

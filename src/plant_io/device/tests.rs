@@ -194,6 +194,7 @@ fn a_wrong_device_file_is_refused_at_the_key() {
         ("signal = \"soc\"", "signal = \"soc\"\nage_max_s = 1", "point[0].age_max_s"),
         ("name = \"timer\"", "name = \"soc\"", "point[2].name"),
         ("type = \"bool\"", "type = \"u16\"", "point[4].type"),
+        ("signal = \"soc\"", "signal = \"soc_2\"", "point[0].signal"),
     ] {
         assert!(BATTERY.contains(from), "{from}");
         let problems = load(&BATTERY.replacen(from, to, 1), "").err().unwrap_or_default();
