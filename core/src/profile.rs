@@ -3,6 +3,7 @@
 
 use crate::calendar::LocalTime;
 use crate::dispatch::Prices;
+use crate::equipment::Plant;
 use crate::series::{Known, Quantity};
 use crate::situation::{Doubt, Situation};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
@@ -168,6 +169,19 @@ impl Profile {
             return Err(error(text.lines().count(), "time", "the last day is not complete"));
         }
         Ok(Self { rows })
+    }
+
+    /// The same with zeros in the columns of what a plant does not have: PV, wind or heat of rating zero.
+    #[must_use]
+    pub fn at(mut self, plant: &Plant) -> Self {
+        let x = plant.parameters().exogenous;
+        let there = |value: f64, rating: f64| if rating > 0.0 { value } else { 0.0 };
+        for row in &mut self.rows {
+            row.pv_kw = there(row.pv_kw, x.pv_kw_nom);
+            row.wind_kw = there(row.wind_kw, x.wind_kw_nom);
+            row.heat_load_kw = there(row.heat_load_kw, x.heat_load_kw_max);
+        }
+        self
     }
 
     /// All rows.

@@ -15,7 +15,7 @@ use memg_core::equipment::{Each, Plant, PlantParameters};
 use memg_core::observation::Schema;
 use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::reward::RewardWeights;
-use memg_core::{rules, synthetic};
+use memg_core::{builtin, synthetic};
 use std::sync::Arc;
 
 /// FNV-1a over the bits of numbers.
@@ -73,7 +73,7 @@ fn lived(plant: Plant, mut policy: Box<dyn Policy>) -> u64 {
 
 #[test]
 fn ten_days_have_the_same_bits_on_every_processor() {
-    let rule = |name: &str| rules::by_name(name).unwrap();
+    let rule = |name: &str| builtin::by_name(name).unwrap();
     let found = [
         ("seed", lived(Plant::reference(), rule("seed"))),
         ("rule", lived(Plant::reference(), rule("rule"))),

@@ -5,6 +5,7 @@ use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
 use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
+use memg_core::equipment::UNITS_MAX;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
@@ -86,10 +87,10 @@ pub struct ControlState {
     /// Filtered voltage of the grid behind the connection, pu.
     #[serde(default)]
     pub source_voltage: Option<f64>,
-    /// Filtered state of charge.
+    /// Filtered state of charge of each battery; those that a plant does not have repeat the first.
     #[serde(default)]
-    pub soc: Option<SocEstimate>,
-    /// Whether the battery does what it is told.
+    pub socs: Option<[SocEstimate; UNITS_MAX]>,
+    /// Whether batteries and CHPs do what they are told.
     #[serde(default)]
     pub following: Following,
     /// Whether the connection carries more than it may.
@@ -127,7 +128,7 @@ impl ControlState {
             outlook: Outlook::default(),
             policy_failure: None,
             source_voltage: None,
-            soc: None,
+            socs: None,
             following: Following::default(),
             exceeding: Exceeding::default(),
         }
