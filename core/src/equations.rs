@@ -136,8 +136,12 @@ pub fn cost<S: Scalar>(plant: &Plant, flows: &Flows<S>, tariff: Tariff, started:
         + if started { plant.chp().start_cost_eur } else { 0.0 }
 }
 
-/// `soc + (eta_ch p⁺ - p⁻ / eta_dch) hours / E`, never clipped: power is limited beforehand.
+/// `soc + (eta_ch p⁺ - p⁻ / eta_dch) hours / E`, never clipped: power is limited beforehand. Where there is no battery
+/// (E = 0) it stays.
 pub fn soc_after<S: Scalar>(b: &Battery, soc: S, battery_kw: S, hours: f64) -> S {
+    if b.capacity_kwh <= 0.0 {
+        return soc;
+    }
     let factor = if battery_kw.value() > 0.0 { b.efficiency_store } else { 1.0 / b.efficiency_dispatch };
     soc + battery_kw * (hours / b.capacity_kwh * factor)
 }

@@ -155,7 +155,8 @@ impl<'a> BlockProgram<'a> {
     /// Storage, ramp and rating: `soc' = soc + dt/E (eta_ch c - d/eta_dch)`.
     fn battery(&mut self, v: &StepVariables) {
         let b = *self.plant.battery();
-        let per_kw = self.plant.step_h() / b.capacity_kwh;
+        // Without a battery there is nothing to fill, and nothing that fills it.
+        let per_kw = if b.capacity_kwh > 0.0 { self.plant.step_h() / b.capacity_kwh } else { 0.0 };
         let mut storage =
             vec![(v.soc, 1.0), (v.charge, -per_kw * b.efficiency_store), (v.discharge, per_kw / b.efficiency_dispatch)];
         let mut ramp = vec![(v.charge, 1.0), (v.discharge, -1.0)];

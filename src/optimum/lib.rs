@@ -6,6 +6,8 @@
 //! on and off; what is relaxed is that CHP states may be mixed, that the battery may charge and discharge within one
 //! step, and that frequency support is not asked for. Semantics otherwise are those of package `memg-evaluate`: start at SoC
 //! 0.5, CHP off and free, battery at zero, correction for stored energy at the end, free curtailment, the grid as slack.
+//!
+//! Of several batteries or CHPs it knows only the one that stands for all: then it is an estimate and proves nothing.
 
 #![forbid(unsafe_code)]
 

@@ -22,6 +22,22 @@ fn a_block_in_parts_has_a_bound_just_below_that_of_the_whole() {
 }
 
 #[test]
+fn a_plant_without_a_battery_or_a_chp_has_a_bound_of_its_own() {
+    use memg_core::equipment::{Each, PlantParameters};
+    let no_battery: fn(&mut PlantParameters) = |p| p.battery = Each::default();
+    let no_chp: fn(&mut PlantParameters) = |p| p.chp = Each::default();
+    let profile = synthetic::profile(1, 5);
+    let with_all = of_block(&Plant::reference(), &profile, &(0..96)).unwrap_or_else(|e| panic!("{e}")).cost_eur;
+    for change in [no_battery, no_chp] {
+        let mut parameters = PlantParameters::reference();
+        change(&mut parameters);
+        let plant = parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"));
+        let bound = of_block(&plant, &profile, &(0..96)).unwrap_or_else(|e| panic!("{e}")).cost_eur;
+        assert!(bound >= with_all - 1e-3, "a part less saves nothing: {bound} {with_all}");
+    }
+}
+
+#[test]
 fn with_nothing_to_decide_the_bound_is_the_cost() {
     // Flat prices with buying and selling alike and below the CHP's marginal cost: load times price.
     let row = ProfileRow { electric_load_kw: 40.0, import_price: 0.06, export_price: 0.06, ..ProfileRow::default() };
