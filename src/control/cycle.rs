@@ -17,7 +17,7 @@ pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
 use memg_core::history::{ClosedStep, Live};
 use memg_core::memory::ControlMemory;
-use memg_core::planner::{PlanByHour, PlanSummary};
+use memg_core::planner::PlanByHour;
 use memg_core::plant_state::Signal;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
@@ -77,7 +77,7 @@ pub struct CycleDecision {
     /// How far rules had to yield.
     pub relaxation: Relaxation,
     /// Limits at the connection from outside that are in force; a restart takes them from here.
-    #[serde(skip_serializing_if = "is_unlimited")]
+    #[serde(skip_serializing_if = "super::state::is_unlimited")]
     pub limits: ExchangeLimits,
     /// Cap on renewables that is in force at the plant; a restart takes it from here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,10 +89,6 @@ pub struct CycleDecision {
     pub written: bool,
     /// Hash of the model, or the rule's name.
     pub model: String,
-}
-
-fn is_unlimited(limits: &ExchangeLimits) -> bool {
-    *limits == ExchangeLimits::default()
 }
 
 /// One cycle.
@@ -109,7 +105,7 @@ pub fn decide(
     let surprise = observe(config, state, input);
     let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
     let request = asked.and_then(|judged| ask(config, state, input, judged, chain));
-    let plan = request.and_then(|_| told(state, chain));
+    let plan = request.and_then(|_| state.tell(chain));
     remember(state, input, judged.as_ref().ok());
     let fault = worst_fault(config, state, input, &judged, surprise);
     let facts = Facts {
@@ -268,13 +264,6 @@ fn ask(
     }
     state.policy_failure = asked.as_ref().err().cloned();
     asked.ok()
-}
-
-/// The plan behind the request that was just made.
-fn told(state: &mut ControlState, chain: &Chain) -> Option<PlanByHour> {
-    let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
-    state.reason = plan.as_ref().map(|plan| plan.reason.clone());
-    plan
 }
 
 fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged>) {

@@ -8,6 +8,7 @@ use memg_core::command::ExchangeLimits;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
+use memg_core::planner::{PlanByHour, PlanSummary};
 use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
@@ -97,6 +98,11 @@ pub struct ControlState {
     pub exceeding: Exceeding,
 }
 
+/// Nobody outside limits the exchange.
+pub(super) fn is_unlimited(limits: &ExchangeLimits) -> bool {
+    *limits == ExchangeLimits::default()
+}
+
 /// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StepTimes {
@@ -131,5 +137,12 @@ impl ControlState {
             following: Following::default(),
             exceeding: Exceeding::default(),
         }
+    }
+
+    /// The plan behind the request that the policy has just made, and its reason remembered.
+    pub(super) fn tell(&mut self, chain: &Chain) -> Option<PlanByHour> {
+        let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
+        self.reason = plan.as_ref().map(|plan| plan.reason.clone());
+        plan
     }
 }
