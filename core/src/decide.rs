@@ -173,8 +173,7 @@ pub fn whole_step(
     };
     let decision = follow(filter, &situation, control, request);
     control.elapse(plant.step_ms());
-    let prices_are_known = degraded.price.is_none() && !judged.price_is_substituted;
-    history.observe(&situation, prices_are_known, degraded.heat.is_none());
+    history.observe(&situation, judged.known);
     *step += 1;
     history.begin_step(*step, plant.steps_per_day());
     Ok(WholeStep { situation, decision, stood_in })

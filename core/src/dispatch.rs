@@ -3,8 +3,8 @@
 //! Electricity: `pv + wind - curtailed + p_chp + p_grid + unserved = load + p_bat`.
 //! Heat: `h p_chp + q_boiler + unserved_heat - dumped = heat`, `0 <= q_boiler <= q_max`; dumping is allowed and free.
 
-use crate::equations::{self, Flows, Tariff, heat};
-use crate::equipment::Plant;
+use crate::equations::{self, Flows, Tariff, burnt, heat_beside};
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::measurement::Measurement;
 use crate::memory::ControlMemory;
 use crate::plant_state::PlantState;
@@ -29,6 +29,10 @@ pub struct Dispatch {
     pub battery: BatteryPower,
     /// CHP power.
     pub chp: Kilowatts,
+    /// Fuel of the CHPs.
+    pub chp_gas: KilowattsGas,
+    /// Heat of the CHPs.
+    pub chp_heat: KilowattsThermal,
     /// Exchange with the grid.
     pub grid: GridPower,
     /// Heat demand.
@@ -48,15 +52,16 @@ pub struct Dispatch {
 pub struct Running {
     /// Battery power, + = charging.
     pub battery: Watts,
-    /// CHP electric power; 0 when off.
-    pub chp: Watts,
+    /// Electric power of each CHP; 0 when off.
+    pub chps: [Watts; UNITS_MAX],
     /// Cap on PV plus wind; `None` = produce what is available.
     pub renewable_limit: Option<Watts>,
 }
 
 impl From<&SafeSetpoints> for Running {
     fn from(safe: &SafeSetpoints) -> Self {
-        Self { battery: safe.battery(), chp: safe.chp(), renewable_limit: safe.renewable_limit() }
+        let chps = safe.chps().map(|chp| chp.power);
+        Self { battery: safe.battery(), chps, renewable_limit: safe.renewable_limit() }
     }
 }
 
@@ -70,7 +75,8 @@ impl Dispatch {
     /// The same for powers that a simulated plant runs at.
     #[must_use]
     pub fn of(plant: &Plant, situation: &Situation, running: &Running) -> Self {
-        let (battery, chp) = (running.battery.kilowatts(), running.chp.kilowatts());
+        let chp: Watts = running.chps.into_iter().sum();
+        let (battery, chp) = (running.battery.kilowatts(), chp.kilowatts());
         let renewables = situation.renewables();
         let curtailed = running
             .renewable_limit
@@ -78,7 +84,8 @@ impl Dispatch {
         let demand = situation.net_load() + curtailed + battery - chp;
         let unserved = unserved(plant, demand, situation.electric_load);
         let grid = demand - unserved;
-        let heat = heat(plant, situation.heat_load.get(), chp.get());
+        let burnt = burnt(plant, running.chps.map(|chp| chp.kilowatts().get()));
+        let heat = heat_beside(plant, situation.heat_load.get(), burnt.heat);
         Self {
             renewables,
             curtailed,
@@ -86,6 +93,8 @@ impl Dispatch {
             unserved,
             battery: BatteryPower::from_signed(battery),
             chp,
+            chp_gas: KilowattsGas::new(burnt.gas),
+            chp_heat: KilowattsThermal::new(burnt.heat),
             grid: GridPower::from_signed(grid),
             heat_load: situation.heat_load,
             boiler: KilowattsThermal::new(heat.boiler),
@@ -100,15 +109,20 @@ impl Dispatch {
     #[must_use]
     pub fn measured(plant: &Plant, state: &PlantState) -> Self {
         let kw = |m: Measurement<Kilowatts>| m.usable().unwrap_or(Kilowatts::ZERO);
+        let battery = state.batteries.iter().map(|battery| kw(battery.power)).fold(Kilowatts::ZERO, |a, b| a + b);
+        let chp = state.chps.iter().map(|chp| kw(chp.power)).fold(Kilowatts::ZERO, |a, b| a + b);
         let heat_load = state.heat_load.usable().unwrap_or(KilowattsThermal::ZERO);
-        let heat = heat(plant, heat_load.get(), kw(state.chp).get());
+        let burnt = burnt(plant, state.chps.map(|chp| kw(chp.power).get()));
+        let heat = heat_beside(plant, heat_load.get(), burnt.heat);
         Self {
             renewables: kw(state.pv) + kw(state.wind),
             curtailed: Kilowatts::ZERO,
             load: kw(state.electric_load),
             unserved: Kilowatts::ZERO,
-            battery: BatteryPower::from_signed(kw(state.battery)),
-            chp: kw(state.chp),
+            battery: BatteryPower::from_signed(battery),
+            chp,
+            chp_gas: KilowattsGas::new(burnt.gas),
+            chp_heat: KilowattsThermal::new(burnt.heat),
             grid: GridPower::from_signed(kw(state.grid)),
             heat_load,
             boiler: KilowattsThermal::new(heat.boiler),
@@ -118,10 +132,10 @@ impl Dispatch {
         }
     }
 
-    /// Fuel of CHP and boiler: `p_chp/eta_e + q_boiler/eta_b`.
+    /// Fuel of CHPs and boiler: `p_chp/eta_e + q_boiler/eta_b`, each CHP with its own efficiency.
     #[must_use]
     pub fn gas(&self, plant: &Plant) -> KilowattsGas {
-        KilowattsGas::new(equations::gas(plant, self.chp.get(), self.boiler.get()))
+        KilowattsGas::new(equations::gas_beside(plant, self.chp_gas.get(), self.boiler.get()))
     }
 
     /// Left minus right side of the electricity balance; 0 up to rounding.
@@ -134,20 +148,19 @@ impl Dispatch {
 
     /// Left minus right side of the heat balance; 0 up to rounding.
     #[must_use]
-    pub fn heat_residual(&self, plant: &Plant) -> KilowattsThermal {
-        let chp_heat = KilowattsThermal::new(plant.chp().heat_per_power * self.chp.get());
-        chp_heat + self.boiler + self.heat_unserved - self.heat_dumped - self.heat_load
+    pub fn heat_residual(&self) -> KilowattsThermal {
+        self.chp_heat + self.boiler + self.heat_unserved - self.heat_dumped - self.heat_load
     }
 
-    /// Cost of the step, EUR, see [`equations::cost`].
+    /// Cost of the step, EUR, see [`equations::cost`]. Whether the CHP was started is for plants of one; with several their
+    /// start costs are the caller's.
     #[must_use]
     pub fn cost(&self, plant: &Plant, prices: Prices, started: bool, duration: Hours) -> Eur {
         let flows = Flows {
             exchange: (self.grid.signed() + self.unserved).get(),
             unserved: self.unserved.get(),
             battery: self.battery.signed().get(),
-            chp: self.chp.get(),
-            boiler: self.boiler.get(),
+            gas: self.gas(plant).get(),
             heat_unserved: self.heat_unserved.get(),
         };
         let tariff = Tariff { import: prices.import.get(), export: prices.export.get() };
@@ -217,7 +230,7 @@ mod tests {
             let found = [d.grid.signed().get(), d.boiler.get(), d.heat_dumped.get(), d.unserved.get()];
             assert_eq!(found, [grid, boiler, dumped, unserved]);
             assert!((d.cost(&plant, prices, false, plant.step()).get() - cost).abs() < 1e-12);
-            assert!(d.electricity_residual().get().abs() < 1e-9 && d.heat_residual(&plant).get().abs() < 1e-9);
+            assert!(d.electricity_residual().get().abs() < 1e-9 && d.heat_residual().get().abs() < 1e-9);
         }
     }
 }

@@ -66,6 +66,8 @@ pub struct EnvStep {
     pub dispatch: Dispatch,
     /// State of charge before.
     pub soc_before: Soc,
+    /// State of charge of each battery before and after.
+    pub socs: [(Soc, Soc); UNITS_MAX],
     /// State of charge after.
     pub soc_after: Soc,
     /// The CHP was started.
@@ -244,10 +246,7 @@ impl MemgEnv {
         let violations_requested = requested_violations(&plant, situation, &anchor, &request.setpoints);
         let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe, &anchor.memory);
         let soc_before = self.soc();
-        let powers = verdict.safe.batteries();
-        for ((soc, power), unit) in self.socs.iter_mut().zip(powers).zip(plant.batteries().iter()) {
-            *soc = unit.soc_after(*soc, power, plant.step());
-        }
+        let socs = self.store(&verdict.safe);
         self.memory.elapse(plant.step_ms());
         self.index += 1;
         let reward = self.reward(cost.get(), violations_requested);
@@ -257,6 +256,7 @@ impl MemgEnv {
             verdict,
             dispatch,
             soc_before,
+            socs,
             soc_after: self.soc(),
             started,
             cost,
@@ -265,6 +265,18 @@ impl MemgEnv {
             terminated: false,
             truncated: self.is_over(),
         })
+    }
+
+    /// Batteries run at their set-points for a step: their states of charge before and after.
+    fn store(&mut self, safe: &SafeSetpoints) -> [(Soc, Soc); UNITS_MAX] {
+        let plant = *self.filter.plant();
+        let mut socs = self.socs.map(|soc| (soc, soc));
+        let units = socs.iter_mut().zip(&mut self.socs).zip(safe.batteries()).zip(plant.batteries().iter());
+        for ((((_, after), soc), power), unit) in units {
+            *after = unit.soc_after(*soc, power, plant.step());
+            *soc = *after;
+        }
+        socs
     }
 
     fn live_through(

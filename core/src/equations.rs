@@ -2,7 +2,7 @@
 //! that carry derivatives (training).
 //!
 //! Heat: `h p_chp + q_boiler + unserved - dumped = demand`, `0 <= q_boiler <= q_max`.
-//! Gas: `p_chp / eta_e + q_boiler / eta_b`.
+//! Gas: `p_chp / eta_e + q_boiler / eta_b`; of several CHPs each with its own numbers, where their powers are known one by one.
 //! Cost of a step, EUR: `dt (import pi - export pe + gas c_gas + wear |p_bat| + c_u unserved + c_q unserved heat) + start`.
 
 use crate::equipment::{Battery, Plant};
@@ -59,15 +59,43 @@ pub struct Heat<S> {
 
 /// The boiler gives what heat the CHP (kW electric) leaves of the demand (kW thermal), as far as it can.
 pub fn heat<S: Scalar>(plant: &Plant, demand: f64, chp: S) -> Heat<S> {
+    heat_beside(plant, demand, chp * plant.chp().heat_per_power)
+}
+
+/// The same beside the heat that CHPs give, kW thermal.
+pub fn heat_beside<S: Scalar>(plant: &Plant, demand: f64, chp_heat: S) -> Heat<S> {
     let (zero, boiler_max) = (S::from(0.0), plant.parameters().boiler.q_kw_max);
-    let missing = chp * -plant.chp().heat_per_power + demand;
+    let missing = -chp_heat + demand;
     let boiler = missing.larger(zero).smaller(boiler_max.into());
     Heat { boiler, dumped: (-missing).larger(zero), unserved: (missing + -boiler_max).larger(zero) }
 }
 
 /// Fuel of CHP and boiler, kW.
 pub fn gas<S: Scalar>(plant: &Plant, chp: S, boiler: S) -> S {
-    chp * (1.0 / plant.chp().efficiency_electric) + boiler * (1.0 / plant.parameters().boiler.efficiency)
+    gas_beside(plant, chp * (1.0 / plant.chp().efficiency_electric), boiler)
+}
+
+/// Fuel of the boiler beside that of CHPs, kW.
+pub fn gas_beside<S: Scalar>(plant: &Plant, chp_gas: S, boiler: S) -> S {
+    chp_gas + boiler * (1.0 / plant.parameters().boiler.efficiency)
+}
+
+/// Fuel and heat of CHPs, each with its own efficiencies, kW.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Burnt {
+    /// `sum of p / eta_e`.
+    pub gas: f64,
+    /// `sum of h p`, thermal.
+    pub heat: f64,
+}
+
+/// What the CHPs of a plant burn and give at these electric powers, kW.
+pub fn burnt(plant: &Plant, powers: impl IntoIterator<Item = f64>) -> Burnt {
+    let units = plant.chps().iter().map(|unit| unit.parameters);
+    powers.into_iter().zip(units).fold(Burnt::default(), |sum, (power, unit)| Burnt {
+        gas: sum.gas + power * (1.0 / unit.efficiency_electric),
+        heat: sum.heat + power * unit.heat_per_power,
+    })
 }
 
 /// What flows in a step and costs something, kW. Signs: battery + = charging, exchange + = importing, the rest >= 0.
@@ -79,10 +107,8 @@ pub struct Flows<S> {
     pub unserved: S,
     /// Battery power.
     pub battery: S,
-    /// CHP electric power.
-    pub chp: S,
-    /// Boiler heat.
-    pub boiler: S,
+    /// Fuel of CHPs and boiler, see [`gas`] and [`burnt`].
+    pub gas: S,
     /// Heat demand that is not met.
     pub heat_unserved: S,
 }
@@ -103,7 +129,7 @@ pub fn cost<S: Scalar>(plant: &Plant, flows: &Flows<S>, tariff: Tariff, started:
     // Unserved load was counted as imported.
     let trade = trade + flows.unserved * (p.costs.unserved_eur_per_kwh - tariff.import);
     (trade
-        + gas(plant, flows.chp, flows.boiler) * p.costs.gas_eur_per_kwh
+        + flows.gas * p.costs.gas_eur_per_kwh
         + flows.battery.magnitude() * plant.battery().wear_eur_per_kwh
         + flows.heat_unserved * p.costs.unserved_heat_eur_per_kwh)
         * hours

@@ -10,7 +10,7 @@
 
 use crate::outlook::Outlook;
 use crate::series::{Known, Quantity, Series};
-use crate::situation::{Situation, Substitutes};
+use crate::situation::{KnownValues, Situation, Substitutes};
 use serde::{Deserialize, Serialize};
 
 /// Days that are remembered.
@@ -71,15 +71,10 @@ impl History {
     }
 
     /// Adds a cycle's situation to the running step. A price or heat demand that a substitute stands for is no history.
-    pub fn observe(&mut self, situation: &Situation, prices_are_known: bool, heat_is_known: bool) {
+    pub fn observe(&mut self, situation: &Situation, known: KnownValues) {
         for (running, quantity) in self.running.iter_mut().zip(Quantity::ALL) {
-            let known = match quantity {
-                Quantity::ImportPrice | Quantity::ExportPrice => prices_are_known,
-                Quantity::HeatLoad => heat_is_known,
-                Quantity::Pv | Quantity::Wind | Quantity::ElectricLoad => true,
-            };
             let value = situation.quantity(quantity);
-            if known && value.is_finite() {
+            if known.has(quantity) && value.is_finite() {
                 running.sum += value;
                 running.count += 1;
             }
@@ -219,7 +214,7 @@ mod tests {
         let mut history = History::default();
         for (step, load) in steps {
             history.begin_step(*step, 4);
-            history.observe(&with_load(*load), true, true);
+            history.observe(&with_load(*load), KnownValues::ALL);
         }
         history
     }
@@ -227,7 +222,7 @@ mod tests {
     #[test]
     fn a_step_is_remembered_by_the_mean_of_its_cycles() {
         let mut history = lived(&[(7, 10.0), (8, 20.0)]);
-        history.observe(&with_load(40.0), true, true);
+        history.observe(&with_load(40.0), KnownValues::ALL);
         let closed = history.begin_step(9, 4);
         assert_eq!(closed.map(|closed| (closed.step, closed.means[2])), Some((8, Some(30.0))));
         assert_eq!(loads(&history, 3), [Some(30.0), Some(10.0), None]);
@@ -251,10 +246,11 @@ mod tests {
     fn substitutes_are_no_history() {
         let mut history = lived(&[(1, 10.0)]);
         history.begin_step(2, 4);
-        history.observe(&with_load(12.0), false, false);
+        history.observe(&with_load(12.0), KnownValues { import_price: false, export_price: true, heat: false });
         history.begin_step(3, 4);
         let ago = |quantity| history.ago(quantity, 1);
         assert_eq!((ago(Quantity::ImportPrice), ago(Quantity::HeatLoad)), (None, None));
+        assert_eq!(ago(Quantity::ExportPrice), Some(0.08), "one price says nothing of the other");
         assert_eq!((ago(Quantity::ElectricLoad), history.ago(Quantity::ImportPrice, 2)), (Some(12.0), Some(0.15)));
     }
 
@@ -293,7 +289,7 @@ mod tests {
         let mut closed = Vec::new();
         for (step, load) in steps {
             closed.extend(history.begin_step(*step, 4));
-            history.observe(&with_load(*load), true, true);
+            history.observe(&with_load(*load), KnownValues::ALL);
         }
         closed
     }
@@ -324,7 +320,7 @@ mod tests {
         let mut history = lived(&[(7, 10.0), (8, 20.0), (9, 30.0)]);
         for _ in 0..2 {
             assert_eq!(history.begin_step(9, 4), None, "it is still running");
-            history.observe(&with_load(30.0), true, true);
+            history.observe(&with_load(30.0), KnownValues::ALL);
         }
         history.begin_step(10, 4);
         assert_eq!(loads(&history, 4), [Some(30.0), Some(20.0), Some(10.0), None]);

@@ -77,6 +77,21 @@ impl<T: Copy> Measurement<T> {
     pub fn is_lost(&self) -> bool {
         !self.is_absent() && self.usable().is_none()
     }
+    /// What is wrong with it, if the point is configured and control may not rely on it.
+    #[must_use]
+    pub fn lost(&self) -> Option<Quality> {
+        self.is_lost().then_some(self.quality)
+    }
+    /// Both as one: as old as the older, and as good as the worse. Without both values there is none.
+    #[must_use]
+    pub fn with(self, other: Self, join: impl FnOnce(T, T) -> T) -> Self {
+        let own = !self.quality.is_usable() || other.quality == Quality::Good;
+        Self {
+            value: self.value.zip(other.value).map(|(a, b)| join(a, b)),
+            quality: if own { self.quality } else { other.quality },
+            age_ms: self.age_ms.max(other.age_ms),
+        }
+    }
     /// The same measurement with a transformed value.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Measurement<U> {
         Measurement { value: self.value.map(f), quality: self.quality, age_ms: self.age_ms }

@@ -52,7 +52,7 @@ pub struct ControlMemory {
 }
 
 /// Lists of units without those at the end that are at rest.
-mod rest_left_out {
+pub(crate) mod rest_left_out {
     use super::UNITS_MAX;
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -120,13 +120,14 @@ impl ControlMemory {
     #[must_use]
     pub fn bumpless(plant: &Plant, state: &PlantState, past: &Self) -> Self {
         let mut memory = *past;
-        for (battery, unit) in memory.batteries.iter_mut().zip(plant.batteries().iter()) {
-            let power = state.battery.usable().map_or(battery.now, Watts::nearest);
+        let batteries = memory.batteries.iter_mut().zip(plant.batteries().iter()).zip(&state.batteries);
+        for ((battery, unit), seen) in batteries {
+            let power = seen.power.usable().map_or(battery.now, Watts::nearest);
             let power = power.within(-unit.discharge_max, unit.charge_max);
             *battery = BatteryMemory { anchor: power, now: power };
         }
-        for (chp, unit) in memory.chps.iter_mut().zip(plant.chps().iter()) {
-            let (power, on) = state.observed_chp(unit.min).unwrap_or((chp.now, chp.on));
+        for ((chp, unit), seen) in memory.chps.iter_mut().zip(plant.chps().iter()).zip(&state.chps) {
+            let (power, on) = seen.observed(unit.min).unwrap_or((chp.now, chp.on));
             let power = if on { power.within(unit.min, unit.max) } else { Watts::ZERO };
             let in_state_ms = if on == chp.on { chp.in_state_ms } else { 0 };
             *chp = ChpMemory { anchor: power, now: power, on, in_state_ms };
@@ -145,8 +146,8 @@ impl ControlMemory {
     /// told within `response_ms` of the last switch, is taken as it is, from now on. The incident: a unit that a network
     /// outage had stopped was started again 40 s after its own stop.
     pub fn observe_chp(&mut self, plant: &Plant, state: &PlantState, response_ms: i64) {
-        for (chp, unit) in self.chps.iter_mut().zip(plant.chps().iter()) {
-            let Some((power, on)) = state.observed_chp(unit.min) else { continue };
+        for ((chp, unit), seen) in self.chps.iter_mut().zip(plant.chps().iter()).zip(&state.chps) {
+            let Some((power, on)) = seen.observed(unit.min) else { continue };
             if on == chp.on || chp.in_state_ms < response_ms {
                 continue;
             }

@@ -1,125 +1,72 @@
 //! All measurements of one cycle, frozen.
 //!
-//! Responsible for: the closed list of [`Signal`]s that control knows, and [`PlantState`], one measurement each.
-//! It does not judge them: [`crate::situation`] decides whether they suffice to act.
+//! Responsible for: the closed list of [`Signal`]s that control knows, their names where there are several units ([`Tag`]),
+//! and [`PlantState`], what is measured of each. It does not judge it: [`crate::situation`] decides whether it suffices to act.
 
-use crate::measurement::Measurement;
+mod signal;
+mod tag;
+
+pub use signal::Signal;
+pub use tag::Tag;
+
+use crate::equipment::{Plant, UNITS_MAX};
+use crate::measurement::{Measurement, Quality};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc, Watts};
 use serde::{Deserialize, Serialize};
 
-/// What a point of a device can mean to the controller. The names carry unit and sign: battery + = charging, grid + =
-/// importing, everything else >= 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Signal {
-    /// PV power produced now, kW.
-    PvKw,
-    /// Wind power produced now, kW.
-    WindKw,
-    /// PV power that could be produced without curtailment, kW.
-    PvAvailableKw,
-    /// Wind power that could be produced without curtailment, kW.
-    WindAvailableKw,
-    /// Electric load, kW.
-    ElectricLoadKw,
-    /// Heat demand, kW thermal.
-    HeatLoadKw,
-    /// Battery state of charge, 0..1.
-    Soc,
-    /// Battery power, kW, + = charging.
-    BatteryKw,
-    /// CHP electric power, kW.
-    ChpKw,
-    /// CHP running, 0/1.
-    ChpOn,
-    /// Power at the connection, kW, + = importing.
-    GridKw,
-    /// Reactive power at the connection, kvar, + = importing.
-    GridKvar,
-    /// Voltage at the connection, pu.
-    GridVoltagePu,
-    /// Grid frequency, Hz.
-    FrequencyHz,
-    /// Import price, EUR/kWh.
-    ImportPriceEurPerKwh,
-    /// Export price, EUR/kWh.
-    ExportPriceEurPerKwh,
-    /// Battery accepts remote set-points, 0/1.
-    BatteryRemote,
-    /// CHP accepts remote set-points, 0/1.
-    ChpRemote,
-    /// CHP reports a fault, 0/1.
-    ChpFault,
-    /// Battery reports a fault, 0/1.
-    BatteryFault,
+/// What is measured of a battery.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct BatteryState {
+    /// State of charge.
+    pub soc: Measurement<Soc>,
+    /// Power, + = charging.
+    pub power: Measurement<Kilowatts>,
+    /// It accepts remote set-points.
+    pub remote: Measurement<bool>,
+    /// It reports a fault.
+    pub fault: Measurement<bool>,
 }
 
-impl Signal {
-    /// Every signal.
-    pub const ALL: [Self; 20] = [
-        Self::PvKw,
-        Self::WindKw,
-        Self::PvAvailableKw,
-        Self::WindAvailableKw,
-        Self::ElectricLoadKw,
-        Self::HeatLoadKw,
-        Self::Soc,
-        Self::BatteryKw,
-        Self::ChpKw,
-        Self::ChpOn,
-        Self::GridKw,
-        Self::GridKvar,
-        Self::GridVoltagePu,
-        Self::FrequencyHz,
-        Self::ImportPriceEurPerKwh,
-        Self::ExportPriceEurPerKwh,
-        Self::BatteryRemote,
-        Self::ChpRemote,
-        Self::ChpFault,
-        Self::BatteryFault,
-    ];
-
-    /// The name in configuration files, journals and messages; it carries the unit.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PvKw => "pv_kw",
-            Self::WindKw => "wind_kw",
-            Self::PvAvailableKw => "pv_available_kw",
-            Self::WindAvailableKw => "wind_available_kw",
-            Self::ElectricLoadKw => "electric_load_kw",
-            Self::HeatLoadKw => "heat_load_kw",
-            Self::Soc => "soc",
-            Self::BatteryKw => "battery_kw",
-            Self::ChpKw => "chp_kw",
-            Self::ChpOn => "chp_on",
-            Self::GridKw => "grid_kw",
-            Self::GridKvar => "grid_kvar",
-            Self::GridVoltagePu => "grid_voltage_pu",
-            Self::FrequencyHz => "frequency_hz",
-            Self::ImportPriceEurPerKwh => "import_price_eur_per_kwh",
-            Self::ExportPriceEurPerKwh => "export_price_eur_per_kwh",
-            Self::BatteryRemote => "battery_remote",
-            Self::ChpRemote => "chp_remote",
-            Self::ChpFault => "chp_fault",
-            Self::BatteryFault => "battery_fault",
-        }
-    }
-
-    /// The signal of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|signal| signal.name() == name)
-    }
-
-    /// Control cannot act without it (there is no neutral value that would be safe).
-    #[must_use]
-    pub const fn is_required(self) -> bool {
-        matches!(self, Self::PvKw | Self::WindKw | Self::ElectricLoadKw | Self::HeatLoadKw | Self::Soc)
+impl Default for BatteryState {
+    fn default() -> Self {
+        let flag = Measurement::absent();
+        Self { soc: Measurement::absent(), power: Measurement::absent(), remote: flag, fault: flag }
     }
 }
 
-/// One measurement per [`Signal`], frozen for a cycle.
+/// What is measured of a CHP.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ChpState {
+    /// Electric power.
+    pub power: Measurement<Kilowatts>,
+    /// It runs.
+    pub on: Measurement<bool>,
+    /// It accepts remote set-points.
+    pub remote: Measurement<bool>,
+    /// It reports a fault.
+    pub fault: Measurement<bool>,
+}
+
+impl Default for ChpState {
+    fn default() -> Self {
+        let flag = Measurement::absent();
+        Self { power: Measurement::absent(), on: flag, remote: flag, fault: flag }
+    }
+}
+
+impl ChpState {
+    /// Its power and whether it runs, as measured; `None` if neither is known. A unit that only reports its power runs from
+    /// its minimum power upward.
+    #[must_use]
+    pub fn observed(&self, chp_min: Watts) -> Option<(Watts, bool)> {
+        let power = self.power.usable().map(Watts::nearest);
+        let on = self.on.usable().or_else(|| power.map(|power| power >= chp_min))?;
+        Some((power.unwrap_or(if on { chp_min } else { Watts::ZERO }), on))
+    }
+}
+
+/// All measurements of a cycle. Sources, loads and heat are the sums of what is measured of them; a sum is as good as the
+/// worst of its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlantState {
     /// PV power that could be produced now.
@@ -132,14 +79,12 @@ pub struct PlantState {
     pub electric_load: Measurement<Kilowatts>,
     /// Heat demand.
     pub heat_load: Measurement<KilowattsThermal>,
-    /// State of charge.
-    pub soc: Measurement<Soc>,
-    /// Battery power, + = charging.
-    pub battery: Measurement<Kilowatts>,
-    /// CHP electric power.
-    pub chp: Measurement<Kilowatts>,
-    /// CHP running.
-    pub chp_on: Measurement<bool>,
+    /// Each battery; those that nobody measures anything of are absent.
+    #[serde(with = "crate::memory::rest_left_out")]
+    pub batteries: [BatteryState; UNITS_MAX],
+    /// Each CHP.
+    #[serde(with = "crate::memory::rest_left_out")]
+    pub chps: [ChpState; UNITS_MAX],
     /// Power at the connection, + = importing.
     pub grid: Measurement<Kilowatts>,
     /// Reactive power at the connection (kvar), + = importing.
@@ -152,62 +97,206 @@ pub struct PlantState {
     pub import_price: Measurement<EurPerKwh>,
     /// Export price.
     pub export_price: Measurement<EurPerKwh>,
-    /// Battery accepts remote set-points.
-    pub battery_remote: Measurement<bool>,
-    /// CHP accepts remote set-points.
-    pub chp_remote: Measurement<bool>,
-    /// CHP reports a fault.
-    pub chp_fault: Measurement<bool>,
-    /// Battery reports a fault.
-    pub battery_fault: Measurement<bool>,
     /// Site's local time of day, hours in [0, 24).
     pub local_hour: f64,
 }
 
 impl PlantState {
-    /// A state from one measurement per signal, as a process image holds them; [`Measurement::absent`] for a signal that
-    /// nobody configures. Booleans are true from 0.5 upward. What is not finite is out of range.
+    /// A state from one measurement per signal, where there is one unit of each kind; [`Measurement::absent`] for a signal
+    /// that nobody configures.
     #[must_use]
     pub fn from_image(image: impl Fn(Signal) -> Measurement<f64>, local_hour: f64) -> Self {
-        let image = |signal| image(signal).finite();
-        let power = |signal| image(signal).map(Kilowatts::new);
-        let flag = |signal| image(signal).map(|value| value >= 0.5);
-        let reported = |signal| image(signal).usable().is_some();
-        // A device that does not report its available power is judged by what it produces.
-        let available = |ideal, now| {
-            let ideal_is_better = reported(ideal) || image(now).is_absent();
-            image(if ideal_is_better { ideal } else { now }).map(Kilowatts::new)
-        };
+        let measured = Signal::ALL.map(|signal| (Tag::first(signal), image(signal)));
+        Self::from_measured(&measured, local_hour)
+    }
+
+    /// A state from what is configured, as a process image holds it. Booleans are true from 0.5 upward. What is not finite
+    /// is out of range.
+    #[must_use]
+    pub fn from_measured(measured: &[(Tag, Measurement<f64>)], local_hour: f64) -> Self {
+        let measured = Measured(measured);
+        let one = |signal| measured.of(Tag::first(signal));
+        let (pv, pv_is_available) = measured.source(Signal::PvKw, Signal::PvAvailableKw);
+        let (wind, wind_is_available) = measured.source(Signal::WindKw, Signal::WindAvailableKw);
+        let sources = !(pv.is_absent() && wind.is_absent());
         Self {
-            pv: available(Signal::PvAvailableKw, Signal::PvKw),
-            wind: available(Signal::WindAvailableKw, Signal::WindKw),
-            available_is_measured: reported(Signal::PvAvailableKw) && reported(Signal::WindAvailableKw),
-            electric_load: power(Signal::ElectricLoadKw),
-            heat_load: image(Signal::HeatLoadKw).map(KilowattsThermal::new),
-            soc: image(Signal::Soc).map(Soc::new),
-            battery: power(Signal::BatteryKw),
-            chp: power(Signal::ChpKw),
-            chp_on: flag(Signal::ChpOn),
-            grid: power(Signal::GridKw),
-            grid_reactive: power(Signal::GridKvar),
-            grid_voltage: image(Signal::GridVoltagePu).map(PerUnit::new),
-            frequency: image(Signal::FrequencyHz).map(Hertz::new),
-            import_price: image(Signal::ImportPriceEurPerKwh).map(EurPerKwh::new),
-            export_price: image(Signal::ExportPriceEurPerKwh).map(EurPerKwh::new),
-            battery_remote: flag(Signal::BatteryRemote),
-            chp_remote: flag(Signal::ChpRemote),
-            chp_fault: flag(Signal::ChpFault),
-            battery_fault: flag(Signal::BatteryFault),
+            pv: pv.map(Kilowatts::new),
+            wind: wind.map(Kilowatts::new),
+            available_is_measured: sources && pv_is_available && wind_is_available,
+            electric_load: measured.sum(Signal::ElectricLoadKw).map(Kilowatts::new),
+            heat_load: measured.sum(Signal::HeatLoadKw).map(KilowattsThermal::new),
+            batteries: core::array::from_fn(|index| measured.battery(index)),
+            chps: core::array::from_fn(|index| measured.chp(index)),
+            grid: one(Signal::GridKw).map(Kilowatts::new),
+            grid_reactive: one(Signal::GridKvar).map(Kilowatts::new),
+            grid_voltage: one(Signal::GridVoltagePu).map(PerUnit::new),
+            frequency: one(Signal::FrequencyHz).map(Hertz::new),
+            import_price: one(Signal::ImportPriceEurPerKwh).map(EurPerKwh::new),
+            export_price: one(Signal::ExportPriceEurPerKwh).map(EurPerKwh::new),
             local_hour,
         }
     }
 
-    /// Power of the CHP and whether it runs, as measured; `None` if neither is known. A unit that only reports its power
-    /// runs from its minimum power upward.
+    /// The same with zeros for what this plant does not have and nobody measures: PV, wind, load or heat of rating zero.
     #[must_use]
-    pub fn observed_chp(&self, chp_min: Watts) -> Option<(Watts, bool)> {
-        let power = self.chp.usable().map(Watts::nearest);
-        let on = self.chp_on.usable().or_else(|| power.map(|power| power >= chp_min))?;
-        Some((power.unwrap_or(if on { chp_min } else { Watts::ZERO }), on))
+    pub fn at(mut self, plant: &Plant) -> Self {
+        let x = &plant.parameters().exogenous;
+        not_there(&mut self.pv, x.pv_kw_nom, Kilowatts::ZERO);
+        not_there(&mut self.wind, x.wind_kw_nom, Kilowatts::ZERO);
+        not_there(&mut self.electric_load, x.electric_load_kw_max, Kilowatts::ZERO);
+        not_there(&mut self.heat_load, x.heat_load_kw_max, KilowattsThermal::ZERO);
+        self
+    }
+
+    /// Power of all batteries of the plant, + = charging; that of none is 0. Absent where one of them is not measured.
+    #[must_use]
+    pub fn battery(&self, plant: &Plant) -> Measurement<Kilowatts> {
+        all_of(self.batteries.iter().take(plant.batteries().len()).map(|battery| battery.power))
+    }
+
+    /// Electric power of all CHPs of the plant; that of none is 0. Absent where one of them is not measured.
+    #[must_use]
+    pub fn chp(&self, plant: &Plant) -> Measurement<Kilowatts> {
+        all_of(self.chps.iter().take(plant.chps().len()).map(|chp| chp.power))
+    }
+
+    /// What is wrong with a signal of a device, if it is configured and control may not rely on it.
+    #[must_use]
+    pub fn lost(&self, tag: Tag) -> Option<Quality> {
+        let (battery, chp) = (self.batteries.get(tag.index())?, self.chps.get(tag.index())?);
+        match tag.signal() {
+            Signal::PvKw | Signal::PvAvailableKw => self.pv.lost(),
+            Signal::WindKw | Signal::WindAvailableKw => self.wind.lost(),
+            Signal::ElectricLoadKw => self.electric_load.lost(),
+            Signal::HeatLoadKw => self.heat_load.lost(),
+            Signal::Soc => battery.soc.lost(),
+            Signal::BatteryKw => battery.power.lost(),
+            Signal::BatteryRemote => battery.remote.lost(),
+            Signal::BatteryFault => battery.fault.lost(),
+            Signal::ChpKw => chp.power.lost(),
+            Signal::ChpOn => chp.on.lost(),
+            Signal::ChpRemote => chp.remote.lost(),
+            Signal::ChpFault => chp.fault.lost(),
+            Signal::GridKw => self.grid.lost(),
+            Signal::GridKvar => self.grid_reactive.lost(),
+            Signal::GridVoltagePu => self.grid_voltage.lost(),
+            Signal::FrequencyHz => self.frequency.lost(),
+            Signal::ImportPriceEurPerKwh => self.import_price.lost(),
+            Signal::ExportPriceEurPerKwh => self.export_price.lost(),
+        }
+    }
+}
+
+/// Nobody has to measure what is not there: zero, by its rating.
+fn not_there<T: Copy>(measurement: &mut Measurement<T>, rating: f64, zero: T) {
+    if measurement.is_absent() && rating <= 0.0 {
+        measurement.value = Some(zero);
+    }
+}
+
+/// The sum of all; absent if one is, zero if there is none.
+fn all_of(powers: impl Iterator<Item = Measurement<Kilowatts>> + Clone) -> Measurement<Kilowatts> {
+    if powers.clone().any(|power| power.is_absent()) {
+        return Measurement::absent();
+    }
+    powers.reduce(|a, b| a.with(b, |a, b| a + b)).unwrap_or(Measurement::good(Kilowatts::ZERO))
+}
+
+/// What is configured, with its measurements.
+#[derive(Clone, Copy)]
+struct Measured<'a>(&'a [(Tag, Measurement<f64>)]);
+
+impl<'a> Measured<'a> {
+    /// Those of a signal, with their numbers.
+    fn all(self, signal: Signal) -> impl Iterator<Item = (u16, Measurement<f64>)> + 'a {
+        let of = self.0.iter().filter(move |(tag, known)| tag.signal() == signal && !known.is_absent());
+        of.map(|(tag, known)| (tag.number(), known.finite()))
+    }
+
+    fn of(self, tag: Tag) -> Measurement<f64> {
+        let known = self.0.iter().find(|(known, _)| *known == tag);
+        known.map_or_else(Measurement::absent, |(_, known)| known.finite())
+    }
+
+    fn unit(self, signal: Signal, index: usize) -> Measurement<f64> {
+        let number = u16::try_from(index + 1).ok();
+        number.and_then(|number| Tag::new(signal, number)).map_or_else(Measurement::absent, |tag| self.of(tag))
+    }
+
+    fn sum(self, signal: Signal) -> Measurement<f64> {
+        let all = self.all(signal).map(|(_, known)| known);
+        all.reduce(|a, b| a.with(b, |a, b| a + b)).unwrap_or_else(Measurement::absent)
+    }
+
+    /// The sum of what sources could produce, and whether each of them reports that. One that does not is judged by what it
+    /// produces.
+    fn source(self, now: Signal, ideal: Signal) -> (Measurement<f64>, bool) {
+        let reported = |number| Tag::new(ideal, number).is_some_and(|tag| self.of(tag).usable().is_some());
+        let produces = |number| self.all(now).any(|(known, _)| known == number);
+        let by_production = self.all(now).filter(|(number, _)| !reported(*number));
+        let by_report = self.all(ideal).filter(|(number, _)| reported(*number) || !produces(*number));
+        let is_available = self.all(now).chain(self.all(ideal)).all(|(number, _)| reported(number));
+        let all = by_production.chain(by_report).map(|(_, known)| known);
+        (all.reduce(|a, b| a.with(b, |a, b| a + b)).unwrap_or_else(Measurement::absent), is_available)
+    }
+
+    fn battery(self, index: usize) -> BatteryState {
+        BatteryState {
+            soc: self.unit(Signal::Soc, index).map(Soc::new),
+            power: self.unit(Signal::BatteryKw, index).map(Kilowatts::new),
+            remote: self.unit(Signal::BatteryRemote, index).map(is_set),
+            fault: self.unit(Signal::BatteryFault, index).map(is_set),
+        }
+    }
+
+    fn chp(self, index: usize) -> ChpState {
+        ChpState {
+            power: self.unit(Signal::ChpKw, index).map(Kilowatts::new),
+            on: self.unit(Signal::ChpOn, index).map(is_set),
+            remote: self.unit(Signal::ChpRemote, index).map(is_set),
+            fault: self.unit(Signal::ChpFault, index).map(is_set),
+        }
+    }
+}
+
+fn is_set(value: f64) -> bool {
+    value >= 0.5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(name: &str, value: f64) -> (Tag, Measurement<f64>) {
+        (Tag::from_name(name).unwrap(), Measurement::good(value))
+    }
+
+    #[test]
+    fn sources_and_loads_are_summed_and_as_good_as_the_worst_of_them() {
+        let old = Measurement { age_ms: 900, ..Measurement::good(4.0) };
+        let mut list = vec![good("pv_kw", 1.0), good("pv_2_kw", 2.0), (Tag::from_name("pv_3_kw").unwrap(), old)];
+        let pv = PlantState::from_measured(&list, 0.0).pv;
+        assert_eq!((pv.usable(), pv.age_ms), (Some(Kilowatts::new(7.0)), 900));
+        list.push((Tag::from_name("pv_4_kw").unwrap(), Measurement { quality: Quality::Stale, ..old }));
+        let pv = PlantState::from_measured(&list, 0.0).pv;
+        assert_eq!((pv.usable(), pv.quality, pv.is_lost()), (None, Quality::Stale, true));
+    }
+
+    #[test]
+    fn a_source_that_reports_no_available_power_is_judged_by_what_it_produces() {
+        let all = [good("pv_kw", 1.0), good("pv_available_kw", 5.0), good("pv_2_kw", 2.0)];
+        let state = PlantState::from_measured(&all, 0.0);
+        assert_eq!((state.pv.usable(), state.available_is_measured), (Some(Kilowatts::new(7.0)), false));
+        let state = PlantState::from_measured(&all[..2], 0.0);
+        assert_eq!((state.pv.usable(), state.available_is_measured), (Some(Kilowatts::new(5.0)), true));
+    }
+
+    #[test]
+    fn each_unit_has_its_own_measurements_and_what_is_not_there_is_absent() {
+        let state = PlantState::from_measured(&[good("soc_2", 0.3), good("chp_3_on", 1.0)], 0.0);
+        assert_eq!(state.batteries[1].soc.usable(), Some(Soc::new(0.3)));
+        assert_eq!(state.chps[2].on.usable(), Some(true));
+        assert!(state.batteries[0] == BatteryState::default() && state.pv.is_absent());
+        assert!(state.battery(&Plant::reference()).is_absent(), "nobody measures it");
     }
 }

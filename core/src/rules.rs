@@ -52,7 +52,9 @@ impl Policy for GoodRule {
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
         let chp = wanted_chp(input);
         let p_chp = chp_after_ramp(input, chp);
-        let battery = p_chp - Watts::nearest(input.situation.net_load());
+        let remaining = p_chp - Watts::nearest(input.situation.net_load());
+        // Nobody is asked for what no battery is there for.
+        let battery = if input.plant.batteries().is_empty() { Watts::ZERO } else { remaining };
         Ok(request(battery.kilowatts(), chp.kilowatts()))
     }
 }

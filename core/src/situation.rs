@@ -7,7 +7,7 @@ mod doubt;
 mod judge;
 
 pub use doubt::{Doubt, SocEstimate};
-pub use judge::{Degraded, Judged, Substitutes, Unusable, judge};
+pub use judge::{Degraded, Judged, KnownValues, Substitutes, Unusable, judge};
 
 use crate::equipment::{Plant, UNITS_MAX};
 use crate::series::Quantity;
@@ -108,14 +108,15 @@ impl Situation {
         let inside = |value: f64, low: f64, high: f64| value >= low - TOLERANCE && value <= high + TOLERANCE;
         let source = |kw: Kilowatts, nom: f64| inside(kw.get(), SOURCE_PU_MIN * nom, SOURCE_PU_MAX * nom);
         let load = self.with_draw_as_load().electric_load.get();
+        let soc = |low: Soc, high: Soc| inside(low.get(), -0.5, 1.5) && inside(high.get(), low.get(), 1.5);
         source(self.pv, x.pv_kw_nom)
             && source(self.wind, x.wind_kw_nom)
             && inside(self.electric_load.get(), x.electric_load_kw_min, x.electric_load_kw_max)
             && inside(load, x.electric_load_kw_min, x.electric_load_kw_max)
             && self.heat_load.get() >= 0.0
             && self.heat_load.is_finite()
-            && inside(self.soc_low.get(), -0.5, 1.5)
-            && inside(self.soc_high.get(), self.soc_low.get(), 1.5)
+            && soc(self.soc_low, self.soc_high)
+            && self.socs.iter().flatten().all(|unit| soc(unit.low, unit.high))
             && inside(self.source_voltage.get(), 0.1, 3.0)
             && self.reactive.abs().get() <= 1e6
             && inside(self.frequency.get(), 10.0, 100.0)

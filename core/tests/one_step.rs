@@ -22,6 +22,7 @@ use memg_core::reward::RewardWeights;
 use memg_core::rules::{GoodRule, Idle};
 use memg_core::safety::SafetyFilter;
 use memg_core::series::{Known, Quantity, hourly_price};
+use memg_core::situation::KnownValues;
 use memg_core::synthetic;
 use memg_core::units::Soc;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ fn the_rule_stands_in_for_a_policy_that_fails_or_cannot_be_asked_and_a_lost_meas
     assert_eq!(blind.decision.request.setpoints.chp.get(), 0.0, "the CHP stays as it is");
     let mut memory = StepMemory::at_rest();
     let lost = step(&mut memory, Some(Signal::Soc), &mut GoodRule).unwrap_err();
-    assert_eq!((lost.signal, memory), (Signal::Soc, StepMemory::at_rest()));
+    assert_eq!((lost.signal, memory), (Signal::Soc.into(), StepMemory::at_rest()));
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn what_control_remembers_of_days_is_what_the_environment_knows_of_them() {
         }
         assert_eq!(spread_seen(&live, 4), spread_seen(&expected, 4));
         assert_eq!(spread_seen(&live, 4).is_some(), index >= 4);
-        history.observe(&row.situation(Soc::new(0.5)), true, true);
+        history.observe(&row.situation(Soc::new(0.5)), KnownValues::ALL);
     }
 }
 
@@ -151,7 +152,9 @@ fn steps_without_a_price_are_no_part_of_the_spread_that_was_seen() {
         let row = ProfileRow { import_price: import, export_price: export, ..ProfileRow::default() };
         for quarter in 0..4 {
             history.begin_step(step as i64 * 4 + quarter, 96);
-            history.observe(&row.situation(Soc::new(0.5)), import != 0.0, true);
+            let is_known = import != 0.0;
+            let known = KnownValues { import_price: is_known, export_price: is_known, heat: true };
+            history.observe(&row.situation(Soc::new(0.5)), known);
         }
     }
     history.begin_step(12, 96);

@@ -202,7 +202,7 @@ proptest! {
             let action = Action(numbers.map(|n| f32::from(n) / 32_767.0));
             let Some(step) = env.step(action) else { break };
             prop_assert!(step.dispatch.electricity_residual().get().abs() < 1e-9);
-            prop_assert!(step.dispatch.heat_residual(env.filter().plant()).get().abs() < 1e-9);
+            prop_assert!(step.dispatch.heat_residual().get().abs() < 1e-9);
             prop_assert!(step.soc_after >= low && step.soc_after <= high);
             prop_assert!(step.dispatch.unserved == Kilowatts::ZERO);
             prop_assert!(step.cost.is_finite() && step.reward.is_finite() && !step.terminated);

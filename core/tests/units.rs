@@ -7,12 +7,14 @@
     reason = "tests stop at the first surprise"
 )]
 
-use memg_core::equipment::{Each, Plant, PlantParameters};
+use memg_core::equipment::{Battery, Each, Plant, PlantParameters};
+use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
+use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_core::profile::ProfileRow;
 use memg_core::safety::{Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
-use memg_core::situation::{Situation, SocEstimate};
+use memg_core::situation::{Situation, SocEstimate, Substitutes, judge};
 use memg_core::units::{Kilowatts, PerUnit, Soc, Watts};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -33,6 +35,11 @@ fn plant(rng: &mut Pcg64Mcg) -> Plant {
         for c in &mut chps {
             c.p_kw_min = rng.random_range(1.0..20.0);
             c.p_kw_max = c.p_kw_min + rng.random_range(0.5..40.0);
+            if rng.random_bool(0.2) {
+                // One that knows only on and off, at a whole number of watts.
+                c.p_kw_min = c.p_kw_min.ceil();
+                c.p_kw_max = c.p_kw_min;
+            }
             c.ramp_kw_per_step = rng.random_range(0.5..20.0);
             (c.min_up_steps, c.min_down_steps) = (rng.random_range(0..4), rng.random_range(0..4));
         }
@@ -141,4 +148,42 @@ fn every_unit_keeps_its_limits_and_the_sum_keeps_the_connections() {
         relaxed += (0..60).filter(|_| world.step(&mut rng) > Relaxation::Curtailment).count();
     }
     assert!(relaxed > 0, "rules have to yield now and then, otherwise this shows little");
+}
+
+/// Two batteries measured at these states of charge and ages, everything else at rest.
+fn two_batteries(socs: [(f64, u64); 2]) -> (Plant, PlantState) {
+    let mut p = PlantParameters::reference();
+    let battery = *p.battery.get(0).unwrap();
+    p.battery = Each::new(&[battery, Battery { capacity_kwh: 50.0, ..battery }]).unwrap();
+    let mut measured: Vec<(Tag, Measurement<f64>)> = [Signal::PvKw, Signal::WindKw, Signal::HeatLoadKw]
+        .map(|signal| (signal.into(), Measurement::good(0.0)))
+        .to_vec();
+    measured.push((Signal::ElectricLoadKw.into(), Measurement::good(20.0)));
+    for (number, (soc, age_ms)) in (1..).zip(socs) {
+        measured.push((Tag::new(Signal::Soc, number).unwrap(), Measurement { age_ms, ..Measurement::good(soc) }));
+    }
+    (p.validate().unwrap(), PlantState::from_measured(&measured, 12.0))
+}
+
+#[test]
+fn each_state_of_charge_is_doubted_by_its_own_age_and_the_mean_is_by_capacity() {
+    let (plant, state) = two_batteries([(0.5, 0), (0.2, 36_000)]);
+    let situation = judge(&state, &plant, &Substitutes::default()).unwrap().situation;
+    let [first, second] = [0, 1].map(|index| situation.soc_of(index));
+    assert_eq!((first.low, first.high), (Soc::new(0.5), Soc::new(0.5)));
+    // 50 kW for 36 s at 95 % into 50 kWh.
+    assert!((second.high.get() - 0.2 - 0.0095).abs() < 1e-9 && second.low.get() < 0.2 - 0.01, "{second:?}");
+    assert!((situation.soc.get() - 0.4).abs() < 1e-9, "100 kWh at 0.5 and 50 kWh at 0.2");
+    assert!(situation.soc_high.get() > 0.4 && situation.is_within_bounds(&plant));
+    let wrong = two_batteries([(0.5, 0), (1.9, 0)]).1;
+    let situation = judge(&wrong, &plant, &Substitutes::default()).unwrap().situation;
+    assert!(!situation.is_within_bounds(&plant), "the mean of both would be");
+}
+
+#[test]
+fn one_unknown_state_of_charge_of_two_is_no_situation() {
+    let (plant, mut state) = two_batteries([(0.5, 0), (0.2, 0)]);
+    state.batteries[1].soc = Measurement::never();
+    let lost = judge(&state, &plant, &Substitutes::default()).unwrap_err();
+    assert_eq!(lost.to_string(), "soc_2 is not usable: NeverRead");
 }

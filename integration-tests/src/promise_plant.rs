@@ -49,6 +49,8 @@ pub struct Behaviour {
     pub battery_sticks: AtomicBool,
     /// The CHP has stopped by itself.
     pub chp_tripped: AtomicBool,
+    /// The CHP runs at its minimum power, whatever it is told.
+    pub chp_sticks: AtomicBool,
 }
 
 /// Plant, broker and configuration.
@@ -319,7 +321,9 @@ async fn run_equipment(device: Arc<VirtualDevice>, behaviour: Arc<Behaviour>) {
         }
         let runs = cell(CHP_RUN) == 1 && !behaviour.chp_tripped.load(Ordering::Relaxed);
         set(&device, "chp_on", f32::from(u8::from(runs)));
-        set(&device, "chp_kw", if runs { wanted(CHP_SETPOINT).max(10.0) } else { 0.0 });
+        let sticks = behaviour.chp_sticks.load(Ordering::Relaxed);
+        let follows = if sticks { 10.0 } else { wanted(CHP_SETPOINT).max(10.0) };
+        set(&device, "chp_kw", if runs { follows } else { 0.0 });
         sleep(Duration::from_millis(20)).await;
     }
 }

@@ -127,6 +127,8 @@ pub fn order(battery_kw: f64, cycle: u64) -> WriteOrder {
     WriteOrder {
         cycle,
         setpoints: verdict.safe,
+        batteries: 1,
+        chps: 1,
         pv_limit_kw: 50.0,
         wind_limit_kw: 50.0,
         heartbeat: u16::try_from(cycle % 65_536).unwrap_or(0),

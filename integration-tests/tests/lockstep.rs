@@ -3,7 +3,7 @@
 //!
 //! The figure: `cargo test --release -p memg-integration-tests --test lockstep tick -- --nocapture`
 
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_gateway::cosim::lockstep::settings::LockstepSettings;
 use memg_gateway::cosim::lockstep::{self, Start, StepAnswer, Stepper, Values};
 use memg_gateway::plant_io::mqtt::clock::{Clock, Now};
@@ -22,8 +22,8 @@ use tokio::time::{Instant, timeout};
 struct Surplus;
 
 impl Stepper for Surplus {
-    fn required(&self) -> &[Signal] {
-        &[Signal::PvKw, Signal::ElectricLoadKw]
+    fn required(&self) -> &[Tag] {
+        const { &[Tag::first(Signal::PvKw), Tag::first(Signal::ElectricLoadKw)] }
     }
     fn begin(&mut self, _start: &Start) -> Result<(), String> {
         Ok(())
@@ -31,7 +31,7 @@ impl Stepper for Surplus {
     fn step(&mut self, _t_s: f64, values: &Values) -> Result<StepAnswer, String> {
         let kw = |signal| values.measurement(signal).value.unwrap_or(0.0);
         let surplus_kw = kw(Signal::PvKw) - kw(Signal::ElectricLoadKw);
-        Ok(StepAnswer { setpoints: BTreeMap::from([("battery_kw", surplus_kw)]), ..StepAnswer::default() })
+        Ok(StepAnswer { setpoints: BTreeMap::from([("battery_kw".into(), surplus_kw)]), ..StepAnswer::default() })
     }
 }
 

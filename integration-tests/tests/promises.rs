@@ -136,6 +136,46 @@ async fn a_lost_price_is_substituted_by_the_fixed_tariff_and_without_one_the_rul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lost_price_is_that_of_yesterday_at_this_time_where_a_day_is_remembered() {
+    // The day lasts 20 s. At 2 ct the rule leaves the CHP off, at the fixed tariff's 15 ct it starts it.
+    let day = Duration::from_secs(20);
+    let Some(plant) = PromisePlant::start("speed = 4320.0", "").await else { return };
+    plant.edit("gateway.toml", "decide_with = 'idle'", "decide_with = 'rule'");
+    // Steps of 5 s: none is missed, however busy the machine.
+    plant.edit("site.toml", "step_h = 0.25", "step_h = 6.0");
+    plant.show("import_price_eur_per_kwh", 0.02);
+    let starts = || plant.writes(CHP_RUN).iter().filter(|write| write.cells == [1]).count();
+    let (gateway, mut state) = plant.in_auto().await;
+    tokio::time::sleep(day + day / 10).await;
+    plant.lose("import_price_eur_per_kwh");
+    state.until(|seen| seen.json()["values"]["import_price_eur_per_kwh"]["quality"] == "comm_lost").await;
+    tokio::time::sleep(day / 4).await;
+    assert_eq!((fresh(&mut state, 3).await["mode"].clone(), starts()), (json!("auto"), 0));
+    gateway.stop().await;
+    drop(state);
+    std::fs::remove_file(plant.path("journal")).expect("a journal");
+    plant.restore("import_price_eur_per_kwh");
+    let (gateway, _) = plant.in_auto().await;
+    plant.lose("import_price_eur_per_kwh");
+    until("without a yesterday the fixed tariff starts it", || starts() > 0).await;
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chp_that_does_not_reach_its_power_is_a_fault() {
+    let Some(plant) = PromisePlant::start("chp_response_s = 2.0", "").await else { return };
+    // A ramp that the CHP could follow at once.
+    plant.edit("site.toml", "ramp_kw_per_step = 5.0", "ramp_kw_per_step = 70.0");
+    plant.edit("site.toml", "step_h = 0.25", "step_h = 0.00125");
+    let (gateway, mut state) = plant.in_auto().await;
+    plant.behaviour.chp_sticks.store(true, Ordering::Relaxed);
+    plant.by_hand(&mut state, 0.0, 30.0).await;
+    let held = until_mode(&mut state, "hold").await.json();
+    assert!(held["fault"].as_str().is_some_and(|fault| fault.contains("does 10 kW")), "{held}");
+    gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_battery_that_refuses_every_write_is_a_fault_with_an_alarm_that_an_operator_acknowledges() {
     let Some(plant) = PromisePlant::start("hold_s = 1.0\nobserve_s = 1.0", "confirm_s = 1.0").await else { return };
     let (gateway, mut state) = plant.in_auto().await;

@@ -46,7 +46,7 @@ fn drive(plant: &VirtualPlant) -> Rig {
 }
 
 fn signal(rig: &Rig, signal: Signal) -> Option<f64> {
-    let id = rig.devices.iter().flat_map(Device::signals).find(|(known, _)| *known == signal)?.1;
+    let id = rig.devices.iter().flat_map(Device::signals).find(|(known, _)| *known == signal.into())?.1;
     rig.image.freeze(Instant::now(), &[id])[0].usable()
 }
 

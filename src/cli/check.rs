@@ -2,7 +2,7 @@
 
 use super::{check_signals, log_to_stderr, refuse};
 use anyhow::Result;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
 use memg_cosim::lockstep::villas::Position;
 use memg_cosim::lockstep::{SETPOINTS, connection};
@@ -10,6 +10,7 @@ use memg_plant_io::device::Device;
 use memg_plant_io::modbus::{plan, probe};
 use memg_plant_io::mqtt::operator::BROKER;
 use memg_plant_io::point::{Point, letters};
+use memg_plant_io::sources;
 use memg_settings::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         Err(problems) => return Ok(refuse(&problems)),
     };
     println!("{}: correct. Site {}, {}.", args.config.display(), settings.site, kind(&settings));
+    parts(&settings);
     observation(&settings);
     if let Some(lockstep) = &settings.cosim {
         lockstep_plan(&settings, lockstep);
@@ -75,18 +77,41 @@ fn observation(settings: &Settings) {
     }
     println!("\nObservation");
     for (name, signal) in OBSERVATION {
-        let source =
-            settings.points.signals.get(&signal).map_or_else(|| fallback(signal), |(_, origin)| origin.clone());
-        println!("  {name:<22} {:<26} {source}", signal.name());
+        println!("  {name:<22} {:<26} {}", signal.name(), source(signal, settings));
     }
     println!("  {:<22} {:<26} the site's clock", "7, 8, 9 hour", "");
     println!("\nOther signals");
     for (signal, (_, origin)) in &settings.points.signals {
-        if !OBSERVATION.iter().any(|(_, known)| known == signal) {
-            println!("  {:<26} {origin}", signal.name());
+        if !OBSERVATION.iter().any(|(_, known)| *known == signal.signal()) {
+            println!("  {signal:<26} {origin}");
         }
     }
     check_signals::print(settings);
+}
+
+/// Who measures a signal; of several units all of them.
+fn source(signal: Signal, settings: &Settings) -> String {
+    let measured = settings.points.signals.iter().filter(|(tag, _)| tag.signal() == signal);
+    let origins: Vec<&str> = measured.map(|(_, (_, origin))| origin.as_str()).collect();
+    if origins.is_empty() { fallback(signal) } else { origins.join(", ") }
+}
+
+/// What the plant has, in a line.
+fn parts(settings: &Settings) {
+    let kw = |ratings: &[f64]| match ratings {
+        [] => "none".to_owned(),
+        some => some.iter().map(|kw| format!("{kw} kW")).collect::<Vec<_>>().join(" and "),
+    };
+    let batteries = settings.plant.batteries().iter().map(|unit| unit.parameters.capacity_kwh);
+    let batteries: Vec<String> = batteries.map(|kwh| format!("{kwh} kWh")).collect();
+    let batteries = if batteries.is_empty() { "none".to_owned() } else { batteries.join(" and ") };
+    let chps: Vec<f64> = settings.plant.chps().iter().map(|unit| unit.parameters.p_kw_max).collect();
+    println!(
+        "Batteries: {batteries}. CHPs: {}. PV: {}. Wind: {}.",
+        kw(&chps),
+        kw(&settings.sources.pv_kw),
+        kw(&settings.sources.wind_kw)
+    );
 }
 
 /// What is told of the hours ahead, and by whom.
@@ -114,9 +139,12 @@ fn lockstep_plan(settings: &Settings, lockstep: &LockstepSettings) {
     println!("\nLock-step at {}:{}, below {}/", place.broker.host, place.broker.port, place.prefix);
     println!("  from the simulator     start, meas, stop");
     println!("  to the simulator       ready, setp, summary");
-    let needed: Vec<&str> = Signal::ALL.into_iter().filter(|s| s.is_required()).map(Signal::name).collect();
+    let needed = sources::required(&settings.plant, &settings.sources);
+    let is_needed = |tag: &Tag| needed.contains(tag);
+    let all = check_signals::all(settings);
+    let needed: Vec<String> = all.iter().filter(|tag| is_needed(tag)).map(ToString::to_string).collect();
     println!("  needed in each meas    {}", needed.join(", "));
-    let others: Vec<&str> = Signal::ALL.into_iter().filter(|s| !s.is_required()).map(Signal::name).collect();
+    let others: Vec<String> = all.iter().filter(|tag| !is_needed(tag)).map(ToString::to_string).collect();
     println!("  used if they are there {}, outlook (by step), import_price_ahead (hourly)", others.join(", "));
     println!("  in each setp           {}", SETPOINTS.join(", "));
     let after = match lockstep.after_stop {
@@ -184,7 +212,7 @@ fn writes(settings: &Settings) {
             let rule = owner.write.as_ref();
             let what = match (written.fixed, rule) {
                 (Some(value), _) => format!("fixed {value} with {}", owner.name),
-                (None, Some(rule)) => format!("{} from {} to {}", rule.output.name(), rule.range.0, rule.range.1),
+                (None, Some(rule)) => format!("{} from {} to {}", rule.output, rule.range.0, rule.range.1),
                 (None, None) => continue,
             };
             println!(

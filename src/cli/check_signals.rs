@@ -3,7 +3,7 @@
 
 use memg_control::substitutes::Substitute;
 use memg_core::equipment::Plant;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_settings::Settings;
 
 /// Every signal that is measured, then every one that is not.
@@ -11,23 +11,42 @@ pub(super) fn print(settings: &Settings) {
     println!("\nSignals: a required one that is lost leads to Hold, then to a safe stop (heat: to the good rule)");
     for (signal, (id, _)) in &settings.points.signals {
         let age_max_s = settings.image.age_max(*id).as_secs_f64();
-        println!("  {:<26} {}", signal.name(), standing(*signal, settings));
+        println!("  {signal:<26} {}", standing(*signal, settings));
         println!("  {:<26}   until then, at most {age_max_s} s, {}", "", until_lost(*signal, &settings.plant));
     }
-    let absent: Vec<Signal> = Signal::ALL.into_iter().filter(|s| !settings.points.signals.contains_key(s)).collect();
+    let absent = all(settings).into_iter().filter(|tag| !settings.points.signals.contains_key(tag));
+    let absent: Vec<Tag> = absent.collect();
     if absent.is_empty() {
         return;
     }
     println!("\nNot measured");
     for signal in absent {
-        println!("  {:<26} {}", signal.name(), without(signal, &settings.plant));
+        println!("  {signal:<26} {}", without(signal.signal(), &settings.plant));
     }
 }
 
+/// Every signal that there may be of what the plant has.
+pub(super) fn all(settings: &Settings) -> Vec<Tag> {
+    let (plant, x) = (&settings.plant, &settings.plant.parameters().exogenous);
+    let count = |signal: Signal| match signal {
+        _ if signal.is_of_battery() => plant.batteries().len(),
+        _ if signal.is_of_chp() => plant.chps().len(),
+        Signal::PvKw | Signal::PvAvailableKw => settings.sources.pv_kw.len(),
+        Signal::WindKw | Signal::WindAvailableKw => settings.sources.wind_kw.len(),
+        Signal::ElectricLoadKw => usize::from(x.electric_load_kw_max > 0.0),
+        Signal::HeatLoadKw => usize::from(x.heat_load_kw_max > 0.0),
+        _ => 1,
+    };
+    let of = |signal| (1..).take(count(signal)).filter_map(move |number| Tag::new(signal, number));
+    Signal::ALL.into_iter().flat_map(of).collect()
+}
+
 /// Required, or what stands in for it.
-fn standing(signal: Signal, settings: &Settings) -> String {
-    let measured = |signal| settings.points.signals.contains_key(&signal);
-    match (settings.substitutes.get(&signal), Substitute::of(signal)) {
+fn standing(tag: Tag, settings: &Settings) -> String {
+    let signal = tag.signal();
+    let measured =
+        |signal| Tag::new(signal, tag.number()).is_some_and(|produced| settings.points.signals.contains_key(&produced));
+    match (settings.substitutes.get(&tag), Substitute::of(signal)) {
         _ if produced_beside(signal).is_some_and(measured) => {
             "optional: what is produced stands in for it, at a cap the rating".to_owned()
         }
@@ -75,8 +94,9 @@ fn fixed_words(fixed: Option<f64>) -> String {
 }
 
 /// What an old value costs: the worst case that limits count with while it ages.
-fn until_lost(signal: Signal, plant: &Plant) -> String {
-    let p = plant.parameters();
+fn until_lost(tag: Tag, plant: &Plant) -> String {
+    let (p, signal) = (plant.parameters(), tag.signal());
+    let battery = plant.batteries().get(tag.index()).map_or(*plant.battery(), |unit| unit.parameters);
     let within = |range: f64, unit: &str| format!("it may have moved by {range} {unit} within 60 s of age");
     match signal {
         Signal::PvKw | Signal::PvAvailableKw => within(p.exogenous.pv_kw_nom, "kW"),
@@ -87,8 +107,7 @@ fn until_lost(signal: Signal, plant: &Plant) -> String {
         }
         Signal::Soc => format!(
             "the battery may have run at {} kW or -{} kW since",
-            plant.battery().charge_kw_max,
-            plant.battery().discharge_kw_max
+            battery.charge_kw_max, battery.discharge_kw_max
         ),
         _ => "the last value stands".to_owned(),
     }

@@ -64,7 +64,7 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let plant = match &args.site {
         None => Plant::reference(),
         Some(path) => match read_site(path) {
-            Ok(plant) => plant,
+            Ok(site) => site.plant,
             Err(problems) => return Ok(super::refuse(&problems)),
         },
     };
@@ -167,7 +167,7 @@ fn read_days(args: &Args, plant: &Plant) -> Result<Result<Days, String>> {
     let name = args.profile.display().to_string();
     let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
     let profile = match Profile::parse_csv(&text, plant.step_h()) {
-        Ok(profile) => profile,
+        Ok(profile) => profile.at(plant),
         Err(error) => return Ok(Err(format!("{name}: {error}"))),
     };
     let wanted = match args.month_days.as_deref().map(month_days).transpose() {

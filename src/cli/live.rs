@@ -4,7 +4,9 @@ use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
 use memg_core::measurement::Measurement;
+use memg_core::plant_state::{BatteryState, ChpState, PlantState};
 use memg_core::safety::Intervention;
+use memg_core::units::Soc;
 use memg_daemon::view::View;
 use memg_plant_io::modbus::DeviceState;
 use std::fmt::Write as _;
@@ -65,7 +67,7 @@ fn line(view: &View) {
         "{} {:<9} SoC {} load {} PV {} wind {} grid {} | {} {safe}{} | {:.2} EUR",
         plant_time(input),
         d.mode.name(),
-        s.soc.usable().map_or("-".into(), |soc| format!("{:.0}%", soc.get() * 100.0)),
+        socs(s),
         kw(s.electric_load.usable().map(|v| v.get())),
         kw(s.pv.usable().map(|v| v.get())),
         kw(s.wind.usable().map(|v| v.get())),
@@ -118,12 +120,15 @@ fn measurements(input: &CycleInput) -> Vec<String> {
         power("wind", s.wind.map(|v| v.get()), 40.0),
         power("load", s.electric_load.map(|v| v.get()), 100.0),
         power("heat", s.heat_load.map(|v| v.get()), 150.0),
-        power("battery", s.battery.map(|v| v.get()), 50.0),
-        power("CHP", s.chp.map(|v| v.get()), 80.0),
-        power("grid", s.grid.map(|v| v.get()), 100.0),
     ];
-    let soc = s.soc.map(|v| v.get() * 100.0);
-    lines.push(format!("{:<11}{}  {}", "SoC", value(soc, "% "), bar(soc.value, 100.0)));
+    lines.extend(batteries(s).map(|(n, battery)| power(&numbered("battery", n), battery.power.map(|v| v.get()), 50.0)));
+    let chps = (1..).zip(s.chps).filter(|(_, chp)| *chp != ChpState::default());
+    lines.extend(chps.map(|(n, chp)| power(&numbered("CHP", n), chp.power.map(|v| v.get()), 80.0)));
+    lines.push(power("grid", s.grid.map(|v| v.get()), 100.0));
+    lines.extend(batteries(s).map(|(n, battery)| {
+        let soc = battery.soc.map(|v| v.get() * 100.0);
+        format!("{:<11}{}  {}", numbered("SoC", n), value(soc, "% "), bar(soc.value, 100.0))
+    }));
     lines.push(format!(
         "{:<11}{} pu   {} Hz   import {} EUR/kWh   export {} EUR/kWh",
         "grid state",
@@ -133,6 +138,24 @@ fn measurements(input: &CycleInput) -> Vec<String> {
         number(s.export_price.map(|v| v.get()), 3),
     ));
     lines
+}
+
+/// Batteries of which anything is measured, with their numbers.
+fn batteries(s: &PlantState) -> impl Iterator<Item = (usize, BatteryState)> {
+    (1..).zip(s.batteries).filter(|(_, battery)| *battery != BatteryState::default())
+}
+
+/// The first needs no number.
+fn numbered(name: &str, number: usize) -> String {
+    if number == 1 { name.to_owned() } else { format!("{name} {number}") }
+}
+
+/// States of charge in a word.
+fn socs(s: &PlantState) -> String {
+    let per_cent = |soc: Soc| format!("{:.0}%", soc.get() * 100.0);
+    let socs: Vec<String> =
+        batteries(s).map(|(_, battery)| battery.soc.usable().map_or("-".into(), per_cent)).collect();
+    if socs.is_empty() { "-".into() } else { socs.join("/") }
 }
 
 fn value(m: Measurement<f64>, unit: &str) -> String {

@@ -5,7 +5,8 @@ use anyhow::{Context, Result};
 use memg_control::account::RunSummary;
 use memg_daemon::view::View;
 use memg_daemon::{Demo, RunOptions};
-use memg_settings::{Override, Settings};
+use memg_plant_io::problem::Problem;
+use memg_settings::{Override, Settings, SitePlant};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +22,9 @@ pub(super) struct Args {
     /// Configuration file
     #[arg(default_value = "config/gateway.toml")]
     config: PathBuf,
+    /// Run the demonstration with the plant of this site file: its batteries, CHPs, PV, wind and meters, several or none
+    #[arg(long, value_name = "FILE")]
+    site_demo: Option<PathBuf>,
     /// Plant time to run, such as 24h (default: until Ctrl-C)
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
@@ -50,6 +54,10 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         Ok(settings) => settings,
         Err(problems) => return Ok(refuse(&problems)),
     };
+    if args.site_demo.is_some() && settings.demo.is_none() {
+        let message = "--site-demo needs a configuration with [demo]: a real plant is never replaced by a virtual one";
+        return Ok(refuse(&[Problem { file: args.config.display().to_string(), ..Problem::new("demo", message) }]));
+    }
     let (settings, demo) = match with_demo(args, settings).await? {
         Ok(ready) => ready,
         Err(refused) => return Ok(refused),
@@ -73,13 +81,19 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
 fn overrides(args: &Args) -> Vec<Override> {
     let speed = args.speed.map(|speed| Override { key: "control.speed", value: speed.to_string() });
     let journal = args.journal.as_ref().map(|path| Override { key: "journal.path", value: path.display().to_string() });
-    speed.into_iter().chain(journal).collect()
+    let site = args.site_demo.as_ref().map(|path| {
+        // Relative to where the command is given, not to the configuration's folder.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        Override { key: "site.plant_file", value: path.display().to_string() }
+    });
+    speed.into_iter().chain(journal).chain(site).collect()
 }
 
 /// Starts the demonstration's plant, if there is one, and reads the configuration again with its addresses.
 async fn with_demo(args: &Args, settings: Settings) -> Result<Result<(Settings, Option<Demo>), ExitCode>> {
     let Some(wanted) = &settings.demo else { return Ok(Ok((settings, None))) };
-    let demo = Demo::start(wanted, settings.plant, settings.control.speed, &settings.site, &args.fault)
+    let site = SitePlant { plant: settings.plant, sources: settings.sources.clone() };
+    let demo = Demo::start(wanted, site, settings.control.speed, &settings.site, &args.fault)
         .await
         .context("the demonstration's plant does not start")?;
     match memg_settings::load(&args.config, &demo.tables, &overrides(args)) {

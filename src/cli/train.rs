@@ -124,7 +124,7 @@ fn config(args: &Args) -> Result<TrainConfig> {
 
 fn plant(site: Option<&Path>) -> Result<Plant, TrainError> {
     let Some(site) = site else { return Ok(Plant::reference()) };
-    read_site(site).map_err(|problems| {
+    read_site(site).map(|site| site.plant).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         TrainError::Config(lines.join("\n"))
     })
@@ -141,7 +141,7 @@ fn read_profile(path: &Path, plant: &Plant) -> Result<Profile> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
     let wrong = |error| TrainError::Config(format!("{name}: {error}"));
-    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(wrong)?)
+    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(wrong)?.at(plant))
 }
 
 fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> {

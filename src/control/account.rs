@@ -3,7 +3,7 @@
 use super::cycle::{CycleDecision, CycleInput};
 use super::mode::Mode;
 use memg_core::dispatch::{Dispatch, Prices};
-use memg_core::equipment::Plant;
+use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::measurement::Measurement;
 use memg_core::safety::Relaxations;
 use memg_core::units::{EurPerKwh, Hours, Kilowatts};
@@ -78,7 +78,8 @@ pub struct Account {
     plant: Plant,
     /// So far.
     pub summary: RunSummary,
-    last: Option<(i64, bool)>,
+    /// When the last cycle was, and which CHPs ran.
+    last: Option<(i64, [bool; UNITS_MAX])>,
 }
 
 impl Account {
@@ -107,16 +108,16 @@ impl Account {
             *s.interventions.entry(name).or_default() += 1;
         }
         let state = &input.state;
-        let ages =
-            [state.pv.age_ms, state.wind.age_ms, state.electric_load.age_ms, state.heat_load.age_ms, state.soc.age_ms];
-        let oldest = ages.into_iter().max().unwrap_or(0) as f64 / 1000.0;
+        let ages = [state.pv.age_ms, state.wind.age_ms, state.electric_load.age_ms, state.heat_load.age_ms];
+        let ages = ages.into_iter().chain(state.batteries.map(|battery| battery.soc.age_ms));
+        let oldest = ages.max().unwrap_or(0) as f64 / 1000.0;
         s.worst_input_age_s = s.worst_input_age_s.max(oldest);
         self.add_flows(input);
     }
 
     fn add_flows(&mut self, input: &CycleInput) {
         let state = &input.state;
-        let on = state.chp_on.usable().unwrap_or(false);
+        let on = state.chps.map(|chp| chp.on.usable().unwrap_or(false));
         let Some((before, was_on)) = self.last.replace((input.uptime_ms, on)) else { return };
         let duration = Hours::new((input.uptime_ms - before).max(0) as f64 / 3_600_000.0);
         let flows = Dispatch::measured(&self.plant, state);
@@ -132,10 +133,12 @@ impl Account {
         s.energy.battery_discharge_kwh += kwh(flows.battery.discharge());
         s.energy.grid_import_kwh += kwh(flows.grid.import());
         s.energy.grid_export_kwh += kwh(flows.grid.export());
-        let started = on && !was_on;
-        s.chp_starts += u64::from(started);
+        let units = on.into_iter().zip(was_on).zip(self.plant.chps().iter());
+        let started = units.filter(|((on, was_on), _)| *on && !was_on).map(|(_, unit)| unit.parameters.start_cost_eur);
+        let (starts, start_eur) = started.fold((0, 0.0), |(starts, eur), cost| (starts + 1, eur + cost));
+        s.chp_starts += starts;
         let price = |m: Measurement<EurPerKwh>| m.usable().unwrap_or(EurPerKwh::ZERO);
         let prices = Prices { import: price(state.import_price), export: price(state.export_price) };
-        s.cost_eur += flows.cost(&self.plant, prices, started, duration).get();
+        s.cost_eur += flows.cost(&self.plant, prices, false, duration).get() + start_eur;
     }
 }

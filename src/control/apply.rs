@@ -10,7 +10,6 @@ use memg_core::constraint::Anchor;
 use memg_core::safety::Verdict;
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::Situation;
-use memg_core::units::Kilowatts;
 
 /// Filters the request. Modes that do not write leave the memory alone.
 pub(super) fn apply(
@@ -55,10 +54,10 @@ fn assumed(
     if age_ms > 0 {
         situation = situation.aged(config.filter.plant(), age_ms);
     }
-    let shortfall = state.following.chp_shortfall();
-    situation.doubt.net_load_up += shortfall.max(Kilowatts::ZERO);
-    situation.doubt.net_load_down += (-shortfall).max(Kilowatts::ZERO);
-    situation.doubt.battery_fixed = [state.following.battery_fixed(), None, None, None];
+    let (less, more) = state.following.chp_shortfall();
+    situation.doubt.net_load_up += less;
+    situation.doubt.net_load_down += more;
+    situation.doubt.battery_fixed = state.following.battery_fixed();
     situation
 }
 

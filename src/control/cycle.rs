@@ -7,18 +7,21 @@
 use super::apply::apply;
 use super::door;
 pub use super::fault::{Fault, Severity};
+use super::following::is_near;
 pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
+use super::seen::{chp_runs, estimate, observe, worst_fault};
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
-use super::steady::{filtered_soc, filtered_voltage, worth_telling};
+use super::steady::{filtered_voltage, worth_telling};
 use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
 use memg_core::decide::{request, stand_in};
+use memg_core::equipment::UNITS_MAX;
 use memg_core::history::{ClosedStep, Live};
-use memg_core::memory::ControlMemory;
-use memg_core::planner::PlanByHour;
-use memg_core::plant_state::Signal;
+use memg_core::memory::{BatteryMemory, ControlMemory};
+use memg_core::planner::{PlanByHour, PlanSummary};
+use memg_core::plant_state::Tag;
 use memg_core::policy::{Policy, Request};
 use memg_core::safety::{Intervention, Relaxation};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
@@ -49,7 +52,7 @@ pub struct CycleDecision {
     pub price_is_substituted: bool,
     /// Optional signals that are lost, with a substitute in their place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub substituted: Vec<Signal>,
+    pub substituted: Vec<Tag>,
     /// The step that this cycle closes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<ClosedStep>,
@@ -77,7 +80,7 @@ pub struct CycleDecision {
     /// How far rules had to yield.
     pub relaxation: Relaxation,
     /// Limits at the connection from outside that are in force; a restart takes them from here.
-    #[serde(skip_serializing_if = "super::state::is_unlimited")]
+    #[serde(skip_serializing_if = "is_unlimited")]
     pub limits: ExchangeLimits,
     /// Cap on renewables that is in force at the plant; a restart takes it from here.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +92,10 @@ pub struct CycleDecision {
     pub written: bool,
     /// Hash of the model, or the rule's name.
     pub model: String,
+}
+
+fn is_unlimited(limits: &ExchangeLimits) -> bool {
+    *limits == ExchangeLimits::default()
 }
 
 /// One cycle.
@@ -105,7 +112,7 @@ pub fn decide(
     let surprise = observe(config, state, input);
     let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
     let request = asked.and_then(|judged| ask(config, state, input, judged, chain));
-    let plan = request.and_then(|_| state.tell(chain));
+    let plan = request.and_then(|_| told(state, chain));
     remember(state, input, judged.as_ref().ok());
     let fault = worst_fault(config, state, input, &judged, surprise);
     let facts = Facts {
@@ -212,32 +219,8 @@ fn look(
     let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
     state.source_voltage = Some(voltage.get());
     judged.situation.source_voltage = voltage;
-    let battery = input.state.battery.usable().map_or(state.memory.battery(), Watts::nearest);
-    let soc = filtered_soc(config, state.soc, judged.situation.soc, battery, elapsed_ms);
-    state.soc = Some(soc);
-    judged.situation.estimate_soc(plant, soc);
+    estimate(config, state, input, &mut judged.situation, elapsed_ms);
     Ok(judged)
-}
-
-/// What devices are seen to do. A CHP that does other than it was told is news.
-fn observe(config: &ControlConfig, state: &mut ControlState, input: &CycleInput) -> Option<Fault> {
-    state.following.observe(config, &input.state, input.now_ms, input.uptime_ms);
-    let (before, writes) = (state.memory.chp_on(), state.mode.mode.writes());
-    if state.mode.mode == Mode::SafeStop && !before {
-        // It has been told to stop and goes on to be told; a unit that cools for long is not started again for that.
-        return None;
-    }
-    let response_ms = if writes { config.chp_response_ms } else { 0 };
-    state.memory.observe_chp(config.filter.plant(), &input.state, response_ms);
-    let word = |on: bool| if on { "on" } else { "off" };
-    let (told, is) = (word(before), word(state.memory.chp_on()));
-    (writes && before != state.memory.chp_on())
-        .then(|| Fault::soft(format!("the CHP is {is} although it was told to be {told}")))
-}
-
-/// The CHP runs, by what it was told or by what is seen.
-fn chp_runs(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> bool {
-    state.memory.chp_on() || input.state.observed_chp(config.filter.plant().chp_min()).is_some_and(|(_, on)| on)
 }
 
 /// Asks the policy; a failure is remembered and becomes a fault.
@@ -266,46 +249,17 @@ fn ask(
     asked.ok()
 }
 
+/// The plan behind the request that was just made.
+fn told(state: &mut ControlState, chain: &Chain) -> Option<PlanByHour> {
+    let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
+    state.reason = plan.as_ref().map(|plan| plan.reason.clone());
+    plan
+}
+
 fn remember(state: &mut ControlState, input: &CycleInput, judged: Option<&Judged>) {
     let Some(judged) = judged else { return };
     state.situation = Some((judged.situation, input.now_ms));
-    let prices_are_known = judged.degraded.price.is_none() && !judged.price_is_substituted;
-    state.history.observe(&judged.situation, prices_are_known, judged.degraded.heat.is_none());
-}
-
-/// The worst fault of this cycle.
-fn worst_fault(
-    config: &ControlConfig,
-    state: &mut ControlState,
-    input: &CycleInput,
-    judged: &Result<Judged, Unusable>,
-    surprise: Option<Fault>,
-) -> Fault {
-    let s = &input.state;
-    let plant = config.filter.plant();
-    let now = state.situation.filter(|(_, at)| *at == input.now_ms);
-    let out_of_bounds = now.is_some_and(|(situation, _)| !situation.is_within_bounds(plant));
-    let exceeding = state.exceeding.observe(config, s, input.now_ms).filter(|_| state.mode.mode.writes());
-    let lost = judged.as_ref().map_or_else(|lost| Some(*lost), |judged| judged.lost);
-    let local = s.battery_remote.usable() == Some(false) || s.chp_remote.usable() == Some(false);
-    Fault::worst(
-        [
-            (s.battery_fault.usable() == Some(true)).then(|| Fault::hard("the battery reports a fault")),
-            (s.chp_fault.usable() == Some(true)).then(|| Fault::hard("the CHP reports a fault")),
-            input.fault.clone(),
-            state.following.fault(),
-            exceeding,
-            lost.map(|lost| Fault::soft(lost.to_string())),
-            out_of_bounds.then(|| Fault::soft("a measurement is outside the bounds that the site declares")),
-            // Whoever works at a device in local does not expect control to come back unasked.
-            local.then(|| Fault::unfollowed("a device is switched to local")),
-            surprise,
-            judged.as_ref().ok().and_then(|judged| judged.degraded.cause()).map(Fault::policy),
-            state.policy_failure.as_ref().map(Fault::policy),
-        ]
-        .into_iter()
-        .flatten(),
-    )
+    state.history.observe(&judged.situation, judged.known);
 }
 
 /// Bumpless: where others may have moved the plant meanwhile, ramps start from measured powers.
@@ -314,15 +268,27 @@ fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, b
     let came_back = matches!(before, Mode::Hold | Mode::SafeStop) && !matches!(mode, Mode::Hold | Mode::SafeStop);
     if mode.writes() && !before.writes() {
         state.memory = measured(config, state, input);
-    } else if mode.writes() && came_back && !state.following.is_near(config, &input.state, state.memory.battery()) {
-        // The CHP stays as control has it: its start or stop may take longer than the hold did. A battery that is where it
-        // was told to be keeps its anchor, so that faults that come and go add up no ramps.
-        state.memory.batteries = measured(config, state, input).batteries;
+    } else if mode.writes() && came_back {
+        // A CHP stays as control has it: its start or stop may take longer than the hold did.
+        state.memory.batteries = moved_batteries(config, state, input);
     }
     // Yesterday's set-points of an operator never return.
     if !state.mode.operator_is_in_charge() {
         state.manual = None;
     }
+}
+
+/// A battery that is where it was told to be keeps its anchor, so that faults that come and go add up no ramps.
+fn moved_batteries(config: &ControlConfig, state: &ControlState, input: &CycleInput) -> [BatteryMemory; UNITS_MAX] {
+    let mut batteries = state.memory.batteries;
+    let found = measured(config, state, input).batteries;
+    let units = batteries.iter_mut().zip(found).zip(&input.state.batteries);
+    for (((battery, found), seen), unit) in units.zip(config.filter.plant().batteries().iter()) {
+        if !is_near(config, unit, seen, battery.now) {
+            *battery = found;
+        }
+    }
+    batteries
 }
 
 /// Memory as the plant shows it.

@@ -51,7 +51,7 @@ fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> 
     let time = time.get(..16).unwrap_or(&time).replace('T', " ");
     let mode = string(d, "mode");
     let _ = writeln!(text, "Cycle {} at {}, plant time {time}, mode {mode}.", record.input.cycle, header.site);
-    situation(&mut text, record);
+    situation(&mut text, header, record);
     for change in d.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let _ = writeln!(
             text,
@@ -89,27 +89,33 @@ fn answers(text: &mut String, record: &ReadRecord) {
     }
 }
 
-fn situation(text: &mut String, record: &ReadRecord) {
+fn situation(text: &mut String, header: &Header, record: &ReadRecord) {
     let s = &record.input.state;
     let show = |name: &str, m: Measurement<f64>, unit: &str| match (m.value, m.quality.is_usable()) {
         (Some(value), true) => format!("{name} {value:.2}{unit}"),
         (Some(value), false) => format!("{name} {value:.2}{unit} ({:?}, {} s old)", m.quality, m.age_ms / 1000),
         (None, _) => format!("{name} unknown"),
     };
-    let parts = [
+    let mut parts = vec![
         show("PV", s.pv.map(|v| v.get()), " kW"),
         show("wind", s.wind.map(|v| v.get()), " kW"),
         show("load", s.electric_load.map(|v| v.get()), " kW"),
         show("heat", s.heat_load.map(|v| v.get()), " kW"),
-        show("SoC", s.soc.map(|v| v.get() * 100.0), " %"),
-        show("battery", s.battery.map(|v| v.get()), " kW"),
-        show("CHP", s.chp.map(|v| v.get()), " kW"),
+    ];
+    for (index, battery) in s.batteries.iter().take(header.plant.battery.len()).enumerate() {
+        parts.push(show(&numbered("SoC", index), battery.soc.map(|v| v.get() * 100.0), " %"));
+        parts.push(show(&numbered("battery", index), battery.power.map(|v| v.get()), " kW"));
+    }
+    for (index, chp) in s.chps.iter().take(header.plant.chp.len()).enumerate() {
+        parts.push(show(&numbered("CHP", index), chp.power.map(|v| v.get()), " kW"));
+    }
+    parts.extend([
         show("grid", s.grid.map(|v| v.get()), " kW"),
         show("voltage", s.grid_voltage.map(|v| v.get()), " pu"),
         show("frequency", s.frequency.map(|v| v.get()), " Hz"),
         show("import price", s.import_price.map(|v| v.get()), " EUR/kWh"),
         show("export price", s.export_price.map(|v| v.get()), " EUR/kWh"),
-    ];
+    ]);
     let _ = writeln!(text, "Measured: {}.", parts.join(", "));
 }
 
@@ -200,16 +206,31 @@ fn outcome(text: &mut String, d: &Value) {
     };
     let verb =
         if d.get("written") == Some(&Value::Bool(true)) { "Sent" } else { "Not sent (this mode does not write)" };
-    let chp = if safe.get("chp_on") == Some(&Value::Bool(true)) {
-        format!("{:.3} kW", number(safe, "chp") / 1000.0)
-    } else {
-        "off".into()
-    };
+    let batteries = each(safe, "batteries", |power| format!("{:+.3} kW", power.as_f64().unwrap_or(f64::NAN) / 1000.0))
+        .unwrap_or_else(|| format!("{:+.3} kW", number(safe, "battery") / 1000.0));
+    let chp = |on: bool, watts: f64| if on { format!("{:.3} kW", watts / 1000.0) } else { "off".into() };
+    let chps = each(safe, "chps", |unit| chp(is_true(unit, "on"), number(unit, "power")))
+        .unwrap_or_else(|| chp(is_true(safe, "chp_on"), number(safe, "chp")));
     let cap = safe
         .get("renewable_limit")
         .and_then(Value::as_f64)
         .map_or("no cap".into(), |w| format!("capped at {:.3} kW", w / 1000.0));
-    let _ = writeln!(text, "{verb}: battery {:+.3} kW, CHP {chp}, renewables {cap}.", number(safe, "battery") / 1000.0);
+    let _ = writeln!(text, "{verb}: battery {batteries}, CHP {chps}, renewables {cap}.");
+}
+
+/// What the units of a list are told, in their order; `None` where the sum says it all.
+fn each(safe: &Value, key: &str, told: impl Fn(&Value) -> String) -> Option<String> {
+    let units = safe.get(key)?.as_array()?.iter();
+    Some(units.map(told).collect::<Vec<_>>().join(" and "))
+}
+
+/// The first needs no number.
+fn numbered(name: &str, index: usize) -> String {
+    if index == 0 { name.to_owned() } else { format!("{name} {}", index + 1) }
+}
+
+fn is_true(value: &Value, key: &str) -> bool {
+    value.get(key) == Some(&Value::Bool(true))
 }
 
 fn string(value: &Value, key: &str) -> String {

@@ -6,8 +6,9 @@
 
 use super::cycle::ControlConfig;
 use super::fault::Fault;
+use memg_core::equipment::{BatteryUnit, ChpUnit, Plant, UNITS_MAX};
 use memg_core::measurement::Quality;
-use memg_core::plant_state::PlantState;
+use memg_core::plant_state::{BatteryState, ChpState, PlantState};
 use memg_core::safety::Verdict;
 use memg_core::units::{Kilowatts, Watts};
 use serde::{Deserialize, Serialize};
@@ -15,21 +16,25 @@ use serde::{Deserialize, Serialize};
 /// Share of its rated power by which a device may be off.
 const TOLERANCE: f64 = 0.05;
 
-/// What the battery was told and since when it does something else.
+/// What batteries and CHPs were told, and since when they do something else.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Following {
-    /// The battery's latest written set-point that counts, droop included; `None` = none was written.
+    batteries: [BatteryFollowing; UNITS_MAX],
+    chps: [ChpFollowing; UNITS_MAX],
+}
+
+/// What a battery was told and since when it does something else.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+struct BatteryFollowing {
+    /// Its latest written set-point that counts, droop included; `None` = none was written.
     told: Option<Watts>,
     /// Since when the measured power is beyond tolerance, ms monotonic.
     off_since_ms: Option<u64>,
     /// What it does instead, once that has lasted.
     fixed: Option<Watts>,
-    /// The same of a running CHP.
-    #[serde(default)]
-    chp: ChpFollowing,
 }
 
-/// What the CHP was told and since when it runs at another power. Whether it runs at all is
+/// What a CHP was told and since when it runs at another power. Whether it runs at all is
 /// [`memg_core::memory::ControlMemory::observe_chp`]'s.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 struct ChpFollowing {
@@ -42,15 +47,14 @@ struct ChpFollowing {
 }
 
 impl ChpFollowing {
-    fn observe(&mut self, config: &ControlConfig, state: &PlantState, uptime_ms: i64) {
-        if state.chp.quality == Quality::Substituted {
+    fn observe(&mut self, config: &ControlConfig, unit: &ChpUnit, seen: &ChpState, uptime_ms: i64) {
+        if seen.power.quality == Quality::Substituted {
             return;
         }
-        let plant = config.filter.plant();
-        let runs = state.observed_chp(plant.chp_min()).is_some_and(|(_, on)| on);
-        let power = state.chp.usable().map(Watts::nearest).filter(|_| runs);
+        let runs = seen.observed(unit.min).is_some_and(|(_, on)| on);
+        let power = seen.power.usable().map(Watts::nearest).filter(|_| runs);
         let told = self.told.filter(|told| *told > Watts::ZERO);
-        let tolerance = tolerance(config, plant.chp_max());
+        let tolerance = tolerance(config, unit.max);
         let off = told.zip(power).filter(|(told, power)| (*power - *told).abs() > tolerance);
         let Some((_, power)) = off else {
             (self.off_since_ms, self.does) = (None, None);
@@ -59,74 +63,108 @@ impl ChpFollowing {
         let since = *self.off_since_ms.get_or_insert(uptime_ms);
         self.does = (uptime_ms - since >= config.chp_response_ms).then_some(power);
     }
+
+    fn shortfall(&self) -> Kilowatts {
+        self.told.zip(self.does).map_or(Kilowatts::ZERO, |(told, does)| (told - does).kilowatts())
+    }
 }
 
-impl Following {
-    /// Compares what is measured with what was told.
-    pub fn observe(&mut self, config: &ControlConfig, state: &PlantState, now_ms: u64, uptime_ms: i64) {
-        self.chp.observe(config, state, uptime_ms);
+impl BatteryFollowing {
+    fn observe(&mut self, config: &ControlConfig, unit: &BatteryUnit, seen: &BatteryState, now_ms: u64) {
         // A substitute agrees with every order: it neither accuses nor acquits.
-        if state.battery.quality == Quality::Substituted {
+        if seen.power.quality == Quality::Substituted {
             return;
         }
-        let Some((told, measured)) = self.told.zip(state.battery.usable().map(Watts::nearest)) else {
+        let Some((told, measured)) = self.told.zip(seen.power.usable().map(Watts::nearest)) else {
             (self.off_since_ms, self.fixed) = (None, None);
             return;
         };
-        if (measured - told).abs() <= battery_tolerance(config) {
+        if (measured - told).abs() <= battery_tolerance(config, unit) {
             (self.off_since_ms, self.fixed) = (None, None);
             return;
         }
         let since = *self.off_since_ms.get_or_insert(now_ms);
         self.fixed = (now_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
     }
+}
 
-    /// Whether the battery, as far as it is measured, is where it was told to be.
-    #[must_use]
-    pub fn is_near(&self, config: &ControlConfig, state: &PlantState, told: Watts) -> bool {
-        state.battery.usable().map(Watts::nearest).is_none_or(|is| (is - told).abs() <= battery_tolerance(config))
+impl Following {
+    /// Compares what is measured with what was told, unit by unit.
+    pub fn observe(&mut self, config: &ControlConfig, state: &PlantState, now_ms: u64, uptime_ms: i64) {
+        let plant = config.filter.plant();
+        for ((chp, unit), seen) in self.chps.iter_mut().zip(plant.chps().iter()).zip(&state.chps) {
+            chp.observe(config, unit, seen, uptime_ms);
+        }
+        for ((battery, unit), seen) in self.batteries.iter_mut().zip(plant.batteries().iter()).zip(&state.batteries) {
+            battery.observe(config, unit, seen, now_ms);
+        }
     }
 
-    /// What the battery does whatever it is told; `None` while it follows.
+    /// What each battery does whatever it is told; `None` while it follows.
     #[must_use]
-    pub const fn battery_fixed(&self) -> Option<Watts> {
-        self.fixed
+    pub fn battery_fixed(&self) -> [Option<Watts>; UNITS_MAX] {
+        self.batteries.map(|battery| battery.fixed)
     }
 
-    /// By how much the CHP gives less than it was told, kW; negative: more. Zero while it follows.
+    /// By how much CHPs give less, and by how much others give more than they were told, kW, both >= 0. Zero while they
+    /// follow.
     #[must_use]
-    pub fn chp_shortfall(&self) -> Kilowatts {
-        self.chp.told.zip(self.chp.does).map_or(Kilowatts::ZERO, |(told, does)| (told - does).kilowatts())
+    pub fn chp_shortfall(&self) -> (Kilowatts, Kilowatts) {
+        let sum = |of: fn(Kilowatts) -> Kilowatts| {
+            self.chps.iter().map(|chp| of(chp.shortfall()).max(Kilowatts::ZERO)).fold(Kilowatts::ZERO, |a, b| a + b)
+        };
+        (sum(|shortfall| shortfall), sum(|shortfall| -shortfall))
     }
 
     /// The fault, if there is one.
     #[must_use]
-    pub fn fault(&self) -> Option<Fault> {
-        let unfollowed = |who, told, does| {
-            Fault::unfollowed(format!("the {who} does not follow: told {} kW, does {} kW", kw(told), kw(does)))
+    pub fn fault(&self, plant: &Plant) -> Option<Fault> {
+        let unfollowed = |(who, told, does): (String, Watts, Watts)| {
+            Fault::unfollowed(format!("{who} does not follow: told {} kW, does {} kW", kw(told), kw(does)))
         };
-        let battery = self.told.zip(self.fixed).map(|(told, does)| unfollowed("battery", told, does));
-        battery.or_else(|| self.chp.told.zip(self.chp.does).map(|(told, does)| unfollowed("CHP", told, does)))
+        let battery = self.batteries.iter().enumerate().find_map(|(index, battery)| {
+            Some((named("battery", index, plant.batteries().len()), battery.told?, battery.fixed?))
+        });
+        let chp = || {
+            let mut chps = self.chps.iter().enumerate();
+            chps.find_map(|(index, chp)| Some((named("CHP", index, plant.chps().len()), chp.told?, chp.does?)))
+        };
+        battery.or_else(chp).map(unfollowed)
     }
 
-    /// Remembers what is written. While the battery does not follow, the order that it did not follow stands.
+    /// Remembers what is written. While a battery does not follow, the order that it did not follow stands.
     pub fn written(&mut self, verdict: Option<&Verdict>, stopping: bool) {
-        self.chp.told = verdict.map(|verdict| verdict.safe.chp());
-        match verdict {
-            None => *self = Self::default(),
-            Some(verdict) if self.fixed.is_none() || stopping => self.told = Some(verdict.safe.battery()),
-            Some(_) => {}
+        let Some(verdict) = verdict else {
+            *self = Self::default();
+            return;
+        };
+        for (chp, safe) in self.chps.iter_mut().zip(verdict.safe.chps()) {
+            chp.told = Some(safe.power);
+        }
+        for (battery, power) in self.batteries.iter_mut().zip(verdict.safe.batteries()) {
+            if battery.fixed.is_none() || stopping {
+                battery.told = Some(power);
+            }
         }
     }
+}
+
+/// Whether a battery, as far as it is measured, is where it was told to be.
+pub(super) fn is_near(config: &ControlConfig, unit: &BatteryUnit, seen: &BatteryState, told: Watts) -> bool {
+    seen.power.usable().map(Watts::nearest).is_none_or(|is| (is - told).abs() <= battery_tolerance(config, unit))
+}
+
+/// A unit in words: with its number, from 1, where there are several.
+pub(super) fn named(kind: &str, index: usize, count: usize) -> String {
+    if count > 1 { format!("{kind} {}", index + 1) } else { format!("the {kind}") }
 }
 
 fn kw(watts: Watts) -> f64 {
     watts.kilowatts().get()
 }
 
-fn battery_tolerance(config: &ControlConfig) -> Watts {
-    let plant = config.filter.plant();
-    tolerance(config, plant.charge_max().max(plant.discharge_max()))
+fn battery_tolerance(config: &ControlConfig, unit: &BatteryUnit) -> Watts {
+    tolerance(config, unit.charge_max.max(unit.discharge_max))
 }
 
 fn tolerance(config: &ControlConfig, rating: Watts) -> Watts {

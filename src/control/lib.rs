@@ -22,6 +22,7 @@ mod mode_times;
 pub mod recorder;
 pub mod replay;
 pub mod restore;
+mod seen;
 pub mod state;
 mod steady;
 pub mod substitutes;
@@ -44,3 +45,6 @@ mod scenarios;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod substitutes_tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod units_tests;

@@ -77,7 +77,7 @@ fn a_battery_that_follows_late_is_never_ordered_out_of_its_band() {
         let decision = rig.cycle();
         assert!(battery_kw(&decision) >= 0.0, "{decision:?}");
     }
-    assert!(rig.state.following.battery_fixed().is_some());
+    assert!(rig.state.following.battery_fixed()[0].is_some());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::restore::restore;
 use memg_core::command::{Command, CommandBody, Means, Outcome, Role};
 use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::measurement::Measurement;
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
@@ -20,7 +20,7 @@ pub(super) struct Rig {
     pub(super) config: ControlConfig,
     pub(super) state: ControlState,
     pub(super) chain: Chain,
-    pub(super) values: Vec<(Signal, Measurement<f64>)>,
+    pub(super) values: Vec<(Tag, Measurement<f64>)>,
     pub(super) cycle: u64,
     pub(super) now_ms: u64,
     pub(super) plant_ms: i64,
@@ -66,7 +66,7 @@ impl Rig {
             },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
-            values: values.map(|(signal, value)| (signal, Measurement::good(value))).to_vec(),
+            values: values.map(|(signal, value)| (signal.into(), Measurement::good(value))).to_vec(),
             cycle: 0,
             now_ms: 0,
             plant_ms: 0,
@@ -98,9 +98,10 @@ impl Rig {
         self.uptime_ms += ms;
     }
 
-    pub(super) fn set(&mut self, signal: Signal, measurement: Measurement<f64>) {
-        self.values.retain(|(known, _)| *known != signal);
-        self.values.push((signal, measurement));
+    pub(super) fn set(&mut self, signal: impl Into<Tag>, measurement: Measurement<f64>) {
+        let tag = signal.into();
+        self.values.retain(|(known, _)| *known != tag);
+        self.values.push((tag, measurement));
     }
 
     /// The same rig at another plant.
@@ -127,15 +128,13 @@ impl Rig {
         self.now_ms += 1000;
         self.plant_ms += 1000;
         self.uptime_ms += 1000;
-        let find =
-            |signal| self.values.iter().find(|(known, _)| *known == signal).map_or_else(Measurement::absent, |v| v.1);
         CycleInput {
             cycle: self.cycle,
             early: self.early,
             now_ms: self.now_ms,
             uptime_ms: self.uptime_ms,
             plant_ms: self.plant_ms,
-            state: PlantState::from_image(find, 12.0),
+            state: PlantState::from_measured(&self.values, 12.0),
             outlook: None,
             commands: std::mem::take(&mut self.commands),
             fault: self.fault.clone(),

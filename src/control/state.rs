@@ -5,10 +5,10 @@ use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
 use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
+use memg_core::equipment::UNITS_MAX;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
-use memg_core::planner::{PlanByHour, PlanSummary};
 use memg_core::policy::Policy;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
@@ -87,20 +87,15 @@ pub struct ControlState {
     /// Filtered voltage of the grid behind the connection, pu.
     #[serde(default)]
     pub source_voltage: Option<f64>,
-    /// Filtered state of charge.
+    /// Filtered state of charge of each battery; those that a plant does not have repeat the first.
     #[serde(default)]
-    pub soc: Option<SocEstimate>,
-    /// Whether the battery does what it is told.
+    pub socs: Option<[SocEstimate; UNITS_MAX]>,
+    /// Whether batteries and CHPs do what they are told.
     #[serde(default)]
     pub following: Following,
     /// Whether the connection carries more than it may.
     #[serde(default)]
     pub exceeding: Exceeding,
-}
-
-/// Nobody outside limits the exchange.
-pub(super) fn is_unlimited(limits: &ExchangeLimits) -> bool {
-    *limits == ExchangeLimits::default()
 }
 
 /// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
@@ -133,16 +128,9 @@ impl ControlState {
             outlook: Outlook::default(),
             policy_failure: None,
             source_voltage: None,
-            soc: None,
+            socs: None,
             following: Following::default(),
             exceeding: Exceeding::default(),
         }
-    }
-
-    /// The plan behind the request that the policy has just made, and its reason remembered.
-    pub(super) fn tell(&mut self, chain: &Chain) -> Option<PlanByHour> {
-        let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
-        self.reason = plan.as_ref().map(|plan| plan.reason.clone());
-        plan
     }
 }

@@ -5,6 +5,7 @@
 
 use super::cycle::{ControlConfig, ControlState};
 use memg_core::constraint::{Anchor, Rule};
+use memg_core::equipment::BatteryUnit;
 use memg_core::safety::{Intervention, Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::{Situation, SocEstimate};
@@ -28,6 +29,16 @@ pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now:
     }
 }
 
+/// A battery as its state of charge is estimated.
+pub(super) struct Metered<'a> {
+    /// What it can hold, and at what loss.
+    pub unit: &'a BatteryUnit,
+    /// What its meter says.
+    pub soc: Soc,
+    /// The power that it has run at since the last cycle.
+    pub power: Watts,
+}
+
 /// State of charge from the meter and from the energy that went in and out. The best estimate is predicted by energy and
 /// drawn towards the meter by `dt / (tau + dt)`. The interval is predicted, too, widened by that share of the meter's
 /// declared error (the energy is measured, too) and cut with what the meter holds possible: as long as its errors stay
@@ -35,16 +46,16 @@ pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now:
 pub(super) fn filtered_soc(
     config: &ControlConfig,
     before: Option<SocEstimate>,
-    measured: Soc,
-    battery: Watts,
+    battery: &Metered<'_>,
     dt_ms: i64,
 ) -> SocEstimate {
-    let plant = config.filter.plant();
-    let (tau_ms, error) = (plant.parameters().margins.filter_s * 1000.0, plant.parameters().margins.soc);
-    let (dt, meter) = (dt_ms as f64, measured.get());
-    let anew = SocEstimate { best: measured, low: Soc::new(meter - error), high: Soc::new(meter + error) };
+    let margins = &config.filter.plant().parameters().margins;
+    let (tau_ms, error) = (margins.filter_s * 1000.0, margins.soc);
+    let (dt, meter) = (dt_ms as f64, battery.soc.get());
+    let anew = SocEstimate { best: battery.soc, low: Soc::new(meter - error), high: Soc::new(meter + error) };
     let Some(before) = before.filter(|_| dt < 10.0 * tau_ms) else { return anew };
-    let predicted = |soc: Soc| plant.soc_after(soc, battery, Hours::new(dt / 3_600_000.0)).get();
+    let duration = Hours::new(dt / 3_600_000.0);
+    let predicted = |soc: Soc| battery.unit.soc_after(soc, battery.power, duration).get();
     let share = dt / (tau_ms + dt).max(1.0);
     let low = (predicted(before.low) - share * error).max(meter - error);
     let high = (predicted(before.high) + share * error).min(meter + error);

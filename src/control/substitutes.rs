@@ -5,10 +5,11 @@
 //! another thing (`memg_core::situation`).
 
 use super::state::{ControlConfig, ControlState};
+use memg_core::equipment::Plant;
 use memg_core::measurement::{Measurement, Quality};
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_core::situation::{Judged, Substitutes as Prices};
-use memg_core::units::{Hertz, Kilowatts, PerUnit};
+use memg_core::units::{Hertz, Kilowatts, PerUnit, Watts};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -78,11 +79,12 @@ impl Substitute {
 }
 
 /// The signals that the site declares optional, with what stands in for them.
-pub type Substitutes = BTreeMap<Signal, Substitute>;
+pub type Substitutes = BTreeMap<Tag, Substitute>;
 
 /// What a price is replaced by: the same hour of yesterday, unless the site wants its fixed tariff at once.
 pub(super) fn prices(declared: &Substitutes, yesterday: Prices) -> Prices {
-    let unless_fixed = |signal, price: Option<f64>| price.filter(|_| declared.get(&signal) != Some(&Substitute::Fixed));
+    let unless_fixed =
+        |signal, price: Option<f64>| price.filter(|_| declared.get(&Tag::first(signal)) != Some(&Substitute::Fixed));
     Prices {
         import_price: unless_fixed(Signal::ImportPriceEurPerKwh, yesterday.import_price),
         export_price: unless_fixed(Signal::ExportPriceEurPerKwh, yesterday.export_price),
@@ -92,38 +94,51 @@ pub(super) fn prices(declared: &Substitutes, yesterday: Prices) -> Prices {
 
 /// The measurements with what stands in for lost optional ones; their quality says so.
 pub(super) fn substituted(config: &ControlConfig, state: &ControlState, measured: &PlantState) -> PlantState {
-    let mut seen = *measured;
-    let nominal = Hertz::new(config.filter.plant().parameters().frequency.hz_nominal);
-    for (signal, substitute) in &config.substitutes {
-        match (signal, substitute) {
-            (Signal::BatteryKw, Substitute::Setpoint) if state.mode.mode.writes() => {
-                replace(&mut seen.battery, Some(state.memory.battery().kilowatts()));
-            }
-            (Signal::ChpKw, Substitute::Setpoint) if state.mode.mode.writes() => {
-                replace(&mut seen.chp, Some(state.memory.chp().kilowatts()));
+    let plant = config.filter.plant();
+    let mut seen = measured.at(plant);
+    let nominal = Hertz::new(plant.parameters().frequency.hz_nominal);
+    for (tag, substitute) in &config.substitutes {
+        match (tag.signal(), substitute) {
+            (Signal::BatteryKw | Signal::ChpKw, Substitute::Setpoint) if state.mode.mode.writes() => {
+                as_told(&mut seen, state, *tag);
             }
             (Signal::GridVoltagePu, Substitute::WorstCase) => replace(&mut seen.grid_voltage, Some(PerUnit::new(1.0))),
             (Signal::FrequencyHz, Substitute::WorstCase) => replace(&mut seen.frequency, Some(nominal)),
             _ => {}
         }
     }
-    if config.substitutes.get(&Signal::GridKw) == Some(&Substitute::Balance) {
-        let exchange = balance(&seen);
+    if config.substitutes.get(&Tag::first(Signal::GridKw)) == Some(&Substitute::Balance) {
+        let exchange = balance(&seen, plant);
         replace(&mut seen.grid, exchange);
     }
     seen
 }
 
+/// A unit's set-point for its power.
+fn as_told(seen: &mut PlantState, state: &ControlState, tag: Tag) {
+    let (index, memory) = (tag.index(), &state.memory);
+    let battery = tag.signal() == Signal::BatteryKw;
+    let told = if battery { memory.batteries.get(index).map(|b| b.now) } else { memory.chps.get(index).map(|c| c.now) };
+    let power = if battery {
+        seen.batteries.get_mut(index).map(|battery| &mut battery.power)
+    } else {
+        seen.chps.get_mut(index).map(|chp| &mut chp.power)
+    };
+    power.into_iter().for_each(|power| replace(power, told.map(Watts::kilowatts)));
+}
+
 /// The signals that something stands in for.
-pub(super) fn stood_in(seen: &PlantState) -> Vec<Signal> {
+pub(super) fn stood_in(seen: &PlantState) -> Vec<Tag> {
+    let units = |signal: Signal| (1..=signal.numbers_max()).filter_map(move |number| Tag::new(signal, number));
+    let batteries = units(Signal::BatteryKw).zip(seen.batteries.map(|battery| battery.power.quality));
+    let chps = units(Signal::ChpKw).zip(seen.chps.map(|chp| chp.power.quality));
     let rows = [
-        (Signal::BatteryKw, seen.battery.quality),
-        (Signal::ChpKw, seen.chp.quality),
-        (Signal::GridKw, seen.grid.quality),
-        (Signal::GridVoltagePu, seen.grid_voltage.quality),
-        (Signal::FrequencyHz, seen.frequency.quality),
+        (Tag::first(Signal::GridKw), seen.grid.quality),
+        (Tag::first(Signal::GridVoltagePu), seen.grid_voltage.quality),
+        (Tag::first(Signal::FrequencyHz), seen.frequency.quality),
     ];
-    rows.into_iter().filter(|(_, quality)| *quality == Quality::Substituted).map(|(signal, _)| signal).collect()
+    let all = batteries.chain(chps).chain(rows);
+    all.filter(|(_, quality)| *quality == Quality::Substituted).map(|(signal, _)| signal).collect()
 }
 
 /// Never read is as old as can be.
@@ -134,9 +149,9 @@ fn replace<T: Copy>(measurement: &mut Measurement<T>, value: Option<T>) {
     }
 }
 
-fn balance(seen: &PlantState) -> Option<Kilowatts> {
-    let produced = seen.pv.usable()? + seen.wind.usable()? + seen.chp.usable()?;
-    Some(seen.electric_load.usable()? + seen.battery.usable()? - produced)
+fn balance(seen: &PlantState, plant: &Plant) -> Option<Kilowatts> {
+    let produced = seen.pv.usable()? + seen.wind.usable()? + seen.chp(plant).usable()?;
+    Some(seen.electric_load.usable()? + seen.battery(plant).usable()? - produced)
 }
 
 /// What a worst case costs: the last voltage behind the connection stands, doubted the more the older it is (`judge` has

@@ -7,7 +7,7 @@
 
 use super::lockstep::Values;
 use memg_core::equipment::PlantParameters;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_core::series::Quantity;
 use memg_fmu::ems::MEASUREMENTS;
 use memg_fmu::model::Kind;
@@ -34,9 +34,9 @@ static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
     rows.into_iter().filter_map(|row| Some((row.name, signal(row.reference)?))).collect()
 });
 
-/// The signal of either name.
-pub(crate) fn signal_named(name: &str) -> Option<Signal> {
-    Signal::from_name(name).or_else(|| FMU_NAMES.get(name).copied())
+/// The signal of either name. The FMU's are those of plants with one unit of each kind.
+pub(crate) fn signal_named(name: &str) -> Option<Tag> {
+    Tag::from_name(name).or_else(|| FMU_NAMES.get(name).copied().map(Tag::first))
 }
 
 /// The controller FMU's input for a signal; `None` for signals that the FMU does not know, such as a device's fault flag.
@@ -58,7 +58,7 @@ pub(crate) fn read(object: &Map<String, Value>) -> Result<Values, String> {
     for (name, value) in object.iter().filter(|(name, _)| *name != PRICES && *name != OUTLOOK) {
         let signal =
             signal_named(name).ok_or_else(|| format!("v.{name} is no signal and no input of the controller"))?;
-        let Some(value) = number(&format!("v.{name}"), signal, value)? else { continue };
+        let Some(value) = number(&format!("v.{name}"), signal.signal(), value)? else { continue };
         if found.insert(signal, value).is_some() {
             return Err(format!("v.{name} is there twice, under two names"));
         }
@@ -179,7 +179,11 @@ mod tests {
     fn every_input_that_is_a_signal_has_one_name_in_either_table() {
         for (reference, signal) in MEASUREMENTS {
             let input = input_of(signal).unwrap();
-            assert_eq!((signal_named(input), signal_named(signal.name())), (Some(signal), Some(signal)), "{reference}");
+            assert_eq!(
+                (signal_named(input), signal_named(signal.name())),
+                (Some(signal.into()), Some(signal.into())),
+                "{reference}"
+            );
             assert_eq!(alias_of(input).unwrap_or(input), signal.name());
         }
         assert!(REQUIRED.iter().all(|name| FMU_NAMES.contains_key(name)));

@@ -2,9 +2,8 @@
 
 use super::PlantClock;
 use anyhow::{Context, Result, bail};
-use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
-use memg_settings::DemoSettings;
+use memg_settings::{DemoSettings, SitePlant};
 use memg_virtual_plant::{Options, VirtualPlant};
 use std::sync::Arc;
 
@@ -23,7 +22,7 @@ impl Demo {
     /// The profile or a fault is wrong, or no port can be opened.
     pub async fn start(
         settings: &DemoSettings,
-        plant: Plant,
+        SitePlant { plant, sources }: SitePlant,
         speed: f64,
         site: &str,
         faults: &[String],
@@ -32,10 +31,11 @@ impl Demo {
             .with_context(|| format!("cannot read the profile {}", settings.profile.display()))?;
         let profile =
             Profile::parse_csv(&text, plant.step_h()).with_context(|| settings.profile.display().to_string())?;
+        let profile = profile.at(&plant);
         let start_row = first_row(&profile, settings.start.as_deref())?;
         let faults = faults.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
-        let options =
-            Options { speed, start_row, seed: settings.seed, noise: settings.noise, faults, ..Options::default() };
+        let (seed, noise, sources) = (settings.seed, settings.noise, Some(sources));
+        let options = Options { speed, start_row, seed, noise, faults, sources, ..Options::default() };
         let plant = VirtualPlant::start(plant, Arc::new(profile), options).await?;
         let mut tables = plant.device_tables().replace("unit_id = ", "poll_s = 0.05\nunit_id = ");
         tables.push_str(&broker(&plant, site).await?);

@@ -12,7 +12,7 @@ use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
 use memg_plant_io::image::{PointId, ProcessImage};
@@ -54,7 +54,7 @@ pub(super) struct Engine {
     account: Account,
     alarms: Alarms,
     wires: Wires,
-    signals: Vec<(Signal, PointId)>,
+    signals: Vec<(Tag, PointId)>,
     ahead: Ahead,
     cycle: u64,
     started: Instant,
@@ -98,7 +98,9 @@ impl Engine {
         let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
         let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
         let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
-        wires.image.watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(*signal, &settings.plant)?))));
+        wires
+            .image
+            .watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(signal.signal(), &settings.plant)?))));
         Self {
             account: Account::new(settings.plant),
             ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
@@ -215,25 +217,20 @@ impl Engine {
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
         let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
-        let measured = self.freeze(now);
-        let lookup = |signal| {
-            let known = measured.iter().find(|(name, _)| *name == signal);
-            known.map_or_else(Measurement::absent, |(_, measurement)| *measurement)
-        };
         CycleInput {
             cycle: self.cycle,
             early: false,
             now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
-            state: PlantState::from_image(lookup, local_hour),
+            state: PlantState::from_measured(&self.freeze(now), local_hour),
             outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),
         }
     }
 
-    fn freeze(&self, now: Instant) -> Vec<(Signal, Measurement<f64>)> {
+    fn freeze(&self, now: Instant) -> Vec<(Tag, Measurement<f64>)> {
         let ids: Vec<PointId> = self.signals.iter().map(|(_, id)| *id).collect();
         let values = self.wires.image.freeze(now, &ids);
         self.signals.iter().map(|(signal, _)| *signal).zip(values).collect()
@@ -267,6 +264,8 @@ impl Engine {
         Some(WriteOrder {
             cycle: self.cycle,
             setpoints: safe,
+            batteries: self.config.filter.plant().batteries().len(),
+            chps: self.config.filter.plant().chps().len(),
             pv_limit_kw,
             wind_limit_kw,
             heartbeat: (self.cycle % 65_536) as u16,
@@ -297,7 +296,7 @@ impl Engine {
         };
         let values = self.freeze(Instant::now());
         if let Some(mqtt) = &mut self.wires.mqtt {
-            let named = values.iter().map(|(signal, measurement)| (signal.name(), *measurement));
+            let named = values.iter().map(|(signal, measurement)| (signal.to_string(), *measurement));
             mqtt.publish(&view, (&decision, &self.state), order, named);
         }
         self.wires.view.send_replace(View { last: Some((input, decision)), ..view });

@@ -67,12 +67,12 @@ impl Messages {
     }
 
     /// Publishes measurements, set-points and interventions of a cycle; `state` is that of control after it.
-    pub fn publish<'a>(
+    pub fn publish(
         &mut self,
         view: &View,
         (decision, state): (&CycleDecision, &ControlState),
         order: Option<&WriteOrder>,
-        values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
+        values: impl IntoIterator<Item = (String, Measurement<f64>)>,
     ) {
         let now = self.clock.now();
         let publisher = &self.handle.publisher;

@@ -169,18 +169,42 @@ pub fn stored_energy_correction(plant: &Plant, rows: &[ProfileRow], start: Soc, 
     }
 }
 
-/// Hard limits broken by a lived-through step, checked on the flows: SoC band, ratings, import, export, voltage.
+/// Sums of floats may leave a bound by this much.
+const LIMIT: f64 = 1e-9;
+
+/// The state of charge of any battery has left its band, without coming from outside it.
+fn leaves_band(plant: &Plant, step: &EnvStep) -> bool {
+    plant.batteries().iter().zip(step.socs).any(|(unit, (before, after))| {
+        let (low, high) = unit.soc_band();
+        let recovering = before < low || before > high;
+        !recovering && (after.get() < low.get() - LIMIT || after.get() > high.get() + LIMIT)
+    })
+}
+
+/// Any battery or CHP is told more than it can, or a running CHP less.
+fn beyond_ratings(plant: &Plant, step: &EnvStep) -> [bool; 2] {
+    let safe = &step.verdict.safe;
+    let batteries = plant.batteries().iter().zip(safe.batteries()).any(|(unit, power)| {
+        let (kw, b) = (power.kilowatts().get(), &unit.parameters);
+        kw > b.charge_kw_max || -kw > b.discharge_kw_max
+    });
+    let chps = plant.chps().iter().zip(safe.chps()).any(|(unit, chp)| {
+        let (kw, c) = (chp.power.kilowatts().get(), &unit.parameters);
+        kw > c.p_kw_max || (chp.on && kw < c.p_kw_min)
+    });
+    [batteries, chps]
+}
+
+/// Hard limits broken by a lived-through step: SoC band and ratings of each unit, and on the flows import, export, voltage.
 #[must_use]
 pub fn hard_violations(plant: &Plant, step: &EnvStep) -> u32 {
     let (p, d) = (plant.parameters(), &step.dispatch);
-    let (low, high) = plant.soc_band();
-    let recovering = step.soc_before < low || step.soc_before > high;
-    let limit = 1e-9;
+    let limit = LIMIT;
+    let [batteries, chps] = beyond_ratings(plant, step);
     let wrong = [
-        !recovering && (step.soc_after.get() < low.get() - limit || step.soc_after.get() > high.get() + limit),
-        d.battery.charge().get() > plant.battery().charge_kw_max
-            || d.battery.discharge().get() > plant.battery().discharge_kw_max,
-        d.chp.get() > plant.chp().p_kw_max || (step.verdict.safe.chp_on() && d.chp.get() < plant.chp().p_kw_min),
+        leaves_band(plant, step),
+        batteries,
+        chps,
         d.grid.import().get() > p.grid.import_kw_max + limit || d.grid.export().get() > p.grid.export_kw_max + limit,
         d.voltage.get() < p.grid.voltage_pu_min - limit || d.voltage.get() > p.grid.voltage_pu_max + limit,
     ];

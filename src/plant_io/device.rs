@@ -11,11 +11,11 @@ mod instance;
 mod point_check;
 mod write_check;
 
-use super::Output;
 use super::image::{ImageBuilder, PointId};
 use super::point::{Point, Table};
 use super::problem::Problem;
-use memg_core::plant_state::Signal;
+use super::{OutputTag, Share};
+use memg_core::plant_state::Tag;
 pub use raw::{Parity, RawDevice, SerialLine};
 use std::sync::Arc;
 use std::time::Duration;
@@ -167,13 +167,22 @@ impl Device {
     }
 
     /// The signals this device measures and their places in the process image.
-    pub fn signals(&self) -> impl Iterator<Item = (Signal, PointId)> + '_ {
+    pub fn signals(&self) -> impl Iterator<Item = (Tag, PointId)> + '_ {
         self.points.iter().enumerate().filter_map(|(index, point)| Some((point.signal?, self.id(index))))
     }
 
     /// The outputs of the controller that go to this device.
-    pub fn outputs(&self) -> impl Iterator<Item = Output> + '_ {
+    pub fn outputs(&self) -> impl Iterator<Item = OutputTag> + '_ {
         self.points.iter().filter_map(|point| Some(point.write.as_ref()?.output))
+    }
+
+    /// Says which part of a cap goes to which of several sources.
+    pub fn share(&mut self, part: impl Fn(OutputTag) -> Option<Share>) {
+        let mut points = self.points.to_vec();
+        for rule in points.iter_mut().filter_map(|point| point.write.as_mut()) {
+            rule.share = part(rule.output);
+        }
+        self.points = points.into();
     }
 
     /// Every register that can be written, in the order of the sequences: for `gateway check`.

@@ -21,59 +21,15 @@ pub mod forecast;
 pub mod image;
 pub mod modbus;
 pub mod mqtt;
+mod output;
 pub mod point;
 pub mod problem;
 pub mod quantity;
+pub mod sources;
+
+pub use output::{Output, OutputTag, Share};
 
 use memg_core::setpoints::SafeSetpoints;
-use serde::{Deserialize, Serialize};
-
-/// What a writable point of a device can take from the controller. Names carry unit and sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Output {
-    /// Battery set-point, kW, + = charging.
-    BatterySetpointKw,
-    /// CHP electric set-point, kW; 0 when off.
-    ChpSetpointKw,
-    /// CHP run command, 0/1.
-    ChpRun,
-    /// Cap on PV production, kW.
-    PvLimitKw,
-    /// Cap on wind production, kW.
-    WindLimitKw,
-    /// Stroked once per completed control cycle: a counter that wraps at 65536.
-    Heartbeat,
-}
-
-impl Output {
-    /// The name in configuration files; it carries the unit.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::BatterySetpointKw => "battery_setpoint_kw",
-            Self::ChpSetpointKw => "chp_setpoint_kw",
-            Self::ChpRun => "chp_run",
-            Self::PvLimitKw => "pv_limit_kw",
-            Self::WindLimitKw => "wind_limit_kw",
-            Self::Heartbeat => "heartbeat",
-        }
-    }
-
-    /// The value of this output in an order, in the unit of its name.
-    #[must_use]
-    pub fn value(self, order: &WriteOrder) -> f64 {
-        let safe = &order.setpoints;
-        match self {
-            Self::BatterySetpointKw => safe.battery().kilowatts().get(),
-            Self::ChpSetpointKw => safe.chp().kilowatts().get(),
-            Self::ChpRun => f64::from(u8::from(safe.chp_on())),
-            Self::PvLimitKw => order.pv_limit_kw,
-            Self::WindLimitKw => order.wind_limit_kw,
-            Self::Heartbeat => f64::from(order.heartbeat),
-        }
-    }
-}
 
 /// What a completed cycle wants written: travels in a latest-value slot (`tokio::sync::watch`), never in a queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +38,10 @@ pub struct WriteOrder {
     pub cycle: u64,
     /// Made by the safety filter, by nobody else.
     pub setpoints: SafeSetpoints,
+    /// How many batteries the plant has.
+    pub batteries: usize,
+    /// How many CHPs the plant has.
+    pub chps: usize,
     /// Share of the renewable cap for PV, kW (rated power when there is no cap).
     pub pv_limit_kw: f64,
     /// Share of the renewable cap for wind, kW (rated power when there is no cap).

@@ -5,8 +5,8 @@
 //!
 //! Value of a point, from its raw number: `value = (raw * 10^scale_factor * scale + offset) * sign * unit factor`.
 
-use super::Output;
-use memg_core::plant_state::Signal;
+use super::{OutputTag, Share, WriteOrder};
+use memg_core::plant_state::Tag;
 use std::time::Duration;
 
 /// The four Modbus tables.
@@ -223,7 +223,7 @@ pub struct Point {
     /// Name of its unit, for display: the signal's unit when there is a signal.
     pub unit: String,
     /// What it means to the controller; `None` for telemetry.
-    pub signal: Option<Signal>,
+    pub signal: Option<Tag>,
     /// How often it is read.
     pub poll: Duration,
     /// From this age on it is stale.
@@ -278,7 +278,9 @@ pub struct FixedWrite {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriteRule {
     /// What the controller decides that goes here.
-    pub output: Output,
+    pub output: OutputTag,
+    /// For one of several sources: its part of their cap.
+    pub share: Option<Share>,
     /// Smallest and largest value that is ever written, in the output's unit. Anything else is refused.
     pub range: (f64, f64),
     /// Raw numbers for 0 and 1 (run commands) instead of the scaled value.
@@ -303,4 +305,13 @@ pub struct WriteRule {
     pub after: Vec<FixedWrite>,
     /// A single register is written with function 16 (or a coil with 15) instead of 6 (or 5).
     pub multiple: bool,
+}
+
+impl WriteRule {
+    /// What an order says for this point, in the output's unit.
+    #[must_use]
+    pub fn value(&self, order: &WriteOrder) -> f64 {
+        let value = self.output.value(order);
+        self.share.map_or(value, |share| share.of(value))
+    }
 }

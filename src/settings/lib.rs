@@ -16,11 +16,15 @@ mod signals;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;
+mod units;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
+mod units_tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};
 pub use operators::{Station, station};
-pub use plant::read_site;
+pub use plant::{SitePlant, read_site};
 pub use points::PointMap;
 
 use cosim::Beside;
@@ -31,6 +35,7 @@ use memg_plant_io::device::{self, Device, RawDevice};
 use memg_plant_io::image::ImageBuilder;
 use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
 use memg_plant_io::problem::{Problem, read};
+use memg_plant_io::sources::Sources;
 use std::path::{Path, PathBuf};
 
 /// Everything that runs need to know, checked.
@@ -44,6 +49,8 @@ pub struct Settings {
     pub clock: SiteClock,
     /// Ratings and limits, checked.
     pub plant: Plant,
+    /// PV and wind one by one.
+    pub sources: Sources,
     /// Cycle and mode times.
     pub control: ControlTimes,
     /// Who decides.
@@ -116,7 +123,7 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
-        let devices = self.devices(&mut image, &control);
+        let mut devices = self.devices(&mut image, &control);
         let mqtt = self.mqtt();
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -125,18 +132,27 @@ impl Loader {
                 Beside { simulated: site.simulated, mqtt: mqtt.as_ref(), demo: demo.as_ref(), devices: &devices };
             self.problems.extend(cosim::problems(&beside));
         }
+        if let (Some(site), Some(villas)) = (&plant, cosim.as_ref().and_then(|cosim| cosim.villas.as_ref())) {
+            self.problems.extend(units::frames(villas, site));
+        }
         let later = demo.is_some() || lockstep;
-        let points = points::map(&devices, mqtt.as_ref(), &mut image, &mut self.problems, later);
+        if let Some(site) = &plant {
+            devices.iter_mut().for_each(|device| device.share(|tag| site.sources.share(tag)));
+        }
+        let around = points::Around { devices: &devices, mqtt: mqtt.as_ref(), site: plant.as_ref(), later };
+        let points = points::map(&around, &mut image, &mut self.problems);
         let later = demo.is_some() && devices.is_empty();
-        let beside = signals::Beside { points: &points, plant: plant.as_ref(), later, lockstep };
+        let beside =
+            signals::Beside { points: &points, plant: plant.as_ref().map(|site| &site.plant), later, lockstep };
         let substitutes = signals::substitutes(&mut self, &beside);
         self.finish()?;
-        let (Some(site), Some(plant)) = (site, plant) else { return Err(Vec::new()) };
+        let (Some(site), Some(SitePlant { plant, sources })) = (site, plant) else { return Err(Vec::new()) };
         Ok(Settings {
             simulated: site.simulated,
             clock: site.clock,
             site: site.name,
             plant,
+            sources,
             control,
             policy,
             journal,

@@ -1,13 +1,15 @@
 //! Which point of the process image means what.
 
+use super::plant::SitePlant;
+use super::units;
 use memg_core::extended::PRICE_HOURS;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
-use memg_plant_io::Output;
 use memg_plant_io::device::Device;
 use memg_plant_io::image::{ImageBuilder, PointId, SeriesId};
 use memg_plant_io::mqtt::settings::{MqttSettings, Target};
 use memg_plant_io::problem::Problem;
+use memg_plant_io::{Output, OutputTag};
 use std::collections::BTreeMap;
 
 /// Prefix of named MQTT inputs that hold day-ahead prices: `import_price_ahead_0` is the hour that has begun.
@@ -17,7 +19,7 @@ pub const PRICE_AHEAD: &str = "import_price_ahead_";
 #[derive(Debug, Clone, Default)]
 pub struct PointMap {
     /// Place and origin of each signal that is measured.
-    pub signals: BTreeMap<Signal, (PointId, String)>,
+    pub signals: BTreeMap<Tag, (PointId, String)>,
     /// Places of the day-ahead import prices, EUR/kWh, by hour.
     pub price_ahead: Vec<Option<PointId>>,
     /// Places of MQTT inputs, in their order.
@@ -28,13 +30,18 @@ pub struct PointMap {
     pub series: Vec<SeriesId>,
 }
 
-pub(super) fn map(
-    devices: &[Device],
-    mqtt: Option<&MqttSettings>,
-    image: &mut ImageBuilder,
-    problems: &mut Vec<Problem>,
-    later: bool,
-) -> PointMap {
+/// What the points are of.
+pub(super) struct Around<'a> {
+    pub devices: &'a [Device],
+    pub mqtt: Option<&'a MqttSettings>,
+    /// `None` if it is wrong: that has been told.
+    pub site: Option<&'a SitePlant>,
+    /// The devices come later (demonstration, lock-step).
+    pub later: bool,
+}
+
+pub(super) fn map(around: &Around<'_>, image: &mut ImageBuilder, problems: &mut Vec<Problem>) -> PointMap {
+    let Around { devices, mqtt, site, later } = *around;
     let mut map = PointMap { price_ahead: vec![None; PRICE_HOURS], ..PointMap::default() };
     for (index, device) in devices.iter().enumerate() {
         for (signal, id) in device.signals() {
@@ -64,33 +71,29 @@ pub(super) fn map(
         map.series.push(image.add_series(outlook.age_max));
     }
     one_place_each(devices, problems);
-    let missing = Signal::ALL.into_iter().filter(|s| s.is_required() && !map.signals.contains_key(s));
     // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
-    let missing = missing.filter(|_| !later || !devices.is_empty());
-    problems.extend(
-        missing.map(|signal| {
-            Problem::new("", format!("nobody measures {}; control cannot work without it", signal.name()))
-        }),
-    );
+    if !later || !devices.is_empty() {
+        units::check(&map, devices, site, problems);
+    }
     map
 }
 
 /// Two registers for one set-point would move the plant twice. A heartbeat may be stroked at every device.
 fn one_place_each(devices: &[Device], problems: &mut Vec<Problem>) {
-    let mut written: BTreeMap<Output, String> = BTreeMap::new();
+    let mut written: BTreeMap<OutputTag, String> = BTreeMap::new();
     for (index, device) in devices.iter().enumerate() {
-        for output in device.outputs().filter(|output| *output != Output::Heartbeat) {
+        for output in device.outputs().filter(|tag| tag.output() != Output::Heartbeat) {
             if let Some(first) = written.insert(output, device.name.to_string()) {
-                let message = format!("{} is already written to device {first}", output.name());
+                let message = format!("{output} is already written to device {first}");
                 problems.push(Problem::new(format!("device[{index}].write"), message));
             }
         }
     }
 }
 
-fn insert(map: &mut PointMap, signal: Signal, id: PointId, origin: String, key: &str, problems: &mut Vec<Problem>) {
+fn insert(map: &mut PointMap, signal: Tag, id: PointId, origin: String, key: &str, problems: &mut Vec<Problem>) {
     if let Some((_, first)) = map.signals.get(&signal) {
-        problems.push(Problem::new(key, format!("{} is already measured by {first}", signal.name())));
+        problems.push(Problem::new(key, format!("{signal} is already measured by {first}")));
         return;
     }
     map.signals.insert(signal, (id, origin));

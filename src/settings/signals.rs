@@ -7,7 +7,7 @@ use super::Loader;
 use super::points::PointMap;
 use memg_control::substitutes::{Substitute, Substitutes};
 use memg_core::equipment::Plant;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_plant_io::problem::{Problem, read};
 use serde::Deserialize;
 
@@ -56,10 +56,10 @@ fn signal(
     value: toml::Value,
     beside: &Beside<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<(Signal, Substitute)> {
+) -> Option<(Tag, Substitute)> {
     let key = format!("signals.{name}");
     let raw: RawSignal = read(&key, value, problems)?;
-    let Some(signal) = Signal::from_name(name) else {
+    let Some(signal) = Tag::from_name(name) else {
         let with: Vec<&str> =
             Signal::ALL.into_iter().filter(|s| !Substitute::of(*s).is_empty()).map(Signal::name).collect();
         problems.push(Problem::new(key, format!("is no signal; those with a substitute are {}", with.join(", "))));
@@ -73,14 +73,11 @@ fn signal(
 }
 
 /// The substitute, if it exists for the signal.
-fn chosen(signal: Signal, raw: &RawSignal, key: &str) -> Result<Substitute, Problem> {
-    let existing = Substitute::of(signal);
+fn chosen(signal: Tag, raw: &RawSignal, key: &str) -> Result<Substitute, Problem> {
+    let existing = Substitute::of(signal.signal());
     let names: Vec<&str> = existing.iter().map(|substitute| substitute.name()).collect();
     if existing.is_empty() {
-        return Err(Problem::new(
-            key,
-            format!("{} has no substitute: it is required, remove the table", signal.name()),
-        ));
+        return Err(Problem::new(key, format!("{signal} has no substitute: it is required, remove the table")));
     }
     if !raw.optional {
         let message = "expected true; a signal without such a table is required";
@@ -92,35 +89,46 @@ fn chosen(signal: Signal, raw: &RawSignal, key: &str) -> Result<Substitute, Prob
         return Err(Problem::new(at, format!("missing: an optional signal names what stands in for it; {expected}")));
     };
     let found = Substitute::from_name(name).filter(|substitute| existing.contains(substitute));
-    found.ok_or_else(|| Problem::new(at, format!("{name:?} does not exist for {}; {expected}", signal.name())))
+    found.ok_or_else(|| Problem::new(at, format!("{name:?} does not exist for {signal}; {expected}")))
 }
 
 /// What the substitute is made from is there.
-fn possible(signal: Signal, substitute: Substitute, beside: &Beside<'_>) -> Result<(), String> {
+fn possible(signal: Tag, substitute: Substitute, beside: &Beside<'_>) -> Result<(), String> {
     let measured = |signal| beside.points.signals.contains_key(&signal) || beside.later;
     if !measured(signal) {
-        return Err(format!("nobody measures {}: there is nothing to stand in for", signal.name()));
+        return Err(format!("nobody measures {signal}: there is nothing to stand in for"));
     }
     match substitute {
         Substitute::Balance => balance(beside),
-        Substitute::Fixed => fixed(signal, beside.plant),
-        Substitute::WorstCase if signal == Signal::FrequencyHz => without_droop(beside.plant),
+        Substitute::Fixed => fixed(signal.signal(), beside.plant),
+        Substitute::WorstCase if signal.signal() == Signal::FrequencyHz => without_droop(beside.plant),
         Substitute::WorstCase | Substitute::Setpoint | Substitute::Yesterday => Ok(()),
     }
 }
 
 fn balance(beside: &Beside<'_>) -> Result<(), String> {
     use Signal as S;
-    let measured = |signal: &Signal| beside.points.signals.contains_key(signal);
-    let needed = [S::ElectricLoadKw, S::PvKw, S::WindKw, S::BatteryKw, S::ChpKw];
-    if let Some(missing) = needed.iter().find(|signal| !measured(signal) && !beside.later) {
-        return Err(format!("\"balance\" needs {}, which nobody measures", missing.name()));
+    let measured = |tag: &Tag| beside.points.signals.contains_key(tag);
+    if let Some(missing) = balanced(beside.plant).into_iter().find(|tag| !measured(tag) && !beside.later) {
+        return Err(format!("\"balance\" needs {missing}, which nobody measures"));
     }
     // What could be produced says nothing of the exchange while a cap is in force.
-    match [S::PvAvailableKw, S::WindAvailableKw].iter().find(|signal| measured(signal)) {
-        Some(available) => Err(format!("\"balance\" counts with what is produced, but {} is used", available.name())),
+    let available = |tag: &&Tag| matches!(tag.signal(), S::PvAvailableKw | S::WindAvailableKw);
+    match beside.points.signals.keys().find(available) {
+        Some(available) => Err(format!("\"balance\" counts with what is produced, but {available} is used")),
         None => Ok(()),
     }
+}
+
+/// What the exchange is the balance of, at this plant.
+fn balanced(plant: Option<&Plant>) -> Vec<Tag> {
+    use Signal as S;
+    let Some(plant) = plant else { return Vec::new() };
+    let x = &plant.parameters().exogenous;
+    let sums = [(S::ElectricLoadKw, x.electric_load_kw_max), (S::PvKw, x.pv_kw_nom), (S::WindKw, x.wind_kw_nom)];
+    let sums = sums.into_iter().filter(|(_, kw)| *kw > 0.0).map(|(signal, _)| Tag::first(signal));
+    let each = |signal, count: usize| (1..).take(count).filter_map(move |number| Tag::new(signal, number));
+    sums.chain(each(S::BatteryKw, plant.batteries().len())).chain(each(S::ChpKw, plant.chps().len())).collect()
 }
 
 fn fixed(signal: Signal, plant: Option<&Plant>) -> Result<(), String> {

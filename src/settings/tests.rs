@@ -103,7 +103,9 @@ fn a_real_plant_without_measurements_is_refused() {
 fn slow(extra: &str) -> Result<Vec<std::time::Duration>, Vec<String>> {
     let standard = memg_virtual_plant::site::standard_devices().into_iter();
     let addresses: Vec<_> = standard.map(|spec| DeviceAddress { spec, address: ([127, 0, 0, 1], 1).into() }).collect();
-    let tables = device_tables(&memg_core::equipment::Plant::reference(), &addresses);
+    let plant = memg_core::equipment::Plant::reference();
+    let sources = memg_plant_io::sources::Sources::one_each(&plant);
+    let tables = device_tables(&plant, &sources, &addresses);
     let cycle = [("control.cycle_s", "10"), ("control.speed", "1")]
         .map(|(key, value)| super::Override { key, value: value.into() });
     let tables = tables.replace("unit_id = 1", &format!("unit_id = 1\n{extra}"));

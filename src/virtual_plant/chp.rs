@@ -1,6 +1,6 @@
 //! The CHP unit: start sequence, load changes, stop, trip. Pure; time is an argument.
 
-use memg_core::equipment::Plant;
+use memg_core::equipment::ChpUnit as Rating;
 use serde::Serialize;
 
 /// Where the unit is in its sequence.
@@ -40,7 +40,7 @@ impl ChpPhase {
 }
 
 /// What the unit is told.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ChpOrder {
     /// Run command.
     pub run: bool,
@@ -97,13 +97,13 @@ impl ChpUnit {
     }
 
     /// Moves on by `dt_s`. A start lands at the lowest power and a stop leaves from there.
-    pub fn advance(&mut self, plant: &Plant, dynamics: &ChpDynamics, order: &ChpOrder, dt_s: f64) {
+    pub fn advance(&mut self, rating: &Rating, dynamics: &ChpDynamics, order: &ChpOrder, dt_s: f64) {
         self.in_phase_s += dt_s;
         if order.trip && self.phase != ChpPhase::Fault {
             self.power_kw = 0.0;
             self.enter(ChpPhase::Fault);
         }
-        let (p_min, p_max) = (plant.chp_min().kilowatts().get(), plant.chp_max().kilowatts().get());
+        let (p_min, p_max) = (rating.min.kilowatts().get(), rating.max.kilowatts().get());
         match self.phase {
             ChpPhase::Off if order.run => self.enter(ChpPhase::Starting),
             ChpPhase::Starting if !order.run => self.enter(ChpPhase::Off),
@@ -157,13 +157,15 @@ pub fn lagged(value: f64, target: f64, lag_s: f64, slew_per_s: f64, dt_s: f64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::equipment::Plant;
 
     const RUN: ChpOrder = ChpOrder { run: true, setpoint_kw: 40.0, trip: false };
     const STOP: ChpOrder = ChpOrder { run: false, setpoint_kw: 0.0, trip: false };
 
     fn run(unit: &mut ChpUnit, order: &ChpOrder, seconds: u32) {
+        let plant = Plant::reference();
         for _ in 0..seconds {
-            unit.advance(&Plant::reference(), &ChpDynamics::default(), order, 1.0);
+            unit.advance(plant.chps().get(0).expect("a CHP"), &ChpDynamics::default(), order, 1.0);
         }
     }
 

@@ -38,7 +38,7 @@ fn one(points: &[Point], point: usize, rule: &WriteRule) -> Driven {
     let before = |dimension| rule.before.iter().find(|step| measured_in(step, dimension)).map(|step| step.point);
     Driven {
         point,
-        output: rule.output,
+        output: rule.output.output(),
         switches: rule.after.iter().map(|step| (step.point, step.value)).collect(),
         reversion_power: before(Dimension::Power),
         reversion_time: before(Dimension::Time),

@@ -8,7 +8,7 @@ use super::companions::{Driven, driven};
 use super::fault::FaultKind;
 use super::registers::{Registers, Written, exception};
 use super::sensor::Sensors;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_plant_io::Output;
 use memg_plant_io::device::DeviceFile;
 use memg_plant_io::point::Table;
@@ -75,8 +75,10 @@ pub struct VirtualDevice {
     name: String,
     registers: Registers,
     driven: Vec<Driven>,
-    /// A signal that tells what kind of device it is.
-    kind: Option<Signal>,
+    /// A signal that tells what kind of device it is, and which of them.
+    kind: Option<Tag>,
+    /// Which battery, CHP, source or meter it is, from 1.
+    number: u16,
     /// Values of outputs as accepted from outside, in the outputs' units.
     commands: BTreeMap<Output, f64>,
     reversion: Reversion,
@@ -96,6 +98,7 @@ impl VirtualDevice {
             registers: Registers::new(file, unit_id),
             driven: driven(&file.points),
             kind: file.points.iter().find_map(|point| point.signal),
+            number: 1,
             commands: BTreeMap::new(),
             reversion,
             file_watchdog: file.points.iter().filter_map(|point| point.write.as_ref()?.watchdog).min(),
@@ -108,6 +111,19 @@ impl VirtualDevice {
         }
         device.rest();
         device
+    }
+
+    /// The same device as the battery, CHP, source or meter of that number, from 1.
+    #[must_use]
+    pub fn numbered(mut self, number: u16) -> Self {
+        (self.number, self.kind) = (number, self.kind.map(|kind| of_number(kind, number)));
+        self
+    }
+
+    /// Which of its kind it is, from 1.
+    #[must_use]
+    pub const fn number(&self) -> u16 {
+        self.number
     }
 
     fn rest(&mut self) {
@@ -282,7 +298,7 @@ impl VirtualDevice {
         if self.has(&FaultKind::NotApplied) {
             return;
         }
-        match point.write.as_ref().map(|rule| rule.output) {
+        match point.write.as_ref().map(|rule| rule.output.output()) {
             None => self.registers.set(written.point, written.value),
             Some(output) => self.accept_output(now, written, output),
         }
@@ -335,22 +351,30 @@ impl VirtualDevice {
             return Shown::Kept;
         };
         let tripped = self.has(&FaultKind::Trip);
-        if point.name == "state" || (point.signal == Some(Signal::ChpOn) && point.enum_map.is_some()) {
+        if point.name == "state"
+            || (point.signal.is_some_and(|tag| tag.signal() == Signal::ChpOn) && point.enum_map.is_some())
+        {
             let state = if tripped { Some("fault") } else { sensors.state(self.kind) };
             return state.map_or(Shown::Kept, Shown::State);
         }
-        let value = match (point.signal, point.name.as_str()) {
+        let own = point.signal.map(|tag| of_number(tag, self.number));
+        let value = match (own.map(Tag::signal), point.name.as_str()) {
             (Some(Signal::BatteryRemote | Signal::ChpRemote), _) | (None, "remote") => {
                 Some(f64::from(u8::from(!self.has(&FaultKind::Local))))
             }
             (Some(Signal::BatteryFault | Signal::ChpFault), _) | (None, "fault") => Some(f64::from(u8::from(tripped))),
-            (Some(signal), _) => sensors.signal(signal),
+            (Some(_), _) => own.and_then(|tag| sensors.signal(tag)),
             (None, "writes") => Some(self.counters.writes_total() as f64),
             (None, "reversions") => Some(self.counters.reversions as f64),
             (None, name) => sensors.telemetry(name, self.kind).map(|value| value / self.unit_factor(index)),
         };
         value.map_or(Shown::Kept, Shown::Value)
     }
+}
+
+/// The same signal of the unit of that number, if there can be one.
+fn of_number(tag: Tag, number: u16) -> Tag {
+    Tag::new(tag.signal(), number).unwrap_or(tag)
 }
 
 /// What a point shows next.

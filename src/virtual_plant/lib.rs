@@ -20,10 +20,13 @@
 
 #![forbid(unsafe_code)]
 
+pub mod battery;
 pub mod chp;
 pub mod companions;
 pub mod device;
 pub mod fault;
+pub mod flows;
+pub mod generator;
 pub mod mqtt;
 pub mod noise;
 pub mod physics;
@@ -38,6 +41,7 @@ use device::{Reversion, VirtualDevice};
 use fault::{Fault, FaultKind};
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
+use memg_plant_io::sources::Sources;
 use mqtt::MqttTarget;
 use noise::Noise;
 use physics::{Dynamics, Physics};
@@ -97,8 +101,10 @@ pub struct Options {
     pub first_port: Option<u16>,
     /// Faults by schedule.
     pub faults: Vec<Fault>,
-    /// Which devices are served, each behind an address of its own.
-    pub devices: Vec<DeviceSpec>,
+    /// Ratings of each PV and wind turbine; `None`: one of each, with the plant's whole rating.
+    pub sources: Option<Sources>,
+    /// Which devices are served, each behind an address of its own; `None`: those of the plant.
+    pub devices: Option<Vec<DeviceSpec>>,
 }
 
 impl Default for Options {
@@ -117,7 +123,8 @@ impl Default for Options {
             clock: Clock::Running,
             first_port: None,
             faults: Vec::new(),
-            devices: site::standard_devices(),
+            sources: None,
+            devices: None,
         }
     }
 }
@@ -155,6 +162,7 @@ pub struct DeviceAddress {
 #[derive(Debug)]
 pub struct VirtualPlant {
     plant: Plant,
+    sources: Sources,
     engine: Arc<Engine>,
     addresses: Vec<DeviceAddress>,
     /// Ends the publishers; so does dropping it.
@@ -194,17 +202,19 @@ impl VirtualPlant {
     /// A wrong device file, an unknown device in a fault, a port that cannot be opened.
     pub async fn start(plant: Plant, profile: Arc<Profile>, options: Options) -> Result<Self, PlantError> {
         check(&profile, &options)?;
-        let world = world(plant, profile, &options)?;
+        let sources = options.sources.clone().unwrap_or_else(|| Sources::one_each(&plant));
+        let devices = options.devices.clone().unwrap_or_else(|| site::devices_of(&plant, &sources));
+        let world = world(plant, (profile, &sources), &devices, &options)?;
         let (snapshot, _) = watch::channel(world.snapshot());
-        let down = options.devices.iter().map(|_| watch::channel(false).0).collect();
+        let down = devices.iter().map(|_| watch::channel(false).0).collect();
         let engine = Arc::new(Engine { world: SharedWorld::new(world), snapshot, down });
         let (stop, _) = watch::channel(false);
-        let mut started =
-            Self { plant, engine, addresses: Vec::new(), stop, publishers: Mutex::default(), tasks: JoinSet::new() };
+        let (publishers, tasks) = (Mutex::default(), JoinSet::new());
+        let mut started = Self { plant, sources, engine, addresses: Vec::new(), stop, publishers, tasks };
         for fault in options.faults.clone() {
             started.inject(fault)?;
         }
-        for (index, spec) in options.devices.iter().enumerate() {
+        for (index, spec) in devices.iter().enumerate() {
             started.open(index, spec, options.first_port).await?;
         }
         if options.clock == Clock::Running {
@@ -301,7 +311,7 @@ impl VirtualPlant {
     /// The `[[device]]` tables of a site file with this plant's addresses.
     #[must_use]
     pub fn device_tables(&self) -> String {
-        site::device_tables(&self.plant, &self.addresses)
+        site::device_tables(&self.plant, &self.sources, &self.addresses)
     }
 
     /// Publishes prices, weather and heat demand at a broker, for as long as the plant lives.
@@ -329,7 +339,12 @@ fn check(profile: &Profile, options: &Options) -> Result<(), PlantError> {
     if profile.rows().is_empty() { Err(PlantError::EmptyProfile) } else { Ok(()) }
 }
 
-fn world(plant: Plant, profile: Arc<Profile>, options: &Options) -> Result<World, PlantError> {
+fn world(
+    plant: Plant,
+    (profile, sources): (Arc<Profile>, &Sources),
+    devices: &[DeviceSpec],
+    options: &Options,
+) -> Result<World, PlantError> {
     let noise = Noise::new(options.seed);
     let reading = Reading {
         start_row: options.start_row,
@@ -339,11 +354,12 @@ fn world(plant: Plant, profile: Arc<Profile>, options: &Options) -> Result<World
         noise,
     };
     let physics = Physics::new(plant, ProfileSource::new(plant, profile, reading), options.dynamics, options.soc);
+    let physics = physics.with_sources(sources);
     let device = |spec: &DeviceSpec| {
         let file = spec.load()?;
-        Ok(VirtualDevice::new(&spec.name, &file, spec.unit_id, options.reversion))
+        Ok(VirtualDevice::new(&spec.name, &file, spec.unit_id, options.reversion).numbered(spec.number))
     };
-    let devices = options.devices.iter().map(device).collect::<Result<_, _>>()?;
+    let devices = devices.iter().map(device).collect::<Result<_, _>>()?;
     Ok(World::new(physics, devices, Accuracy { noise, level: options.noise }, options.speed))
 }
 

@@ -4,38 +4,55 @@
 //! how long a limit of the plant was broken is counted in [`Totals`], so that a test can use the plant as the judge.
 //! Signs: battery + = charging, grid + = importing, everything else >= 0.
 
-use super::chp::{ChpDynamics, ChpOrder, ChpUnit, lagged};
+use super::battery::{BatteryOrder, BatteryUnit};
+use super::chp::{ChpDynamics, ChpOrder, ChpUnit};
+pub use super::flows::{Flows, Totals};
+use super::generator::Generator;
 use super::source::ProfileSource;
 use memg_core::dispatch::Dispatch;
-use memg_core::equipment::Plant;
+use memg_core::equations::{Burnt, burnt, heat_beside};
+use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::profile::ProfileRow;
-use memg_core::units::{BatteryPower, GridPower, Hours, Kilowatts, KilowattsThermal, PerUnit};
-use serde::Serialize;
+use memg_core::units::{BatteryPower, GridPower, Hours, Kilowatts, KilowattsGas, KilowattsThermal, PerUnit, Soc};
+use memg_plant_io::sources::Sources;
 
 /// What the devices are told at present, after watchdogs and local control.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Commands {
-    /// Battery set-point, kW, + = charging.
-    pub battery_kw: f64,
-    /// The battery is tripped: no power.
-    pub battery_trip: bool,
-    /// CHP.
-    pub chp: ChpOrder,
-    /// Cap on PV, kW.
-    pub pv_limit_kw: f64,
-    /// Cap on wind, kW.
-    pub wind_limit_kw: f64,
+    /// Each battery.
+    pub batteries: [BatteryOrder; UNITS_MAX],
+    /// Each CHP.
+    pub chps: [ChpOrder; UNITS_MAX],
+    /// Cap on each PV, kW; without an entry it is not capped.
+    pub pv_limits_kw: Vec<f64>,
+    /// Cap on each wind turbine, kW.
+    pub wind_limits_kw: Vec<f64>,
 }
 
 impl Commands {
-    /// Battery at 0, CHP off, nothing curtailed.
+    /// Batteries at 0, CHPs off, nothing curtailed.
     pub const REST: Self = Self {
-        battery_kw: 0.0,
-        battery_trip: false,
-        chp: ChpOrder { run: false, setpoint_kw: 0.0, trip: false },
-        pv_limit_kw: f64::INFINITY,
-        wind_limit_kw: f64::INFINITY,
+        batteries: [BatteryOrder { setpoint_kw: 0.0, trip: false }; UNITS_MAX],
+        chps: [ChpOrder { run: false, setpoint_kw: 0.0, trip: false }; UNITS_MAX],
+        pv_limits_kw: Vec::new(),
+        wind_limits_kw: Vec::new(),
     };
+
+    /// The same with a set-point of the first battery, kW.
+    #[must_use]
+    pub const fn battery(mut self, setpoint_kw: f64) -> Self {
+        let [first, ..] = &mut self.batteries;
+        first.setpoint_kw = setpoint_kw;
+        self
+    }
+
+    /// The same with an order to the first CHP.
+    #[must_use]
+    pub const fn chp(mut self, order: ChpOrder) -> Self {
+        let [first, ..] = &mut self.chps;
+        *first = order;
+        self
+    }
 }
 
 /// How fast the equipment follows, in plant time.
@@ -60,75 +77,8 @@ impl Default for Dynamics {
 /// Longest step of the integration, ms of plant time.
 const STEP_MS_MAX: i64 = 1000;
 
-/// Flows at one instant, kW.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Flows {
-    /// PV produced.
-    pub pv_kw: f64,
-    /// PV that could be produced.
-    pub pv_available_kw: f64,
-    /// Wind produced.
-    pub wind_kw: f64,
-    /// Wind that could be produced.
-    pub wind_available_kw: f64,
-    /// Electric load.
-    pub electric_load_kw: f64,
-    /// Battery, + = charging.
-    pub battery_kw: f64,
-    /// CHP.
-    pub chp_kw: f64,
-    /// Grid, + = importing.
-    pub grid_kw: f64,
-    /// Grid, reactive, + = importing, kvar.
-    pub grid_kvar: f64,
-    /// Heat demand, kW thermal.
-    pub heat_load_kw: f64,
-    /// Boiler heat, kW thermal.
-    pub boiler_kw: f64,
-    /// CHP heat, kW thermal.
-    pub chp_heat_kw: f64,
-    /// Heat demand not met, kW thermal.
-    pub heat_unserved_kw: f64,
-    /// Voltage at the connection, pu.
-    pub voltage_pu: f64,
-    /// Grid frequency, Hz.
-    pub frequency_hz: f64,
-    /// Fuel of CHP and boiler, kW.
-    pub gas_kw: f64,
-    /// Price of imports, EUR/kWh.
-    pub import_price: f64,
-    /// Price of exports, EUR/kWh.
-    pub export_price: f64,
-}
-
-/// Sums since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
-pub struct Totals {
-    /// Energy into the battery, kWh.
-    pub charged_kwh: f64,
-    /// Energy out of the battery, kWh.
-    pub discharged_kwh: f64,
-    /// Energy imported, kWh.
-    pub import_kwh: f64,
-    /// Energy exported, kWh.
-    pub export_kwh: f64,
-    /// PV energy, kWh.
-    pub pv_kwh: f64,
-    /// Wind energy, kWh.
-    pub wind_kwh: f64,
-    /// Renewable energy not produced because of a limit, kWh.
-    pub curtailed_kwh: f64,
-    /// Electric load, kWh.
-    pub load_kwh: f64,
-    /// Cost as in training: trade, gas, wear, unmet heat, starts; EUR.
-    pub cost_eur: f64,
-    /// Time outside the SoC band, h.
-    pub soc_violation_h: f64,
-    /// Time beyond the grid's import or export limit, h.
-    pub grid_violation_h: f64,
-    /// Time outside the voltage band, h.
-    pub voltage_violation_h: f64,
-}
+/// Stands where there is no CHP.
+static NONE: ChpUnit = ChpUnit::off();
 
 /// The simulated plant.
 #[derive(Debug, Clone)]
@@ -137,15 +87,16 @@ pub struct Physics {
     dynamics: Dynamics,
     source: ProfileSource,
     time_ms: i64,
-    battery_kw: f64,
-    soc: f64,
-    chp: ChpUnit,
+    batteries: Vec<BatteryUnit>,
+    chps: Vec<ChpUnit>,
+    pv: Vec<Generator>,
+    wind: Vec<Generator>,
     flows: Flows,
     totals: Totals,
 }
 
 impl Physics {
-    /// A plant at rest at the source's start.
+    /// A plant at rest at the source's start, all batteries at the same state of charge, with one PV and one wind turbine.
     #[must_use]
     pub fn new(plant: Plant, source: ProfileSource, dynamics: Dynamics, soc: f64) -> Self {
         let mut physics = Self {
@@ -153,14 +104,25 @@ impl Physics {
             dynamics,
             source,
             time_ms: 0,
-            battery_kw: 0.0,
-            soc: soc.clamp(0.0, 1.0),
-            chp: ChpUnit::off(),
+            batteries: vec![BatteryUnit::at_rest(soc); plant.batteries().len()],
+            chps: vec![ChpUnit::off(); plant.chps().len()],
+            pv: Generator::all(&[1.0]),
+            wind: Generator::all(&[1.0]),
             flows: Flows::default(),
             totals: Totals::default(),
         };
-        physics.flows = physics.balance(&Commands::REST).0;
+        physics.generate(&Commands::REST);
+        physics.flows = physics.balance().0;
         physics
+    }
+
+    /// The same with several PV and wind turbines of these ratings.
+    #[must_use]
+    pub fn with_sources(mut self, sources: &Sources) -> Self {
+        (self.pv, self.wind) = (Generator::all(&sources.pv_kw), Generator::all(&sources.wind_kw));
+        self.generate(&Commands::REST);
+        self.flows = self.balance().0;
+        self
     }
 
     /// The plant's parameters.
@@ -178,15 +140,37 @@ impl Physics {
     pub const fn time_ms(&self) -> i64 {
         self.time_ms
     }
-    /// State of charge, 0..1.
+    /// State of charge of all batteries, 0..1; that of none is 0.
     #[must_use]
-    pub const fn soc(&self) -> f64 {
-        self.soc
+    pub fn soc(&self) -> f64 {
+        let mut socs = [Soc::new(0.0); UNITS_MAX];
+        socs.iter_mut().zip(&self.batteries).for_each(|(soc, battery)| *soc = Soc::new(battery.soc));
+        self.plant.soc_of_all(&socs).get()
     }
-    /// CHP unit.
+    /// Each battery.
     #[must_use]
-    pub const fn chp(&self) -> &ChpUnit {
-        &self.chp
+    pub fn batteries(&self) -> &[BatteryUnit] {
+        &self.batteries
+    }
+    /// Each CHP.
+    #[must_use]
+    pub fn chps(&self) -> &[ChpUnit] {
+        &self.chps
+    }
+    /// The first CHP; one that is off where there is none.
+    #[must_use]
+    pub fn chp(&self) -> &ChpUnit {
+        self.chps.first().unwrap_or(&NONE)
+    }
+    /// Each PV.
+    #[must_use]
+    pub fn pv(&self) -> &[Generator] {
+        &self.pv
+    }
+    /// Each wind turbine.
+    #[must_use]
+    pub fn wind(&self) -> &[Generator] {
+        &self.wind
     }
     /// Present flows.
     #[must_use]
@@ -215,65 +199,75 @@ impl Physics {
 
     fn step(&mut self, dt_ms: i64, commands: &Commands) {
         let dt_s = dt_ms as f64 / 1000.0;
-        self.move_battery(commands, dt_s);
-        let starts = self.chp.starts;
-        self.chp.advance(&self.plant, &self.dynamics.chp, &commands.chp, dt_s);
-        let (flows, dispatch) = self.balance(commands);
+        let start_eur = self.move_units(commands, dt_s);
+        self.generate(commands);
+        let (flows, dispatch) = self.balance();
         self.flows = flows;
         let row = self.source.at(self.time_ms);
         let duration = Hours::new(dt_s / 3600.0);
-        let cost = dispatch.cost(&self.plant, row.prices(), self.chp.starts > starts, duration);
-        self.totals.cost_eur += cost.get();
+        let cost = dispatch.cost(&self.plant, row.prices(), false, duration);
+        self.totals.cost_eur += cost.get() + start_eur;
         self.accumulate(duration.get());
         self.time_ms += dt_ms;
     }
 
-    /// `soc' = soc + dt/E (eta_ch p⁺ - p⁻/eta_dch)`; the power is limited beforehand so that 0 <= soc' <= 1.
-    fn move_battery(&mut self, commands: &Commands, dt_s: f64) {
-        let b = *self.plant.battery();
-        let ordered = if commands.battery_kw.is_finite() { commands.battery_kw } else { 0.0 };
-        let target = ordered.clamp(-b.discharge_kw_max, b.charge_kw_max);
-        let d = &self.dynamics;
-        let power = lagged(self.battery_kw, target, d.battery_lag_s, d.battery_slew_kw_per_s, dt_s);
-        let power = if commands.battery_trip { 0.0 } else { power };
-        let dt_h = dt_s / 3600.0;
-        let room = (1.0 - self.soc) * b.capacity_kwh / (b.efficiency_store * dt_h);
-        let stock = self.soc * b.capacity_kwh * b.efficiency_dispatch / dt_h;
-        self.battery_kw = power.clamp(-stock, room);
-        let stored_kw =
-            b.efficiency_store * self.battery_kw.max(0.0) - (-self.battery_kw).max(0.0) / b.efficiency_dispatch;
-        self.soc = (self.soc + stored_kw * dt_h / b.capacity_kwh).clamp(0.0, 1.0);
+    /// Batteries and CHPs follow what they are told; what the starts of CHPs cost, EUR.
+    fn move_units(&mut self, commands: &Commands, dt_s: f64) -> f64 {
+        let batteries = self.batteries.iter_mut().zip(self.plant.batteries().iter()).zip(&commands.batteries);
+        for ((battery, unit), order) in batteries {
+            battery.advance(&unit.parameters, &self.dynamics, order, dt_s);
+        }
+        let mut start_eur = 0.0;
+        for ((chp, unit), order) in self.chps.iter_mut().zip(self.plant.chps().iter()).zip(&commands.chps) {
+            let starts = chp.starts;
+            chp.advance(unit, &self.dynamics.chp, order, dt_s);
+            start_eur += if chp.starts > starts { unit.parameters.start_cost_eur } else { 0.0 };
+        }
+        start_eur
+    }
+
+    /// PV and wind give what the weather does, under their caps.
+    fn generate(&mut self, commands: &Commands) {
+        let row = self.source.at(self.time_ms);
+        let all = |generators: &mut [Generator], available_kw: f64, limits_kw: &[f64]| {
+            for (index, generator) in generators.iter_mut().enumerate() {
+                *generator = generator.under(available_kw, limits_kw.get(index));
+            }
+        };
+        all(&mut self.pv, row.pv_kw, &commands.pv_limits_kw);
+        all(&mut self.wind, row.wind_kw, &commands.wind_limits_kw);
     }
 
     /// Flows for the present state, and the same as the core's [`Dispatch`], whose cost they have.
-    fn balance(&self, commands: &Commands) -> (Flows, Dispatch) {
+    fn balance(&self) -> (Flows, Dispatch) {
         let row = self.source.at(self.time_ms);
-        let capped =
-            |available: f64, limit: f64| if limit.is_nan() { available } else { available.min(limit.max(0.0)) };
-        let (pv_kw, wind_kw) = (capped(row.pv_kw, commands.pv_limit_kw), capped(row.wind_kw, commands.wind_limit_kw));
-        let grid_kw = row.electric_load_kw + self.battery_kw - self.chp.power_kw - pv_kw - wind_kw;
-        let dispatch = self.dispatch(&row, row.pv_kw + row.wind_kw - pv_kw - wind_kw, grid_kw);
-        let chp_heat_kw = self.plant.chp().heat_per_power * self.chp.power_kw;
-        let flows = Flows {
+        let sum = |generators: &[Generator], of: fn(&Generator) -> f64| generators.iter().map(of).sum::<f64>();
+        let (pv_kw, pv_available_kw) = (sum(&self.pv, |g| g.power_kw), sum(&self.pv, |g| g.available_kw));
+        let (wind_kw, wind_available_kw) = (sum(&self.wind, |g| g.power_kw), sum(&self.wind, |g| g.available_kw));
+        let battery_kw = self.batteries.iter().map(|battery| battery.power_kw).sum::<f64>();
+        let chp_kw = self.chps.iter().map(|chp| chp.power_kw).sum::<f64>();
+        let mut flows = Flows {
             pv_kw,
-            pv_available_kw: row.pv_kw,
+            pv_available_kw,
             wind_kw,
-            wind_available_kw: row.wind_kw,
+            wind_available_kw,
             electric_load_kw: row.electric_load_kw,
-            battery_kw: self.battery_kw,
-            chp_kw: self.chp.power_kw,
-            grid_kw,
+            battery_kw,
+            chp_kw,
+            grid_kw: row.electric_load_kw + battery_kw - chp_kw - pv_kw - wind_kw,
             grid_kvar: self.reactive_kvar(&row),
             heat_load_kw: row.heat_load_kw,
-            boiler_kw: dispatch.boiler.get(),
-            chp_heat_kw,
-            heat_unserved_kw: dispatch.heat_unserved.get(),
-            voltage_pu: dispatch.voltage.get(),
             frequency_hz: row.frequency_hz,
-            gas_kw: dispatch.gas(&self.plant).get(),
             import_price: row.import_price,
             export_price: row.export_price,
+            ..Flows::default()
         };
+        let dispatch = self.dispatch(&row, &flows);
+        flows.chp_heat_kw = dispatch.chp_heat.get();
+        flows.boiler_kw = dispatch.boiler.get();
+        flows.heat_unserved_kw = dispatch.heat_unserved.get();
+        flows.voltage_pu = dispatch.voltage.get();
+        flows.gas_kw = dispatch.gas(&self.plant).get();
         (flows, dispatch)
     }
 
@@ -281,29 +275,37 @@ impl Physics {
         self.dynamics.load_tan_phi * row.electric_load_kw
     }
 
-    fn dispatch(&self, row: &ProfileRow, curtailed_kw: f64, grid_kw: f64) -> Dispatch {
-        let heat_kw = self.plant.chp().heat_per_power * self.chp.power_kw;
-        let missing_kw = row.heat_load_kw - heat_kw;
-        let boiler_kw = missing_kw.clamp(0.0, self.plant.boiler_max().get());
-        let source = PerUnit::new(row.grid_voltage_pu);
-        let grid = Kilowatts::new(grid_kw);
+    fn dispatch(&self, row: &ProfileRow, f: &Flows) -> Dispatch {
+        let Burnt { gas, heat: chp_heat } = burnt(&self.plant, self.chps.iter().map(|chp| chp.power_kw));
+        let heat = heat_beside(&self.plant, row.heat_load_kw, chp_heat);
+        let grid = Kilowatts::new(f.grid_kw);
+        let available_kw = f.pv_available_kw + f.wind_available_kw;
         Dispatch {
-            renewables: Kilowatts::new(row.pv_kw + row.wind_kw),
-            curtailed: Kilowatts::new(curtailed_kw),
+            renewables: Kilowatts::new(available_kw),
+            curtailed: Kilowatts::new(available_kw - f.pv_kw - f.wind_kw),
             load: Kilowatts::new(row.electric_load_kw),
             unserved: Kilowatts::ZERO,
-            battery: BatteryPower::from_signed(Kilowatts::new(self.battery_kw)),
-            chp: Kilowatts::new(self.chp.power_kw),
+            battery: BatteryPower::from_signed(Kilowatts::new(f.battery_kw)),
+            chp: Kilowatts::new(f.chp_kw),
+            chp_gas: KilowattsGas::new(gas),
+            chp_heat: KilowattsThermal::new(chp_heat),
             grid: GridPower::from_signed(grid),
             heat_load: KilowattsThermal::new(row.heat_load_kw),
-            boiler: KilowattsThermal::new(boiler_kw),
-            heat_dumped: KilowattsThermal::new((-missing_kw).max(0.0)),
-            heat_unserved: KilowattsThermal::new((missing_kw - boiler_kw).max(0.0)),
-            voltage: self.plant.voltage(source, grid, Kilowatts::new(self.reactive_kvar(row))),
+            boiler: KilowattsThermal::new(heat.boiler),
+            heat_dumped: KilowattsThermal::new(heat.dumped),
+            heat_unserved: KilowattsThermal::new(heat.unserved),
+            voltage: self.plant.voltage(
+                PerUnit::new(row.grid_voltage_pu),
+                grid,
+                Kilowatts::new(self.reactive_kvar(row)),
+            ),
         }
     }
 
     fn accumulate(&mut self, dt_h: f64) {
+        for generator in self.pv.iter_mut().chain(&mut self.wind) {
+            generator.energy_kwh += generator.power_kw * dt_h;
+        }
         let (f, t) = (&self.flows, &mut self.totals);
         t.charged_kwh += f.battery_kw.max(0.0) * dt_h;
         t.discharged_kwh += (-f.battery_kw).max(0.0) * dt_h;
@@ -315,7 +317,12 @@ impl Physics {
         t.load_kwh += f.electric_load_kw * dt_h;
         let p = self.plant.parameters();
         let beyond = |value: f64, low: f64, high: f64| if value < low || value > high { dt_h } else { 0.0 };
-        t.soc_violation_h += beyond(self.soc, self.plant.battery().soc_min - 1e-9, self.plant.battery().soc_max + 1e-9);
+        let mut units = self.batteries.iter().zip(self.plant.batteries().iter());
+        let outside = units.any(|(battery, unit)| {
+            let b = &unit.parameters;
+            beyond(battery.soc, b.soc_min - 1e-9, b.soc_max + 1e-9) > 0.0
+        });
+        t.soc_violation_h += if outside { dt_h } else { 0.0 };
         t.grid_violation_h += beyond(f.grid_kw, -p.grid.export_kw_max - 1e-6, p.grid.import_kw_max + 1e-6);
         t.voltage_violation_h += beyond(f.voltage_pu, p.grid.voltage_pu_min, p.grid.voltage_pu_max);
     }

@@ -121,6 +121,7 @@ fn shipped() -> Vec<DeviceSpec> {
         file: path.file_name().expect("a name").to_string_lossy().into_owned(),
         text: std::fs::read_to_string(&path).expect("readable").into(),
         unit_id: 1,
+        number: 1,
     };
     paths.map(spec).collect()
 }
@@ -129,7 +130,7 @@ fn shipped() -> Vec<DeviceSpec> {
 async fn every_shipped_device_file_can_be_simulated() {
     for spec in shipped() {
         let name = spec.name.clone();
-        let options = Options { clock: Clock::Stepped, devices: vec![spec], ..Options::default() };
+        let options = Options { clock: Clock::Stepped, devices: Some(vec![spec]), ..Options::default() };
         let profile = Arc::new(synthetic::profile(1, 1));
         let plant = VirtualPlant::start(Plant::reference(), profile, options).await.expect("it starts");
         let world = plant.world();
@@ -140,7 +141,7 @@ async fn every_shipped_device_file_can_be_simulated() {
             assert!(point.signal.is_none() || shown.is_some(), "{name}: {} shows no number", point.name);
         }
         for driven in device.registers().points().iter().filter_map(|point| point.write.as_ref()) {
-            assert!(device.drives(driven.output).is_some(), "{name}: {:?} moves nothing", driven.output);
+            assert!(device.drives(driven.output.output()).is_some(), "{name}: {:?} moves nothing", driven.output);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::noise::Noise;
 use super::physics::Physics;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 
 /// New noise this often, ms of plant time: faster than any device is polled.
 const SAMPLE_MS: i64 = 100;
@@ -21,71 +21,79 @@ pub struct Sensors<'a> {
 }
 
 impl Sensors<'_> {
-    /// A signal as measured; `None` for those that only the device itself knows (remote, fault).
+    /// A signal as measured; `None` for those that only the device itself knows (remote, fault), and for units that are
+    /// not there.
     #[must_use]
-    pub fn signal(&self, signal: Signal) -> Option<f64> {
-        let value = self.truth(signal)?;
-        let (deviation, low, high) = accuracy(signal);
+    pub fn signal(&self, tag: Tag) -> Option<f64> {
+        let value = self.truth(tag)?;
+        let (deviation, low, high) = accuracy(tag.signal());
         if self.level == 0.0 || deviation == 0.0 {
             return Some(value);
         }
-        let channel = Signal::ALL.iter().position(|known| *known == signal)? as u64;
-        let error = deviation * self.level * self.noise.normal(1000 + channel, self.physics.time_ms() / SAMPLE_MS);
+        let channel = Signal::ALL.iter().position(|known| *known == tag.signal())? + 100 * tag.index();
+        let error =
+            deviation * self.level * self.noise.normal(1000 + channel as u64, self.physics.time_ms() / SAMPLE_MS);
         Some((value + error).clamp(low, high))
     }
 
-    fn truth(&self, signal: Signal) -> Option<f64> {
-        let f = self.physics.flows();
-        Some(match signal {
-            Signal::PvKw => f.pv_kw,
-            Signal::WindKw => f.wind_kw,
-            Signal::PvAvailableKw => f.pv_available_kw,
-            Signal::WindAvailableKw => f.wind_available_kw,
-            Signal::ElectricLoadKw => f.electric_load_kw,
-            Signal::HeatLoadKw => f.heat_load_kw,
-            Signal::Soc => self.physics.soc(),
-            Signal::BatteryKw => f.battery_kw,
-            Signal::ChpKw => f.chp_kw,
-            Signal::ChpOn => f64::from(u8::from(self.physics.chp().is_on())),
-            Signal::GridKw => f.grid_kw,
-            Signal::GridKvar => f.grid_kvar,
-            Signal::GridVoltagePu => f.voltage_pu,
-            Signal::FrequencyHz => f.frequency_hz,
-            Signal::ImportPriceEurPerKwh => f.import_price,
-            Signal::ExportPriceEurPerKwh => f.export_price,
-            Signal::BatteryRemote | Signal::ChpRemote | Signal::ChpFault | Signal::BatteryFault => return None,
-        })
+    fn truth(&self, tag: Tag) -> Option<f64> {
+        let (f, index) = (self.physics.flows(), tag.index());
+        let (battery, chp) = (self.physics.batteries().get(index), self.physics.chps().get(index));
+        let (pv, wind) = (self.physics.pv().get(index), self.physics.wind().get(index));
+        match tag.signal() {
+            Signal::PvKw => pv.map(|pv| pv.power_kw),
+            Signal::WindKw => wind.map(|wind| wind.power_kw),
+            Signal::PvAvailableKw => pv.map(|pv| pv.available_kw),
+            Signal::WindAvailableKw => wind.map(|wind| wind.available_kw),
+            Signal::ElectricLoadKw => Some(f.electric_load_kw),
+            Signal::HeatLoadKw => Some(f.heat_load_kw),
+            Signal::Soc => battery.map(|battery| battery.soc),
+            Signal::BatteryKw => battery.map(|battery| battery.power_kw),
+            Signal::ChpKw => chp.map(|chp| chp.power_kw),
+            Signal::ChpOn => chp.map(|chp| f64::from(u8::from(chp.is_on()))),
+            Signal::GridKw => Some(f.grid_kw),
+            Signal::GridKvar => Some(f.grid_kvar),
+            Signal::GridVoltagePu => Some(f.voltage_pu),
+            Signal::FrequencyHz => Some(f.frequency_hz),
+            Signal::ImportPriceEurPerKwh => Some(f.import_price),
+            Signal::ExportPriceEurPerKwh => Some(f.export_price),
+            Signal::BatteryRemote | Signal::ChpRemote | Signal::ChpFault | Signal::BatteryFault => None,
+        }
     }
 
     /// Values that are no signals, by the names of points in the device files. `of` is a signal of the same device, which
     /// tells whose energy is meant.
     #[must_use]
-    pub fn telemetry(&self, name: &str, of: Option<Signal>) -> Option<f64> {
-        let (f, t, chp) = (self.physics.flows(), self.physics.totals(), self.physics.chp());
-        Some(match (name, of) {
-            ("charged_energy", _) => t.charged_kwh,
-            ("discharged_energy", _) => t.discharged_kwh,
-            ("import_energy", _) => t.import_kwh,
-            ("export_energy", _) => t.export_kwh,
-            ("energy", Some(Signal::PvKw)) => t.pv_kwh,
-            ("energy", Some(Signal::WindKw)) => t.wind_kwh,
-            ("energy", Some(Signal::ElectricLoadKw)) => t.load_kwh,
-            ("starts", _) => f64::from(chp.starts),
+    pub fn telemetry(&self, name: &str, of: Option<Tag>) -> Option<f64> {
+        let (f, t, index) = (self.physics.flows(), self.physics.totals(), of.map_or(0, Tag::index));
+        let (battery, chp) = (self.physics.batteries().get(index), self.physics.chps().get(index));
+        let rating = self.physics.plant().chps().get(index).map(|unit| unit.parameters);
+        match (name, of.map(Tag::signal)) {
+            ("charged_energy", _) => battery.map(|battery| battery.charged_kwh),
+            ("discharged_energy", _) => battery.map(|battery| battery.discharged_kwh),
+            ("import_energy", _) => Some(t.import_kwh),
+            ("export_energy", _) => Some(t.export_kwh),
+            ("energy", Some(Signal::PvKw)) => self.physics.pv().get(index).map(|pv| pv.energy_kwh),
+            ("energy", Some(Signal::WindKw)) => self.physics.wind().get(index).map(|wind| wind.energy_kwh),
+            ("energy", Some(Signal::ElectricLoadKw)) => Some(t.load_kwh),
+            ("starts", _) => chp.map(|chp| f64::from(chp.starts)),
             // Durations are in seconds inside.
-            ("running_time", _) => chp.running_h * 3600.0,
-            ("gas_power", _) => chp.power_kw / self.physics.plant().chp().efficiency_electric,
-            ("heat" | "chp_heat", _) => f.chp_heat_kw,
-            ("boiler_heat", _) => f.boiler_kw,
-            _ => return None,
-        })
+            ("running_time", _) => chp.map(|chp| chp.running_h * 3600.0),
+            ("gas_power", _) => chp.zip(rating).map(|(chp, rating)| chp.power_kw / rating.efficiency_electric),
+            ("heat", _) => chp.zip(rating).map(|(chp, rating)| chp.power_kw * rating.heat_per_power),
+            ("chp_heat", _) => Some(f.chp_heat_kw),
+            ("boiler_heat", _) => Some(f.boiler_kw),
+            _ => None,
+        }
     }
 
     /// Name of the state of the device that measures `of`.
     #[must_use]
-    pub fn state(&self, of: Option<Signal>) -> Option<&'static str> {
-        let power = self.physics.flows().battery_kw;
-        match of {
-            Some(Signal::ChpKw | Signal::ChpOn) => Some(self.physics.chp().phase.name()),
+    pub fn state(&self, of: Option<Tag>) -> Option<&'static str> {
+        let index = of.map_or(0, Tag::index);
+        let power = self.physics.batteries().get(index).map_or(0.0, |battery| battery.power_kw);
+        match of.map(Tag::signal) {
+            Some(Signal::ChpKw | Signal::ChpOn) => self.physics.chps().get(index).map(|chp| chp.phase.name()),
             Some(Signal::Soc | Signal::BatteryKw) if power > STANDBY_KW => Some("charging"),
             Some(Signal::Soc | Signal::BatteryKw) if power < -STANDBY_KW => Some("discharging"),
             Some(Signal::Soc | Signal::BatteryKw) => Some("standby"),

@@ -1,5 +1,6 @@
 //! The plant and its devices under one clock. Pure: time moves only through [`World::advance`].
 
+use super::battery::BatteryOrder;
 use super::chp::{ChpOrder, ChpPhase};
 use super::device::VirtualDevice;
 use super::fault::{Fault, FaultKind};
@@ -29,11 +30,13 @@ pub struct Snapshot {
     pub finished: bool,
     /// Present flows.
     pub flows: Flows,
-    /// State of charge, 0..1.
+    /// State of charge of all batteries, 0..1.
     pub soc: f64,
-    /// Phase of the CHP.
+    /// State of charge of each battery.
+    pub socs: Vec<f64>,
+    /// Phase of the first CHP.
     pub chp: ChpPhase,
-    /// Starts of the CHP.
+    /// Starts of all CHPs.
     pub chp_starts: u32,
     /// Sums since the start.
     pub totals: Totals,
@@ -153,19 +156,26 @@ impl World {
     /// What the devices make the plant do at present.
     #[must_use]
     pub fn commands(&self) -> Commands {
-        let drives = |output| self.devices.iter().find_map(|device| device.drives(output));
-        let tripped =
-            |output| self.devices.iter().any(|device| device.drives(output).is_some() && device.has(&FaultKind::Trip));
+        let unit = |output: Output, index: usize| {
+            let mut those = self.devices.iter().filter(move |device| usize::from(device.number()) == index + 1);
+            those.find_map(|device| Some((device.drives(output)?, device.has(&FaultKind::Trip))))
+        };
+        let limits = |output, count: usize| {
+            (0..count).map(|index| unit(output, index).map_or(f64::INFINITY, |(limit, _)| limit)).collect()
+        };
+        let chp = |index| {
+            let (setpoint_kw, trip) = unit(Output::ChpSetpointKw, index).unwrap_or_default();
+            ChpOrder { run: unit(Output::ChpRun, index).is_some_and(|(run, _)| run >= 0.5), setpoint_kw, trip }
+        };
+        let battery = |index| {
+            let (setpoint_kw, trip) = unit(Output::BatterySetpointKw, index).unwrap_or_default();
+            BatteryOrder { setpoint_kw, trip }
+        };
         Commands {
-            battery_kw: drives(Output::BatterySetpointKw).unwrap_or(0.0),
-            battery_trip: tripped(Output::BatterySetpointKw),
-            chp: ChpOrder {
-                run: drives(Output::ChpRun).unwrap_or(0.0) >= 0.5,
-                setpoint_kw: drives(Output::ChpSetpointKw).unwrap_or(0.0),
-                trip: tripped(Output::ChpSetpointKw),
-            },
-            pv_limit_kw: drives(Output::PvLimitKw).unwrap_or(f64::INFINITY),
-            wind_limit_kw: drives(Output::WindLimitKw).unwrap_or(f64::INFINITY),
+            batteries: std::array::from_fn(battery),
+            chps: std::array::from_fn(chp),
+            pv_limits_kw: limits(Output::PvLimitKw, self.physics.pv().len()),
+            wind_limits_kw: limits(Output::WindLimitKw, self.physics.wind().len()),
         }
     }
 
@@ -189,7 +199,8 @@ impl World {
             flows: *self.physics.flows(),
             soc: self.physics.soc(),
             chp: self.physics.chp().phase,
-            chp_starts: self.physics.chp().starts,
+            chp_starts: self.physics.chps().iter().map(|chp| chp.starts).sum(),
+            socs: self.physics.batteries().iter().map(|battery| battery.soc).collect(),
             totals: *self.physics.totals(),
             devices: self.devices.iter().map(device_snapshot).collect(),
         }

@@ -205,8 +205,21 @@ impl Margins {
 pub struct Problem {
     /// Dotted key below `[plant]`, for example `battery.soc_min`.
     pub key: &'static str,
+    /// Which of several batteries or CHPs it is, from 0.
+    pub unit: Option<usize>,
     /// What was expected.
     pub expected: String,
+}
+
+impl Problem {
+    /// The key with the place in the list: `battery[1].soc_min`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        match (self.unit, self.key.split_once('.')) {
+            (Some(unit), Some((list, rest))) => format!("{list}[{unit}].{rest}"),
+            _ => self.key.to_owned(),
+        }
+    }
 }
 
 impl PlantParameters {

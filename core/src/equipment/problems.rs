@@ -78,6 +78,7 @@ impl PlantParameters {
         if ceil(x.electric_load_kw_max) > floor(g.import_kw_max) {
             list.push(Problem {
                 key: "grid.import_kw_max",
+                unit: None,
                 expected: format!(
                     "at least exogenous.electric_load_kw_max ({} kW), so that the load can be served with battery and CHP at 0",
                     x.electric_load_kw_max
@@ -89,6 +90,7 @@ impl PlantParameters {
         if surplus > floor(g.export_kw_max) {
             list.push(Problem {
                 key: "grid.export_kw_max",
+                unit: None,
                 expected: format!(
                     "at least {} (chp.p_kw_max - exogenous.electric_load_kw_min), so that the CHP can be held during a safe stop",
                     surplus.kilowatts()
@@ -116,9 +118,13 @@ fn check_battery(b: &Battery, list: &mut Vec<Problem>) {
 fn check_chp(c: &Chp, list: &mut Vec<Problem>) {
     between(list, "chp.p_kw_min", c.p_kw_min, 0.001, 1e6);
     between(list, "chp.p_kw_max", c.p_kw_max, 0.001, 1e6);
-    ordered(list, "chp.p_kw_max", c.p_kw_min, c.p_kw_max, "chp.p_kw_min");
-    if c.p_kw_min < c.p_kw_max && ceil(c.p_kw_min) > floor(c.p_kw_max) {
-        list.push(Problem { key: "chp.p_kw_max", expected: "a whole watt between chp.p_kw_min and it".to_owned() });
+    // A unit that knows only on and off has one power.
+    if c.p_kw_min > c.p_kw_max {
+        let expected = format!("at least chp.p_kw_min ({}), found {}", c.p_kw_min, c.p_kw_max);
+        list.push(Problem { key: "chp.p_kw_max", unit: None, expected });
+    } else if ceil(c.p_kw_min) > floor(c.p_kw_max) {
+        let expected = "a whole watt from chp.p_kw_min to it".to_owned();
+        list.push(Problem { key: "chp.p_kw_max", unit: None, expected });
     }
     between(list, "chp.ramp_kw_per_step", c.ramp_kw_per_step, 0.001, 1e6);
     between(list, "chp.efficiency_electric", c.efficiency_electric, 0.05, 1.0);
@@ -134,7 +140,7 @@ fn of_each<T: Copy>(list: &mut Vec<Problem>, units: &Each<T>, check: fn(&T, &mut
         let first = list.len();
         check(unit, list);
         for problem in list.iter_mut().skip(first).filter(|_| units.len() > 1) {
-            problem.expected = format!("{} (number {} of the list)", problem.expected, index + 1);
+            problem.unit = Some(index);
         }
     }
 }
@@ -150,12 +156,12 @@ fn ceil(kw: f64) -> Watts {
 fn between(list: &mut Vec<Problem>, key: &'static str, value: f64, low: f64, high: f64) {
     // NaN fails both comparisons, so it is reported too.
     if !(value >= low && value <= high) {
-        list.push(Problem { key, expected: format!("a number from {low} to {high}, found {value}") });
+        list.push(Problem { key, unit: None, expected: format!("a number from {low} to {high}, found {value}") });
     }
 }
 
 fn ordered(list: &mut Vec<Problem>, key: &'static str, low: f64, high: f64, low_key: &str) {
     if low >= high {
-        list.push(Problem { key, expected: format!("more than {low_key} ({low}), found {high}") });
+        list.push(Problem { key, unit: None, expected: format!("more than {low_key} ({low}), found {high}") });
     }
 }

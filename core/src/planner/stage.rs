@@ -2,7 +2,7 @@
 
 use super::grid::Grid;
 use super::levels::number;
-use crate::equations::{Flows, Tariff, cost, heat};
+use crate::equations::{Flows, Tariff, cost, gas, heat};
 use crate::equipment::Plant;
 use crate::forecast::Forecast;
 use crate::series::Quantity;
@@ -54,8 +54,7 @@ fn fuel_cost(plant: &Plant, ahead: &Ahead, chp_kw: f64, hours: f64) -> f64 {
         exchange: 0.0,
         unserved: 0.0,
         battery: 0.0,
-        chp: chp_kw,
-        boiler: heat.boiler,
+        gas: gas(plant, chp_kw, heat.boiler),
         heat_unserved: heat.unserved,
     };
     cost(plant, &flows, ahead.tariff(), false, hours)
@@ -70,7 +69,7 @@ fn electric_cost(plant: &Plant, ahead: &Ahead, chp_kw: f64, battery_kw: f64, hou
     let exchange = demand + (wanted - demand).max(0.0).min(ahead.renewables);
     let unserved = (exchange - plant.import_max().kilowatts().get()).max(0.0);
     let beyond = (-export_max - exchange).max(0.0);
-    let flows = Flows { exchange, unserved, battery: battery_kw, chp: 0.0, boiler: 0.0, heat_unserved: 0.0 };
+    let flows = Flows { exchange, unserved, battery: battery_kw, gas: 0.0, heat_unserved: 0.0 };
     let penalty = beyond * plant.parameters().costs.unserved_eur_per_kwh * hours;
     cost(plant, &flows, ahead.tariff(), false, hours) + penalty
 }
@@ -91,7 +90,11 @@ mod tests {
     /// What the environment would charge.
     fn real(plant: &Plant, row: &ProfileRow, chp_kw: f64, battery_kw: f64) -> f64 {
         let watts = |kw| Watts::nearest(Kilowatts::new(kw));
-        let running = Running { battery: watts(battery_kw), chp: watts(chp_kw), renewable_limit: None };
+        let running = Running {
+            battery: watts(battery_kw),
+            chps: [watts(chp_kw), Watts::ZERO, Watts::ZERO, Watts::ZERO],
+            renewable_limit: None,
+        };
         Dispatch::of(plant, &row.situation(Soc::new(0.5)), &running)
             .cost(plant, row.prices(), false, plant.step())
             .get()

@@ -93,6 +93,25 @@ impl SocEstimate {
     pub const fn exact(soc: Soc) -> Self {
         Self { best: soc, low: soc, high: soc }
     }
+
+    /// The estimate, as much wider than the meter's value ± its error as this one is.
+    fn bettered(self, estimate: Self, error: f64) -> Self {
+        let meter = self.best.get();
+        Self {
+            best: estimate.best,
+            low: Soc::new(self.low.get() + (estimate.low.get() - (meter - error))),
+            high: Soc::new(self.high.get() + (estimate.high.get() - (meter + error))),
+        }
+    }
+}
+
+/// A state of charge that lay in `(low, high)` some time ago.
+fn widened((low, high): (Soc, Soc), of: &Battery, age_ms: u64) -> (Soc, Soc) {
+    let age = Hours::new(super::judge::age(age_ms) / 3_600_000.0).get();
+    let (low, high) = (low.get(), high.get());
+    let up = of.charge_kw_max * of.efficiency_store / of.capacity_kwh.max(1e-9) * age;
+    let down = of.discharge_kw_max / (of.efficiency_dispatch * of.capacity_kwh.max(1e-9)) * age;
+    (Soc::new((low - down).max(0.0).min(low)), Soc::new((high + up).min(1.0).max(high)))
 }
 
 /// Share of its declared range by which a number may have moved, in [0, 1].
@@ -126,30 +145,40 @@ impl Situation {
         self.doubt.voltage_drift = PerUnit::new(self.doubt.voltage_drift.get() + more);
     }
 
-    /// The SoC may have moved by full power in either direction: `soc ± p_max age / E`. Never further out than physically
-    /// possible, never narrower than before.
+    /// As [`Self::doubt_socs`], all states of charge being equally old.
     pub(super) fn doubt_soc(&mut self, plant: &Plant, age_ms: u64) {
-        let age = Hours::new(super::judge::age(age_ms) / 3_600_000.0).get();
-        let b = plant.battery();
-        let up = |kw: f64, of: &Battery| kw * of.efficiency_store / of.capacity_kwh.max(1e-9) * age;
-        let down = |kw: f64, of: &Battery| kw / (of.efficiency_dispatch * of.capacity_kwh.max(1e-9)) * age;
-        let widened = |low: Soc, high: Soc, of: &Battery| {
-            let (low, high) = (low.get(), high.get());
-            let lower = (low - down(of.discharge_kw_max, of)).max(0.0).min(low);
-            (Soc::new(lower), Soc::new((high + up(of.charge_kw_max, of)).min(1.0).max(high)))
-        };
-        (self.soc_low, self.soc_high) = widened(self.soc_low, self.soc_high, b);
-        for (soc, unit) in self.socs.iter_mut().flatten().zip(plant.batteries().iter()) {
-            (soc.low, soc.high) = widened(soc.low, soc.high, &unit.parameters);
-        }
+        self.doubt_socs(plant, [age_ms; UNITS_MAX]);
     }
 
-    /// A better estimate of the state of charge than the meter's value ± its declared error; what its age adds stays.
-    pub fn estimate_soc(&mut self, plant: &Plant, estimate: SocEstimate) {
-        let (meter, error) = (self.soc.get(), plant.parameters().margins.soc);
-        self.soc_low = Soc::new(self.soc_low.get() + (estimate.low.get() - (meter - error)));
-        self.soc_high = Soc::new(self.soc_high.get() + (estimate.high.get() - (meter + error)));
-        self.soc = estimate.best;
+    /// The SoC of each battery may have moved by full power in either direction: `soc ± p_max age / E`. Never further out
+    /// than physically possible, never narrower than before.
+    pub(super) fn doubt_socs(&mut self, plant: &Plant, ages_ms: [u64; UNITS_MAX]) {
+        let [first, ..] = ages_ms;
+        let Some(socs) = &mut self.socs else {
+            (self.soc_low, self.soc_high) = widened((self.soc_low, self.soc_high), plant.battery(), first);
+            return;
+        };
+        for ((soc, unit), age_ms) in socs.iter_mut().zip(plant.batteries().iter()).zip(ages_ms) {
+            (soc.low, soc.high) = widened((soc.low, soc.high), &unit.parameters, age_ms);
+        }
+        self.soc_low = plant.soc_of_all(&socs.map(|soc| soc.low));
+        self.soc_high = plant.soc_of_all(&socs.map(|soc| soc.high));
+    }
+
+    /// A better estimate of each battery's state of charge than the meter's value ± its declared error; what its age adds
+    /// stays.
+    pub fn estimate_socs(&mut self, plant: &Plant, estimates: [SocEstimate; UNITS_MAX]) {
+        let error = plant.parameters().margins.soc;
+        let [first, ..] = estimates;
+        let all = SocEstimate { best: self.soc, low: self.soc_low, high: self.soc_high };
+        let Some(socs) = &mut self.socs else {
+            SocEstimate { best: self.soc, low: self.soc_low, high: self.soc_high } = all.bettered(first, error);
+            return;
+        };
+        socs.iter_mut().zip(estimates).for_each(|(soc, estimate)| *soc = soc.bettered(estimate, error));
+        self.soc = plant.soc_of_all(&socs.map(|soc| soc.best));
+        self.soc_low = plant.soc_of_all(&socs.map(|soc| soc.low));
+        self.soc_high = plant.soc_of_all(&socs.map(|soc| soc.high));
     }
 
     /// The same situation when `age_ms` have passed without news: the worst case of everything.

@@ -2,7 +2,7 @@
 //!
 //! | signal | lost | not configured |
 //! |---|---|---|
-//! | SoC, PV, wind, load | no situation | no situation |
+//! | SoC of any battery, PV, wind, load | no situation | no situation; what the plant does not have counts as 0 |
 //! | grid, voltage, frequency, powers and states of devices | lost: Hold, with the worst case of that signal alone | no voltage rule, nominal frequency, no such fault |
 //! | heat | degraded: the rule decides, the CHP is held | degraded |
 //! | prices | substitute; without one degraded: the rule decides | the fixed tariff; without one degraded |
@@ -10,18 +10,19 @@
 //! No situation means Hold with the worst case of the last one, see [`Situation::aged`]. With a situation all that is known
 //! counts, whatever else is lost.
 
-use super::{Doubt, Situation};
-use crate::equipment::Plant;
+use super::{Doubt, Situation, SocEstimate};
+use crate::equipment::{Plant, UNITS_MAX};
 use crate::measurement::{Measurement, Quality};
-use crate::plant_state::{PlantState, Signal};
+use crate::plant_state::{PlantState, Signal, Tag};
+use crate::series::Quantity;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 
 /// Why no situation could be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{} is not usable: {quality:?}", signal.name())]
+#[error("{signal} is not usable: {quality:?}")]
 pub struct Unusable {
     /// The first signal that is needed for safety and lost.
-    pub signal: Signal,
+    pub signal: Tag,
     /// What is wrong with it.
     pub quality: Quality,
 }
@@ -47,6 +48,34 @@ pub struct Degraded {
     pub price: Option<Signal>,
 }
 
+/// Which values of a situation are the plant's own. What stands in for a lost one is no history; a fixed tariff without a
+/// signal is the price itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownValues {
+    /// The import price.
+    pub import_price: bool,
+    /// The export price.
+    pub export_price: bool,
+    /// The heat demand.
+    pub heat: bool,
+}
+
+impl KnownValues {
+    /// All of them.
+    pub const ALL: Self = Self { import_price: true, export_price: true, heat: true };
+
+    /// Whether a quantity's value is known.
+    #[must_use]
+    pub const fn has(self, quantity: Quantity) -> bool {
+        match quantity {
+            Quantity::ImportPrice => self.import_price,
+            Quantity::ExportPrice => self.export_price,
+            Quantity::HeatLoad => self.heat,
+            Quantity::Pv | Quantity::Wind | Quantity::ElectricLoad => true,
+        }
+    }
+}
+
 /// A situation and what it lacks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
@@ -56,6 +85,8 @@ pub struct Judged {
     pub degraded: Degraded,
     /// A substitute stands for a price.
     pub price_is_substituted: bool,
+    /// What is worth remembering.
+    pub known: KnownValues,
     /// A signal that is needed to go on and lost; the situation holds its worst case.
     pub lost: Option<Unusable>,
 }
@@ -96,7 +127,9 @@ pub(super) fn age(ms: u64) -> f64 {
 /// # Errors
 /// [`Unusable`] names the first signal without which there are no numbers to decide on.
 pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Result<Judged, Unusable> {
-    let soc = require(state.soc, Signal::Soc)?;
+    let state = &state.at(plant);
+    let socs = socs(state, plant)?;
+    let soc = plant.soc_of_all(&socs);
     let (heat_load, heat) = heat(state.heat_load);
     let costs = &plant.parameters().costs;
     let import = price(state.import_price, substitutes.import_price, costs.fixed_import_eur_per_kwh);
@@ -114,7 +147,7 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
         soc,
         soc_low: soc,
         soc_high: soc,
-        socs: None,
+        socs: (plant.batteries().len() > 1).then(|| socs.map(SocEstimate::exact)),
         source_voltage: source_voltage(state, plant, reactive, substitutes.source_voltage)?,
         reactive,
         frequency: state.frequency.usable().unwrap_or(nominal),
@@ -127,32 +160,52 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
         situation: doubted(situation, state, plant),
         degraded: Degraded { heat, price: unknown_price },
         price_is_substituted: import.is_substituted() || export.is_substituted(),
+        known: KnownValues {
+            import_price: import.is_known(state.import_price),
+            export_price: export.is_known(state.export_price),
+            heat: heat.is_none(),
+        },
         lost: lost_signal(state),
     })
 }
 
+/// Signals beyond those without which there is no situation, in the order in which they are told.
+const AWAITED: [Signal; 11] = [
+    Signal::GridKw,
+    Signal::GridKvar,
+    Signal::GridVoltagePu,
+    Signal::FrequencyHz,
+    Signal::BatteryKw,
+    Signal::ChpKw,
+    Signal::ChpOn,
+    Signal::BatteryRemote,
+    Signal::ChpRemote,
+    Signal::BatteryFault,
+    Signal::ChpFault,
+];
+
 /// What is configured has to be there: its absence is news, not nothing. Heat and prices degrade instead.
 fn lost_signal(state: &PlantState) -> Option<Unusable> {
-    let power = |m: &Measurement<Kilowatts>| (m.is_lost(), m.quality);
-    let flag = |m: &Measurement<bool>| (m.is_lost(), m.quality);
-    let rows = [
-        (Signal::GridKw, power(&state.grid)),
-        (Signal::GridKvar, power(&state.grid_reactive)),
-        (Signal::GridVoltagePu, (state.grid_voltage.is_lost(), state.grid_voltage.quality)),
-        (Signal::FrequencyHz, (state.frequency.is_lost(), state.frequency.quality)),
-        (Signal::BatteryKw, power(&state.battery)),
-        (Signal::ChpKw, power(&state.chp)),
-        (Signal::ChpOn, flag(&state.chp_on)),
-        (Signal::BatteryRemote, flag(&state.battery_remote)),
-        (Signal::ChpRemote, flag(&state.chp_remote)),
-        (Signal::BatteryFault, flag(&state.battery_fault)),
-        (Signal::ChpFault, flag(&state.chp_fault)),
-    ];
-    rows.into_iter().find(|(_, (lost, _))| *lost).map(|(signal, (_, quality))| Unusable { signal, quality })
+    let units = |signal: Signal| (1..=signal.numbers_max()).filter_map(move |number| Tag::new(signal, number));
+    let mut lost = AWAITED.into_iter().flat_map(units).filter_map(|tag| Some((tag, state.lost(tag)?)));
+    lost.next().map(|(signal, quality)| Unusable { signal, quality })
 }
 
-fn require<T: Copy>(m: Measurement<T>, signal: Signal) -> Result<T, Unusable> {
-    m.usable().ok_or(Unusable { signal, quality: m.quality })
+fn require<T: Copy>(m: Measurement<T>, signal: impl Into<Tag>) -> Result<T, Unusable> {
+    m.usable().ok_or_else(|| Unusable { signal: signal.into(), quality: m.quality })
+}
+
+/// The state of charge that counts where there is no battery: that of an evaluation's start.
+const NO_BATTERY: Soc = Soc::new(0.5);
+
+/// The state of charge of each battery: all have to be known.
+fn socs(state: &PlantState, plant: &Plant) -> Result<[Soc; UNITS_MAX], Unusable> {
+    let mut socs = [NO_BATTERY; UNITS_MAX];
+    for (index, (soc, battery)) in socs.iter_mut().zip(&state.batteries).take(plant.batteries().len()).enumerate() {
+        let number = u16::try_from(index + 1).ok().and_then(|number| Tag::new(Signal::Soc, number));
+        *soc = require(battery.soc, number.unwrap_or(Tag::first(Signal::Soc)))?;
+    }
+    Ok(socs)
 }
 
 /// The last heat demand stands for a lost one; none at all counts as none.
@@ -189,6 +242,10 @@ impl Price {
     const fn is_substituted(&self) -> bool {
         matches!(self, Self::Substituted(_))
     }
+
+    const fn is_known(&self, m: Measurement<EurPerKwh>) -> bool {
+        matches!(self, Self::Measured(_)) || self.is_substituted() && m.is_absent()
+    }
 }
 
 fn doubted(mut situation: Situation, state: &PlantState, plant: &Plant) -> Situation {
@@ -198,7 +255,10 @@ fn doubted(mut situation: Situation, state: &PlantState, plant: &Plant) -> Situa
         Doubt { net_load_up: power, net_load_down: power, voltage: PerUnit::new(m.voltage_pu), ..Doubt::NONE };
     situation.soc_low = Soc::new(situation.soc.get() - m.soc);
     situation.soc_high = Soc::new(situation.soc.get() + m.soc);
-    situation.doubt_soc(plant, state.soc.age_ms);
+    for soc in situation.socs.iter_mut().flatten() {
+        (soc.low, soc.high) = (Soc::new(soc.best.get() - m.soc), Soc::new(soc.best.get() + m.soc));
+    }
+    situation.doubt_socs(plant, state.batteries.map(|battery| battery.soc.age_ms));
     situation.doubt_powers(plant, [state.electric_load.age_ms, state.pv.age_ms, state.wind.age_ms]);
     situation.doubt.voltage_is_measured = !state.grid_voltage.is_absent();
     situation.doubt.frequency_is_measured = !state.frequency.is_absent();
@@ -230,7 +290,7 @@ fn source_voltage(
     if state.grid_voltage.is_absent() {
         return Ok(PerUnit::new(1.0));
     }
-    let exchange = state.grid.usable().or_else(|| balance(state));
+    let exchange = state.grid.usable().or_else(|| balance(state, plant));
     match (state.grid_voltage.usable(), exchange, last) {
         (Some(voltage), Some(exchange), _) => Ok(plant.source_voltage(voltage, exchange, reactive)),
         (Some(voltage), None, _) if state.grid.is_absent() => Ok(voltage),
@@ -241,8 +301,8 @@ fn source_voltage(
 }
 
 /// `load + p_bat - p_chp - pv - wind`, if what is produced is known.
-fn balance(state: &PlantState) -> Option<Kilowatts> {
-    let produced = state.pv.usable()? + state.wind.usable()? + state.chp.usable()?;
-    let exchange = state.electric_load.usable()? + state.battery.usable()? - produced;
+fn balance(state: &PlantState, plant: &Plant) -> Option<Kilowatts> {
+    let produced = state.pv.usable()? + state.wind.usable()? + state.chp(plant).usable()?;
+    let exchange = state.electric_load.usable()? + state.battery(plant).usable()? - produced;
     (!state.available_is_measured && exchange.is_finite()).then_some(exchange)
 }

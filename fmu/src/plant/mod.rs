@@ -250,7 +250,8 @@ fn reals(situation: &Situation, dispatch: &Dispatch, memory: &PlantMemory, hour:
 }
 
 const fn running(memory: &PlantMemory) -> Running {
-    Running { battery: memory.battery, chp: memory.chp, renewable_limit: Some(memory.renewable_limit) }
+    let chps = [memory.chp, Watts::ZERO, Watts::ZERO, Watts::ZERO];
+    Running { battery: memory.battery, chps, renewable_limit: Some(memory.renewable_limit) }
 }
 
 /// What a battery management system leaves of a set-point: `soc_min <= soc + k p dt <= soc_max` for the whole duration,

@@ -180,11 +180,13 @@ fn aged(state: &PlantState, age_s: u64) -> PlantState {
     let mut state = *state;
     let quality = if age_s > 15 { Quality::Stale } else { Quality::Good };
     macro_rules! age {
-        ($($field:ident),*) => { $(if !state.$field.is_absent() {
-            (state.$field.quality, state.$field.age_ms) = (quality, age_s * 1000);
+        ($($field:expr),*) => { $(if !$field.is_absent() {
+            ($field.quality, $field.age_ms) = (quality, age_s * 1000);
         })* };
     }
-    age!(pv, wind, electric_load, heat_load, soc, battery, chp, chp_on, grid, grid_voltage, import_price, export_price);
+    age!(state.pv, state.wind, state.electric_load, state.heat_load, state.grid, state.grid_voltage);
+    let ([battery, ..], [chp, ..]) = (&mut state.batteries, &mut state.chps);
+    age!(battery.soc, battery.power, chp.power, chp.on, state.import_price, state.export_price);
     state
 }
 

@@ -20,9 +20,10 @@ use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::setpoints::SafeSetpoints;
+use memg_plant_io::sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -86,6 +87,8 @@ pub struct Controller {
     account: Account,
     run: Run,
     progress: watch::Sender<Progress>,
+    /// What the simulator has to measure.
+    required: Vec<Tag>,
 }
 
 /// The run that is going on.
@@ -93,7 +96,7 @@ struct Run {
     state: ControlState,
     cycle: u64,
     /// Signals that were measured.
-    seen: BTreeSet<Signal>,
+    seen: BTreeSet<Tag>,
     /// Why control has stopped until the run ends.
     stopped_by: Option<String>,
 }
@@ -130,6 +133,7 @@ impl Controller {
             after_stop,
             left_ms: duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
             account: Account::new(plant),
+            required: required(&plant),
             run: Run::begin(History::default()),
             progress: watch::Sender::default(),
         }
@@ -152,7 +156,7 @@ impl Controller {
             now_ms: cycle.saturating_mul(u64::try_from(self.config.cycle_ms).unwrap_or(u64::MAX)),
             uptime_ms: plant_ms.saturating_sub(self.zero_ms),
             plant_ms,
-            state: PlantState::from_image(|signal| self.measurement(values, signal), local_hour),
+            state: PlantState::from_measured(&self.measured(values), local_hour),
             outlook: self.outlook(values),
             commands: Vec::new(),
             fault: None,
@@ -169,10 +173,9 @@ impl Controller {
     }
 
     /// What a simulator has never measured in this run is not there; what it measured before and leaves out now is lost.
-    fn measurement(&self, values: &Values, signal: Signal) -> Measurement<f64> {
-        let now = values.measurement(signal);
-        let unknown = now.value.is_none() && !self.run.seen.contains(&signal);
-        if unknown { Measurement::absent() } else { now }
+    fn measured(&self, values: &Values) -> Vec<(Tag, Measurement<f64>)> {
+        let known: BTreeSet<Tag> = values.measured().chain(self.run.seen.iter().copied()).collect();
+        known.into_iter().map(|tag| (tag, values.measurement(tag))).collect()
     }
 
     /// Decides and journals. An error leaves the run where it was.
@@ -227,19 +230,21 @@ impl Controller {
         })
     }
 
-    fn setpoints(&self, safe: &SafeSetpoints, input: &CycleInput) -> BTreeMap<&'static str, f64> {
+    fn setpoints(&self, safe: &SafeSetpoints, input: &CycleInput) -> BTreeMap<String, f64> {
         let (pv_kw, wind_kw) = share_renewable_limit(&self.config, safe, input.state.wind.usable());
         let rated = &self.config.filter.plant().parameters().exogenous;
         let no_limit = rated.pv_kw_nom + rated.wind_kw_nom;
+        let ([battery, ..], [chp, ..]) = (safe.batteries(), safe.chps());
         let values = [
-            safe.battery().kilowatts().get(),
-            safe.chp().kilowatts().get(),
-            f64::from(u8::from(safe.chp_on())),
+            battery.kilowatts().get(),
+            chp.power.kilowatts().get(),
+            f64::from(u8::from(chp.on)),
             safe.renewable_limit().map_or(no_limit, |limit| limit.kilowatts().get()),
             pv_kw,
             wind_kw,
         ];
-        SETPOINTS.into_iter().zip(values).collect()
+        let first = SETPOINTS.into_iter().map(str::to_owned).zip(values);
+        first.chain(further(self.config.filter.plant(), safe)).collect()
     }
 
     fn tell(&mut self, input: CycleInput, decision: CycleDecision) {
@@ -254,9 +259,8 @@ impl Controller {
 }
 
 impl Stepper for Controller {
-    /// PV and wind may be given as what is produced or as what could be produced: control itself looks for either.
-    fn required(&self) -> &[Signal] {
-        &[Signal::ElectricLoadKw, Signal::HeatLoadKw, Signal::Soc]
+    fn required(&self) -> &[Tag] {
+        &self.required
     }
 
     fn begin(&mut self, start: &Start) -> Result<(), String> {
@@ -288,7 +292,7 @@ impl Stepper for Controller {
         let stopped_by = self.run.stopped_by.clone().or_else(|| latched(&state, &decision));
         let answer = self.answer(&input, &decision, stopped_by.as_deref())?;
         (self.run.state, self.run.cycle, self.run.stopped_by) = (state, input.cycle, stopped_by);
-        self.run.seen.extend(Signal::ALL.into_iter().filter(|signal| values.measurement(*signal).value.is_some()));
+        self.run.seen.extend(values.measured());
         for change in &decision.changes {
             let (from, to) = (change.from.name(), change.to.name());
             tracing::info!(cycle = input.cycle, from, to, cause = %change.cause, "The mode changed.");
@@ -306,6 +310,25 @@ impl Stepper for Controller {
         let exit = ending == Ending::Stopped && self.after_stop == AfterStop::Exit;
         self.progress.send_modify(|progress| progress.over |= exit);
     }
+}
+
+/// Set-points of the units after the first, under their numbered names.
+fn further(plant: &Plant, safe: &SafeSetpoints) -> impl Iterator<Item = (String, f64)> {
+    let batteries = (1..).zip(safe.batteries().into_iter().take(plant.batteries().len())).skip(1);
+    let chps = (1..).zip(safe.chps().into_iter().take(plant.chps().len())).skip(1);
+    let batteries = batteries.map(|(number, power)| (format!("battery_{number}_kw"), power.kilowatts().get()));
+    batteries.chain(chps.flat_map(|(number, chp)| {
+        let on = f64::from(u8::from(chp.on));
+        [(format!("chp_{number}_kw"), chp.power.kilowatts().get()), (format!("chp_{number}_on"), on)]
+    }))
+}
+
+/// What the simulator has to measure. PV and wind may be given as what is produced or as what could be produced: control
+/// itself looks for either.
+fn required(plant: &Plant) -> Vec<Tag> {
+    let produced = [Signal::PvKw, Signal::WindKw];
+    let all = sources::required(plant, &sources::Sources::one_each(plant));
+    all.into_iter().filter(|tag| !produced.contains(&tag.signal())).collect()
 }
 
 /// Control from the first step on.

@@ -2,6 +2,7 @@ use super::*;
 use memg_control::explain::explain;
 use memg_control::replay::replay;
 use memg_core::env::MemgEnv;
+use memg_core::equipment::Each;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
@@ -69,6 +70,28 @@ fn same_as_the_environment(policy: &str, profile: Profile) {
         let found = ["battery_kw", "chp_kw"].map(|name| answer.setpoints[name].to_bits());
         assert_eq!((found, answer.status), (expected, StepStatus::Ok), "{policy} {k}");
     }
+}
+
+#[test]
+fn further_units_are_measured_and_told_under_their_numbered_names() {
+    let mut parameters = *Plant::reference().parameters();
+    let (battery, chp) = (*parameters.battery.get(0).unwrap(), *parameters.chp.get(0).unwrap());
+    (parameters.battery, parameters.chp) = (Each::new(&[battery; 2]).unwrap(), Each::new(&[chp; 2]).unwrap());
+    parameters.grid.export_kw_max = 160.0;
+    let journaling = Journaling { site: "test".into(), policy: ["rule".into(), "rule".into()], journal: None };
+    let plant = parameters.validate().unwrap();
+    let (zero_ms, after_stop, duration) = (0, AfterStop::Exit, None);
+    let chain = chain("rule");
+    let mut controller = Controller::new(ControllerOptions { plant, chain, journaling, zero_ms, after_stop, duration });
+    assert!(controller.required().contains(&Tag::from_name("soc_2").unwrap()));
+    controller.begin(&start()).unwrap();
+    let object = serde_json::json!({ "pv_kw": 1, "wind_kw": 0, "electric_load_kw": 60, "heat_load_kw": 0, "soc": 0.5,
+        "soc_2": 0.8, "import_price_eur_per_kwh": 0.3, "export_price_eur_per_kwh": 0.1 });
+    let measured = super::super::super::reading::read(object.as_object().unwrap()).unwrap();
+    let answer = controller.step(0.0, &measured).unwrap();
+    let [first, second] = ["battery_kw", "battery_2_kw"].map(|name| answer.setpoints[name]);
+    assert!(first < 0.0 && second < 0.0 && answer.status == StepStatus::Ok, "{answer:?}");
+    assert!(answer.setpoints.contains_key("chp_2_kw") && answer.setpoints.contains_key("chp_2_on"));
 }
 
 #[test]

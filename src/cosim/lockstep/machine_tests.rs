@@ -1,8 +1,7 @@
 use super::super::villas::{Position, VillasMap};
 use super::*;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Charges with whatever PV gives, counts its steps, and is safe (0 kW) without PV.
@@ -12,8 +11,8 @@ struct Follower {
 }
 
 impl Stepper for Follower {
-    fn required(&self) -> &[Signal] {
-        &[Signal::PvKw]
+    fn required(&self) -> &[Tag] {
+        const { &[Tag::first(Signal::PvKw)] }
     }
 
     fn begin(&mut self, start: &Start) -> Result<(), String> {
@@ -26,7 +25,10 @@ impl Stepper for Follower {
         let battery_kw = values.measurement(Signal::PvKw).value.unwrap_or(0.0);
         let battery_kw = if battery_kw == 666.0 { f64::NAN } else { battery_kw };
         let setpoints = [("battery_kw", battery_kw), ("steps", f64::from(self.steps)), ("t_s", t_s)];
-        Ok(StepAnswer { setpoints: BTreeMap::from(setpoints), ..StepAnswer::default() })
+        Ok(StepAnswer {
+            setpoints: setpoints.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..StepAnswer::default()
+        })
     }
 }
 
@@ -37,7 +39,7 @@ struct Bench {
 
 impl Bench {
     fn idle() -> Self {
-        let inputs = vec![Position::Nothing, Position::Signal(Signal::PvKw)];
+        let inputs = vec![Position::Nothing, Position::Signal(Signal::PvKw.into())];
         let outputs = vec!["battery_kw".into(), "status".into(), "none".into()];
         let villas = Some(VillasMap { inputs, outputs, t0_s: 0.0, dt_s: 1.0 });
         let settings = LockstepSettings { villas, ..LockstepSettings::default() };

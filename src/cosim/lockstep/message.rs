@@ -105,7 +105,7 @@ struct Setpoints<'a> {
     sid: &'a str,
     k: u64,
     t: f64,
-    v: &'a BTreeMap<&'static str, f64>,
+    v: &'a BTreeMap<String, f64>,
     safety: &'a [String],
     status: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,7 +12,7 @@
 //! | `stop` | simulator | `{"sid"}` |
 //! | `summary` | controller | `{"sid","status","steps","hold_steps","repeated","errors","t_last"}` |
 //!
-//! Signals are those of [`Signal`], in the units of their names. What is known beyond this step may be told, too; models of
+//! Signals are those of [`memg_core::plant_state::Signal`], in the units of their names. What is known beyond this step may be told, too; models of
 //! the extended schemas look at it, and without it assume that the present price stays:
 //! - `"outlook": {"import_price_eur_per_kwh":[…], "export_price_eur_per_kwh":[…], "pv_kw":[…], "wind_kw":[…],
 //!   "electric_load_kw":[…], "heat_load_kw":[…]}`, every list optional: one value for each of the plant's steps (the
@@ -48,14 +48,14 @@ pub use service::{connection, spawn};
 use machine::Ending;
 use memg_core::extended::PRICE_HOURS;
 use memg_core::measurement::Measurement;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::Tag;
 use memg_core::series::Series;
 use std::collections::BTreeMap;
 
 /// The controller, as the protocol sees it.
 pub trait Stepper: Send {
     /// The signals without which only safe set-points can be given.
-    fn required(&self) -> &[Signal];
+    fn required(&self) -> &[Tag];
 
     /// Forgets the run before and prepares a new one.
     ///
@@ -99,7 +99,7 @@ pub struct Start {
 /// What the simulator measures in one step; finite numbers only, in the units of the signals.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Values {
-    signals: BTreeMap<Signal, f64>,
+    signals: BTreeMap<Tag, f64>,
     price_ahead: Vec<Option<f64>>,
     outlook: Series,
 }
@@ -107,8 +107,9 @@ pub struct Values {
 impl Values {
     /// Keeps what is finite.
     #[must_use]
-    pub fn new(values: impl IntoIterator<Item = (Signal, f64)>) -> Self {
-        let signals = values.into_iter().filter(|(_, value)| value.is_finite()).collect();
+    pub fn new(values: impl IntoIterator<Item = (impl Into<Tag>, f64)>) -> Self {
+        let named = values.into_iter().map(|(signal, value)| (signal.into(), value));
+        let signals = named.filter(|(_, value)| value.is_finite()).collect();
         Self { signals, price_ahead: Vec::new(), outlook: Series::default() }
     }
 
@@ -141,13 +142,18 @@ impl Values {
 
     /// The measurement of a signal: good, or never read.
     #[must_use]
-    pub fn measurement(&self, signal: Signal) -> Measurement<f64> {
-        self.signals.get(&signal).map_or(Measurement::never(), |value| Measurement::good(*value))
+    pub fn measurement(&self, signal: impl Into<Tag>) -> Measurement<f64> {
+        self.signals.get(&signal.into()).map_or(Measurement::never(), |value| Measurement::good(*value))
+    }
+
+    /// The signals that are measured.
+    pub fn measured(&self) -> impl Iterator<Item = Tag> + '_ {
+        self.signals.keys().copied()
     }
 
     /// Whether there is none for one of these signals.
     #[must_use]
-    pub fn lacks_any(&self, required: &[Signal]) -> bool {
+    pub fn lacks_any(&self, required: &[Tag]) -> bool {
         required.iter().any(|signal| !self.signals.contains_key(signal))
     }
 }
@@ -156,7 +162,7 @@ impl Values {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StepAnswer {
     /// Set-points by unit-bearing name, such as `battery_kw` (+ = charging).
-    pub setpoints: BTreeMap<&'static str, f64>,
+    pub setpoints: BTreeMap<String, f64>,
     /// Why the safety filter changed something; empty if it did not.
     pub safety: Vec<String>,
     /// Whether this is control or only safety.

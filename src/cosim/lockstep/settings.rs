@@ -3,6 +3,7 @@
 use super::controller::SETPOINTS;
 use super::villas::{Position, STATUS, VillasMap};
 use jiff::civil::{Date, DateTime};
+use memg_core::plant_state::{Signal, Tag};
 use memg_plant_io::problem::{self, Problem};
 use serde::Deserialize;
 use std::time::Duration;
@@ -57,7 +58,7 @@ pub struct RawVillas {
     /// Signals, or `import_price_ahead_0` to `…_23`, in the order of the simulator's `data`; an empty text passes a
     /// position over.
     pub inputs: Vec<String>,
-    /// Set-points in the order of the answer's `data`; `status` is 0 for control, 1 for hold, 2 for fallback.
+    /// Set-points in the order of the answer's `data`, those of further units as `battery_2_kw`, `chp_2_kw`, `chp_2_on`; `status` is 0 for control, 1 for hold, 2 for fallback.
     pub outputs: Vec<String>,
     /// Simulated time of sequence 0, s. Default 0.
     #[serde(default)]
@@ -106,6 +107,12 @@ fn local_ms(text: &str) -> Option<i64> {
     i64::try_from(since.as_millis()).ok()
 }
 
+/// A set-point of an answer: one of [`SETPOINTS`], or a further unit's, named as its measurement is.
+fn is_setpoint(name: &str) -> bool {
+    let of_unit = |tag: Tag| matches!(tag.signal(), Signal::BatteryKw | Signal::ChpKw | Signal::ChpOn);
+    SETPOINTS.contains(&name) || Tag::from_name(name).is_some_and(of_unit)
+}
+
 fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> {
     let raw: RawVillas = problem::read("cosim.villas", table, problems)?;
     let mut inputs = Vec::new();
@@ -117,8 +124,11 @@ fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> 
         inputs.extend(position);
     }
     for (n, name) in raw.outputs.iter().enumerate() {
-        if name != STATUS && !SETPOINTS.contains(&name.as_str()) {
-            let message = format!("{name:?}: expected {STATUS} or one of {}", SETPOINTS.join(", "));
+        if name != STATUS && !is_setpoint(name) {
+            let message = format!(
+                "{name:?}: expected {STATUS} or one of {}, those of further units with their number (battery_2_kw)",
+                SETPOINTS.join(", ")
+            );
             problems.push(Problem::new(format!("cosim.villas.outputs[{n}]"), message));
         }
     }
@@ -131,7 +141,6 @@ fn villas(table: toml::Value, problems: &mut Vec<Problem>) -> Option<VillasMap> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use memg_core::plant_state::Signal;
     use memg_plant_io::problem::parse_table;
 
     fn validated(text: &str) -> Result<LockstepSettings, Vec<String>> {
@@ -158,10 +167,10 @@ mod tests {
     fn positions_of_frames_are_signals_prices_ahead_or_nothing() {
         let table = |name: &str| format!("[villas]\ninputs = ['', 'soc', '{name}']\noutputs = ['status']\ndt_s = 900");
         let map = validated(&table("import_price_ahead_23")).unwrap().villas.unwrap();
-        let expected = [Position::Nothing, Position::Signal(Signal::Soc), Position::PriceAhead(23)];
+        let expected = [Position::Nothing, Position::Signal(Signal::Soc.into()), Position::PriceAhead(23)];
         assert_eq!(map.inputs, expected);
         let by_input = validated(&table("p_load")).unwrap().villas.unwrap();
-        assert_eq!(by_input.inputs[2], Position::Signal(Signal::ElectricLoadKw));
+        assert_eq!(by_input.inputs[2], Position::Signal(Signal::ElectricLoadKw.into()));
         for wrong in ["import_price_ahead_24", "import_price_ahead_", "import_price_ahead_-1", "SOC"] {
             assert!(validated(&table(wrong)).is_err(), "{wrong}");
         }

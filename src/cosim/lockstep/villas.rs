@@ -9,7 +9,7 @@
 use super::super::reading;
 use super::{Start, StepAnswer, StepStatus, Values};
 use memg_core::extended::PRICE_HOURS;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::Tag;
 use memg_core::series::Series;
 use serde_json::{Value, json};
 use std::fmt;
@@ -28,7 +28,7 @@ pub enum Position {
     /// Passed over.
     Nothing,
     /// A signal.
-    Signal(Signal),
+    Signal(Tag),
     /// The mean import price of an hour ahead, EUR/kWh; 0 is the hour that begins now.
     PriceAhead(usize),
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("-"),
-            Self::Signal(signal) => f.write_str(signal.name()),
+            Self::Signal(signal) => signal.fmt(f),
             Self::PriceAhead(hour) => write!(f, "{PRICE_AHEAD}{hour}"),
         }
     }
@@ -86,7 +86,9 @@ impl VillasMap {
         for (n, (position, value)) in self.inputs.iter().zip(data).enumerate() {
             let at = format!("data[{n}] ({position})");
             match position {
-                Position::Signal(signal) => signals.extend(reading::number(&at, *signal, value)?.map(|v| (*signal, v))),
+                Position::Signal(signal) => {
+                    signals.extend(reading::number(&at, signal.signal(), value)?.map(|v| (*signal, v)))
+                }
                 Position::PriceAhead(hour) => {
                     prices.resize(prices.len().max(hour + 1), None);
                     if let Some(slot) = prices.get_mut(*hour) {

@@ -4,7 +4,7 @@ use super::super::error::CosimError;
 use super::super::reading::{self, REQUIRED};
 use super::super::unit::Unit;
 use super::{MosaikOptions, Request};
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use memg_fmu::model::Kind;
 use memg_fmu::series_text;
 use memg_fmu::variable::{Causality, Value as UnitValue};
@@ -170,7 +170,9 @@ impl Entity {
 
     /// The measurement of that name.
     fn measured(&self, name: &str) -> Option<Signal> {
-        reading::signal_named(name).filter(|_| self.kind == Kind::Ems)
+        // The controller unit has one of each kind.
+        let known = reading::signal_named(name).filter(|tag| self.kind == Kind::Ems && tag.number() == 1);
+        known.map(Tag::signal)
     }
 
     /// `{attribute: {source: value}}`; a set-point or measurement has one source.

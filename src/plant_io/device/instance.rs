@@ -2,13 +2,14 @@
 
 use super::check::seconds;
 use super::point_check::{default_age_max, set_signal};
-use super::raw::{RawDevice, RawPermission, RawSignal, RawTransport};
+use super::raw::RawDevice;
+use super::raw::{RawPermission, RawSignal, RawTransport};
 use super::{Device, DeviceFile, Timing, Transport};
-use crate::Output;
 use crate::image::PointId;
 use crate::point::Point;
 use crate::problem::{Problem, join as path};
-use memg_core::plant_state::Signal;
+use crate::{Output, OutputTag};
+use memg_core::plant_state::Tag;
 use std::time::Duration;
 
 /// Joins both; the places in the process image are not taken yet.
@@ -16,6 +17,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
     let mut problems = Vec::new();
     let mut points = file.points.clone();
     apply_poll(raw, file, &mut points, key, &mut problems);
+    apply_number(raw, &mut points, key, &mut problems);
     apply_signals(&raw.signal, &mut points, key, &mut problems);
     apply_permissions(&raw.write, &mut points, key, &mut problems);
     apply_confirm(raw.confirm_s, &mut points, key, &mut problems);
@@ -53,6 +55,29 @@ fn apply_poll(raw: &RawDevice, file: &DeviceFile, points: &mut [Point], key: &st
     }
 }
 
+/// What a device file says of a battery, a CHP, a source or a meter belongs to the one of that number here.
+fn apply_number(raw: &RawDevice, points: &mut [Point], key: &str, problems: &mut Vec<Problem>) {
+    let Some(number) = raw.number else { return };
+    let key = path(key, "number");
+    for point in points.iter_mut() {
+        // A device may measure what the connection has one of, too.
+        if let Some(tag) = point.signal.filter(|tag| tag.signal().numbers_max() > 1) {
+            let signal = tag.signal();
+            point.signal = Tag::new(signal, number);
+            if point.signal.is_none() {
+                let message = format!("expected 1 to {} for {}", signal.numbers_max(), signal.name());
+                problems.push(Problem::new(&key, message));
+            }
+        }
+        if let Some(rule) = &mut point.write {
+            match OutputTag::numbered(rule.output.output(), number) {
+                Ok(tag) => rule.output = tag,
+                Err(message) => problems.push(Problem::new(&key, message)),
+            }
+        }
+    }
+}
+
 fn find<'a>(points: &'a mut [Point], name: &str, key: &str, problems: &mut Vec<Problem>) -> Option<&'a mut Point> {
     let found = points.iter_mut().find(|point| point.name == name);
     if found.is_none() {
@@ -75,7 +100,7 @@ fn apply_signal(raw: &RawSignal, point: &mut Point, key: &str, problems: &mut Ve
     if sign.abs() != 1.0 {
         problems.push(Problem::new(path(key, "sign"), "must be 1 or -1"));
     }
-    match Signal::from_name(&raw.signal) {
+    match Tag::from_name(&raw.signal) {
         None => problems.push(Problem::new(path(key, "signal"), format!("unknown signal {:?}", raw.signal))),
         Some(signal) => {
             if let Err(message) = set_signal(point, signal, sign) {
@@ -130,6 +155,12 @@ fn apply_permission(raw: &RawPermission, point: &mut Point, key: &str, problems:
         problems.push(Problem::new(path(key, "range"), message));
     }
     rule.range = (low, high);
+    if let Some(number) = raw.number {
+        match OutputTag::numbered(rule.output.output(), number) {
+            Ok(tag) => rule.output = tag,
+            Err(message) => problems.push(Problem::new(path(key, "number"), message)),
+        }
+    }
     if let Some(interval) = raw.interval_s_min {
         let interval = seconds(&path(key, "interval_s_min"), interval, (0.0, 86_400.0), problems);
         rule.interval_min = rule.interval_min.max(interval);
@@ -147,7 +178,9 @@ fn check_meaning(points: &[Point], key: &str, problems: &mut Vec<Problem>) {
         }
         let output = |point: &Point| point.write.as_ref().map(|rule| rule.output);
         let same_output = |other: &&Point| output(point).is_some() && output(other) == output(point);
-        if let Some(other) = earlier.iter().find(same_output).filter(|_| output(point) != Some(Output::ChpRun)) {
+        if let Some(other) =
+            earlier.iter().find(same_output).filter(|_| output(point).is_none_or(|tag| tag.output() != Output::ChpRun))
+        {
             let message = format!("{:?} and {:?} take the same output", other.name, point.name);
             problems.push(Problem::new(path(key, "write"), message));
         }
@@ -198,7 +231,7 @@ fn check_pauses(device: &Device, key: &str, problems: &mut Vec<Problem>) {
     let Some((signal, _)) = device.signals().next() else { return };
     let pauses = [("reconnect_s_max", device.timing.reconnect_max), ("retry_s_max", device.timing.retry_max)];
     for (name, _) in pauses.into_iter().filter(|(_, pause)| *pause > RETRY_MAX) {
-        let message = format!("must be at most {} s: the device measures {}", RETRY_MAX.as_secs(), signal.name());
+        let message = format!("must be at most {} s: the device measures {}", RETRY_MAX.as_secs(), signal);
         problems.push(Problem::new(path(key, name), message));
     }
 }

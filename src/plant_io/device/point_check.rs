@@ -5,7 +5,7 @@ use super::raw::{RawHeader, RawPoint};
 use crate::point::{Encoding, EnumMap, Order, Point, Table, WordOrder};
 use crate::problem::Problem;
 use crate::quantity::{Dimension, output_dimension, signal_dimension, unit, unit_names};
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use std::time::Duration;
 
 /// Checks one point; write rules follow later, when all points are known.
@@ -225,9 +225,9 @@ fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Probl
         problems.push(Problem::new(&unit_key, message));
     }
     if let Some(name) = &raw.signal {
-        let result = Signal::from_name(name).ok_or_else(|| format!("unknown signal {name:?}"));
+        let result = Signal::from_name(name).ok_or_else(|| unknown(name));
         match result {
-            Ok(signal) => report(set_signal(point, signal, 1.0), &unit_key, problems),
+            Ok(signal) => report(set_signal(point, signal.into(), 1.0), &unit_key, problems),
             Err(message) => problems.push(Problem::new(format!("{key}.signal"), message)),
         }
     }
@@ -242,6 +242,18 @@ fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Probl
     }
 }
 
+/// What is not the name of a signal here.
+fn unknown(name: &str) -> String {
+    match Tag::from_name(name) {
+        Some(tag) => format!(
+            "device files know no numbers: expected {:?}, with number = {} in the [[device]]",
+            tag.signal().name(),
+            tag.number()
+        ),
+        None => format!("unknown signal {name:?}"),
+    }
+}
+
 fn report(result: Result<(), String>, key: &str, problems: &mut Vec<Problem>) {
     if let Err(message) = result {
         problems.push(Problem::new(key, message));
@@ -249,11 +261,11 @@ fn report(result: Result<(), String>, key: &str, problems: &mut Vec<Problem>) {
 }
 
 /// Makes the point stand for a signal; `sign` comes on top of the point's own.
-pub(super) fn set_signal(point: &mut Point, signal: Signal, sign: f64) -> Result<(), String> {
+pub(super) fn set_signal(point: &mut Point, signal: Tag, sign: f64) -> Result<(), String> {
     if matches!(point.encoding, Encoding::Text(_)) {
         return Err("a string cannot be a signal".to_owned());
     }
-    convert(point, signal_dimension(signal), sign)?;
+    convert(point, signal_dimension(signal.signal()), sign)?;
     point.signal = Some(signal);
     Ok(())
 }

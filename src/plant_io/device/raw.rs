@@ -191,6 +191,9 @@ pub struct RawDevice {
     pub transport: RawTransport,
     /// Modbus unit id, 0..=247 or 255 (many TCP devices want 1 or 255).
     pub unit_id: u8,
+    /// Which battery, CHP, PV, wind or meter of the site it is, from 1 (default 1): its signals and set-points get that
+    /// number in their names, such as `battery_2_kw` and `battery_2_setpoint_kw`. Device files need not know.
+    pub number: Option<u16>,
     /// Overrides the device file's poll interval, seconds. Points with one of their own keep it.
     pub poll_s: Option<f64>,
     /// Overrides the device file's response timeout, seconds.
@@ -222,7 +225,7 @@ pub struct RawDevice {
 pub struct RawSignal {
     /// Point of the device file.
     pub point: String,
-    /// Signal it stands for.
+    /// Signal it stands for, with its number where there are several (`battery_2_kw`, `pv_3_kw`, `soc_2`).
     pub signal: String,
     /// 1 or -1 on top of the device file's sign, for meters mounted the other way round.
     pub sign: Option<f64>,
@@ -240,6 +243,8 @@ pub struct RawPermission {
     pub point: String,
     /// Smallest and largest value ever written, in the output's unit (kW, or 0/1). Plant limits have no default.
     pub range: [f64; 2],
+    /// Number of the unit that it is for, where it is another than the device's.
+    pub number: Option<u16>,
     /// Seconds between two changes, at least; not below the device file's.
     pub interval_s_min: Option<f64>,
 }

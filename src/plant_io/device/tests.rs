@@ -1,8 +1,9 @@
 //! Device files and instances: what is accepted, and that every problem is told at its key.
 
 use super::*;
-use crate::Output;
 use crate::point::StepWhen;
+use crate::{Output, OutputTag};
+use memg_core::plant_state::Signal;
 
 const BATTERY: &str = r#"
 [device]
@@ -79,10 +80,21 @@ fn units_and_signs_are_converted_to_those_of_signals_and_outputs() {
     let setpoint = &device.points[1];
     assert_eq!((setpoint.unit.as_str(), setpoint.factor), ("kW", -0.001));
     let rule = setpoint.write.as_ref().expect("permitted");
-    assert_eq!((rule.output, rule.range, rule.tolerance), (Output::BatterySetpointKw, (-40.0, 30.0), 0.02));
+    assert_eq!(
+        (rule.output, rule.range, rule.tolerance),
+        (OutputTag::first(Output::BatterySetpointKw), (-40.0, 30.0), 0.02)
+    );
     assert_eq!((rule.before[0].point, rule.after[0].point, rule.after[0].when), (2, 3, StepWhen::Start));
     let signals: Vec<_> = device.signals().collect();
-    assert_eq!(signals, [(Signal::Soc, PointId(0)), (Signal::BatteryRemote, PointId(4))]);
+    assert_eq!(signals, [(Signal::Soc.into(), PointId(0)), (Signal::BatteryRemote.into(), PointId(4))]);
+}
+
+#[test]
+fn a_device_of_a_number_has_it_in_its_signals_and_set_points() {
+    let device = instance(&SITE.replace("unit_id = 1", "unit_id = 1\nnumber = 2"), BATTERY).expect("a correct device");
+    let names: Vec<_> = device.signals().map(|(tag, _)| tag.to_string()).collect();
+    assert_eq!(names, ["soc_2", "battery_2_remote"]);
+    assert_eq!(device.outputs().map(|tag| tag.to_string()).collect::<Vec<_>>(), ["battery_2_setpoint_kw"]);
 }
 
 #[test]
@@ -182,6 +194,7 @@ fn a_wrong_device_file_is_refused_at_the_key() {
         ("signal = \"soc\"", "signal = \"soc\"\nage_max_s = 1", "point[0].age_max_s"),
         ("name = \"timer\"", "name = \"soc\"", "point[2].name"),
         ("type = \"bool\"", "type = \"u16\"", "point[4].type"),
+        ("signal = \"soc\"", "signal = \"soc_2\"", "point[0].signal"),
     ] {
         assert!(BATTERY.contains(from), "{from}");
         let problems = load(&BATTERY.replacen(from, to, 1), "").err().unwrap_or_default();
@@ -199,6 +212,9 @@ fn a_wrong_instance_is_refused_at_the_key() {
         ("point = \"setpoint\"", "point = \"nobody\"", "device[0].write[0].point"),
         ("127.0.0.1:502", "127.0.0.1", "device[0].transport"),
         ("unit_id = 1", "unit_id = 250", "device[0].unit_id"),
+        ("unit_id = 1", "unit_id = 1\nnumber = 5", "device[0].number"),
+        ("unit_id = 1", "unit_id = 1\nnumber = 0", "device[0].number"),
+        ("[-40, 30]", "[-40, 30], number = 5", "device[0].write[0].number"),
         (
             "unit_id = 1",
             "unit_id = 1\nsignal = [{ point = \"soc\", signal = \"grid_kw\" }]",

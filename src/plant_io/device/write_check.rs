@@ -3,11 +3,11 @@
 use super::check::{Names, reference, seconds};
 use super::point_check::scaled;
 use super::raw::{RawPoint, RawStep, RawWrite};
-use crate::Output;
 use crate::modbus::codec;
 use crate::point::{FixedWrite, Point, WriteRule};
 use crate::problem::Problem;
 use crate::quantity::unit;
+use crate::{Output, OutputTag};
 use std::time::Duration;
 
 /// Adds the write rules of all points, once every point is known.
@@ -45,7 +45,8 @@ impl Context<'_> {
         self.check_numbers(raw, problems);
         self.check_non_volatile(raw, problems);
         Some(WriteRule {
-            output: raw.output,
+            output: OutputTag::first(raw.output),
+            share: None,
             range: scaled((raw.range[0], raw.range[1]), factor),
             off_on: self.off_on(raw, problems),
             interval_min: time("interval_s_min", raw.interval_s_min, problems).unwrap_or_default(),

@@ -58,7 +58,7 @@ impl Unit {
             Ok(wanted) => wanted,
             Err(refusal) => {
                 let refused = self.refuse(write, refusal);
-                self.note_open(write, rule.output.value(order), now);
+                self.note_open(write, rule.value(order), now);
                 return refused;
             }
         };
@@ -207,7 +207,7 @@ impl Unit {
         let device = self.device.clone();
         let Some(rule) = device.points.get(index).and_then(|point| point.write.as_ref()) else { return };
         state.acknowledged(rule, job.wanted, now);
-        match (rule.output, job.reason) {
+        match (rule.output.output(), job.reason) {
             (Output::Heartbeat, _) => self.counters.add(|counters| &counters.heartbeats, 1),
             (_, Reason::Refresh) => self.counters.add(|counters| &counters.refreshes, 1),
             (_, Reason::First | Reason::Change) => self.counters.add(|counters| &counters.writes, 1),

@@ -53,9 +53,9 @@ pub(super) fn wanted(
     exponent: Option<i32>,
     order: &WriteOrder,
 ) -> Result<Wanted, Refusal> {
-    let mut value = rule.output.value(order);
+    let mut value = rule.value(order);
     let (low, high) = rule.range;
-    if rule.output == Output::Heartbeat {
+    if rule.output.output() == Output::Heartbeat {
         // A device's counter may be narrower than ours: it wraps at its own range.
         value %= high.floor() + 1.0;
     }
@@ -188,7 +188,7 @@ impl WriteState {
         }
         // Flash is never refreshed, and a heartbeat is stroked by a new order only.
         let watchdog =
-            rule.watchdog.filter(|_| rule.non_volatile_per_day.is_none() && rule.output != Output::Heartbeat);
+            rule.watchdog.filter(|_| rule.non_volatile_per_day.is_none() && rule.output.output() != Output::Heartbeat);
         watchdog.map(|watchdog| (Reason::Refresh, sent.at + watchdog / 2))
     }
 

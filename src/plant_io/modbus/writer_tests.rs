@@ -2,11 +2,13 @@
 
 use super::super::codec::tests::point;
 use super::*;
+use crate::OutputTag;
 use crate::point::Encoding;
 
 fn rule() -> WriteRule {
     WriteRule {
-        output: Output::BatterySetpointKw,
+        output: OutputTag::first(Output::BatterySetpointKw),
+        share: None,
         range: (-50.0, 50.0),
         off_on: None,
         interval_min: Duration::ZERO,
@@ -71,7 +73,7 @@ async fn flash_is_never_refreshed_and_its_budget_returns_after_a_day() {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_is_never_stroked_by_a_timer() {
     let start = Instant::now();
-    let heartbeat = WriteRule { output: Output::Heartbeat, ..rule() };
+    let heartbeat = WriteRule { output: OutputTag::first(Output::Heartbeat), ..rule() };
     let mut state = WriteState::new(0);
     state.acknowledged(&heartbeat, value(5.0), start);
     assert_eq!(state.decide(&heartbeat, &value(5.0), s(start, 3600.0)), Decision::Rest);

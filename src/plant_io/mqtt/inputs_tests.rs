@@ -14,7 +14,7 @@ const TOPIC: &str = "plant/pv";
 fn input(time: bool) -> Input {
     Input {
         topic: TOPIC.into(),
-        target: Target::Signal(Signal::PvKw),
+        target: Target::Signal(Signal::PvKw.into()),
         source: ValueSource::Pointer("/p/w".into()),
         time: time.then(|| TimeSource { pointer: "/t".into(), format: TimeFormat::UnixMillis }),
         words: BTreeMap::new(),

@@ -13,10 +13,11 @@ use super::clock::Now;
 use super::outbox::Publisher;
 use super::settings::{Outputs, PerValue};
 use crate::event::DriverEvent;
-use crate::{Output, WriteOrder};
+use crate::{Output, OutputTag, WriteOrder};
 use memg_core::command::ExchangeLimits;
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use tokio::time::Instant;
 
@@ -51,7 +52,7 @@ struct StateReport<'a> {
     time_unix_ms: u64,
     #[serde(flatten)]
     control: ControlReport<'a>,
-    values: &'a BTreeMap<&'a str, ReportedValue>,
+    values: &'a BTreeMap<String, ReportedValue>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,12 +80,12 @@ impl StateReporter {
 
     /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and mode and limits are
     /// still the same. Names carry the unit.
-    pub fn report<'a>(
+    pub fn report(
         &mut self,
         publisher: &Publisher,
         now: Now,
         control: ControlReport<'_>,
-        values: impl IntoIterator<Item = (&'a str, Measurement<f64>)>,
+        values: impl IntoIterator<Item = (String, Measurement<f64>)>,
     ) {
         let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
         if !self.last.is_none_or(due) && self.mode == control.mode && self.limits == control.limits {
@@ -117,11 +118,31 @@ struct SetpointReport<'a> {
     time_unix_ms: u64,
     cycle: u64,
     mode: &'a str,
-    battery_kw: f64,
-    chp_kw: f64,
-    chp_on: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    battery_kw: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chp_kw: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chp_on: Option<bool>,
     pv_limit_kw: f64,
     wind_limit_kw: f64,
+    /// Of further units: `battery_2_kw`, `chp_2_kw`, `chp_2_on`.
+    #[serde(flatten)]
+    further: BTreeMap<String, Value>,
+}
+
+/// Set-points of the units after the first, under their numbered names.
+fn further(order: &WriteOrder) -> BTreeMap<String, Value> {
+    let mut values = BTreeMap::new();
+    let batteries = order.setpoints.batteries().into_iter().take(order.batteries);
+    for (number, power) in (1..).zip(batteries).skip(1) {
+        values.insert(format!("battery_{number}_kw"), power.kilowatts().get().into());
+    }
+    for (number, chp) in (1..).zip(order.setpoints.chps().into_iter().take(order.chps)).skip(1) {
+        values.insert(format!("chp_{number}_kw"), chp.power.kilowatts().get().into());
+        values.insert(format!("chp_{number}_on"), chp.on.into());
+    }
+    values
 }
 
 #[derive(Debug, Serialize)]
@@ -133,17 +154,18 @@ struct EventReport<'a> {
 }
 
 impl Publisher {
-    /// Publishes the safe set-points of a cycle as `setpoints`. Battery + = charging.
+    /// Publishes the safe set-points of a cycle as `setpoints`, those of every unit that the plant has. Battery + = charging.
     pub fn setpoints(&self, now: Now, mode: &str, order: &WriteOrder) {
         let report = SetpointReport {
             time_unix_ms: now.unix_ms,
             cycle: order.cycle,
             mode,
-            battery_kw: Output::BatterySetpointKw.value(order),
-            chp_kw: Output::ChpSetpointKw.value(order),
-            chp_on: order.setpoints.chp_on(),
+            battery_kw: (order.batteries > 0).then(|| OutputTag::first(Output::BatterySetpointKw).value(order)),
+            chp_kw: (order.chps > 0).then(|| OutputTag::first(Output::ChpSetpointKw).value(order)),
+            chp_on: (order.chps > 0).then(|| OutputTag::first(Output::ChpRun).value(order) > 0.5),
             pv_limit_kw: order.pv_limit_kw,
             wind_limit_kw: order.wind_limit_kw,
+            further: further(order),
         };
         self.set("setpoints", &report);
     }
@@ -172,6 +194,38 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn set_points_of_further_units_have_their_number_and_what_is_not_there_is_not_said() {
+        let publisher = Publisher { outbox: Arc::default(), counters: Arc::default() };
+        let clock = Clock::starting_at(1_700_000_000_000);
+        for (batteries, chps, expected) in [
+            (
+                1,
+                1,
+                r#""mode":"auto","battery_kw":0.0,"chp_kw":0.0,"chp_on":false,"pv_limit_kw":5.0,"wind_limit_kw":0.0}"#,
+            ),
+            (2, 0, r#""mode":"auto","battery_kw":0.0,"pv_limit_kw":5.0,"wind_limit_kw":0.0,"battery_2_kw":0.0}"#),
+            (
+                0,
+                2,
+                r#""mode":"auto","chp_kw":0.0,"chp_on":false,"pv_limit_kw":5.0,"wind_limit_kw":0.0,"chp_2_kw":0.0,"chp_2_on":false}"#,
+            ),
+        ] {
+            publisher.setpoints(clock.now(), "auto", &at_rest(batteries, chps));
+            let sent = sent(&publisher.outbox).await.pop().unwrap_or_default();
+            assert!(sent.ends_with(expected), "{sent}");
+        }
+    }
+
+    /// What a safe stop says.
+    fn at_rest(batteries: usize, chps: usize) -> WriteOrder {
+        let memory = memg_core::memory::ControlMemory::at_rest();
+        let filter = memg_core::safety::SafetyFilter::new(memg_core::equipment::Plant::reference());
+        let setpoints = filter.shut_down(&memory.anchor(1000)).safe;
+        let (pv_limit_kw, wind_limit_kw, heartbeat, decided) = (5.0, 0.0, 0, Instant::now());
+        WriteOrder { cycle: 1, setpoints, batteries, chps, pv_limit_kw, wind_limit_kw, heartbeat, decided }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn state_carries_time_quality_and_age_and_keeps_its_interval() {
         let publisher = Publisher { outbox: Arc::default(), counters: Arc::default() };
         let clock = Clock::starting_at(1_700_000_000_000);
@@ -181,7 +235,8 @@ mod tests {
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
         let reason = Some("holds 40 %");
         let control = ControlReport { cycle: 7, mode: "auto", decided_by: "plan", reason, fault: None, limits };
-        reporter.report(&publisher, clock.now(), control, [("soc", soc), ("pv_kw", Measurement::good(f64::NAN))]);
+        let values = [("soc".into(), soc), ("pv_kw".into(), Measurement::good(f64::NAN))];
+        reporter.report(&publisher, clock.now(), control, values);
         let expected = [
             r#"state {"time_unix_ms":1700000000000,"cycle":7,"mode":"auto","decided_by":"plan","reason":"holds 40 %","fault":null,"limits":{"import_kw_max":40.0,"export_kw_max":null},"values":{"pv_kw":{"value":null,"quality":"out_of_range","age_s":0.0},"soc":{"value":0.5,"quality":"stale","age_s":16.5}}}"#,
             r#"state/pv_kw {"time_unix_ms":1700000000000,"value":null,"quality":"out_of_range","age_s":0.0}"#,
@@ -189,16 +244,16 @@ mod tests {
         ];
         assert_eq!(sent(&publisher.outbox).await, expected);
         tokio::time::advance(Duration::from_secs(4)).await;
-        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc".into(), soc)]);
         assert!(publisher.outbox.is_empty(), "too soon");
         tokio::time::advance(Duration::from_secs(1)).await;
-        reporter.report(&publisher, clock.now(), control, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), control, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2);
         let held = ControlReport { mode: "hold", fault: Some("soc is stale"), ..control };
-        reporter.report(&publisher, clock.now(), held, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), held, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of mode is told at once");
         let lifted = ControlReport { limits: ExchangeLimits::default(), ..held };
-        reporter.report(&publisher, clock.now(), lifted, [("soc", soc)]);
+        reporter.report(&publisher, clock.now(), lifted, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of limits is told at once");
     }
 }

@@ -164,7 +164,8 @@ fn cost(plant: &Plant, given: &Given, powers: &Powers, started: bool) -> Dual {
         exchange = (exchange + given.renewables).min(0.0.into());
     }
     let unserved = (exchange - p.grid.import_kw_max).max(0.0.into());
-    let flows = Flows { exchange, unserved, battery, chp, boiler, heat_unserved };
+    let gas = equations::gas(plant, chp, boiler);
+    let flows = Flows { exchange, unserved, battery, gas, heat_unserved };
     let tariff = Tariff { import: given.import_price, export: given.export_price };
     equations::cost(plant, &flows, tariff, started, plant.step_h())
 }

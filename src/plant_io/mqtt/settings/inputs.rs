@@ -4,7 +4,7 @@ use super::raw::RawInput;
 use super::validate::Problems;
 use super::{Input, Target, TimeSource, ValueSource};
 use crate::quantity;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use std::collections::BTreeSet;
 
 /// More inputs than any site has; bounds memory and the subscription.
@@ -97,10 +97,16 @@ impl Check<'_> {
     fn target(&mut self, raw: &RawInput) -> Option<Target> {
         match (&raw.signal, &raw.name) {
             (Some(name), None) => {
-                let signal = Signal::from_name(name);
+                let signal = Tag::from_name(name);
                 if signal.is_none() {
                     let known: Vec<_> = Signal::ALL.into_iter().map(Signal::name).collect();
-                    self.problems.add(self.at("signal"), format!("{name:?} is none of {}", known.join(", ")));
+                    self.problems.add(
+                        self.at("signal"),
+                        format!(
+                            "{name:?} is none of {}, nor one of them with a number (battery_2_kw)",
+                            known.join(", ")
+                        ),
+                    );
                 }
                 signal.map(Target::Signal)
             }
@@ -174,8 +180,8 @@ impl Check<'_> {
     /// Factor from the unit in the message to the project's.
     fn unit(&mut self, target: Option<&Target>, unit: Option<&str>) -> Option<f64> {
         let own = match target {
-            Some(Target::Signal(signal)) if is_flag(*signal) && unit.is_none() => return Some(1.0),
-            Some(Target::Signal(signal)) => Some(quantity::signal_dimension(*signal)),
+            Some(Target::Signal(signal)) if is_flag(signal.signal()) && unit.is_none() => return Some(1.0),
+            Some(Target::Signal(signal)) => Some(quantity::signal_dimension(signal.signal())),
             Some(Target::Named(_)) | None if unit.is_none() => return Some(1.0),
             Some(Target::Named(_)) | None => None,
         };

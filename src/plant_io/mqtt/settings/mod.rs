@@ -15,8 +15,9 @@ use super::operator::Operator;
 use super::secret::Secret;
 use super::timestamp::TimeFormat;
 use memg_core::command::Role;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ pub struct OutlookInput {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Target {
     /// A signal that control knows.
-    Signal(Signal),
+    Signal(Tag),
     /// Only shown and recorded, under this name.
     Named(String),
 }
@@ -136,10 +137,10 @@ pub enum Target {
 impl Target {
     /// The name in messages and journals.
     #[must_use]
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> Cow<'_, str> {
         match self {
-            Self::Signal(signal) => signal.name(),
-            Self::Named(name) => name,
+            Self::Signal(signal) => signal.to_string().into(),
+            Self::Named(name) => name.into(),
         }
     }
 }

@@ -4,7 +4,7 @@ use super::inputs::{Check, is_below};
 use super::raw::{RawInput, RawOutlook};
 use super::validate::Problems;
 use super::{OutlookInput, Target};
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -54,7 +54,7 @@ impl Check<'_> {
         let topic = self.topic(&common);
         let pointer = self.pointer("pointer", &raw.pointer.unwrap_or_default());
         let time = self.time(&common);
-        let target = quantity.and_then(|quantity| Signal::from_name(quantity.name())).map(Target::Signal);
+        let target = quantity.and_then(|quantity| Tag::from_name(quantity.name())).map(Target::Signal);
         let factor = target.and_then(|target| self.factor(&common, Some(&target)));
         let offset = self.finite("offset", common.offset.unwrap_or(0.0));
         let range = self.range(raw.range.or_else(|| quantity.map(Quantity::possible).map(|(low, high)| [low, high])));

@@ -51,7 +51,7 @@ pub struct RawMqtt {
 pub struct RawInput {
     /// Exact topic, no wildcards. Several inputs may share one. Required.
     pub topic: Option<String>,
-    /// What the value means to control, such as `pv_kw`. Either this or `name`.
+    /// What the value means to control, such as `pv_kw`, or `battery_2_kw` of the second battery. Either this or `name`.
     pub signal: Option<String>,
     /// A name for a value that is only shown and recorded. Either this or `signal`.
     pub name: Option<String>,

@@ -89,7 +89,7 @@ fn problems_of(text: &str) -> Vec<String> {
 fn a_good_table_becomes_typed_settings() {
     let settings = validate(toml::from_str(GOOD).unwrap(), &environment).unwrap();
     let [battery, chp] = &settings.inputs[..] else { panic!("two inputs") };
-    assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw), -1e-3));
+    assert_eq!((&battery.target, battery.factor), (&Target::Signal(Signal::BatteryKw.into()), -1e-3));
     assert_eq!((&chp.source, chp.age_max), (&ValueSource::Raw, Duration::from_secs(60)));
     assert_eq!(settings.connection.broker.keep_alive, Duration::from_secs(5));
     let shown = format!("{settings:?}");

@@ -1,0 +1,115 @@
+//! The closed list of what control knows.
+
+use serde::{Deserialize, Serialize};
+
+/// What a point of a device can mean to the controller. The names carry unit and sign: battery + = charging, grid + =
+/// importing, everything else >= 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// PV power produced now, kW.
+    PvKw,
+    /// Wind power produced now, kW.
+    WindKw,
+    /// PV power that could be produced without curtailment, kW.
+    PvAvailableKw,
+    /// Wind power that could be produced without curtailment, kW.
+    WindAvailableKw,
+    /// Electric load, kW.
+    ElectricLoadKw,
+    /// Heat demand, kW thermal.
+    HeatLoadKw,
+    /// Battery state of charge, 0..1.
+    Soc,
+    /// Battery power, kW, + = charging.
+    BatteryKw,
+    /// CHP electric power, kW.
+    ChpKw,
+    /// CHP running, 0/1.
+    ChpOn,
+    /// Power at the connection, kW, + = importing.
+    GridKw,
+    /// Reactive power at the connection, kvar, + = importing.
+    GridKvar,
+    /// Voltage at the connection, pu.
+    GridVoltagePu,
+    /// Grid frequency, Hz.
+    FrequencyHz,
+    /// Import price, EUR/kWh.
+    ImportPriceEurPerKwh,
+    /// Export price, EUR/kWh.
+    ExportPriceEurPerKwh,
+    /// Battery accepts remote set-points, 0/1.
+    BatteryRemote,
+    /// CHP accepts remote set-points, 0/1.
+    ChpRemote,
+    /// CHP reports a fault, 0/1.
+    ChpFault,
+    /// Battery reports a fault, 0/1.
+    BatteryFault,
+}
+
+impl Signal {
+    /// Every signal.
+    pub const ALL: [Self; 20] = [
+        Self::PvKw,
+        Self::WindKw,
+        Self::PvAvailableKw,
+        Self::WindAvailableKw,
+        Self::ElectricLoadKw,
+        Self::HeatLoadKw,
+        Self::Soc,
+        Self::BatteryKw,
+        Self::ChpKw,
+        Self::ChpOn,
+        Self::GridKw,
+        Self::GridKvar,
+        Self::GridVoltagePu,
+        Self::FrequencyHz,
+        Self::ImportPriceEurPerKwh,
+        Self::ExportPriceEurPerKwh,
+        Self::BatteryRemote,
+        Self::ChpRemote,
+        Self::ChpFault,
+        Self::BatteryFault,
+    ];
+
+    /// The name in configuration files, journals and messages; it carries the unit.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PvKw => "pv_kw",
+            Self::WindKw => "wind_kw",
+            Self::PvAvailableKw => "pv_available_kw",
+            Self::WindAvailableKw => "wind_available_kw",
+            Self::ElectricLoadKw => "electric_load_kw",
+            Self::HeatLoadKw => "heat_load_kw",
+            Self::Soc => "soc",
+            Self::BatteryKw => "battery_kw",
+            Self::ChpKw => "chp_kw",
+            Self::ChpOn => "chp_on",
+            Self::GridKw => "grid_kw",
+            Self::GridKvar => "grid_kvar",
+            Self::GridVoltagePu => "grid_voltage_pu",
+            Self::FrequencyHz => "frequency_hz",
+            Self::ImportPriceEurPerKwh => "import_price_eur_per_kwh",
+            Self::ExportPriceEurPerKwh => "export_price_eur_per_kwh",
+            Self::BatteryRemote => "battery_remote",
+            Self::ChpRemote => "chp_remote",
+            Self::ChpFault => "chp_fault",
+            Self::BatteryFault => "battery_fault",
+        }
+    }
+
+    /// The signal of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| signal.name() == name)
+    }
+
+    /// Control cannot act without it (there is no neutral value that would be safe).
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        matches!(self, Self::PvKw | Self::WindKw | Self::ElectricLoadKw | Self::HeatLoadKw | Self::Soc)
+    }
+}
