@@ -1,6 +1,7 @@
 //! The plan itself: the grid's best way forward through the forecast, from where the first action leads to.
 
 use super::grid::{After, Grid};
+use super::levels::{count, number};
 use super::search::First;
 use super::stage::Ahead;
 use super::summary::{PlanStep, PlanSummary};
@@ -29,7 +30,10 @@ impl Forward<'_> {
     /// Tells the plan behind a first action. What it tells is on the grid's levels; only the first action is searched finely.
     pub fn tell(&self, first: &First, plan: &mut PlanSummary) {
         let (situation, grid) = (self.input.situation, self.grid);
-        (plan.begins_min, plan.now_h) = (60.0 * situation.local_hour, self.input.plant.step_h());
+        plan.now_h = self.input.plant.step_h();
+        // A step is decided a little after it has begun, or anew in the middle of it after a restart.
+        let step_min = 60.0 * plan.now_h;
+        plan.begins_min = step_min * number(count(60.0 * situation.local_hour / step_min + 1e-6));
         plan.step_h = grid.step_h();
         let now = Ahead {
             net_load: situation.net_load().get(),

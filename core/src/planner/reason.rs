@@ -10,8 +10,8 @@ const RESTS_BELOW: f64 = 0.02;
 /// A battery with less than this above its lowest state of charge holds nothing.
 const HOLDS_FROM: f64 = 0.03;
 
-/// Why: one clause for the battery and one for the CHP. Prices are EUR/kWh of the direction in which power then flows at the
-/// connection; times are minutes of local time of day, beyond 1440 on the next days.
+/// Why: one clause for the battery and one for the CHP. Prices are EUR/kWh of the direction in which power flows at the
+/// connection without the battery; times are minutes of local time of day, beyond 1440 on the next days.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reason {
     /// What the battery does.
@@ -222,6 +222,7 @@ mod tests {
             battery_kw: *battery_kw,
             chp_kw: *chp_kw,
             import_price: *import_price,
+            exchange_kw: battery_kw + 1.0,
             heat_kw: 60.0,
             soc: 0.4,
             ..PlanStep::default()

@@ -24,16 +24,16 @@ pub struct PlanStep {
 }
 
 impl PlanStep {
-    /// What a kWh is worth at the connection, EUR: the price of the direction in which power flows.
+    /// What a kWh into or out of the battery is worth, EUR: the price of the direction in which power flows without it.
     pub(super) fn worth(&self) -> f64 {
-        if self.exchange_kw < 0.0 { self.export_price } else { self.import_price }
+        if self.exchange_kw < self.battery_kw { self.export_price } else { self.import_price }
     }
 }
 
 /// A plan: what is decided now, and what is expected to follow if the forecast comes true.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanSummary {
-    /// Local time of day at which the plan begins, minutes.
+    /// Local time of day at which the present step began, minutes.
     pub begins_min: f64,
     /// Length of the present step, hours.
     pub now_h: f64,
