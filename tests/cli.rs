@@ -300,3 +300,56 @@ fn calibrate_reads_a_gateways_journal_and_says_when_it_is_too_short() {
     let said = text(&refused.stderr);
     assert!(refused.status.code() == Some(64) && said.contains("are too few; expected at least 200"), "{said}");
 }
+
+#[test]
+fn a_terminated_training_saves_and_goes_on_only_as_the_same_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (profile, profile_text) = path(&dir, "days.csv");
+    let (out, out_text) = path(&dir, "out");
+    let text_of = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
+    let lines: Vec<&str> = text_of.lines().take(1 + 9 * 96).collect();
+    std::fs::write(&profile, lines.join("\n")).unwrap();
+    let train = ["train", "config/train/td3.toml", "--profile", &profile_text, "--out", &out_text];
+    let child = gateway(&train).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // The file is there once the run has begun and listens to signals.
+    assert!(comes(|| out.join("metrics.csv").exists()), "the run never began");
+    let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(terminated.success() && output.status.success(), "{output:?}");
+    assert!(text(&output.stdout).contains("Continue with the same command and --resume"), "{output:?}");
+    let checkpoint = out.join("checkpoint.safetensors");
+    let before = std::fs::read(&checkpoint).unwrap();
+    for (more, expected) in [(&[][..], "--anew"), (&["--resume", "--seed", "9"], "seed: 1, asked for 9")] {
+        let refused = run(&[&train[..], more].concat());
+        assert!(!refused.status.success() && text(&refused.stderr).contains(expected), "{refused:?}");
+    }
+    assert_eq!(std::fs::read(&checkpoint).unwrap(), before);
+}
+
+fn comes(done: impl Fn() -> bool) -> bool {
+    (0..1200).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        done()
+    })
+}
+
+#[test]
+fn a_planner_alone_is_fitted_and_takes_no_flag_that_it_cannot_honour() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, out_text) = path(&dir, "out");
+    let (profile, profile_text) = path(&dir, "days.csv");
+    let text_of = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
+    let lines: Vec<&str> = text_of.lines().take(1 + 24 * 96).collect();
+    std::fs::write(&profile, lines.join("\n")).unwrap();
+    let only = ["train", "--only", "plan", "--profile", &profile_text, "--out", &out_text];
+    let fitted = run(&[&only[..], &["--json"]].concat());
+    assert!(fitted.status.success(), "{}", text(&fitted.stderr));
+    let found: Value = serde_json::from_slice(&fitted.stdout).unwrap();
+    let errors = found["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 16, "two forecasters, four quantities, validation and test: {found}");
+    assert!(out.join("plan/model.toml").exists() && !out.join("model").exists());
+    for flag in ["--resume", "--anew", "--force", "--seed=2", "--updates=3", "--minutes=1", "--schema=10d"] {
+        let refused = run(&[&only[..], &[flag]].concat());
+        assert!(!refused.status.success() && text(&refused.stderr).contains("cannot be used with"), "{flag}");
+    }
+}

@@ -161,7 +161,7 @@ pub fn whole_step(
         *control = entry(filter, state);
     }
     history.begin_step(*step, plant.steps_per_day());
-    let known = Live { history, outlook };
+    let known = Live::new(plant, history, outlook);
     control.begin_step();
     let asked = match degraded.cause() {
         Some(cause) => Err(cause),

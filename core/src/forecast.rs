@@ -1,10 +1,15 @@
 //! What may come in the steps ahead: what others have said, and a guess where nobody has.
 
 mod persistence;
+mod regressors;
+mod ridge;
 
 pub use persistence::Persistence;
+pub use regressors::{REGRESSORS, REGRESSORS_NAME, Regressors};
+pub use ridge::{Coefficients, FITTED, Ridge};
 
-use crate::policy::PolicyInput;
+use crate::equipment::Plant;
+use crate::policy::{PolicyError, PolicyInput};
 use crate::profile::ProfileRow;
 use crate::series::Quantity;
 
@@ -12,6 +17,14 @@ use crate::series::Quantity;
 pub trait Forecaster: core::fmt::Debug + Send {
     /// Short name for journals and tables.
     fn name(&self) -> &str;
+
+    /// Whether it is one for this plant.
+    ///
+    /// # Errors
+    /// It knows steps of another length than the plant's.
+    fn suits(&self, _: &Plant) -> Result<(), PolicyError> {
+        Ok(())
+    }
 
     /// Fills `out` with the means of the steps that begin in 0, 1, … steps, in the quantity's unit. Step 0 is the present
     /// one, and its value is measured. Deterministic, without allocation after the first call.

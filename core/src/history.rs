@@ -8,6 +8,7 @@
 //! nothing is dropped: what is remembered is laid aside, another history begins empty, and when the clock jumps to where
 //! the one laid aside ends or behind it, that one goes on behind a gap. Two are kept, of more the longer one.
 
+use crate::equipment::Plant;
 use crate::outlook::Outlook;
 use crate::series::{Known, Quantity, Series};
 use crate::situation::{KnownValues, Situation, Substitutes};
@@ -177,13 +178,24 @@ fn reaches(next: i64, step: i64, steps_per_day: usize) -> bool {
     usize::try_from(step.abs_diff(next)).is_ok_and(|steps| steps <= most)
 }
 
+/// Minutes from 1970 to 2000. Before, a step's number is no date: a simulation counts its steps from 0, and a clock without
+/// a battery begins in 1970.
+const DATED_MIN: i64 = 30 * 365 * 1440 + 7 * 1440;
+
 /// What a gateway knows live: its own history, and what others say of the hours ahead.
 #[derive(Debug, Clone, Copy)]
 pub struct Live<'a> {
-    /// What was measured, up to the step before the present one.
-    pub history: &'a History,
-    /// Prices and forecasts.
-    pub outlook: &'a Outlook,
+    step_ms: i64,
+    history: &'a History,
+    outlook: &'a Outlook,
+}
+
+impl<'a> Live<'a> {
+    /// `history` ends with the step before the present one, `outlook` begins with it; both are in the plant's steps.
+    #[must_use]
+    pub const fn new(plant: &Plant, history: &'a History, outlook: &'a Outlook) -> Self {
+        Self { step_ms: plant.step_ms(), history, outlook }
+    }
 }
 
 impl Known for Live<'_> {
@@ -192,6 +204,10 @@ impl Known for Live<'_> {
     }
     fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64> {
         self.history.ago(quantity, steps)
+    }
+    fn minute(&self) -> Option<i64> {
+        let minute = self.history.step?.checked_mul(self.step_ms)?.div_euclid(60_000);
+        Some(minute).filter(|minute| *minute >= DATED_MIN)
     }
 }
 
@@ -226,6 +242,17 @@ mod tests {
         let closed = history.begin_step(9, 4);
         assert_eq!(closed.map(|closed| (closed.step, closed.means[2])), Some((8, Some(30.0))));
         assert_eq!(loads(&history, 3), [Some(30.0), Some(10.0), None]);
+    }
+
+    #[test]
+    fn the_number_of_a_step_is_a_date_unless_it_counts_from_nowhere() {
+        let outlook = Outlook::default();
+        let minute = |history: &History| Live::new(&Plant::reference(), history, &outlook).minute();
+        let millennium = crate::calendar::LocalTime::parse("2000-01-01T00:00:00Z").unwrap().minute;
+        assert_eq!(minute(&lived(&[(millennium / 15, 1.0)])), Some(millennium));
+        assert_eq!(minute(&lived(&[(millennium / 15 - 1, 1.0)])), None, "no simulation runs for thirty years");
+        assert_eq!((minute(&lived(&[(0, 1.0)])), minute(&History::default())), (None, None));
+        assert_eq!(minute(&lived(&[(i64::MAX, 1.0)])), None);
     }
 
     #[test]

@@ -96,6 +96,7 @@ impl<F: Forecaster> Policy for Plan<F> {
     }
 
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        self.forecaster.suits(input.plant)?;
         self.work(input.plant);
         let Some(work) = self.work.as_deref_mut() else { return Err(PolicyError::NotFinite) };
         work.is_told = false;

@@ -61,6 +61,14 @@ pub enum PolicyError {
     /// The runtime failed.
     #[error("the actor's runtime failed: {0}")]
     Runtime(String),
+    /// The forecaster was fitted for another plant's steps.
+    #[error("the forecaster was fitted for steps of {fitted_ms} ms, the plant's have {plant_ms} ms")]
+    StepLength {
+        /// Of the coefficients.
+        fitted_ms: i64,
+        /// Of the plant.
+        plant_ms: i64,
+    },
 }
 
 /// Decides what is wanted, once per policy step.

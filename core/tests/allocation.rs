@@ -1,15 +1,17 @@
-//! A decision allocates nothing: not the filter, not the rules, not the actor once it is loaded.
+//! A decision allocates nothing: not the filter, not the rules, not a forecaster once it is loaded.
 
 use memg_core::decide;
 use memg_core::equipment::Plant;
-use memg_core::forecast::Persistence;
+use memg_core::forecast::{Coefficients, Forecast, Persistence, REGRESSORS, Ridge};
 use memg_core::memory::ControlMemory;
 use memg_core::planner::{Plan, PlanSettings};
+use memg_core::policy::PolicyInput;
 use memg_core::profile::ProfileRow;
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::safety::SafetyFilter;
 use memg_core::series::Nothing;
 use memg_core::setpoints::Setpoints;
+use memg_core::synthetic;
 use memg_core::units::{Kilowatts, PerUnit, Soc, Watts};
 
 #[test]
@@ -30,6 +32,23 @@ fn a_decision_allocates_nothing() {
             std::hint::black_box(filter.filter(&situation, &memory.anchor(900_000), &request));
             let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &Nothing, &mut GoodRule));
             let _ = std::hint::black_box(decide::step(&filter, &situation, &mut memory, &Nothing, &mut SeedRule));
+        }
+    });
+    assert_eq!(counted.count_total, 0);
+}
+
+#[test]
+fn a_forecast_allocates_nothing() {
+    let (plant, memory, profile) = (Plant::reference(), ControlMemory::at_rest(), synthetic::profile(9, 3));
+    let coefficients = Coefficients::new([[0.03; REGRESSORS]; 4].map(|row| vec![row; 144])).unwrap();
+    let (mut ridge, mut forecast) = (Ridge::new(coefficients, plant.step_ms()), Forecast::of_steps(145));
+    let counted = allocation_counter::measure(|| {
+        // The first day has too little history for the ridge, the last has all.
+        for (index, row) in profile.rows().iter().enumerate().step_by(13) {
+            let (situation, known) = (row.situation(Soc::new(0.5)), profile.view(&(0..9 * 96), index, 4));
+            let input = PolicyInput { plant: &plant, situation: &situation, memory: &memory, known: &known };
+            forecast.fill(&input, &mut ridge);
+            forecast.fill(&input, &mut Persistence);
         }
     });
     assert_eq!(counted.count_total, 0);

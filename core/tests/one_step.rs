@@ -118,12 +118,13 @@ fn what_control_remembers_of_days_is_what_the_environment_knows_of_them() {
     for (index, row) in rows.iter().enumerate() {
         let expected = profile.view(&(0..rows.len()), index, 4);
         history.begin_step(row.time.minute / 15, plant.steps_per_day());
-        let live = Live { history: &history, outlook: &outlook };
+        let live = Live::new(&plant, &history, &outlook);
         for quantity in Quantity::ALL {
             for ago in [1, 2, 95, 96, 97, 672, 1440].into_iter().filter(|ago| *ago <= 15 * 96) {
                 assert_eq!(live.ago(quantity, ago), expected.ago(quantity, ago), "{} {ago}", row.time);
             }
         }
+        assert_eq!(live.minute(), expected.minute());
         assert_eq!(spread_seen(&live, 4), spread_seen(&expected, 4));
         assert_eq!(spread_seen(&live, 4).is_some(), index >= 4);
         history.observe(&row.situation(Soc::new(0.5)), KnownValues::ALL);
@@ -158,6 +159,6 @@ fn steps_without_a_price_are_no_part_of_the_spread_that_was_seen() {
         }
     }
     history.begin_step(12, 96);
-    let seen = spread_seen(&Live { history: &history, outlook: &Outlook::default() }, 4).unwrap();
+    let seen = spread_seen(&Live::new(&Plant::reference(), &history, &Outlook::default()), 4).unwrap();
     assert!((seen[0] - 0.07).abs() < 1e-12 && (seen[1] - 0.09).abs() < 1e-12, "{seen:?}");
 }

@@ -27,7 +27,7 @@ fn peer(script: &str) -> PathBuf {
 fn shipped() -> Vec<PathBuf> {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
     let entries = std::fs::read_dir(models).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.join("model.toml").exists()).collect()
+    entries.map(|entry| entry.path()).filter(|path| path.join("golden.csv").exists()).collect()
 }
 
 /// A model with weights of the size of a trained one.
@@ -48,7 +48,7 @@ fn write_random(dir: &Path, schema: Schema) {
     write_model(dir, &Weights::new(schema, layers).unwrap(), &record).unwrap();
 }
 
-/// The shipped models and one with random weights for each schema.
+/// The shipped networks and one with random weights for each schema.
 fn models(home: &Path) -> Vec<PathBuf> {
     let random = [("ten", Schema::TenD), ("extended", Schema::Extended)].map(|(name, schema)| {
         write_random(&home.join(name), schema);

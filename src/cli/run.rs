@@ -65,10 +65,10 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
     let (stop_in, stop) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
     tokio::spawn(async move {
-        wait_for_signal().await;
+        super::wait_for_signal().await;
         let _ = stop_in.send(true);
         // A second Ctrl-C must not be swallowed if something hangs; the sender stays alive until then.
-        wait_for_signal().await;
+        super::wait_for_signal().await;
         std::process::exit(130);
     });
     let shown = tokio::spawn(live::show(view, live.then(|| settings.site.clone()), args.json));
@@ -100,21 +100,6 @@ async fn with_demo(args: &Args, settings: Settings) -> Result<Result<(Settings, 
         Ok(settings) => Ok(Ok((settings, Some(demo)))),
         Err(problems) => Ok(Err(refuse(&problems))),
     }
-}
-
-async fn wait_for_signal() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = tokio::signal::ctrl_c().await;
 }
 
 fn print(summary: &RunSummary, json: bool) -> Result<()> {

@@ -5,9 +5,11 @@ use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use memg_core::profile::Profile;
+use memg_policy::plan_folder::ForecastError;
 use memg_settings::read_site;
 use memg_train::config::TrainConfig;
-use memg_train::{TrainError, TrainOptions, TrainingProgress, TrainingSummary};
+use memg_train::forecast::PlanSummary;
+use memg_train::{Begin, TrainError, TrainOptions, TrainingProgress, TrainingSummary};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -15,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// Learn a policy offline. Ends with a model folder if the actor beats the good rule on validation days, and with a
-/// report either way. Ctrl-C saves a checkpoint; --resume continues from it, bit for bit.
+/// Learn a policy offline. Ends with a model folder if the actor beats the good rule on validation days, with a planner's
+/// folder, and with a report either way. Ctrl-C and SIGTERM save a checkpoint; --resume continues from it, bit for bit.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Training configuration (default: built in, see config/train/)
@@ -27,7 +29,7 @@ pub(super) struct Args {
     /// Observation: 10d or extended
     #[arg(long, value_parser = parse_schema)]
     schema: Option<Schema>,
-    /// Output folder: checkpoint, metrics, report, model
+    /// Output folder: checkpoint, metrics, report, model, plan
     #[arg(long, value_name = "DIR", default_value = "train-out")]
     out: PathBuf,
     /// Site file (default: the reference plant)
@@ -42,9 +44,15 @@ pub(super) struct Args {
     /// Longest time, minutes
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
-    /// Continue from the checkpoint in the output folder
+    /// Continue from the checkpoint in the output folder: the same command, but for --minutes and --force
     #[arg(long)]
     resume: bool,
+    /// Begin anew although there is a checkpoint in the output folder, and remove it
+    #[arg(long, conflicts_with = "resume")]
+    anew: bool,
+    /// Fit the planner's forecaster alone: seconds
+    #[arg(long, value_enum, conflicts_with_all = ["resume", "anew", "force", "updates", "minutes", "seed", "schema"])]
+    only: Option<Only>,
     /// Export the actor even if it does not beat the good rule on the validation days
     #[arg(long)]
     force: bool,
@@ -54,6 +62,13 @@ pub(super) struct Args {
     /// Stop after this wall time as Ctrl-C would (for tests of resuming)
     #[arg(long, value_name = "DURATION", value_parser = parse_duration, hide = true)]
     interrupt_after: Option<Duration>,
+}
+
+/// What alone is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// The planner's folder.
+    Plan,
 }
 
 fn parse_schema(text: &str) -> Result<Schema, String> {
@@ -80,6 +95,9 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 
 fn train(args: &Args) -> Result<()> {
     let options = options(args)?;
+    if args.only == Some(Only::Plan) {
+        return print_plan(&memg_train::forecast::write(&options)?, args.json);
+    }
     stop_on_signal(Arc::clone(&options.stop), args.interrupt_after)?;
     let mut bar = Bar::new(!args.json);
     let summary = memg_train::run(&options, &mut |progress| bar.show(progress));
@@ -96,7 +114,11 @@ fn options(args: &Args) -> Result<TrainOptions> {
         data: args.profile.display().to_string(),
         out: args.out.clone(),
         model: None,
-        resume: args.resume,
+        begin: match (args.resume, args.anew) {
+            (true, _) => Begin::Resume,
+            (false, true) => Begin::Anew,
+            (false, false) => Begin::Fresh,
+        },
         force: args.force,
         command: command_line(),
         stop: Arc::new(AtomicBool::new(false)),
@@ -142,9 +164,10 @@ fn plant(site: Option<&Path>) -> Result<Plant, TrainError> {
 }
 
 /// The command as typed, without the program's own path. A resumed run is the same, bit for bit, as one that was never
-/// stopped: the command that makes it again has no `--resume`.
+/// stopped: the command that makes it again has no `--resume`, and no `--anew`.
 fn command_line() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--resume").collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| argument != "--resume" && argument != "--anew").collect();
     format!("gateway {}", arguments.join(" "))
 }
 
@@ -166,12 +189,12 @@ fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> 
                 }
             };
             tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
+                () = super::wait_for_signal() => {}
                 () = timer => {}
             }
             stop.store(true, Ordering::Relaxed);
-            // A second Ctrl-C ends at once; the checkpoint of before is intact.
-            let _ = tokio::signal::ctrl_c().await;
+            // A second one ends at once; the checkpoint of before is intact.
+            super::wait_for_signal().await;
             std::process::exit(130);
         });
     })?;
@@ -246,8 +269,27 @@ fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
         (None, Some(why)) => println!("\nNo model was exported: {why}"),
         (None, None) => println!("\nNo model was exported."),
     }
+    match (&summary.plan, &summary.plan_refused) {
+        (Some(plan), _) => print_plan(plan, false)?,
+        (None, Some(why)) => println!("No planner was exported: {why}"),
+        (None, None) => {}
+    }
     if let Some(report) = &summary.report {
         println!("Report: {}", report.display());
     }
+    Ok(())
+}
+
+fn print_plan(summary: &PlanSummary, json: bool) -> Result<()> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(summary)?);
+        return Ok(());
+    }
+    println!("Mean absolute error of forecasts, kW   1 h ahead  24 h ahead");
+    for row in &summary.errors {
+        let ForecastError { forecaster, data, quantity, mae_1h, mae_24h, .. } = row;
+        println!("  {forecaster:<12} {quantity:<22} {mae_1h:>9.3} {mae_24h:>11.3}   {data}");
+    }
+    println!("Planner: {}, {} rows fitted in {:.1} s", summary.plan.display(), summary.rows, summary.seconds);
     Ok(())
 }

@@ -238,7 +238,7 @@ fn ask(
     let asked = match chain.policy.as_deref_mut() {
         None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
         Some(policy) => {
-            let known = Live { history: &state.history, outlook: &state.outlook };
+            let known = Live::new(config.filter.plant(), &state.history, &state.outlook);
             request(&config.filter, &judged.situation, &memory, &known, policy).map_err(|error| error.to_string())
         }
     };
@@ -349,7 +349,7 @@ fn holding(memory: &ControlMemory) -> Setpoints {
 
 fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded) {
     let Some((situation, _)) = state.situation else { return };
-    let known = Live { history: &state.history, outlook: &state.outlook };
+    let known = Live::new(config.filter.plant(), &state.history, &state.outlook);
     if let Ok(request) = stand_in(&config.filter, &situation, &state.memory, &known, degraded) {
         (state.request, state.reason) = (Some(request.setpoints), None);
     }

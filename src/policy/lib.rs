@@ -22,32 +22,44 @@ pub mod onnx_scan;
 pub mod ort_actor;
 #[cfg(feature = "ort")]
 pub mod ort_library;
+pub mod plan_folder;
 pub mod reload;
 mod spec;
 pub mod weights;
 
 pub use model::{ModelError, ModelFolder};
+pub use plan_folder::{PlanFolder, load_forecaster};
 pub use reload::ReloadablePolicy;
 pub use spec::{PolicySpec, Runtime, SpecError};
 
 use memg_core::builtin;
 use memg_core::guard::Guarded;
+use memg_core::planner::{Plan, PlanSettings};
 use memg_core::policy::{ActorPolicy, Policy};
+use model::Kind;
+use std::path::Path;
 
 /// What the three outputs mean: [`memg_core::action::Action`]. Models name it, another one is refused.
 pub const ACTION_MAP: &str = "memg-3d/1";
 
-/// The policy of a spec. A network has been checked against its folder's hashes and golden outputs when this returns.
+/// The policy of a spec. A network has been checked against its folder's hashes and golden outputs when this returns, a
+/// planner's forecaster against its hash; a planner runs in plain Rust, whatever runtime is named.
 ///
 /// # Errors
 /// Says which file and key is wrong, or what the runtime lacks. Nothing else has happened then.
 pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
     match spec {
         PolicySpec::Rule(name) => builtin::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
-        PolicySpec::Model { dir, runtime } => {
-            let model = ModelFolder::load(dir)?;
-            let policy = ActorPolicy(model.actor(*runtime)?);
-            Ok(Box::new(Guarded { policy, range: model.manifest().tariff }))
-        }
+        PolicySpec::Model { dir, runtime } => match model::kind(dir)? {
+            Kind::Actor => network(dir, *runtime),
+            // The planner refuses a plant of another step length when it is asked first.
+            Kind::Planner => Ok(Box::new(Plan::new(PlanFolder::load(dir)?.ridge(), PlanSettings::default()))),
+        },
     }
+}
+
+fn network(dir: &Path, runtime: Runtime) -> Result<Box<dyn Policy>, ModelError> {
+    let model = ModelFolder::load(dir)?;
+    let policy = ActorPolicy(model.actor(runtime)?);
+    Ok(Box::new(Guarded { policy, range: model.manifest().tariff }))
 }

@@ -15,9 +15,13 @@ mod folder_write;
 mod golden;
 mod manifest;
 
+pub(crate) use folder_write::{FolderFile, hashes, replace_folder};
 pub use folder_write::{ModelRecord, write_model};
 pub use golden::{Golden, TOLERANCE, inputs as golden_inputs};
-pub use manifest::{EvaluationRow, FORMAT, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex};
+pub use manifest::{
+    EvaluationRow, FORMAT, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex,
+};
+pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
 
 use super::onnx::SCHEMA_KEY;
 use super::onnx_scan;
@@ -81,6 +85,9 @@ pub enum ModelError {
     /// The weights do not fit.
     #[error("{SAFETENSORS}: {0}")]
     Weights(#[from] WeightsError),
+    /// The forecaster's coefficients do not fit.
+    #[error("{file}: {0}", file = super::plan_folder::COEFFICIENTS)]
+    Coefficients(WeightsError),
     /// The ONNX file is refused.
     #[error("{ONNX}: {reason}")]
     Onnx {
@@ -126,7 +133,7 @@ impl ModelFolder {
     /// # Errors
     /// Names file and key with what was expected and found.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        let manifest = Manifest::parse(&utf8(MANIFEST, read_file(dir, MANIFEST)?)?)?;
+        let manifest = Manifest::parse(&read_manifest(dir)?)?;
         let mut files = BTreeMap::new();
         for (file, expected) in &manifest.sha256 {
             files.insert(file.clone(), read_hashed(dir, file, expected)?);
@@ -263,6 +270,19 @@ fn file_error(path: &Path, error: &dyn std::fmt::Display) -> ModelError {
     ModelError::File { path: path.to_owned(), reason: error.to_string() }
 }
 
+/// What a folder holds.
+///
+/// # Errors
+/// Its model.toml cannot be read, or names a kind that nobody here knows.
+pub fn kind(dir: &Path) -> Result<Kind, ModelError> {
+    Kind::of(&read_manifest(dir)?)
+}
+
+/// The text of a folder's model.toml.
+pub(crate) fn read_manifest(dir: &Path) -> Result<String, ModelError> {
+    utf8(MANIFEST, read_file(dir, MANIFEST)?)
+}
+
 fn read_file(dir: &Path, file: &str) -> Result<Vec<u8>, ModelError> {
     let path = dir.join(file);
     let mut bytes = Vec::new();
@@ -274,7 +294,8 @@ fn read_file(dir: &Path, file: &str) -> Result<Vec<u8>, ModelError> {
     Ok(bytes)
 }
 
-fn read_hashed(dir: &Path, file: &str, expected: &str) -> Result<Vec<u8>, ModelError> {
+/// The bytes of a file, if they have that SHA-256.
+pub(crate) fn read_hashed(dir: &Path, file: &str, expected: &str) -> Result<Vec<u8>, ModelError> {
     let bytes = read_file(dir, file)?;
     let found = sha256_hex(&bytes);
     if found.eq_ignore_ascii_case(expected) {

@@ -2,10 +2,11 @@
 //!
 //! [`run()`] goes through three stages, each of which a configuration can leave out: imitation of the good rule, gradients
 //! through the plant's equations ([`gradient`]), TD3 ([`td3`] on [`td3::fused`]). Actors are selected on validation days; test days are only
-//! looked at for the final table. Everything is seeded, and a run that was stopped continues bit by bit ([`run::checkpoint`]).
+//! looked at for the final table. A planner's forecaster is fitted to the same days ([`forecast`]). Everything is seeded, and a run that was stopped continues bit by bit ([`run::checkpoint`]).
 //! Not responsible for: progress bars and signals (the command line's), protocols, the daemon.
 
 pub mod config;
+pub mod forecast;
 pub mod gradient;
 pub mod imitate;
 pub mod metrics;
@@ -21,6 +22,7 @@ pub mod td3;
 mod tests;
 
 use config::TrainConfig;
+use forecast::PlanSummary;
 use memg_core::equipment::Plant;
 use memg_core::policy::PolicyError;
 use memg_core::profile::Profile;
@@ -39,6 +41,8 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub const REPORT: &str = "report.html";
 /// The model's folder in the output folder.
 pub const MODEL: &str = "model";
+/// The planner's folder in the output folder.
+pub const PLAN: &str = "plan";
 
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
@@ -89,14 +93,25 @@ pub struct TrainOptions {
     pub out: PathBuf,
     /// Where the model goes; `None`: `model` in the output folder.
     pub model: Option<PathBuf>,
-    /// Continue from the checkpoint in the output folder.
-    pub resume: bool,
+    /// What the run does with a checkpoint in the output folder.
+    pub begin: Begin,
     /// Export even if the actor does not beat the good rule on the validation days.
     pub force: bool,
     /// The command line, for the record.
     pub command: String,
-    /// Set by Ctrl-C: save a checkpoint and return.
+    /// Set by Ctrl-C and SIGTERM: save a checkpoint and return.
     pub stop: Arc<AtomicBool>,
+}
+
+/// What a run does with a checkpoint in its output folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// Begins from nothing, and refuses to where there is one: it may be hours of work.
+    Fresh,
+    /// Removes it and begins from nothing.
+    Anew,
+    /// Continues from it, and refuses to where it is another run's.
+    Resume,
 }
 
 /// Stages of a run, in their order.
@@ -164,6 +179,10 @@ pub struct TrainingSummary {
     pub model: Option<PathBuf>,
     /// Why there is none.
     pub refused: Option<String>,
+    /// The planner's folder, if the days sufficed for its forecaster.
+    pub plan: Option<PlanSummary>,
+    /// Why there is none.
+    pub plan_refused: Option<String>,
     /// The checkpoint.
     pub checkpoint: PathBuf,
     /// The report.

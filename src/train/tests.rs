@@ -38,7 +38,7 @@ fn options(config: TrainConfig, out: &Path) -> TrainOptions {
         data: "synthetic".to_owned(),
         out: out.to_owned(),
         model: None,
-        resume: false,
+        begin: Begin::Fresh,
         force: true,
         command: "test".to_owned(),
         stop: Arc::new(AtomicBool::new(false)),
@@ -100,13 +100,13 @@ fn check_repeats_and_resumes(config: &TrainConfig) {
     trained(&options(config.clone(), again.path()));
     assert!(tensors(through.path()) == tensors(again.path()), "the same seed gave other weights");
     // Stopped in every stage: after 10, 20, … updates.
-    let mut run_on = TrainOptions { resume: false, ..options(config.clone(), stopped.path()) };
+    let mut run_on = options(config.clone(), stopped.path());
     for _ in 0..20 {
         let stop = Arc::clone(&run_on.stop);
         stop.store(false, Ordering::Relaxed);
         let found = run(&run_on, &mut |_| stop.store(true, Ordering::Relaxed));
         let found = found.unwrap_or_else(|e| panic!("{e}"));
-        run_on.resume = true;
+        run_on.begin = Begin::Resume;
         if !found.interrupted {
             assert!(tensors(through.path()) == tensors(stopped.path()), "resuming gave other weights");
             return;
@@ -188,7 +188,7 @@ fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
         let steps = profile.rows().len();
         assert_eq!(steps, 2 * plant.steps_per_day());
         let source = EpisodeSource::new(plant, Schema::Extended, profile.clone(), steps);
-        let episode = source.episode(profile.rows().to_vec(), 0..steps, PlantPoint::REST, Published::AllDay);
+        let episode = source.episode(profile.rows().to_vec(), 0..steps, PlantPoint::REST, Published::At13);
         let (observed, actions) = Shard::rule_states(&plant, &episode);
         let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
         env.reset(Start::block(0..steps));
@@ -237,22 +237,76 @@ fn derivatives_are_those_of_finite_differences() {
     assert!(right * 100 >= all * 99, "{right} of {all}");
 }
 
+fn refusal(options: &TrainOptions) -> String {
+    run(options, &mut |_| panic!("it trains")).map(|_| ()).unwrap_err().to_string()
+}
+
 #[test]
 fn what_cannot_be_continued_from_is_named() {
     let dir = folder();
-    let mut resumed = TrainOptions { resume: true, ..options(small(), dir.path()) };
-    let error = |options: &TrainOptions| run(options, &mut |_| {}).map(|_| ()).unwrap_err().to_string();
-    assert!(error(&resumed).contains(CHECKPOINT));
-    trained(&TrainOptions { resume: false, ..resumed.clone() });
-    resumed.config.schema = Schema::Extended;
-    let message = error(&resumed);
-    assert!(message.contains("memg-extended/1") && message.contains("memg-10d/1"), "{message}");
-    resumed.config.schema = Schema::TenD;
+    let mut resumed = TrainOptions { begin: Begin::Resume, ..options(small(), dir.path()) };
+    assert!(refusal(&resumed).contains(CHECKPOINT));
+    trained(&options(small(), dir.path()));
+    let asked = resumed.clone();
+    let config = &mut resumed.config;
+    (config.schema, config.seed, config.td3.updates) = (Schema::Extended, 2, 31);
+    resumed.profile = Arc::new(synthetic::profile(6, 1));
+    let message = refusal(&resumed);
+    for difference in ["memg-extended", "seed: 1, asked for 2", "td3.updates: 30, asked for 31", "profile: SHA-256"] {
+        assert!(message.contains(difference), "{difference} is missing: {message}");
+    }
+    assert!(!message.contains("plant") && !message.contains("gradient.updates"), "{message}");
+    resumed = asked;
+    let mut parameters = *resumed.plant.parameters();
+    parameters.grid.import_kw_max += 1.0;
+    resumed.plant = parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"));
+    assert!(refusal(&resumed).contains("plant: SHA-256"));
+}
+
+#[test]
+fn a_checkpoint_that_is_damaged_or_of_another_network_is_refused() {
+    let dir = folder();
+    trained(&options(small(), dir.path()));
+    let resumed = TrainOptions { begin: Begin::Resume, ..options(small(), dir.path()) };
     let path = dir.path().join(CHECKPOINT);
     let mut file = Checkpoint::load(&path).unwrap_or_else(|e| panic!("{e}"));
+    let mut bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{e}"));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).unwrap_or_else(|e| panic!("{e}"));
+    assert!(refusal(&resumed).contains("damaged"), "{}", refusal(&resumed));
     file.put("gradient.net", vec![3], &[0.0; 3]);
     file.save(&path).unwrap_or_else(|e| panic!("{e}"));
-    assert!(error(&resumed).contains("gradient.net"));
+    assert!(refusal(&resumed).contains("gradient.net"));
+    file.state = file.state.replacen("\"format\":2", "\"format\":1", 1);
+    file.save(&path).unwrap_or_else(|e| panic!("{e}"));
+    assert!(refusal(&resumed).contains("expected format 2, found 1"));
+}
+
+#[test]
+fn how_fast_it_goes_may_change_in_a_resumed_run() {
+    let (dir, mut config) = (folder(), small());
+    let stopped = options(config.clone(), dir.path());
+    stopped.stop.store(true, Ordering::Relaxed);
+    assert!(trained(&stopped).interrupted);
+    (config.threads, config.minutes) = (2, 1.0);
+    let resumed = TrainOptions { begin: Begin::Resume, ..options(config, dir.path()) };
+    assert!(!trained(&resumed).interrupted);
+}
+
+#[test]
+fn nothing_is_begun_over_a_checkpoint_unless_that_is_asked_for() {
+    let dir = folder();
+    let mut fresh = options(small(), dir.path());
+    fresh.stop.store(true, Ordering::Relaxed);
+    assert!(trained(&fresh).interrupted);
+    let before = std::fs::read(dir.path().join(CHECKPOINT)).unwrap_or_else(|e| panic!("{e}"));
+    let message = refusal(&fresh);
+    assert!(message.contains("--resume") && message.contains("--anew"), "{message}");
+    assert!(std::fs::read(dir.path().join(CHECKPOINT)).is_ok_and(|now| now == before));
+    (fresh.begin, fresh.config.seed) = (Begin::Anew, 2);
+    assert!(trained(&fresh).interrupted);
+    assert!(std::fs::read(dir.path().join(CHECKPOINT)).is_ok_and(|now| now != before));
 }
 
 #[test]

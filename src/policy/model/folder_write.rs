@@ -7,6 +7,7 @@ use crate::onnx::to_onnx;
 use crate::weights::{ACTIONS, Weights};
 use memg_core::guard::TariffRange;
 use memg_core::observation::Divisors;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
@@ -36,18 +37,35 @@ pub struct ModelRecord {
 /// # Errors
 /// The disk's, or the written model does not load; `dir` is then unchanged.
 pub fn write_model(dir: &Path, weights: &Weights, record: &ModelRecord) -> Result<(), ModelError> {
+    replace_folder(dir, &contents(weights, record)?, |written| ModelFolder::load(written).map(drop))
+}
+
+/// A file of a folder by its name.
+pub(crate) type FolderFile = (&'static str, Vec<u8>);
+
+/// Writes files as [`write_model`] does, `check` being what the written folder has to stand.
+pub(crate) fn replace_folder(
+    dir: &Path,
+    files: &[FolderFile],
+    check: impl Fn(&Path) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
     let temporary = beside(dir, ".tmp");
     remove_if_there(&temporary)?;
     fs::create_dir_all(&temporary).map_err(|e| file_error(&temporary, &e))?;
-    for (file, bytes) in contents(weights, record)? {
-        write_synced(&temporary.join(file), &bytes)?;
+    for (file, bytes) in files {
+        write_synced(&temporary.join(file), bytes)?;
     }
-    ModelFolder::load(&temporary)?;
+    check(&temporary)?;
     exchange(&temporary, dir)
 }
 
+/// SHA-256 of files by their name, as model.toml has them.
+pub(crate) fn hashes(files: &[FolderFile]) -> BTreeMap<String, String> {
+    files.iter().map(|(file, bytes)| ((*file).to_owned(), sha256_hex(bytes))).collect()
+}
+
 /// All files, model.toml last.
-fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<(&'static str, Vec<u8>)>, ModelError> {
+fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<FolderFile>, ModelError> {
     let safetensors = weights.to_safetensors()?;
     let golden = Golden::exact(weights).to_csv(weights.schema()).into_bytes();
     let mut files = vec![(SAFETENSORS, safetensors), (ONNX, to_onnx(weights)), (GOLDEN, golden)];
@@ -57,7 +75,7 @@ fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<(&'static str
     Ok(files)
 }
 
-fn manifest(weights: &Weights, record: &ModelRecord, files: &[(&str, Vec<u8>)]) -> Manifest {
+fn manifest(weights: &Weights, record: &ModelRecord, files: &[FolderFile]) -> Manifest {
     Manifest {
         format: FORMAT,
         name: record.name.clone(),
@@ -69,7 +87,7 @@ fn manifest(weights: &Weights, record: &ModelRecord, files: &[(&str, Vec<u8>)]) 
         tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),
-        sha256: files.iter().map(|(file, bytes)| ((*file).to_owned(), sha256_hex(bytes))).collect(),
+        sha256: hashes(files),
     }
 }
 

@@ -44,6 +44,63 @@ pub struct Manifest {
     pub sha256: BTreeMap<String, String>,
 }
 
+/// What a model folder holds; the key `kind` of model.toml.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A network; its model.toml has no such key.
+    Actor,
+    /// A planner's forecaster.
+    Planner,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Actor => "nothing (a network)",
+            Self::Planner => "\"planner\"",
+        }
+    }
+
+    /// What the text of a model.toml says.
+    ///
+    /// # Errors
+    /// It is not TOML, or names a kind that nobody here knows.
+    pub fn of(text: &str) -> Result<Self, ModelError> {
+        match table(text)?.get("kind") {
+            None => Ok(Self::Actor),
+            Some(toml::Value::String(kind)) if kind == "planner" => Ok(Self::Planner),
+            Some(other) => Err(wrong_key("kind", "nothing (a network) or \"planner\"", &other.to_string())),
+        }
+    }
+}
+
+fn manifest_error(error: &dyn ToString) -> ModelError {
+    ModelError::Manifest { reason: error.to_string() }
+}
+
+fn table(text: &str) -> Result<toml::Table, ModelError> {
+    text.parse().map_err(|e: toml::de::Error| manifest_error(&e))
+}
+
+/// Parses a model.toml that has to be of this format and kind: other keys than theirs say less.
+pub(crate) fn parse_of_kind<T: serde::de::DeserializeOwned>(text: &str, kind: Kind) -> Result<T, ModelError> {
+    let format = table(text)?.get("format").map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    check_key("format", &FORMAT.to_string(), &format)?;
+    check_key("kind", kind.name(), Kind::of(text)?.name())?;
+    toml::from_str(text).map_err(|e| manifest_error(&e))
+}
+
+/// Refuses names that lead out of the folder, and what is no hash.
+pub(crate) fn check_hashes(sha256: &BTreeMap<String, String>) -> Result<(), ModelError> {
+    for (file, hash) in sha256 {
+        let plain = !file.is_empty() && !file.contains(['/', '\\']) && !file.starts_with('.');
+        if !plain || hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(wrong_key(&format!("sha256.{file:?}"), "a plain file name and 64 hex digits", hash));
+        }
+    }
+    Ok(())
+}
+
 /// A schema with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SchemaVersion {
@@ -152,11 +209,7 @@ impl Manifest {
     /// # Errors
     /// Names the key, what was expected and what was found.
     pub fn parse(text: &str) -> Result<Self, ModelError> {
-        let manifest = |e: &dyn ToString| ModelError::Manifest { reason: e.to_string() };
-        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| manifest(&e))?;
-        let format = table.get("format").map_or_else(|| "nothing".to_owned(), ToString::to_string);
-        check_key("format", &FORMAT.to_string(), &format)?;
-        let parsed: Self = toml::from_str(text).map_err(|e| manifest(&e))?;
+        let parsed: Self = parse_of_kind(text, Kind::Actor)?;
         parsed.check()?;
         Ok(parsed)
     }
@@ -173,14 +226,7 @@ impl Manifest {
         check_key("divisors", "given", divisors)?;
         check_key("shapes.input", &self.schema.list().len().to_string(), &self.shapes.input.to_string())?;
         check_key("shapes.output", &ACTIONS.to_string(), &self.shapes.output.to_string())?;
-        for (file, hash) in &self.sha256 {
-            let plain = !file.is_empty() && !file.contains(['/', '\\']) && !file.starts_with('.');
-            if !plain || hash.len() != 64 || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
-                let expected = "a plain file name and 64 hex digits".to_owned();
-                return Err(ModelError::Key { key: format!("sha256.{file:?}"), expected, found: hash.clone() });
-            }
-        }
-        Ok(())
+        check_hashes(&self.sha256)
     }
 
     /// What the network's inputs are divided by.
@@ -212,9 +258,10 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 /// An error unless the two texts are the same.
-fn check_key(key: &str, expected: &str, found: &str) -> Result<(), ModelError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(ModelError::Key { key: key.to_owned(), expected: expected.to_owned(), found: found.to_owned() })
+pub(crate) fn check_key(key: &str, expected: &str, found: &str) -> Result<(), ModelError> {
+    if expected == found { Ok(()) } else { Err(wrong_key(key, expected, found)) }
+}
+
+pub(crate) fn wrong_key(key: &str, expected: &str, found: &str) -> ModelError {
+    ModelError::Key { key: key.to_owned(), expected: expected.to_owned(), found: found.to_owned() }
 }

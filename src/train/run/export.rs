@@ -5,6 +5,7 @@ use super::checkpoint::save_atomically;
 use super::setup::Setup;
 use super::validation::{Best, Selection};
 use crate::config::TrainConfig;
+use crate::forecast;
 use crate::report::{self, Story};
 use crate::{MODEL, REPORT, TrainError, TrainOptions, TrainingSummary};
 use memg_core::observation::Divisors;
@@ -51,6 +52,11 @@ pub(super) fn finish(
         summary.refused = Some("it does not beat the good rule on the validation days (--force exports it)".to_owned());
     }
     (summary.validation, summary.test) = (Some(validation), test);
+    match forecast::write(setup.options) {
+        Ok(plan) => summary.plan = Some(plan),
+        Err(TrainError::Data(why)) => summary.plan_refused = Some(why),
+        Err(error) => return Err(error),
+    }
     summary.report = Some(export.write_report(selection, &summary)?);
     Ok(summary)
 }
@@ -98,15 +104,17 @@ impl Export<'_> {
     }
 
     fn training_record(&self, summary: &TrainingSummary) -> TrainingRecord {
-        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
-        let options = self.setup.options;
+        let ([first, last], options) = (self.config.data.test_days, self.setup.options);
         TrainingRecord {
             description: format!(
                 "imitation of the good rule, then gradients through the plant's equations, then TD3 with a cloning term; selected on the validation days at update {} ({:?})",
                 self.best.actor.updates, self.best.actor.stage
             ),
             algorithm: "model-based policy gradient, TD3+BC".to_owned(),
-            data: format!("{}; days {v0}..{v1} validate, days {t0}..{t1} test, all others train", options.data),
+            data: format!(
+                "{}; {} validate, days {first}..{last} test, all others train",
+                options.data, self.setup.split.validation_days
+            ),
             seed: self.config.seed,
             steps: summary.steps,
             updates: summary.updates,
@@ -115,9 +123,9 @@ impl Export<'_> {
     }
 
     fn evaluation_rows(&self, validation: &Comparison, test: Option<&Comparison>) -> Vec<EvaluationRow> {
-        let ([t0, t1], [v0, v1]) = (self.config.data.test_days, self.config.data.validation_days);
-        let mut rows = evaluation_rows(validation, &format!("validation, days {v0}..{v1} of each month"));
-        let test = test.map(|test| evaluation_rows(test, &format!("test, days {t0}..{t1} of each month")));
+        let [first, last] = self.config.data.test_days;
+        let mut rows = evaluation_rows(validation, &format!("validation, {}", self.setup.split.validation_days));
+        let test = test.map(|test| evaluation_rows(test, &format!("test, days {first}..{last} of each month")));
         rows.extend(test.unwrap_or_default());
         rows
     }

@@ -7,6 +7,7 @@
 pub(crate) mod actor;
 pub mod checkpoint;
 mod export;
+mod identity;
 mod pace;
 mod setup;
 mod stages;
@@ -15,7 +16,8 @@ mod validation;
 
 use crate::config::TrainConfig;
 use crate::metrics::{Figures, MetricsFiles};
-use crate::{CHECKPOINT, Stage, TrainError, TrainOptions, TrainingProgress, TrainingSummary};
+use crate::{Begin, CHECKPOINT, Stage, TrainError, TrainOptions, TrainingProgress, TrainingSummary};
+use identity::Identity;
 use pace::{Pace, Planned};
 use setup::Setup;
 use stages::Learners;
@@ -53,6 +55,8 @@ pub fn run(options: &TrainOptions, sink: &mut dyn FnMut(&TrainingProgress)) -> R
 /// A run in progress.
 struct Run<'a> {
     setup: Setup<'a>,
+    /// What was asked for.
+    identity: Identity,
     /// As started or resumed; updates may have been cut to keep the time.
     config: TrainConfig,
     planned: Planned,
@@ -82,9 +86,8 @@ impl<'a> Run<'a> {
     fn start(options: &'a TrainOptions) -> Result<Self, TrainError> {
         let started = Instant::now();
         setup::check(options)?;
-        make_dir(&options.out)?;
-        let resumed = options.resume.then(|| state::read(&checkpoint_path(options), options.config.schema));
-        let resumed = resumed.transpose()?;
+        let identity = Identity::of(options);
+        let resumed = begin(options, &identity)?;
         let config = resumed.as_ref().map_or_else(|| options.config.clone(), |found| found.config(&options.config));
         let bounds = resumed.as_ref().map(state::Resumed::bounds).unwrap_or_default();
         let setup = Setup::new(options, &config, bounds)?;
@@ -97,8 +100,8 @@ impl<'a> Run<'a> {
             }
         };
         let saved = Saved::now(&learners);
-        let files = MetricsFiles::open(&options.out, options.resume)?;
-        Ok(Self { setup, config, planned, learners, selection, pace, files, saved })
+        let files = MetricsFiles::open(&options.out, options.begin == Begin::Resume)?;
+        Ok(Self { setup, identity, config, planned, learners, selection, pace, files, saved })
     }
 
     fn stage(&self) -> Stage {
@@ -185,9 +188,36 @@ impl<'a> Run<'a> {
             test: None,
             model: None,
             refused: None,
+            plan: None,
+            plan_refused: None,
             checkpoint: checkpoint_path(self.setup.options),
             report: None,
         }
+    }
+}
+
+/// The checkpoint to continue from, if that is asked for; an output folder that a run may begin in otherwise.
+fn begin(options: &TrainOptions, identity: &Identity) -> Result<Option<state::Resumed>, TrainError> {
+    let path = checkpoint_path(options);
+    match options.begin {
+        Begin::Resume => return state::read(&path, identity).map(Some),
+        Begin::Fresh if path.exists() => {
+            let what = format!("{} is there: continue it (--resume) or begin anew without it (--anew)", path.display());
+            return Err(TrainError::Checkpoint(what));
+        }
+        Begin::Fresh => {}
+        Begin::Anew => remove(&path)?,
+    }
+    make_dir(&options.out)?;
+    Ok(None)
+}
+
+fn remove(path: &Path) -> Result<(), TrainError> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::Save { path: path.to_owned(), reason: e.to_string() })
+        }
+        _ => Ok(()),
     }
 }
 

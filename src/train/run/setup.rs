@@ -72,15 +72,18 @@ impl<'a> Setup<'a> {
 
 /// Refuses days without a run of consecutive ones as long as an episode, and a profile without days to select on.
 fn enough_days(split: &Split, config: &TrainConfig) -> Result<(), TrainError> {
+    if split.training.rows().is_empty() {
+        let [first, last] = config.data.test_days;
+        let days =
+            format!("beside test days ({first}..{last} of each month) two days are needed, to train and to select on");
+        return Err(TrainError::Data(days));
+    }
     let longest = split.training.blocks(None).iter().map(ExactSizeIterator::len).max().unwrap_or(0);
     let td3 = if config.td3.updates > 0 { config.td3.episode_steps } else { 0 };
     let needed = config.episodes.steps.max(td3);
     if longest < needed {
         let days = format!("the longest run of days to train on has {longest} steps, an episode {needed}");
         return Err(TrainError::Data(days));
-    }
-    if split.validation.rows().is_empty() {
-        return Err(TrainError::Data("there is no day to select actors on".to_owned()));
     }
     Ok(())
 }

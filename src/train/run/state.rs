@@ -2,6 +2,7 @@
 
 use super::Run;
 use super::checkpoint::Checkpoint;
+use super::identity::Identity;
 use super::pace::Planned;
 use super::setup::{KnownBounds, Setup};
 use super::stages::{Done, Learners, fresh_td3};
@@ -19,26 +20,24 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Version of the checkpoint's contents.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The counters, settings and random states of a run; its vectors are tensors.
 #[derive(Serialize, Deserialize)]
 struct SavedRun {
     format: u32,
+    identity: Identity,
     config: TrainConfig,
     /// Gradient and TD3 updates before any cut.
-    #[serde(default)]
-    planned: Option<[u64; 2]>,
+    planned: [u64; 2],
     done: Done,
     gradient: GradientState,
     adam_steps: i32,
     best: Option<SavedBest>,
     history: Vec<Figures>,
     bound: Bound,
-    #[serde(default)]
     training_bound: Option<Bound>,
     seconds: f64,
-    #[serde(alias = "looked_at")]
     validated_at: u64,
     td3: Option<SavedTd3>,
 }
@@ -78,8 +77,9 @@ pub(super) fn write(path: &Path, run: &Run<'_>) -> Result<(), TrainError> {
     put_gradient(gradient, &mut file);
     let saved = SavedRun {
         format: FORMAT,
+        identity: run.identity.clone(),
         config: run.config.clone(),
-        planned: Some([run.planned.gradient, run.planned.td3]),
+        planned: [run.planned.gradient, run.planned.td3],
         done: run.learners.done,
         gradient: gradient.clone(),
         adam_steps: gradient.adam.as_ref().map_or(0, |adam| adam.steps),
@@ -101,19 +101,28 @@ pub(super) struct Resumed {
     saved: SavedRun,
 }
 
-/// Reads a checkpoint.
+/// Version of a checkpoint, whatever else is inside.
+#[derive(Deserialize)]
+struct Version {
+    format: u32,
+}
+
+/// Reads a checkpoint of the run that is asked for.
 ///
 /// # Errors
-/// It cannot be read, is damaged, or is of another format or schema.
-pub(super) fn read(path: &Path, schema: Schema) -> Result<Resumed, TrainError> {
+/// It cannot be read, is damaged, is of another format, or belongs to another run; what differs is named.
+pub(super) fn read(path: &Path, asked: &Identity) -> Result<Resumed, TrainError> {
     let file = Checkpoint::load(path)?;
-    let saved: SavedRun = serde_json::from_str(&file.state).map_err(wrong)?;
-    let found = saved.config.schema;
-    if saved.format != FORMAT || found != schema {
-        let (found, asked) = (found.name(), schema.name());
-        return Err(wrong(format!("expected schema {asked}, found {found}: it belongs to another run")));
+    let Version { format } = serde_json::from_str(&file.state).map_err(wrong)?;
+    if format != FORMAT {
+        return Err(wrong(format!("expected format {FORMAT}, found {format}: another version wrote it")));
     }
-    Ok(Resumed { file, saved })
+    let saved: SavedRun = serde_json::from_str(&file.state).map_err(wrong)?;
+    let differences = saved.identity.differences(asked);
+    if differences.is_empty() {
+        return Ok(Resumed { file, saved });
+    }
+    Err(wrong(format!("it belongs to another run, which --resume cannot change:\n  {}", differences.join("\n  "))))
 }
 
 impl Resumed {
@@ -148,7 +157,7 @@ impl Resumed {
         let best = saved.best.map(|best| take_best(best, &mut file)).transpose()?;
         let fresh = saved.td3.map(|saved| take_td3(saved, fresh_td3(setup, config), &mut file));
         learners.td3 = fresh.transpose()?;
-        let [gradient, td3] = saved.planned.unwrap_or([saved.config.gradient.updates, saved.config.td3.updates]);
+        let [gradient, td3] = saved.planned;
         let selection = Selection { best, history: saved.history, validated_at: saved.validated_at };
         Ok((learners, selection, Planned { gradient, td3 }))
     }
