@@ -191,7 +191,7 @@ fn a_model_may_name_its_runtime_and_what_it_costs_is_the_sum_of_its_trace_and_th
     let (short, profile) = path(&dir, "short.csv");
     let shipped = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
     std::fs::write(short, shipped.lines().take(1 + 2 * 96).collect::<Vec<_>>().join("\n")).unwrap();
-    let evaluate = ["evaluate", "--model", "rust:models/td3-10d", "--profile", &profile, "--trace", &trace, "--json"];
+    let evaluate = ["evaluate", "--model", "rust:models/actor-10d", "--profile", &profile, "--trace", &trace, "--json"];
     let output = run(&evaluate);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -201,12 +201,12 @@ fn a_model_may_name_its_runtime_and_what_it_costs_is_the_sum_of_its_trace_and_th
     let steps: f64 = csv.lines().skip(1).map(|row| row.split(',').nth(cost).unwrap().parse::<f64>().unwrap()).sum();
     let (total, stored) = (number("cost_eur_per_day") * number("days"), number("stored_energy_eur"));
     assert!((total - steps - stored).abs() < 1e-9, "{total} is not {steps} + {stored}");
-    let unknown = run(&["evaluate", "--model", "gpu:models/td3-10d", "--profile", &profile]);
-    assert!(!unknown.status.success() && text(&unknown.stderr).contains("gpu:models/td3-10d"));
-    let elsewhere = run(&["mosaik", "--model", "ort:models/td3-10d", "127.0.0.1:1"]);
+    let unknown = run(&["evaluate", "--model", "gpu:models/actor-10d", "--profile", &profile]);
+    assert!(!unknown.status.success() && text(&unknown.stderr).contains("gpu:models/actor-10d"));
+    let elsewhere = run(&["mosaik", "--model", "ort:models/actor-10d", "127.0.0.1:1"]);
     let said = text(&elsewhere.stderr);
     assert!(
-        said.contains("FMUs run networks in plain Rust: expected DIR or rust:DIR, found ort:models/td3-10d"),
+        said.contains("FMUs run networks in plain Rust: expected DIR or rust:DIR, found ort:models/actor-10d"),
         "{said}"
     );
 }
@@ -227,7 +227,7 @@ fn check_says_of_every_signal_what_its_loss_means_and_how_words_are_ordered() {
     let shipped = std::fs::read_to_string("config/gateway.toml").unwrap();
     let site = std::fs::canonicalize("config/sites/site-a.toml").unwrap();
     let real = shipped.split("\n[demo]").next().unwrap().replace("sites/site-a.toml", &site.display().to_string());
-    let real = real.replace("\"../models/td3-10d\"", "\"rule\"");
+    let real = real.replace("\"../models/actor-10d\"", "\"rule\"");
     let devices: String = ["pv", "wind", "load-meter", "heat-meter", "battery", "grid-meter"]
         .map(|name| {
             format!(

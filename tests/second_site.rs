@@ -46,10 +46,10 @@ fn not_worse_than_the_rule(model: &str) {
 
 #[test]
 fn the_ten_number_actor_is_not_worse_than_the_rule_on_other_sites() {
-    not_worse_than_the_rule("td3-10d");
+    not_worse_than_the_rule("actor-10d");
 }
 
 #[test]
 fn the_extended_actor_is_not_worse_than_the_rule_on_other_sites() {
-    not_worse_than_the_rule("td3-extended");
+    not_worse_than_the_rule("actor-extended");
 }

@@ -1,4 +1,4 @@
-//! The TD3 actor in plain Rust: `tanh(W3 relu(W2 relu(W1 x + b1) + b2) + b3)`. For FMUs, for cross-checks, and wherever no
+//! An actor network as TD3 has it, in plain Rust: `tanh(W3 relu(W2 relu(W1 x + b1) + b2) + b3)`. For FMUs, for cross-checks, and wherever no
 //! runtime is wanted.
 //!
 //! Weights come as safetensors with the names of the TD3 reference (`l1.weight` [256, n], `l1.bias`, `l2`, `l3`), f32.

@@ -78,8 +78,8 @@ fn ten_days_have_the_same_bits_on_every_processor() {
         ("seed", lived(Plant::reference(), rule("seed"))),
         ("rule", lived(Plant::reference(), rule("rule"))),
         ("plan", lived(Plant::reference(), rule("plan"))),
-        ("ten numbers", lived(Plant::reference(), actor("td3-10d", Schema::TenD))),
-        ("extended", lived(Plant::reference(), actor("td3-extended", Schema::Extended))),
+        ("ten numbers", lived(Plant::reference(), actor("actor-10d", Schema::TenD))),
+        ("extended", lived(Plant::reference(), actor("actor-extended", Schema::Extended))),
         ("several units", lived(of_several_units(), rule("rule"))),
     ];
     let expected: [(&str, u64); 6] = [

@@ -60,7 +60,7 @@ impl Decider {
     /// The rule, and the shipped networks: one of the small schema, one that looks at the hours ahead.
     pub fn all() -> Vec<Self> {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        vec![Self::Rule, Self::Network(models.join("td3-10d")), Self::Network(models.join("td3-extended"))]
+        vec![Self::Rule, Self::Network(models.join("actor-10d")), Self::Network(models.join("actor-extended"))]
     }
 
     /// As `decide_with` in a configuration says it.

@@ -168,7 +168,7 @@ fn check_explains_a_co_simulation_and_refuses_a_wrong_one_with_file_line_and_key
 
 /// A copy of the shipped network with one bit of its weights flipped.
 fn damaged_model(folder: &Path) -> String {
-    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/td3-10d");
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/actor-10d");
     for entry in std::fs::read_dir(model).expect("a model").flatten() {
         std::fs::copy(entry.path(), folder.join(entry.file_name())).expect("copied");
     }

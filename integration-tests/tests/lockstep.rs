@@ -133,7 +133,7 @@ fn percentile(values: &mut [f64], percent: usize) -> f64 {
 async fn a_tick_through_the_broker_costs_a_few_messages_to_oneself() {
     let Some(broker) = Mosquitto::start().await else { return };
     let folder = tempfile::tempdir().expect("a folder");
-    let model = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../models/td3-10d");
+    let model = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../models/actor-10d");
     let config = lockstep_configuration(folder.path(), broker.port, model);
     let gateway = Gateway::start(&["run", &config, "--json"]);
     let mut simulator = Simulator::start(&broker, "memg/lab").await;

@@ -1,5 +1,7 @@
 //! Days of plants with several units and with none, through the daemon, Modbus and MQTT, and their journals decided again.
 
+use memg_core::equipment::Battery;
+use memg_core::units::{Soc, Watts};
 use memg_gateway::control::journal::{Entry, Reader};
 use memg_gateway::control::replay::replay;
 use memg_gateway::daemon::{self, Demo, RunOptions, chain_of, view::View};
@@ -52,12 +54,37 @@ fn told(journal: &Path, list: &str) -> Vec<Value> {
     entries.filter_map(of).collect()
 }
 
+/// Whatever the machine's pauses: a battery beyond its band is never told to go further out, and it is beyond by no more
+/// than its rating moves in two of the longest pauses between cycles (one until it is seen, one until it is written).
+fn check_battery(site: &str, number: usize, unit: &Battery, journal: &Path) {
+    let (mut longest_ms, mut before_ms) = (0, None);
+    let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for entry in Reader::open(journal).expect("a journal") {
+        let Entry::Cycle(record, _) = entry.expect("a whole line") else { continue };
+        let now_ms = record.input.uptime_ms;
+        longest_ms = longest_ms.max(now_ms - before_ms.replace(now_ms).unwrap_or(now_ms));
+        let Some(soc) = record.input.state.batteries[number].soc.usable().map(Soc::get) else { continue };
+        let power = record.memory.batteries[number].now;
+        assert!(soc >= unit.soc_min || power >= Watts::ZERO, "{site}: battery {number} at {soc}: {power}");
+        assert!(soc <= unit.soc_max || power <= Watts::ZERO, "{site}: battery {number} at {soc}: {power}");
+        (lowest, highest) = (lowest.min(soc), highest.max(soc));
+    }
+    let hours = 2.0 * longest_ms as f64 / 3_600_000.0;
+    let (out_kw, in_kw) =
+        (unit.discharge_kw_max / unit.efficiency_dispatch, unit.charge_kw_max * unit.efficiency_store);
+    let (least, most) =
+        (unit.soc_min - out_kw * hours / unit.capacity_kwh, unit.soc_max + in_kw * hours / unit.capacity_kwh);
+    assert!(lowest >= least && highest <= most, "{site}: battery {number} from {lowest} to {highest}: {longest_ms} ms");
+}
+
 fn check(site: &str, summary: &Value, world: &SharedWorld, journal: &Path) {
     assert_eq!(summary["mode"], "auto", "{site}: {summary}");
     let yielded: u64 = summary["relaxations"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
     let curtailed = summary["relaxations"]["curtailment"].as_u64().unwrap_or(0);
     assert_eq!(yielded, curtailed, "{site}: only renewables yield: {summary}");
-    assert_eq!(world.lock().physics().totals().soc_violation_h, 0.0, "{site}");
+    let lived = world.lock();
+    let units: Vec<Battery> = lived.physics().plant().batteries().iter().map(|unit| unit.parameters).collect();
+    units.iter().enumerate().for_each(|(number, unit)| check_battery(site, number, unit, journal));
     assert!(summary["writes"].as_u64() > Some(0), "{site}: {summary}");
     let replayed = replay(journal, chain_of).unwrap_or_else(|error| panic!("{site}: {error}"));
     assert_eq!(replayed.cycles as u64, summary["cycles"].as_u64().expect("a count"), "{site}");

@@ -5,6 +5,7 @@
 //! every cycle.
 
 use super::apply::apply;
+use super::assumed::narrowed;
 use super::door;
 pub use super::fault::{Fault, Severity};
 use super::following::is_near;
@@ -238,8 +239,10 @@ fn ask(
     let asked = match chain.policy.as_deref_mut() {
         None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
         Some(policy) => {
-            let known = Live::new(config.filter.plant(), &state.history, &state.outlook);
-            request(&config.filter, &judged.situation, &memory, &known, policy).map_err(|error| error.to_string())
+            // A policy that plans should know what it will be held to.
+            let filter = narrowed(config, state);
+            let known = Live::new(filter.plant(), &state.history, &state.outlook);
+            request(&filter, &judged.situation, &memory, &known, policy).map_err(|error| error.to_string())
         }
     };
     if let Ok(request) = &asked {

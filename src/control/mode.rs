@@ -9,7 +9,7 @@
 //! | Init | nothing | required points good for some cycles -> Shadow |
 //! | Shadow | nothing; tracks the devices and computes what it would write | armed, or the plant is simulated -> Auto; a SafeStop ordered here is remembered: no arming before it is acknowledged |
 //! | Auto | the policy's request, filtered | soft fault -> Hold; hard fault -> SafeStop; policy fault -> Fallback; operator -> Manual, Shadow |
-//! | Manual | the operator's set-points, filtered | operator; time limit -> Auto; faults as in Auto |
+//! | Manual | the operator's set-points, filtered | operator; time limit -> Auto, Fallback where the rule stood in; faults as in Auto |
 //! | Hold | the last request of whoever was in charge, filtered afresh with the worst case | recovered -> where it came from; hold time over -> Fallback if the fault is gone or only the policy's, else SafeStop; frequent returns: only after the observation time |
 //! | Fallback | the good rule, filtered | good for the observation time -> Auto; soft fault -> Hold and back here; operator -> Manual |
 //! | SafeStop | battery to 0, CHP down, renewables off; nothing once the CHP is off and some time has passed | of missing measurements: good for the observation time -> Hold; else acknowledged after the cause is gone, and the CHP off -> Init |
@@ -100,6 +100,10 @@ pub struct ModeState {
     /// When the last of them began, ms.
     #[serde(default)]
     pub held_ms: u64,
+    /// The policy has failed and not been good for the observation time since: the way back to Auto leads through Fallback,
+    /// whoever was in charge in between.
+    #[serde(default)]
+    pub rule_first: bool,
 }
 
 /// A transition and its cause.
@@ -146,6 +150,7 @@ impl ModeState {
             armed: false,
             holds: 0,
             held_ms: 0,
+            rule_first: false,
         }
     }
 
@@ -237,6 +242,7 @@ impl ModeState {
     /// The operator (Manual) or the policy (Auto) is in charge from now on. Nobody gets here unarmed.
     fn take_over(&mut self, wanted: Mode, by: &str, times: &ModeTimes, facts: &Facts<'_>) -> Taken {
         let in_charge = if self.mode == Mode::Hold { self.resume } else { self.mode };
+        let by_hand = wanted == Mode::Manual;
         let change = match (self.mode, in_charge) {
             (Mode::Init | Mode::Shadow, _) => return Err("the gateway is not armed".into()),
             (Mode::SafeStop, _) => return Err("not during a safe stop".into()),
@@ -244,15 +250,21 @@ impl ModeState {
                 return Err("the rule stands in for the policy until it has been good for the observation time".into());
             }
             (Mode::Hold, _) => {
-                self.resume = wanted;
+                self.resume = if by_hand { wanted } else { self.automatic() };
                 None
             }
             (Mode::Auto | Mode::Manual | Mode::Fallback, _) => {
-                (self.mode != wanted).then(|| self.go(wanted, by.to_owned(), times, facts))
+                let to = if by_hand { wanted } else { self.automatic() };
+                (self.mode != to).then(|| self.go(to, by.to_owned(), times, facts))
             }
         };
-        self.manual_ms = if wanted == Mode::Manual { facts.now_ms } else { self.manual_ms };
+        self.manual_ms = if by_hand { facts.now_ms } else { self.manual_ms };
         Ok(change)
+    }
+
+    /// What follows on an operator: the policy, or the rule as long as it stands in.
+    const fn automatic(&self) -> Mode {
+        if self.rule_first { Mode::Fallback } else { Mode::Auto }
     }
 
     /// One cycle: counts good cycles, then time and faults move at most one edge of the diagram.
@@ -277,6 +289,11 @@ impl ModeState {
         if to == Mode::Hold {
             self.begin_hold(times, facts.now_ms);
         }
+        self.rule_first = match to {
+            Mode::Fallback => true,
+            Mode::Auto | Mode::Init | Mode::Shadow | Mode::SafeStop => false,
+            Mode::Hold | Mode::Manual => self.rule_first,
+        };
         (self.mode, self.since_ms) = (to, facts.now_ms);
         (self.good_cycles, self.good_since_ms) = (0, facts.now_ms);
         change
@@ -333,7 +350,7 @@ impl ModeState {
             Severity::Soft | Severity::Hard => Some((Mode::Hold, fault.cause.clone())),
             Severity::Policy if self.mode == Mode::Auto => Some((Mode::Fallback, fault.cause.clone())),
             Severity::None | Severity::Policy if manual_over => {
-                Some((Mode::Auto, "the time limit of manual operation".into()))
+                Some((self.automatic(), "the time limit of manual operation".into()))
             }
             Severity::None | Severity::Policy => None,
         }

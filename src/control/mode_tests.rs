@@ -155,16 +155,21 @@ fn hold_returns_to_where_it_came_from_or_where_an_operator_wants_it() {
 
 #[test]
 fn from_the_rule_to_the_policy_leads_the_observation_time_alone_hold_or_not() {
+    let mut by_hand = false;
     explore(false, |seen| {
         let (s, between) = (seen.before, seen.between);
         let ruled = s.mode == Mode::Fallback || (s.mode == Mode::Hold && s.resume == Mode::Fallback);
         if ruled && matches!(seen.command, Some(CommandBody::Auto | CommandBody::Arm)) {
             assert!(!seen.taken && between == s, "{s:?}");
         }
-        if ruled && seen.after.mode == Mode::Auto {
+        assert!(!ruled || s.rule_first, "{s:?}");
+        // An operator in between shortens nothing: neither by a command nor by the end of the time limit.
+        by_hand |= s.mode == Mode::Manual && s.rule_first && seen.after.mode == Mode::Fallback;
+        if s.rule_first && seen.after.mode == Mode::Auto {
             assert!(s.mode == Mode::Fallback && seen.facts.now_ms - s.good_since_ms >= TIMES.observe_ms, "{s:?}");
         }
     });
+    assert!(by_hand);
 }
 
 #[test]

@@ -294,3 +294,24 @@ fn a_plan_stands_in_the_journal_replays_bit_for_bit_and_is_explained_until_the_n
     let lines = std::fs::read_to_string(&path).unwrap();
     assert_eq!(lines.matches("\"plan\":{").count(), 1, "once a policy step");
 }
+
+/// Asks for as much import as it is told may flow.
+struct UpToTheLimit;
+impl Policy for UpToTheLimit {
+    fn name(&self) -> &'static str {
+        "up to the limit"
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        let setpoints = Setpoints { battery: input.plant.import_max().kilowatts(), chp: Kilowatts::ZERO, grid: None };
+        Ok(Request { observation: None, action: None, setpoints, outside_tariff: false })
+    }
+}
+
+#[test]
+fn a_policy_knows_the_limits_from_outside_that_it_will_be_held_to() {
+    let mut rig = Rig::new(true).in_auto();
+    rig.chain.policy = Some(Box::new(UpToTheLimit));
+    rig.order(CommandBody::Limits(ExchangeLimits { import_kw_max: Some(33.0), export_kw_max: None }));
+    rig.skip(900_000);
+    assert_eq!(rig.cycle().request.map(|request| request.battery.get()), Some(33.0));
+}

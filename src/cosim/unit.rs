@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_network_leaves_tariffs_that_it_was_not_trained_for_to_the_rule_as_in_the_daemon() {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/td3-10d");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/actor-10d");
         let (weights, policy) = checked_weights(&model).unwrap();
         let network = |import, export| set_points(&policy, Some(weights.clone()), import, export);
         assert_eq!(network(0.40, 0.02), set_points("rule", None, 0.40, 0.02));
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_network_sees_its_inputs_over_the_divisors_that_it_was_packed_with() {
-        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/td3-10d");
+        let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/actor-10d");
         let (weights, policy) = checked_weights(&model).unwrap();
         let actions = |pv_kw: f64, divisor_kw: f64| {
             let policy = policy.replace("\"pv_kw\":60.0", &format!("\"pv_kw\":{divisor_kw}"));

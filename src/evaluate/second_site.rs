@@ -2,7 +2,7 @@
 //! cost there beside the good rule. A program of its own (an example target of Cargo), not part of the gateway:
 //!
 //! ```text
-//! cargo run --release --example second-site -- config/profiles/site-a-2016.csv plan models/td3-10d models/td3-extended
+//! cargo run --release --example second-site -- config/profiles/site-a-2016.csv plan models/actor-10d models/actor-extended
 //! cargo run --release --example second-site -- config/profiles/site-a-2016.csv --write "household tariff" site.csv
 //! ```
 //!

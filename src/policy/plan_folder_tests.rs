@@ -128,7 +128,7 @@ fn a_planner_is_no_network_and_a_network_no_planner() {
     let (_home, dir) = written();
     let said = ModelFolder::load(&dir).expect_err("it is no network").to_string();
     assert_eq!(said, "model.toml: kind: expected nothing (a network), found \"planner\"");
-    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/td3-10d");
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/actor-10d");
     assert_eq!(refusal(Path::new(network)), "model.toml: kind: expected \"planner\", found nothing (a network)");
 }
 

@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_runtime_that_is_not_built_in_is_named_with_the_way_to_get_it() {
-        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/td3-10d"));
+        let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/actor-10d"));
         for runtime in Runtime::ALL.into_iter().filter(|runtime| !runtime.is_built()) {
             let said = crate::load_policy(&PolicySpec::Model { dir: dir.clone(), runtime }).err().unwrap().to_string();
             let words = format!("runtime {runtime}: not in this binary; build it with --features {runtime}");

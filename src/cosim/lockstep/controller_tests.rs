@@ -97,7 +97,7 @@ fn further_units_are_measured_and_told_under_their_numbered_names() {
 #[test]
 fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
-    for policy in ["rule", &format!("rust:{models}/td3-10d"), &format!("rust:{models}/td3-extended")] {
+    for policy in ["rule", &format!("rust:{models}/actor-10d"), &format!("rust:{models}/actor-extended")] {
         same_as_the_environment(policy, synthetic::profile(4, 7));
     }
 }
@@ -112,7 +112,7 @@ fn told(profile: &Profile, row: usize, what: impl Fn(&dyn Known, Quantity) -> Ve
 
 #[test]
 fn a_supplied_history_and_outlook_make_the_first_day_what_a_run_that_lived_through_both_would_do() {
-    let policy = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../../models/td3-extended");
+    let policy = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../../models/actor-extended");
     let profile = synthetic::profile(4, 7);
     let mut judge = load_policy(&policy.parse().unwrap()).unwrap();
     let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());

@@ -7,7 +7,7 @@ use super::validation::{Best, Selection};
 use crate::config::TrainConfig;
 use crate::forecast;
 use crate::report::{self, Story};
-use crate::{MODEL, REPORT, TrainError, TrainOptions, TrainingSummary};
+use crate::{MODEL, REPORT, Stage, TrainError, TrainOptions, TrainingSummary};
 use memg_core::observation::Divisors;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
@@ -64,7 +64,27 @@ pub(super) fn finish(
 /// The name of the model's folder, or of the output folder.
 fn model_name(options: &TrainOptions) -> String {
     let dir = options.model.as_deref().unwrap_or(&options.out);
-    dir.file_name().map_or_else(|| "td3".to_owned(), |name| name.to_string_lossy().into_owned())
+    dir.file_name().map_or_else(|| "actor".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+/// What an actor that was selected in a stage has learned from: a model is not called by a stage that it never saw.
+fn went_through(config: &TrainConfig, stage: Stage) -> Vec<&'static str> {
+    let stages = [
+        (Stage::Imitation, config.imitation.updates, "imitation of the good rule"),
+        (Stage::Gradient, config.gradient.updates, "gradients through the plant's equations"),
+        (Stage::Td3, config.td3.updates, "TD3"),
+    ];
+    let until = stages.iter().filter(|(of, updates, _)| of.number() <= stage.number() && *updates > 0);
+    until.map(|(.., name)| *name).collect()
+}
+
+/// The last of them in the field's words.
+const fn algorithm(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Imitation => "behavioural cloning",
+        Stage::Gradient => "model-based policy gradient",
+        Stage::Td3 | Stage::Done => "TD3",
+    }
 }
 
 impl Export<'_> {
@@ -107,10 +127,11 @@ impl Export<'_> {
         let ([first, last], options) = (self.config.data.test_days, self.setup.options);
         TrainingRecord {
             description: format!(
-                "imitation of the good rule, then gradients through the plant's equations, then TD3 with a cloning term; selected on the validation days at update {} ({:?})",
-                self.best.actor.updates, self.best.actor.stage
+                "{}; selected on the validation days at update {}",
+                went_through(self.config, self.best.actor.stage).join(", then "),
+                self.best.actor.updates
             ),
-            algorithm: "model-based policy gradient, TD3+BC".to_owned(),
+            algorithm: algorithm(self.best.actor.stage).to_owned(),
             data: format!(
                 "{}; {} validate, days {first}..{last} test, all others train",
                 options.data, self.setup.split.validation_days
