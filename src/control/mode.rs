@@ -100,8 +100,7 @@ pub struct ModeState {
     /// When the last of them began, ms.
     #[serde(default)]
     pub held_ms: u64,
-    /// The policy has failed and not been good for the observation time since: the way back to Auto leads through Fallback,
-    /// whoever was in charge in between.
+    /// The policy failed and was not good for the observation time since: to Auto only through Fallback, whoever came between.
     #[serde(default)]
     pub rule_first: bool,
 }
