@@ -2,6 +2,7 @@
 
 mod day;
 mod faults;
+mod golden;
 mod host;
 mod outlook;
 mod protection;
