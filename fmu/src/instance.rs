@@ -106,16 +106,16 @@ impl Instance {
     }
 
     fn prepare(token: &str, resources: Result<Resources, String>) -> Result<(Kind, Store, Resources), Fault> {
-        let unknown = || {
-            Fault::error(format!(
-                "instantiation token {token:?} is not of this binary (memg_ems {}, memg_plant {}): model description and binary are of different versions",
-                Kind::Ems.token(),
-                Kind::Plant.token()
-            ))
-        };
-        let kind = Kind::from_token(token).ok_or_else(unknown)?;
         let resources = resources.map_err(Fault::error)?;
         let (plant, policy) = packed(&resources).map_err(Fault::error)?;
+        let unknown = || {
+            Fault::error(format!(
+                "instantiation token {token:?} is not of this binary (memg_ems {}, memg_plant {}): model description and binary are of different versions, or of another plant than resources/limits.json",
+                Kind::Ems.token_for(&plant),
+                Kind::Plant.token_for(&plant)
+            ))
+        };
+        let kind = Kind::from_token(token, &plant).ok_or_else(unknown)?;
         Ok((kind, Store::new(kind.variables(&plant, &policy)), resources))
     }
 

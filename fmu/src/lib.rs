@@ -26,4 +26,5 @@ pub mod resources;
 pub mod series_text;
 #[cfg(test)]
 mod tests;
+pub mod units;
 pub mod variable;

@@ -2,11 +2,13 @@
 //!
 //! Start values come from `limits.json` in the resources, which states every one of them: limits have no defaults.
 
+use crate::units;
 use crate::variable::{Causality, Store, Unit, Value, Variable};
 use memg_core::equipment::{
     Battery, Boiler, Chp, Costs, Each, Exogenous, FilterWeights, Frequency, Grid, Margins, Plant, PlantParameters,
-    Problem,
+    Problem, UNITS_MAX,
 };
+use std::borrow::Cow;
 
 /// A limit: a real parameter and the field that it fills.
 struct Limit {
@@ -17,7 +19,7 @@ struct Limit {
     field: fn(&mut Sections) -> &mut f64,
 }
 
-/// The parts of a plant of one battery and one CHP, as parameters can name them.
+/// The parts of a plant as parameters can name them, with one of its batteries and one of its CHPs.
 #[derive(Debug, Clone, Copy)]
 struct Sections {
     battery: Battery,
@@ -32,11 +34,11 @@ struct Sections {
 }
 
 impl Sections {
-    /// Of a plant; for one that has several batteries or CHPs, those that stand for all.
-    fn of(plant: &PlantParameters) -> Self {
+    /// Of a plant, with the battery and the CHP at that place; where there is none, something that nobody reads.
+    fn of(plant: &PlantParameters, index: usize) -> Self {
         Self {
-            battery: plant.battery_of_all(),
-            chp: plant.chp_of_all(),
+            battery: plant.battery.get(index).copied().unwrap_or_else(|| plant.battery_of_all()),
+            chp: plant.chp.get(index).copied().unwrap_or_else(|| plant.chp_of_all()),
             boiler: plant.boiler,
             grid: plant.grid,
             frequency: plant.frequency,
@@ -47,11 +49,11 @@ impl Sections {
         }
     }
 
-    fn parameters(self, step_h: f64) -> PlantParameters {
+    fn parameters(self, step_h: f64, battery: Each<Battery>, chp: Each<Chp>) -> PlantParameters {
         PlantParameters {
             step_h,
-            battery: Each::one(self.battery),
-            chp: Each::one(self.chp),
+            battery,
+            chp,
             boiler: self.boiler,
             grid: self.grid,
             frequency: self.frequency,
@@ -118,6 +120,8 @@ limits! {
     372 filter_weights.grid PerUnit "Weight of a deviation from the requested grid power";
 }
 
+/// The parameter that tells how many batteries there are: each has one.
+const CAPACITY: u32 = 300;
 const DROOP: u32 = 345;
 const MIN_UP: u32 = 380;
 const MIN_DOWN: u32 = 381;
@@ -127,14 +131,18 @@ pub const SAMPLE_TIME: u32 = 200;
 /// The parameters, started from a plant's limits.
 #[must_use]
 pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
-    let mut sections = Sections::of(plant);
+    units::of_each(plant, |index| variables_of(Sections::of(plant, index), plant.step_h))
+}
+
+/// Those of one battery and one CHP.
+fn variables_of(mut sections: Sections, step_h: f64) -> Vec<Variable> {
     let parameter = |reference, name, unit, start, description| Variable {
         reference,
-        name,
+        name: Cow::Borrowed(name),
         causality: Causality::Parameter,
         unit,
         start,
-        description,
+        description: Cow::Borrowed(description),
     };
     let count = |steps: u32| Value::Integer(i32::try_from(steps).unwrap_or(i32::MAX));
     let mut rows = vec![
@@ -142,14 +150,14 @@ pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
             SAMPLE_TIME,
             "sample_time",
             Some(Unit::Second),
-            Value::Real(plant.step_h * 3600.0),
+            Value::Real(step_h * 3600.0),
             "Length of a control step; set-points hold in between",
         ),
         parameter(
             DROOP,
             "frequency.droop_pu",
             Some(Unit::PerUnit),
-            Value::Real(plant.frequency.droop_pu.unwrap_or(0.0)),
+            Value::Real(sections.frequency.droop_pu.unwrap_or(0.0)),
             "Relative frequency deviation at which the battery answers with full power; 0 = no response",
         ),
         parameter(
@@ -174,34 +182,49 @@ pub fn variables(plant: &PlantParameters) -> Vec<Variable> {
     rows
 }
 
-/// The plant that the parameters describe.
+/// The plant that the parameters describe, with the batteries and CHPs that the table has.
 ///
 /// # Errors
 /// All parameters that do not describe a plant, in words.
 pub fn plant(store: &Store) -> Result<Plant, String> {
-    let mut sections = Sections::of(&PlantParameters::reference());
+    let (battery, chp) = (each(store, CAPACITY, |unit| unit.battery)?, each(store, MIN_UP, |unit| unit.chp)?);
+    let parameters = sections(store, 0)?.parameters(store.real(SAMPLE_TIME) / 3600.0, battery, chp);
+    parameters.validate().map_err(|problems| problems.iter().map(in_words).collect::<Vec<_>>().join("; "))
+}
+
+/// A part of each unit of which the table has that parameter.
+fn each<T: Copy>(store: &Store, parameter: u32, part: impl Fn(Sections) -> T) -> Result<Each<T>, String> {
+    let there = (0..UNITS_MAX).take_while(|index| store.find(units::reference(parameter, *index)).is_some());
+    let found: Vec<T> = there.map(|index| sections(store, index).map(&part)).collect::<Result<_, _>>()?;
+    Ok(Each::new(&found).unwrap_or_default())
+}
+
+/// What the parameters say, with the battery and the CHP at that place. What the table does not have there is NaN, and
+/// nobody reads it.
+fn sections(store: &Store, index: usize) -> Result<Sections, String> {
+    let mut sections = Sections::of(&PlantParameters::reference(), 0);
     for limit in LIMITS {
-        *(limit.field)(&mut sections) = store.real(limit.reference);
+        *(limit.field)(&mut sections) = store.real(units::reference(limit.reference, index));
     }
     let droop = store.real(DROOP);
     // NaN is not "no response": it reaches validation and is refused there.
     sections.frequency.droop_pu = if droop == 0.0 { None } else { Some(droop) };
-    sections.chp.min_up_steps = steps(store, MIN_UP, "chp.min_up_steps")?;
-    sections.chp.min_down_steps = steps(store, MIN_DOWN, "chp.min_down_steps")?;
-    let parameters = sections.parameters(store.real(SAMPLE_TIME) / 3600.0);
-    parameters.validate().map_err(|problems| problems.iter().map(in_words).collect::<Vec<_>>().join("; "))
+    sections.chp.min_up_steps = steps(store, MIN_UP, "chp.min_up_steps", index)?;
+    sections.chp.min_down_steps = steps(store, MIN_DOWN, "chp.min_down_steps", index)?;
+    Ok(sections)
 }
 
-fn steps(store: &Store, reference: u32, name: &str) -> Result<u32, String> {
-    let value = store.integer(reference);
-    u32::try_from(value).map_err(|_| format!("{name}: expected a number of steps >= 0, found {value}"))
+fn steps(store: &Store, first: u32, name: &str, index: usize) -> Result<u32, String> {
+    let value = store.integer(units::reference(first, index));
+    let wrong = |_| format!("{}: expected a number of steps >= 0, found {value}", units::name(name, index));
+    u32::try_from(value).map_err(wrong)
 }
 
 fn in_words(problem: &Problem) -> String {
     if problem.key == "step_h" {
         return format!("sample_time: as hours, expected {}", problem.expected);
     }
-    format!("{}: expected {}", problem.key, problem.expected)
+    format!("{}: expected {}", units::name(problem.key, problem.unit.unwrap_or(0)), problem.expected)
 }
 
 #[cfg(test)]
@@ -216,6 +239,37 @@ mod tests {
         wanted.grid.import_kw_max = 123.25;
         let store = Store::new(variables(&wanted));
         assert_eq!(plant(&store).map(|plant| *plant.parameters()), Ok(wanted));
+    }
+
+    /// The first battery and CHP as they are, and others that differ.
+    fn several(batteries: usize, chps: usize) -> PlantParameters {
+        let mut plant = PlantParameters::reference();
+        let capacities =
+            [100.0, 60.0, 50.0, 40.0].map(|capacity_kwh| Battery { capacity_kwh, ..plant.battery_of_all() });
+        let times = [2, 4, 6, 8].map(|min_up_steps| Chp { min_up_steps, p_kw_max: 20.0, ..plant.chp_of_all() });
+        plant.battery = Each::new(&capacities[..batteries]).unwrap();
+        plant.chp = Each::new(&times[..chps]).unwrap();
+        plant
+    }
+
+    #[test]
+    fn a_plant_has_the_batteries_and_chps_that_the_table_has() {
+        for (batteries, chps) in [(2, 2), (0, 1), (1, 0), (0, 0), (4, 4)] {
+            let wanted = several(batteries, chps);
+            let store = Store::new(variables(&wanted));
+            assert_eq!(plant(&store).map(|plant| *plant.parameters()), Ok(wanted));
+        }
+    }
+
+    #[test]
+    fn a_wrong_parameter_of_another_unit_is_named_with_its_number() {
+        let named = |first, value| {
+            let mut store = Store::new(variables(&several(2, 2)));
+            store.put(units::reference(first, 1), value);
+            plant(&store).unwrap_err()
+        };
+        assert!(named(305, Value::Real(0.95)).contains("battery_2.soc_max: expected more than"));
+        assert!(named(MIN_UP, Value::Integer(-1)).starts_with("chp_2.min_up_steps: expected"));
     }
 
     #[test]

@@ -53,9 +53,10 @@ impl Kind {
     }
 
     /// The GUID of FMI 2.0 and instantiation token of FMI 3.0. It changes with the table: a binary refuses a model
-    /// description made from another one, and tells from it which model it is.
+    /// description made from another one, and tells from it which model it is. Plants of as many batteries and CHPs have
+    /// the same.
     #[must_use]
-    pub fn token(self) -> String {
+    pub fn token(self, variables: &[Variable]) -> String {
         // FNV-1a; nothing secret here.
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         let mut add = |text: &str| {
@@ -64,9 +65,9 @@ impl Kind {
             }
         };
         add(self.identifier());
-        for row in self.variables(&PlantParameters::reference(), "") {
+        for row in variables {
             add(&row.reference.to_string());
-            add(row.name);
+            add(&row.name);
             add(row.start.type_name());
             add(row.unit.map_or("", crate::variable::Unit::name));
         }
@@ -74,10 +75,16 @@ impl Kind {
         format!("{{{a:08x}-{b:04x}-{c:04x}-6d65-6d672d666d75}}")
     }
 
-    /// The model of a token.
+    /// The token for a plant.
     #[must_use]
-    pub fn from_token(token: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.token() == token)
+    pub fn token_for(self, plant: &PlantParameters) -> String {
+        self.token(&self.variables(plant, ""))
+    }
+
+    /// The model of a token, for a plant.
+    #[must_use]
+    pub fn from_token(token: &str, plant: &PlantParameters) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.token_for(plant) == token)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use crate::variable::{Causality, Store, Unit, Value, Variable};
 use memg_core::extended::PRICE_HOURS;
+use std::borrow::Cow;
 
 const NAMES: [&str; PRICE_HOURS] = [
     "price_ahead_0",
@@ -37,11 +38,11 @@ const NAMES: [&str; PRICE_HOURS] = [
 pub fn rows(causality: Causality, first: u32) -> Vec<Variable> {
     let row = |reference, name, unit, description| Variable {
         reference,
-        name,
+        name: Cow::Borrowed(name),
         causality,
         unit,
         start: Value::Real(0.0),
-        description,
+        description: Cow::Borrowed(description),
     };
     let price = "Mean import price of that hour ahead; 0 is the hour that begins now";
     let hours = NAMES.into_iter().zip(first..).map(|(name, at)| row(at, name, Some(Unit::EurPerKwh), price));

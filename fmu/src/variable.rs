@@ -4,6 +4,7 @@
 //! of the C interface. A *reference* is the number by which a host names a variable; it never changes once published.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Who sets the variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +117,7 @@ pub struct Variable {
     /// The number by which a host names it.
     pub reference: u32,
     /// The name by which a user knows it.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Who sets it.
     pub causality: Causality,
     /// Its unit, if it has one.
@@ -124,7 +125,7 @@ pub struct Variable {
     /// Value after instantiation and reset; it fixes the type.
     pub start: Value,
     /// What it means, with its sign.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
 }
 
 impl Variable {
@@ -140,11 +141,11 @@ macro_rules! variables {
     ($causality:ident: $($reference:literal $name:literal $unit:expr, $start:expr, $description:literal;)*) => {
         [$($crate::variable::Variable {
             reference: $reference,
-            name: $name,
+            name: ::std::borrow::Cow::Borrowed($name),
             causality: $crate::variable::Causality::$causality,
             unit: $unit,
             start: $start,
-            description: $description,
+            description: ::std::borrow::Cow::Borrowed($description),
         }),*]
     };
 }

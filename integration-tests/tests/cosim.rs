@@ -42,7 +42,7 @@ fn delayed(decider: &Decider) -> Vec<Row> {
 fn copy(from: &mut Unit, to: &mut Unit) {
     let inputs = to.names(Causality::Input);
     for name in from.names(Causality::Output).into_iter().filter(|name| inputs.contains(name)) {
-        to.set(name, from.value(name).expect("a value")).expect("an input");
+        to.set(&name, from.value(&name).expect("a value")).expect("an input");
     }
 }
 

@@ -8,7 +8,6 @@ use memg_core::profile::Profile;
 use memg_cosim::{BuildOptions, CosimError, CosimOptions, Direction, MosaikOptions, UnitOptions};
 use memg_fmu::describe::Fmi;
 use memg_fmu::model::Kind;
-use memg_plant_io::problem::Problem;
 use memg_policy::{PolicySpec, Runtime};
 use memg_settings::read_site;
 use std::path::{Path, PathBuf};
@@ -117,17 +116,7 @@ fn rust_model(text: &str) -> Result<PathBuf, String> {
 
 fn site(file: Option<&Path>) -> Result<PlantParameters, ExitCode> {
     let Some(file) = file else { return Ok(PlantParameters::reference()) };
-    let parameters = *read_site(file).map_err(|problems| refuse(&problems))?.plant.parameters();
-    let several = [("plant.battery", parameters.battery.len()), ("plant.chp", parameters.chp.len())];
-    let problems: Vec<Problem> = several.into_iter().filter_map(|(key, found)| one_of_each(file, key, found)).collect();
-    if problems.is_empty() { Ok(parameters) } else { Err(refuse(&problems)) }
-}
-
-/// Variables of FMUs and of mosaik's models are those of one battery and one CHP.
-fn one_of_each(file: &Path, key: &str, found: usize) -> Option<Problem> {
-    let message = format!("expected one for an FMU, mosaik or a foreign plant, found {found}");
-    let text = std::fs::read_to_string(file).unwrap_or_default();
-    (found != 1).then(|| Problem::new(key, message).located(&file.display().to_string(), &text))
+    Ok(*read_site(file).map_err(|problems| refuse(&problems))?.plant.parameters())
 }
 
 fn profile(path: &Path, step_h: f64) -> Result<Profile> {

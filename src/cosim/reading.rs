@@ -6,14 +6,15 @@
 //! JavaScript write for "not a number") is missing.
 
 use super::lockstep::Values;
-use memg_core::equipment::PlantParameters;
+use memg_core::equipment::{Each, PlantParameters, UNITS_MAX};
 use memg_core::plant_state::{Signal, Tag};
 use memg_core::series::Quantity;
-use memg_fmu::ems::MEASUREMENTS;
+use memg_fmu::ems::signal_of;
 use memg_fmu::model::Kind;
 use memg_fmu::series_text;
+use memg_fmu::variable::Variable;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// Name of the list of import prices among the values.
@@ -21,32 +22,56 @@ const PRICES: &str = "import_price_ahead";
 /// Name of prices and forecasts at step length among the values.
 const OUTLOOK: &str = "outlook";
 
-/// Inputs of the controller FMU without which nothing can be decided; the others have neutral start values.
-pub(crate) const REQUIRED: [&str; 5] = ["p_pv", "p_wind", "p_load", "q_heat", "soc"];
+/// Measurements without which the controller FMU cannot decide, of every unit; its other inputs have neutral start values.
+const REQUIRED: [Signal; 5] =
+    [Signal::PvAvailableKw, Signal::WindAvailableKw, Signal::ElectricLoadKw, Signal::HeatLoadKw, Signal::Soc];
 
 /// Sums of floats may leave a bound by this much: a simulated battery is full at 1.0000000000000002, too.
 const ROUNDING: f64 = 1e-9;
 
-/// The inputs of the controller FMU that are signals, by name.
-static FMU_NAMES: LazyLock<BTreeMap<&'static str, Signal>> = LazyLock::new(|| {
-    let signal = |reference| MEASUREMENTS.iter().find(|(known, _)| *known == reference).map(|(_, signal)| *signal);
-    let rows = Kind::Ems.variables(&PlantParameters::reference(), "rule");
-    rows.into_iter().filter_map(|row| Some((row.name, signal(row.reference)?))).collect()
-});
-
-/// The signal of either name. The FMU's are those of plants with one unit of each kind.
-pub(crate) fn signal_named(name: &str) -> Option<Tag> {
-    Tag::from_name(name).or_else(|| FMU_NAMES.get(name).copied().map(Tag::first))
+/// An input of the controller FMU that is a signal.
+struct Input {
+    tag: Tag,
+    /// The signal's name.
+    alias: String,
 }
 
-/// The controller FMU's input for a signal; `None` for signals that the FMU does not know, such as a device's fault flag.
-pub(crate) fn input_of(signal: Signal) -> Option<&'static str> {
-    FMU_NAMES.iter().find(|(_, known)| **known == signal).map(|(name, _)| *name)
+/// The inputs of the controller FMU that are signals, by name: those of the largest plant. Which of them a controller has
+/// its own table says.
+static FMU_NAMES: LazyLock<BTreeMap<String, Input>> = LazyLock::new(|| {
+    let mut plant = PlantParameters::reference();
+    plant.battery = Each::new(&[plant.battery_of_all(); UNITS_MAX]).unwrap_or_default();
+    plant.chp = Each::new(&[plant.chp_of_all(); UNITS_MAX]).unwrap_or_default();
+    let input = |tag: Tag| Input { tag, alias: tag.to_string() };
+    let rows = Kind::Ems.variables(&plant, "rule").into_iter();
+    rows.filter_map(|row| Some((row.name.into_owned(), input(signal_of(row.reference)?)))).collect()
+});
+
+/// The signal of either name.
+pub(crate) fn signal_named(name: &str) -> Option<Tag> {
+    Tag::from_name(name).or_else(|| FMU_NAMES.get(name).map(|input| input.tag))
+}
+
+/// The controller FMU's input for a signal; `None` for signals that the FMU does not know, such as a device's fault flag
+/// or a part of a sum.
+pub(crate) fn input_of(tag: Tag) -> Option<&'static str> {
+    FMU_NAMES.iter().find(|(_, input)| input.tag == tag).map(|(name, _)| name.as_str())
 }
 
 /// The other name of a controller input: that of its signal.
 pub(crate) fn alias_of(input: &str) -> Option<&'static str> {
-    FMU_NAMES.get(input).map(|signal| signal.name()).filter(|alias| *alias != input)
+    FMU_NAMES.get(input).map(|known| known.alias.as_str()).filter(|alias| *alias != input)
+}
+
+/// Without this input nothing can be decided.
+pub(crate) fn is_required(name: &str) -> bool {
+    FMU_NAMES.get(name).is_some_and(|input| REQUIRED.contains(&input.tag.signal()))
+}
+
+/// The inputs of a controller without which nothing can be decided.
+pub(crate) fn required(rows: &[Variable]) -> BTreeSet<&'static str> {
+    let names = FMU_NAMES.keys().map(String::as_str);
+    names.filter(|name| is_required(name) && rows.iter().any(|row| row.name == *name)).collect()
 }
 
 /// Reads the values of a `meas`.
@@ -126,6 +151,7 @@ pub(crate) fn price_ahead(at: &str, value: &Value) -> Result<Option<f64>, String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_fmu::ems::MEASUREMENTS;
     use serde_json::json;
 
     fn values(v: &Value) -> Result<Values, String> {
@@ -170,7 +196,8 @@ mod tests {
     #[test]
     fn the_readme_of_the_fmus_names_every_pair() {
         let text = include_str!("../../fmu/README.md");
-        for (input, alias) in FMU_NAMES.keys().filter_map(|input| Some((input, alias_of(input)?))) {
+        let first = FMU_NAMES.iter().filter(|(_, known)| known.tag.number() == 1).map(|(input, _)| input);
+        for (input, alias) in first.filter_map(|input| Some((input, alias_of(input)?))) {
             assert!(text.contains(&format!("`{input}` = `{alias}`")), "`{input}` = `{alias}` is not in fmu/README.md");
         }
     }
@@ -178,14 +205,30 @@ mod tests {
     #[test]
     fn every_input_that_is_a_signal_has_one_name_in_either_table() {
         for (reference, signal) in MEASUREMENTS {
-            let input = input_of(signal).unwrap();
-            assert_eq!(
-                (signal_named(input), signal_named(signal.name())),
-                (Some(signal.into()), Some(signal.into())),
-                "{reference}"
-            );
-            assert_eq!(alias_of(input).unwrap_or(input), signal.name());
+            for tag in (1..=UNITS_MAX).filter_map(|number| Tag::new(signal, u16::try_from(number).unwrap())) {
+                let Some(input) = input_of(tag) else {
+                    assert!(tag.number() > 1 && !signal.is_of_battery() && !signal.is_of_chp(), "{reference}: {tag}");
+                    continue;
+                };
+                let name = tag.to_string();
+                assert_eq!((signal_named(input), signal_named(&name)), (Some(tag), Some(tag)), "{reference}");
+                assert_eq!(alias_of(input).unwrap_or(input), name);
+            }
         }
-        assert!(REQUIRED.iter().all(|name| FMU_NAMES.contains_key(name)));
+        assert!(REQUIRED.iter().all(|signal| input_of(Tag::first(*signal)).is_some_and(is_required)));
+    }
+
+    #[test]
+    fn the_number_of_a_unit_stands_in_either_name() {
+        let v = json!({ "soc_2": 0.5, "p_battery_2": 3, "chp_2_on": true, "p_chp_4": 7 });
+        let tags = ["soc_2", "battery_2_kw", "chp_2_on", "chp_4_kw"].map(|name| Tag::from_name(name).unwrap());
+        assert_eq!(values(&v), Ok(Values::new(tags.into_iter().zip([0.5, 3.0, 1.0, 7.0]))));
+        for (v, words) in [
+            (json!({ "p_battery_5": 1 }), "v.p_battery_5 is no signal"),
+            (json!({ "p_pv_2": 1 }), "v.p_pv_2 is no signal"),
+            (json!({ "p_battery_2": 1, "battery_2_kw": 1 }), "twice"),
+        ] {
+            assert!(values(&v).unwrap_err().contains(words), "{v}");
+        }
     }
 }

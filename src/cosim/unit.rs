@@ -68,8 +68,8 @@ impl Unit {
 
     /// Names of its inputs or outputs.
     #[must_use]
-    pub fn names(&self, causality: Causality) -> Vec<&'static str> {
-        self.rows().iter().filter(|row| row.causality == causality).map(|row| row.name).collect()
+    pub fn names(&self, causality: Causality) -> Vec<String> {
+        self.rows().iter().filter(|row| row.causality == causality).map(|row| row.name.to_string()).collect()
     }
 
     fn row(&self, name: &str) -> Result<&Variable, CosimError> {

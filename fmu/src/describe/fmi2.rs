@@ -4,8 +4,8 @@ use super::{HEAD, TOOL, default_experiment, escape, log_categories, outputs, rol
 use crate::model::Kind;
 use crate::variable::{Value, Variable};
 
-pub(super) fn write(kind: Kind, rows: &[Variable]) -> String {
-    let (name, token, description) = (kind.identifier(), kind.token(), escape(kind.description()));
+pub(super) fn write(kind: Kind, token: &str, rows: &[Variable]) -> String {
+    let (name, description) = (kind.identifier(), escape(kind.description()));
     let mut text = format!(
         "{HEAD}<fmiModelDescription fmiVersion=\"2.0\" modelName=\"{name}\" guid=\"{token}\" \
          description=\"{description}\" generationTool=\"{TOOL}\" variableNamingConvention=\"structured\">\n  \
@@ -36,7 +36,7 @@ fn variable(row: &Variable) -> String {
         row.name,
         row.reference,
         roles(row),
-        escape(row.description),
+        escape(&row.description),
     )
 }
 

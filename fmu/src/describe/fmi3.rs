@@ -4,8 +4,8 @@ use super::{HEAD, TIME_REFERENCE, TOOL, default_experiment, escape, log_categori
 use crate::model::Kind;
 use crate::variable::{Value, Variable};
 
-pub(super) fn write(kind: Kind, rows: &[Variable]) -> String {
-    let (name, token, description) = (kind.identifier(), kind.token(), escape(kind.description()));
+pub(super) fn write(kind: Kind, token: &str, rows: &[Variable]) -> String {
+    let (name, description) = (kind.identifier(), escape(kind.description()));
     let mut text = format!(
         "{HEAD}<fmiModelDescription fmiVersion=\"3.0\" modelName=\"{name}\" instantiationToken=\"{token}\" \
          description=\"{description}\" generationTool=\"{TOOL}\" variableNamingConvention=\"structured\">\n  \
@@ -34,7 +34,7 @@ fn variable(row: &Variable) -> String {
         row.name,
         row.reference,
         roles(row),
-        escape(row.description)
+        escape(&row.description)
     );
     match row.start {
         Value::Real(_) => format!("    <Float64 {common}{unit}{attribute}/>\n"),

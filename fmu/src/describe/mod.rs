@@ -25,11 +25,12 @@ pub enum Fmi {
 /// The text of `modelDescription.xml`.
 #[must_use]
 pub fn model_description(fmi: Fmi, kind: Kind, variables: &[Variable]) -> String {
+    let token = kind.token(variables);
     let mut rows: Vec<Variable> = variables.to_vec();
     rows.sort_by_key(|row| row.reference);
     match fmi {
-        Fmi::Two => fmi2::write(kind, &rows),
-        Fmi::Three => fmi3::write(kind, &rows),
+        Fmi::Two => fmi2::write(kind, &token, &rows),
+        Fmi::Three => fmi3::write(kind, &token, &rows),
     }
 }
 

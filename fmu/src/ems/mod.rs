@@ -15,16 +15,17 @@ use crate::limits;
 use crate::price_ahead;
 use crate::resources::Resources;
 use crate::series_text;
+use crate::units::reference;
 use crate::variable::{Store, Value};
 use memg_core::action::Action;
 use memg_core::constraint::Rule;
 use memg_core::decide::{self, Decision, StepMemory};
 use memg_core::dispatch::curtailed;
-use memg_core::equipment::Plant;
+use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::outlook::Outlook;
-use memg_core::plant_state::{PlantState, Signal};
+use memg_core::plant_state::{PlantState, Tag};
 use memg_core::policy::Policy;
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::situation::Situation;
@@ -146,16 +147,19 @@ impl Default for Ems {
 
 /// The inputs as measurements. They are finite: [`crate::instance::Instance`] has checked them.
 fn plant_state(store: &Store, instant: f64) -> PlantState {
-    let image = |signal: Signal| {
-        let reference = MEASUREMENTS.iter().find(|(_, s)| *s == signal).map(|(reference, _)| *reference);
-        match reference {
-            Some(CHP_ON) => Measurement::good(f64::from(u8::from(store.boolean(CHP_ON)))),
-            Some(reference) => Measurement::good(store.real(reference)),
-            None => Measurement::absent(),
-        }
-    };
+    let rows = store.rows().iter().zip(store.values());
+    let measured = rows.filter_map(|(row, value)| Some((signal_of(row.reference)?, good(value)?)));
+    let measured: Vec<(Tag, Measurement<f64>)> = measured.collect();
     let hour = (store.real(HOUR_START) + instant / 3600.0).rem_euclid(24.0);
-    PlantState::from_image(image, hour)
+    PlantState::from_measured(&measured, hour)
+}
+
+fn good(value: &Value) -> Option<Measurement<f64>> {
+    match value {
+        Value::Real(value) => Some(Measurement::good(*value)),
+        Value::Boolean(flag) => Some(Measurement::good(f64::from(u8::from(*flag)))),
+        Value::Integer(_) | Value::Text(_) => None,
+    }
 }
 
 /// What is known of the hours ahead; hourly prices fill the gaps of the text.
@@ -167,11 +171,11 @@ fn outlook(store: &Store, plant: &Plant) -> Result<Outlook, String> {
 
 /// Disabled: battery at rest, CHP as measured, nothing curtailed.
 fn follow(store: &mut Store, plant: &Plant) {
-    let on = store.boolean(CHP_ON);
-    let chp = if on { store.real(P_CHP) } else { 0.0 };
-    store.put(P_BATTERY_SET, Value::Real(0.0));
-    store.put(P_CHP_SET, Value::Real(chp));
-    store.put(CHP_ON_SET, Value::Boolean(on));
+    for index in 0..UNITS_MAX {
+        let on = store.boolean(reference(CHP_ON, index));
+        let chp = if on { store.real(reference(P_CHP, index)) } else { 0.0 };
+        put_unit(store, index, 0.0, (chp, on));
+    }
     store.put(P_RENEWABLE_MAX, Value::Real(rated_renewables(plant)));
     store.put(P_CURTAILED, Value::Real(0.0));
     store.put(SAFETY_ACTIVE, Value::Boolean(false));
@@ -183,13 +187,20 @@ fn follow(store: &mut Store, plant: &Plant) {
     }
 }
 
+/// Set-points of the battery and the CHP at a place, kW; what the table does not have is nowhere to be written.
+fn put_unit(store: &mut Store, index: usize, battery: f64, (chp, on): (f64, bool)) {
+    store.put(reference(P_BATTERY_SET, index), Value::Real(battery));
+    store.put(reference(P_CHP_SET, index), Value::Real(chp));
+    store.put(reference(CHP_ON_SET, index), Value::Boolean(on));
+}
+
 fn publish(store: &mut Store, plant: &Plant, situation: &Situation, decision: &Decision, status: Status) {
     let (safe, verdict) = (&decision.verdict.safe, &decision.verdict);
     let cap = safe.renewable_limit().map_or(rated_renewables(plant), |limit| limit.kilowatts().get());
     let reasons = verdict.interventions.iter().fold(0, |bits, i| bits | bit(i.rule));
-    store.put(P_BATTERY_SET, Value::Real(safe.battery().kilowatts().get()));
-    store.put(P_CHP_SET, Value::Real(safe.chp().kilowatts().get()));
-    store.put(CHP_ON_SET, Value::Boolean(safe.chp_on()));
+    for (index, (battery, chp)) in safe.batteries().into_iter().zip(safe.chps()).enumerate() {
+        put_unit(store, index, battery.kilowatts().get(), (chp.power.kilowatts().get(), chp.on));
+    }
     store.put(P_RENEWABLE_MAX, Value::Real(cap));
     store.put(P_CURTAILED, Value::Real(curtailed(safe, situation.renewables()).kilowatts().get()));
     store.put(SAFETY_ACTIVE, Value::Boolean(!verdict.interventions.is_empty()));

@@ -2,16 +2,17 @@
 
 use crate::limits;
 use crate::price_ahead;
+use crate::units;
 use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 use memg_core::guard::TariffRange;
 use memg_core::observation::Divisors;
-use memg_core::plant_state::Signal;
+use memg_core::plant_state::{Signal, Tag};
 use serde::{Deserialize, Serialize};
 
 /// The controller decides; otherwise its outputs follow the measurements.
 pub const ENABLE: u32 = 20;
-/// Measured battery power.
+/// Measured battery power; as all that a battery or CHP has, that of the first ([`units`]).
 pub const P_BATTERY: u32 = 10;
 /// Measured CHP power.
 pub const P_CHP: u32 = 11;
@@ -36,6 +37,14 @@ pub const MEASUREMENTS: [(u32, Signal); 14] = [
     (13, Signal::GridKw),
     (14, Signal::GridKvar),
 ];
+
+/// The signal that a variable is, and of which unit; `None` for what is no measurement.
+#[must_use]
+pub fn signal_of(reference: u32) -> Option<Tag> {
+    let (first, index) = units::place(reference);
+    let (_, signal) = MEASUREMENTS.into_iter().find(|(known, _)| *known == first)?;
+    Tag::new(signal, u16::try_from(index.saturating_add(1)).ok()?)
+}
 
 /// Import prices of the hours ahead, and behind them how many are known.
 pub const PRICE_AHEAD: u32 = 30;
@@ -131,12 +140,12 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     let (policy, TrainedWith { tariff, divisors: divided_by }) = unpacked(policy);
     let TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max, swing_eur_per_kwh_min } = tariff;
     let mut rows = limits::variables(plant);
-    rows.extend(measurements(plant));
+    rows.extend(units::of_each(plant, |_| measurements(plant)));
     rows.extend(price_ahead::rows(Causality::Input, PRICE_AHEAD));
     rows.extend(variables! { Input:
         60 "outlook" None, Value::Text(String::new()), "Prices and forecasts as JSON, a list of one value a sample_time for each of pv_kw, wind_kw, electric_load_kw, heat_load_kw, import_price_eur_per_kwh, export_price_eur_per_kwh that is known, null for a gap, the first value for the step that begins now, up to 36 hours; empty = nothing";
     });
-    rows.extend(set_points(plant));
+    rows.extend(units::of_each(plant, |_| set_points(plant)));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:
         210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead; rule, seed or idle = the rule of that name";

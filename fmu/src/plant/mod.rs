@@ -14,9 +14,10 @@ use crate::limits;
 use crate::price_ahead;
 use crate::resources::Resources;
 use crate::series_text;
+use crate::units::{self, reference};
 use crate::variable::{Store, Value};
 use memg_core::dispatch::{Dispatch, Running};
-use memg_core::equipment::Plant;
+use memg_core::equipment::{BatteryUnit, Plant, UNITS_MAX};
 use memg_core::extended::PRICE_HOURS;
 use memg_core::outlook::OUTLOOK_HOURS;
 use memg_core::profile::{Profile, ProfileRow, ProfileView};
@@ -29,14 +30,24 @@ use std::ops::Range;
 /// What changes while the plant runs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PlantMemory {
-    soc: Soc,
-    battery: Watts,
-    chp: Watts,
-    chp_on: bool,
+    batteries: [BatteryMemory; UNITS_MAX],
+    chps: [ChpMemory; UNITS_MAX],
     renewable_limit: Watts,
+    accounts: Accounts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct BatteryMemory {
+    soc: Soc,
+    power: Watts,
     /// The battery's own protection gives less than it was told in this communication step.
     limited: bool,
-    accounts: Accounts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct ChpMemory {
+    power: Watts,
+    on: bool,
 }
 
 /// Sums since the start: EUR and kWh.
@@ -110,13 +121,13 @@ impl PlantModel {
     /// A plant before initialization.
     #[must_use]
     pub fn new() -> Self {
-        Self { ready: None, memory: Self::at_rest(Soc::new(0.5)) }
+        Self { ready: None, memory: Self::at_rest([0.5; UNITS_MAX]) }
     }
 
-    fn at_rest(soc: Soc) -> PlantMemory {
-        let (battery, chp, renewable_limit) = (Watts::ZERO, Watts::ZERO, Watts::new(i64::MAX));
-        let accounts = Accounts::default();
-        PlantMemory { soc, battery, chp, chp_on: false, renewable_limit, limited: false, accounts }
+    fn at_rest(socs: [f64; UNITS_MAX]) -> PlantMemory {
+        let batteries = socs.map(|soc| BatteryMemory { soc: Soc::new(soc), power: Watts::ZERO, limited: false });
+        let chps = [ChpMemory { power: Watts::ZERO, on: false }; UNITS_MAX];
+        PlantMemory { batteries, chps, renewable_limit: Watts::new(i64::MAX), accounts: Accounts::default() }
     }
 
     /// What it remembers.
@@ -136,11 +147,15 @@ impl PlantModel {
     /// The parameter that is wrong, or the file that cannot be read.
     pub fn initialise(&mut self, store: &mut Store, resources: &Resources, clock: &Clock) -> Result<(), Fault> {
         let ready = load(store, resources).map_err(Fault::error)?;
-        let soc = store.real(SOC_START);
-        if !(0.0..=1.0).contains(&soc) {
-            return Err(Fault::error(format!("soc_start: expected a number from 0 to 1, found {soc}")));
+        let mut socs = [0.5; UNITS_MAX];
+        for (index, soc) in socs.iter_mut().enumerate().take(ready.plant.batteries().len()) {
+            *soc = store.real(reference(SOC_START, index));
+            if !(0.0..=1.0).contains(soc) {
+                let name = units::name("soc_start", index);
+                return Err(Fault::error(format!("{name}: expected a number from 0 to 1, found {soc}")));
+            }
         }
-        self.memory = Self::at_rest(Soc::new(soc));
+        self.memory = Self::at_rest(socs);
         self.ready = Some(ready);
         self.publish(store, clock)
     }
@@ -167,32 +182,40 @@ impl PlantModel {
     /// Takes over the set-points within what the equipment can do. A start costs.
     fn apply(&mut self, store: &Store) -> Result<(), Fault> {
         let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
-        let watts = |reference| Watts::nearest(Kilowatts::new(store.real(reference)));
-        let plant = &ready.plant;
-        let on = store.boolean(CHP_ON_SET);
-        if on && !self.memory.chp_on {
-            self.memory.accounts.cost += plant.chp().start_cost_eur;
+        let watts = |first, index| Watts::nearest(Kilowatts::new(store.real(reference(first, index))));
+        let memory = &mut self.memory;
+        for (index, (chp, unit)) in memory.chps.iter_mut().zip(ready.plant.chps().iter()).enumerate() {
+            let on = store.boolean(reference(CHP_ON_SET, index));
+            if on && !chp.on {
+                memory.accounts.cost += unit.parameters.start_cost_eur;
+            }
+            let power = if on { watts(P_CHP_SET, index).within(unit.min, unit.max) } else { Watts::ZERO };
+            *chp = ChpMemory { power, on };
         }
-        self.memory.chp_on = on;
-        self.memory.chp = if on { watts(P_CHP_SET).within(plant.chp_min(), plant.chp_max()) } else { Watts::ZERO };
-        let wanted = watts(P_BATTERY_SET);
-        self.memory.battery = wanted.within(-plant.discharge_max(), plant.charge_max());
-        self.memory.limited = self.memory.battery != wanted;
-        self.memory.renewable_limit = watts(P_RENEWABLE_MAX).max(Watts::ZERO);
+        for (index, (battery, unit)) in memory.batteries.iter_mut().zip(ready.plant.batteries().iter()).enumerate() {
+            let wanted = watts(P_BATTERY_SET, index);
+            battery.power = wanted.within(-unit.discharge_max, unit.charge_max);
+            battery.limited = battery.power != wanted;
+        }
+        memory.renewable_limit = watts(P_RENEWABLE_MAX, 0).max(Watts::ZERO);
         Ok(())
     }
 
     fn live(&mut self, clock: &Clock, duration: Hours) -> Result<(), Fault> {
         let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
         let memory = &mut self.memory;
-        let protected = within_soc_band(&ready.plant, memory.soc, memory.battery, duration);
-        memory.limited |= protected != memory.battery;
-        memory.battery = protected;
+        for (battery, unit) in memory.batteries.iter_mut().zip(ready.plant.batteries().iter()) {
+            let protected = within_soc_band(unit, battery.soc, battery.power, duration);
+            battery.limited |= protected != battery.power;
+            battery.power = protected;
+        }
         let row = ready.row(clock);
-        let dispatch = Dispatch::of(&ready.plant, &row.situation(memory.soc), &running(memory));
+        let dispatch = Dispatch::of(&ready.plant, &row.situation(soc(ready, memory)), &running(memory));
         let cost = dispatch.cost(&ready.plant, row.prices(), false, duration);
         memory.accounts.add(&dispatch, cost, duration);
-        memory.soc = ready.plant.soc_after(memory.soc, memory.battery, duration);
+        for (battery, unit) in memory.batteries.iter_mut().zip(ready.plant.batteries().iter()) {
+            battery.soc = unit.soc_after(battery.soc, battery.power, duration);
+        }
         Ok(())
     }
 
@@ -200,15 +223,14 @@ impl PlantModel {
         let ready = self.ready.as_ref().ok_or_else(|| Fault::error("the plant is not initialized"))?;
         let memory = &self.memory;
         let row = ready.row(clock);
-        let situation = row.situation(memory.soc);
+        let situation = row.situation(soc(ready, memory));
         let dispatch = Dispatch::of(&ready.plant, &situation, &running(memory));
         let into_row = (clock.now() - clock.next_instant()) / 3600.0;
         let hour = (row.time.hour() + into_row).rem_euclid(24.0);
         for (reference, value) in REALS.into_iter().zip(reals(&situation, &dispatch, memory, hour)) {
             store.put(reference, Value::Real(value));
         }
-        store.put(CHP_ON, Value::Boolean(memory.chp_on));
-        store.put(BATTERY_LIMITED, Value::Boolean(memory.limited));
+        put_units(store, memory);
         price_ahead::publish(store, PRICE_AHEAD, &ready.price_ahead(clock));
         store.put(OUTLOOK, Value::Text(series_text::write(&ready.outlook(clock))));
         Ok(())
@@ -222,20 +244,17 @@ impl Default for PlantModel {
 }
 
 /// Values of [`REALS`].
-fn reals(situation: &Situation, dispatch: &Dispatch, memory: &PlantMemory, hour: f64) -> [f64; 21] {
+fn reals(situation: &Situation, dispatch: &Dispatch, memory: &PlantMemory, hour: f64) -> [f64; 18] {
     let sums = &memory.accounts;
     [
         situation.pv.get(),
         situation.wind.get(),
         situation.electric_load.get(),
         situation.heat_load.get(),
-        memory.soc.get(),
         situation.import_price.get(),
         situation.export_price.get(),
         dispatch.voltage.get(),
         situation.frequency.get(),
-        dispatch.battery.signed().get(),
-        dispatch.chp.get(),
         dispatch.grid.signed().get(),
         situation.reactive.get(),
         dispatch.boiler.get(),
@@ -249,20 +268,41 @@ fn reals(situation: &Situation, dispatch: &Dispatch, memory: &PlantMemory, hour:
     ]
 }
 
-const fn running(memory: &PlantMemory) -> Running {
-    let chps = [memory.chp, Watts::ZERO, Watts::ZERO, Watts::ZERO];
-    Running { battery: memory.battery, chps, renewable_limit: Some(memory.renewable_limit) }
+/// What meters show of each unit; what the table does not have is nowhere to be written.
+fn put_units(store: &mut Store, memory: &PlantMemory) {
+    for (index, (battery, chp)) in memory.batteries.iter().zip(&memory.chps).enumerate() {
+        for (first, value) in [
+            (SOC, Value::Real(battery.soc.get())),
+            (P_BATTERY, Value::Real(battery.power.kilowatts().get())),
+            (BATTERY_LIMITED, Value::Boolean(battery.limited)),
+            (P_CHP, Value::Real(chp.power.kilowatts().get())),
+            (CHP_ON, Value::Boolean(chp.on)),
+        ] {
+            store.put(reference(first, index), value);
+        }
+    }
+}
+
+/// State of charge of all batteries together.
+fn soc(ready: &Ready, memory: &PlantMemory) -> Soc {
+    ready.plant.soc_of_all(&memory.batteries.map(|battery| battery.soc))
+}
+
+fn running(memory: &PlantMemory) -> Running {
+    let battery = memory.batteries.iter().map(|battery| battery.power).sum();
+    let chps = memory.chps.map(|chp| chp.power);
+    Running { battery, chps, renewable_limit: Some(memory.renewable_limit) }
 }
 
 /// What a battery management system leaves of a set-point: `soc_min <= soc + k p dt <= soc_max` for the whole duration,
 /// and outside the band only the way back. A controller that sees what it controls never feels it: the filter keeps a
 /// margin inside the band. One that is stepped at once with the plant, on the values of the step before, does.
-fn within_soc_band(plant: &Plant, soc: Soc, wanted: Watts, duration: Hours) -> Watts {
-    let (low, high) = plant.soc_band();
+fn within_soc_band(unit: &BatteryUnit, soc: Soc, wanted: Watts, duration: Hours) -> Watts {
+    let (low, high) = unit.soc_band();
     let room = |soc_change: f64, per_wh: f64| {
         Watts::floor(Kilowatts::new((soc_change / (per_wh * duration.get())).max(0.0) / 1000.0))
     };
-    let b = plant.battery();
+    let b = &unit.parameters;
     let charge = room(high.get() - soc.get(), b.efficiency_store / (1000.0 * b.capacity_kwh));
     let discharge = room(soc.get() - low.get(), 1.0 / (1000.0 * b.capacity_kwh * b.efficiency_dispatch));
     wanted.within(-discharge, charge)

@@ -3,10 +3,11 @@
 
 use crate::limits;
 use crate::price_ahead;
+use crate::units;
 use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 
-/// Battery set-point.
+/// Battery set-point; as all that a battery or CHP has, that of the first ([`units`]).
 pub const P_BATTERY_SET: u32 = 0;
 /// CHP set-point.
 pub const P_CHP_SET: u32 = 1;
@@ -15,9 +16,14 @@ pub const CHP_ON_SET: u32 = 2;
 /// Cap on PV plus wind.
 pub const P_RENEWABLE_MAX: u32 = 3;
 
-/// Real outputs in the order of `Measured::reals`.
-pub const REALS: [u32; 21] =
-    [100, 101, 102, 103, 104, 105, 106, 107, 108, 110, 111, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127];
+/// Real outputs of the whole plant, in the order of `reals`.
+pub const REALS: [u32; 18] = [100, 101, 102, 103, 105, 106, 107, 108, 113, 114, 120, 121, 122, 123, 124, 125, 126, 127];
+/// State of charge.
+pub const SOC: u32 = 104;
+/// Battery power.
+pub const P_BATTERY: u32 = 110;
+/// CHP power.
+pub const P_CHP: u32 = 111;
 /// CHP state.
 pub const CHP_ON: u32 = 112;
 /// The battery's own protection is at work.
@@ -39,26 +45,36 @@ pub const PROFILE_FILE: u32 = 212;
 /// The table.
 #[must_use]
 pub fn rows(plant: &PlantParameters) -> Vec<Variable> {
-    let rated = plant.exogenous.pv_kw_nom + plant.exogenous.wind_kw_nom;
     let mut rows = limits::variables(plant);
-    rows.extend(variables! { Input:
-        0 "p_battery_set" Some(Unit::Kilowatt), Value::Real(0.0), "Battery set-point, + = charging; the battery limits it to its ratings and its SoC band";
-        1 "p_chp_set" Some(Unit::Kilowatt), Value::Real(0.0), "CHP set-point; limited to minimum and rated power while on";
-        2 "chp_on_set" None, Value::Boolean(false), "CHP is to run";
-        3 "p_renewable_max" Some(Unit::Kilowatt), Value::Real(rated), "Cap on PV plus wind";
-    });
-    rows.extend(measurements());
+    rows.extend(units::of_each(plant, |_| set_points(plant)));
+    rows.extend(units::of_each(plant, |_| measurements()));
     rows.extend(price_ahead::rows(Causality::Output, PRICE_AHEAD));
     rows.extend(variables! { Output:
         160 "outlook" None, Value::Text(String::new()), "Import and export prices of the next 24 hours as the controller's input outlook takes them";
     });
     rows.extend(accounts());
-    rows.extend(variables! { Parameter:
+    rows.extend(units::of_each(plant, |_| starts()));
+    rows
+}
+
+fn starts() -> Vec<Variable> {
+    variables! { Parameter:
         210 "soc_start" Some(Unit::PerUnit), Value::Real(0.5), "State of charge at the start";
         211 "row_start" None, Value::Integer(0), "First row of the profile; after its last row the profile starts again";
         212 "profile_file" None, Value::Text("profile.csv".to_owned()), "Profile, a file in the resources or an absolute path";
-    });
-    rows
+    }
+    .into()
+}
+
+fn set_points(plant: &PlantParameters) -> Vec<Variable> {
+    let rated = plant.exogenous.pv_kw_nom + plant.exogenous.wind_kw_nom;
+    variables! { Input:
+        0 "p_battery_set" Some(Unit::Kilowatt), Value::Real(0.0), "Battery set-point, + = charging; the battery limits it to its ratings and its SoC band";
+        1 "p_chp_set" Some(Unit::Kilowatt), Value::Real(0.0), "CHP set-point; limited to minimum and rated power while on";
+        2 "chp_on_set" None, Value::Boolean(false), "CHP is to run";
+        3 "p_renewable_max" Some(Unit::Kilowatt), Value::Real(rated), "Cap on PV plus wind";
+    }
+    .into()
 }
 
 fn measurements() -> Vec<Variable> {

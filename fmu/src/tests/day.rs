@@ -23,7 +23,7 @@ use std::sync::Arc;
 /// battery, CHP, grid cap as bits; CHP on; raw action as bits.
 type Row = (u64, u64, u64, bool, [u64; 3]);
 
-const POLICIES: [&str; 3] = ["td3", "rule", "plan"];
+pub(super) const POLICIES: [&str; 3] = ["td3", "rule", "plan"];
 
 /// Knows no published prices, as an FMU that nobody tells any.
 struct Untold(Plan<Persistence>);
@@ -59,7 +59,12 @@ fn policy(name: &str) -> Box<dyn Policy> {
 }
 
 fn built_in(name: &str, profile: &Profile) -> Vec<EnvStep> {
-    let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
+    built_in_at(Plant::reference(), name, profile)
+}
+
+/// A day of another plant.
+pub(super) fn built_in_at(plant: Plant, name: &str, profile: &Profile) -> Vec<EnvStep> {
+    let mut env = MemgEnv::new(plant, Arc::new(profile.clone()), RewardWeights::default());
     let mut policy = policy(name);
     std::iter::from_fn(|| env.step_policy(policy.as_mut()).unwrap()).take(96).collect()
 }
@@ -79,13 +84,18 @@ fn row_from(ems: &Host, has_action: bool) -> Row {
 }
 
 fn feed(ems: &Host, step: &EnvStep) {
+    feed_sums(ems, step);
+    ems.put_real("soc", step.soc_before.get());
+}
+
+/// What is measured of the whole plant.
+pub(super) fn feed_sums(ems: &Host, step: &EnvStep) {
     let row = &step.row;
     for (name, value) in [
         ("p_pv", row.pv_kw),
         ("p_wind", row.wind_kw),
         ("p_load", row.electric_load_kw),
         ("q_heat", row.heat_load_kw),
-        ("soc", step.soc_before.get()),
         ("price", row.import_price),
         ("price_export", row.export_price),
         ("v_pcc", row.grid_voltage_pu),

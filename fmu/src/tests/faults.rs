@@ -6,6 +6,7 @@ use crate::ems::{P_BATTERY_SET, RULE_BITS};
 use crate::fault::Status;
 use crate::instance::PANIC_LOAD_KW;
 use crate::model::Kind;
+use memg_core::equipment::PlantParameters;
 use memg_core::synthetic;
 
 fn check(status: Status, wanted: Status, words: &str) {
@@ -143,7 +144,9 @@ fn what_is_missing_at_instantiation_is_named() {
     let empty = tempfile::tempdir().unwrap();
     let folder = folder();
     for fmi in BOTH {
-        assert!(Host::try_new(fmi, Kind::Ems, &Kind::Ems.token(), empty.path()).is_none());
+        assert!(
+            Host::try_new(fmi, Kind::Ems, &Kind::Ems.token_for(&PlantParameters::reference()), empty.path()).is_none()
+        );
         check(Status::Error, Status::Error, "limits.json");
         assert!(Host::try_new(fmi, Kind::Ems, "{other}", folder.path()).is_none());
         check(Status::Error, Status::Error, "different versions");

@@ -5,6 +5,7 @@ use crate::abi::*;
 use crate::describe::Fmi;
 use crate::fault::Status;
 use crate::model::Kind;
+use crate::variable::Variable;
 use memg_core::equipment::PlantParameters;
 use std::cell::RefCell;
 use std::ffi::{CString, c_char, c_int, c_void};
@@ -35,11 +36,17 @@ unsafe extern "C" fn logger3(_: *mut c_void, _: c_int, _: *const c_char, message
     LINES.with_borrow_mut(|lines| lines.push(unsafe { raw_text(message) }));
 }
 
+/// The plant that is packed; the reference plant where none is.
+fn plant_in(folder: &Path) -> PlantParameters {
+    let packed = std::fs::read(folder.join("limits.json"));
+    packed.map_or_else(|_| PlantParameters::reference(), |bytes| serde_json::from_slice(&bytes).unwrap())
+}
+
 /// An instance in the hands of a host.
 pub struct Host {
     pub fmi: Fmi,
-    pub kind: Kind,
     pub handle: *mut c_void,
+    pub rows: Vec<Variable>,
 }
 
 impl Drop for Host {
@@ -83,11 +90,13 @@ impl Host {
                 ),
             }
         };
-        (!handle.is_null()).then_some(Self { fmi, kind, handle })
+        let rows = kind.variables(&plant_in(folder), "");
+        (!handle.is_null()).then_some(Self { fmi, handle, rows })
     }
 
     pub fn new(fmi: Fmi, kind: Kind, folder: &Path) -> Self {
-        Self::try_new(fmi, kind, &kind.token(), folder).unwrap_or_else(|| panic!("{}", log_lines()))
+        Self::try_new(fmi, kind, &kind.token_for(&plant_in(folder)), folder)
+            .unwrap_or_else(|| panic!("{}", log_lines()))
     }
 
     /// Initialized at time 0.
@@ -98,8 +107,7 @@ impl Host {
     }
 
     pub fn reference(&self, name: &str) -> u32 {
-        let rows = self.kind.variables(&PlantParameters::reference(), "");
-        rows.iter().find(|row| row.name == name).map(|row| row.reference).unwrap_or_else(|| panic!("{name}"))
+        self.rows.iter().find(|row| row.name == name).map(|row| row.reference).unwrap_or_else(|| panic!("{name}"))
     }
 
     pub fn enter(&self) -> Status {

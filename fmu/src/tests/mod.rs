@@ -2,10 +2,12 @@
 
 mod day;
 mod faults;
+mod golden;
 mod host;
 mod outlook;
 mod protection;
 mod states;
+mod units;
 
 use crate::abi::*;
 use crate::model::Kind;
@@ -15,9 +17,14 @@ use std::path::Path;
 
 /// A resources folder as the gateway packs it.
 fn resources(policy: &str, profile: &Profile) -> tempfile::TempDir {
+    resources_of(&PlantParameters::reference(), policy, profile)
+}
+
+/// The same for another plant.
+fn resources_of(plant: &PlantParameters, policy: &str, profile: &Profile) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("memg ü%#").tempdir().unwrap();
     let put = |name: &str, data: &[u8]| std::fs::write(folder.path().join(name), data).unwrap();
-    put("limits.json", &serde_json::to_vec(&PlantParameters::reference()).unwrap());
+    put("limits.json", &serde_json::to_vec(plant).unwrap());
     put("policy.txt", policy.as_bytes());
     put("actor.safetensors", &random_weights(10));
     let rows = profile.rows().iter().map(memg_core::profile::ProfileRow::to_csv);
@@ -63,10 +70,11 @@ fn tables_have_unique_sorted_references_and_names() {
         let rows = crate::variable::Store::new(kind.variables(&PlantParameters::reference(), "rule"));
         let rows = rows.rows();
         assert!(rows.windows(2).all(|pair| pair[0].reference < pair[1].reference), "{kind:?}");
-        let names: std::collections::HashSet<_> = rows.iter().map(|row| row.name).collect();
+        let names: std::collections::HashSet<_> = rows.iter().map(|row| &row.name).collect();
         assert_eq!(names.len(), rows.len());
     }
-    assert_ne!(Kind::Ems.token(), Kind::Plant.token());
+    let [ems, plant] = Kind::ALL.map(|kind| kind.token_for(&PlantParameters::reference()));
+    assert_ne!(ems, plant);
 }
 
 #[test]

@@ -14,7 +14,7 @@
 //! ```
 
 use super::super::error::CosimError;
-use super::super::reading::{REQUIRED, alias_of};
+use super::super::reading::{alias_of, is_required};
 use super::description::{Content, ModelDescription, PlantVariable};
 use memg_fmu::variable::{Causality, Variable};
 use memg_fmu_host::Type;
@@ -119,8 +119,8 @@ impl Wiring {
         let mut problems = unknown_names(map, controller);
         for row in controller.iter().filter(|row| row.is_number()) {
             match row.causality {
-                Causality::Input => wiring.measurement(row.name, map, plant, &mut problems),
-                Causality::Output => wiring.set_point(row.name, map, plant, &mut problems),
+                Causality::Input => wiring.measurement(&row.name, map, plant, &mut problems),
+                Causality::Output => wiring.set_point(&row.name, map, plant, &mut problems),
                 Causality::Parameter => {}
             }
         }
@@ -131,7 +131,7 @@ impl Wiring {
             }
         }
         if wiring.set_points.is_empty() {
-            problems.push("no set-point reaches the plant: connect at least p_battery_set".to_owned());
+            problems.push("no set-point reaches the plant: connect at least one, such as p_battery_set".to_owned());
         }
         if problems.is_empty() { Ok(wiring) } else { Err(CosimError::Map { problems }) }
     }
@@ -154,7 +154,7 @@ impl Wiring {
                 Err(problem) => problems.push(problem),
             },
             None if entry.is_some() => problems.push(format!("{name}: the plant has no variable {source:?}")),
-            None if REQUIRED.contains(&name) => {
+            None if is_required(name) => {
                 problems.push(format!("{name}: the plant has no such output; map it or give a value"))
             }
             None => {}
@@ -183,7 +183,7 @@ impl Wiring {
 }
 
 fn unknown_names(map: &MapFile, controller: &[Variable]) -> Vec<String> {
-    let named = |row: &Variable, name: &str| row.name == name || alias_of(row.name) == Some(name);
+    let named = |row: &Variable, name: &str| row.name == name || alias_of(&row.name) == Some(name);
     let is = |name: &str, causality| {
         controller.iter().any(|row| row.is_number() && row.causality == causality && named(row, name))
     };

@@ -151,14 +151,15 @@ fn from_plant(error: &CosimError, link: &Link) -> CosimError {
 struct Trace {
     path: PathBuf,
     out: File,
-    columns: Vec<&'static str>,
+    columns: Vec<String>,
 }
 
 impl Trace {
     fn create(path: &Path, controller: &Unit) -> Result<Self, CosimError> {
         let numbers =
             |causality| controller.rows().iter().filter(move |row| row.causality == causality && row.is_number());
-        let columns = numbers(Causality::Input).chain(numbers(Causality::Output)).map(|row| row.name).collect();
+        let columns =
+            numbers(Causality::Input).chain(numbers(Causality::Output)).map(|row| row.name.to_string()).collect();
         let file = File::create(path).map_err(|error| CosimError::file(path, &error))?;
         let mut trace = Self { path: path.to_owned(), out: file, columns };
         let header = format!("time_s,{}", trace.columns.join(","));
@@ -173,7 +174,7 @@ impl Trace {
     fn row(&mut self, time: f64, controller: &mut Unit) -> Result<(), CosimError> {
         let mut line = time.to_string();
         for name in self.columns.clone() {
-            line += &format!(",{}", controller.number(name)?);
+            line += &format!(",{}", controller.number(&name)?);
         }
         self.line(&line)
     }

@@ -1,7 +1,7 @@
 //! Hostile and damaged files, lenient descriptions, maps that do not fit.
 
 use super::*;
-use memg_core::equipment::PlantParameters;
+use memg_core::equipment::{Each, PlantParameters};
 use memg_fmu::model::Kind;
 use memg_fmu_host::Type;
 use std::io::Write;
@@ -113,7 +113,7 @@ fn our_own_descriptions_are_read_back() {
             let read = ModelDescription::parse(&memg_fmu::describe::model_description(fmi, kind, &rows)).unwrap();
             assert_eq!((read.fmi, read.identifier.as_str(), read.step_size), (fmi, kind.identifier(), Some(900.0)));
             for row in &rows {
-                let variable = read.find(row.name).unwrap();
+                let variable = read.find(&row.name).unwrap();
                 assert_eq!(variable.reference, row.reference);
                 assert_ne!(variable.content, Content::Other, "{}", row.name);
             }
@@ -169,6 +169,19 @@ fn an_input_of_the_plant_measures_nothing() {
     let itself = ModelDescription::parse(&xml).unwrap();
     let found = Wiring::new(&MapFile::default(), &itself, &controller).unwrap_err().to_string();
     assert!(found.contains("p_pv: the plant has no such output"), "{found}");
+}
+
+#[test]
+fn a_foreign_plant_has_to_tell_the_state_of_charge_of_each_battery_that_the_site_has() {
+    let mut site = PlantParameters::reference();
+    site.battery = Each::new(&[site.battery_of_all(); 2]).unwrap();
+    let plant = ModelDescription::parse(MINIMAL).unwrap();
+    let connect = |map: &str| Wiring::new(&toml::from_str(map).unwrap(), &plant, &Kind::Ems.variables(&site, "rule"));
+    let found = connect(MAP).unwrap_err().to_string();
+    assert!(found.contains("soc_2: the plant has no such output"), "{found}");
+    let second = "p_wind = { value = 0.0 }\nsoc_2 = { from = \"soc\" }";
+    let wiring = connect(&MAP.replace("p_wind = { value = 0.0 }", second)).unwrap();
+    assert!(wiring.measurements.iter().any(|link| link.controller == "soc_2"));
 }
 
 #[test]

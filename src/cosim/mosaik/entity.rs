@@ -1,10 +1,10 @@
 //! The simulator behind the protocol: entities and their time.
 
 use super::super::error::CosimError;
-use super::super::reading::{self, REQUIRED};
+use super::super::reading;
 use super::super::unit::Unit;
 use super::{MosaikOptions, Request};
-use memg_core::plant_state::{Signal, Tag};
+use memg_core::plant_state::Tag;
 use memg_fmu::model::Kind;
 use memg_fmu::series_text;
 use memg_fmu::variable::{Causality, Value as UnitValue};
@@ -155,24 +155,22 @@ impl<'a> Simulator<'a> {
 }
 
 /// Inputs and outputs; measurements of the controller under both of their names.
-fn attributes(kind: Kind, unit: &Unit) -> Vec<&'static str> {
+fn attributes(kind: Kind, unit: &Unit) -> Vec<String> {
     let inputs = unit.names(Causality::Input);
-    let aliases: Vec<_> = inputs.iter().filter_map(|name| reading::alias_of(name)).collect();
+    let aliases: Vec<_> = inputs.iter().filter_map(|name| reading::alias_of(name).map(str::to_owned)).collect();
     let aliases = if kind == Kind::Ems { aliases } else { Vec::new() };
     [inputs, aliases, unit.names(Causality::Output)].concat()
 }
 
 impl Entity {
     fn new(kind: Kind, unit: Unit) -> Self {
-        let needed = if kind == Kind::Ems { REQUIRED.into() } else { BTreeSet::new() };
+        let needed = if kind == Kind::Ems { reading::required(unit.rows()) } else { BTreeSet::new() };
         Self { kind, unit, needed }
     }
 
     /// The measurement of that name.
-    fn measured(&self, name: &str) -> Option<Signal> {
-        // The controller unit has one of each kind.
-        let known = reading::signal_named(name).filter(|tag| self.kind == Kind::Ems && tag.number() == 1);
-        known.map(Tag::signal)
+    fn measured(&self, name: &str) -> Option<Tag> {
+        reading::signal_named(name).filter(|_| self.kind == Kind::Ems)
     }
 
     /// `{attribute: {source: value}}`; a set-point or measurement has one source.
@@ -187,12 +185,12 @@ impl Entity {
                 self.set_text(name, value)?;
                 continue;
             }
-            let Some(signal) = self.measured(name) else {
+            let Some(tag) = self.measured(name) else {
                 self.set(name, number(name, value)?)?;
                 continue;
             };
-            let Some(value) = reading::number(name, signal, value)? else { continue };
-            let input = reading::input_of(signal).ok_or_else(|| format!("{name} is no input of the controller"))?;
+            let Some(value) = reading::number(name, tag.signal(), value)? else { continue };
+            let input = reading::input_of(tag).ok_or_else(|| format!("{name} is no input of the controller"))?;
             self.set(input, value)?;
             if !given.insert(input) {
                 return Err(format!("{name} is there twice, under two names"));

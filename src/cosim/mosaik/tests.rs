@@ -3,7 +3,7 @@
 use super::super::unit::UnitOptions;
 use super::*;
 use memg_core::env::MemgEnv;
-use memg_core::equipment::{Plant, PlantParameters};
+use memg_core::equipment::{Chp, Each, Plant, PlantParameters};
 use memg_core::profile::{COLUMNS, ProfileRow};
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
@@ -18,10 +18,17 @@ fn gateway(
     profile: Option<std::path::PathBuf>,
     patience: Duration,
 ) -> (TcpStream, std::thread::JoinHandle<Result<(), CosimError>>) {
+    gateway_at(PlantParameters::reference(), profile, patience)
+}
+
+fn gateway_at(
+    plant: PlantParameters,
+    profile: Option<std::path::PathBuf>,
+    patience: Duration,
+) -> (TcpStream, std::thread::JoinHandle<Result<(), CosimError>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let units =
-        UnitOptions { plant: PlantParameters::reference(), policy: "rule".to_owned(), weights: None, hour_start: 0.0 };
+    let units = UnitOptions { plant, policy: "rule".to_owned(), weights: None, hour_start: 0.0 };
     let options = MosaikOptions { address, direction: Direction::Connect, patience, profile, units };
     let worker = std::thread::spawn(move || mosaik(&options));
     (listener.accept().unwrap().0, worker)
@@ -169,6 +176,56 @@ fn measurements_have_two_names_and_one_that_was_there_once_must_stay() {
     inputs["grid_voltage_pu"] = json!({"a": null});
     let refused = ask(&mut stream, "step", &json!([900, {"Ems-0": inputs}, 900]), &json!({}));
     assert!(refused[2][1].as_str().unwrap().contains("no value for v_pcc (grid_voltage_pu)"), "{refused}");
+    drop(stream);
+    assert!(worker.join().unwrap().is_err());
+}
+
+/// Two batteries and two CHPs, or none.
+fn plant_of(units: usize) -> PlantParameters {
+    let mut plant = PlantParameters::reference();
+    let small = Chp { p_kw_max: 40.0, ..plant.chp_of_all() };
+    plant.battery = Each::new(&vec![plant.battery_of_all(); units]).unwrap();
+    plant.chp = Each::new(&vec![small; units]).unwrap();
+    plant
+}
+
+#[test]
+fn every_battery_and_chp_of_the_plant_has_its_attributes_and_the_soc_of_each_is_needed() {
+    let (mut stream, worker) = gateway_at(plant_of(2), None, PATIENT);
+    let meta = ask(&mut stream, "init", &json!(["sim"]), &json!({}));
+    let attrs = meta[2]["models"]["Ems"]["attrs"].as_array().unwrap();
+    for name in ["soc_2", "p_battery_2", "battery_2_kw", "chp_2_on", "p_battery_2_set", "p_chp_2_set", "chp_2_on_set"] {
+        assert!(attrs.contains(&json!(name)), "{name}");
+    }
+    assert!(!attrs.contains(&json!("soc_3")));
+    ask(&mut stream, "create", &json!([1, "Ems"]), &json!({"battery_2.soc_max": 0.8}));
+    let mut inputs = json!({"p_pv": {"a": 60}, "p_wind": {"a": 30}, "p_load": {"a": 20}, "q_heat": {"a": 0},
+        "soc": {"a": 0.5}, "battery_2_kw": {"a": 0}, "chp_2_on": {"a": 0}});
+    let refused = ask(&mut stream, "step", &json!([0, {"Ems-0": inputs}, 900]), &json!({}));
+    assert!(refused[2][1].as_str().unwrap().contains("no value for soc_2"), "{refused}");
+    inputs["soc_2"] = json!({"a": 0.5});
+    let answer = ask(&mut stream, "step", &json!([0, {"Ems-0": inputs}, 900]), &json!({}));
+    assert_eq!(answer[2], 900, "{answer}");
+    let wanted = ["p_battery_set", "p_battery_2_set", "battery_2_kw", "p_chp_2_set"];
+    let read = ask(&mut stream, "get_data", &json!([{"Ems-0": wanted}]), &json!({}));
+    let values = &read[2]["Ems-0"];
+    assert!(values["p_battery_2_set"].as_f64().unwrap() > 0.0, "{read}");
+    assert_eq!((&values["battery_2_kw"], &values["p_chp_2_set"]), (&json!(0.0), &json!(0.0)));
+    inputs["soc_3"] = json!({"a": 0.5});
+    let refused = ask(&mut stream, "step", &json!([900, {"Ems-0": inputs}, 900]), &json!({}));
+    assert!(refused[2][1].as_str().unwrap().contains("soc_3"), "{refused}");
+    drop(stream);
+    assert!(worker.join().unwrap().is_err());
+}
+
+#[test]
+fn a_plant_without_battery_and_chp_needs_no_soc() {
+    let (mut stream, worker) = gateway_at(plant_of(0), None, PATIENT);
+    ask(&mut stream, "init", &json!(["sim"]), &json!({}));
+    ask(&mut stream, "create", &json!([1, "Ems"]), &json!({}));
+    let inputs = json!({"p_pv": {"a": 60}, "p_wind": {"a": 30}, "p_load": {"a": 20}, "q_heat": {"a": 0}});
+    let answer = ask(&mut stream, "step", &json!([0, {"Ems-0": inputs}, 900]), &json!({}));
+    assert_eq!(answer[2], 900, "{answer}");
     drop(stream);
     assert!(worker.join().unwrap().is_err());
 }
