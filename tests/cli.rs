@@ -131,6 +131,24 @@ fn first_days(dir: &tempfile::TempDir, days: usize) -> String {
 }
 
 #[test]
+fn a_bound_is_kept_in_the_users_cache_folder_unless_told_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let profile = first_days(&dir, 1);
+    let (folder, _) = path(&dir, "cache");
+    let found = |extra: &[&str]| {
+        let own = ["evaluate", "--profile", &profile, "--compare", "--json", "--policy", "rule"];
+        let output = gateway(&[&own[..], extra].concat()).env("XDG_CACHE_HOME", &folder).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let anew = found(&["--no-cache"]);
+    assert!(!folder.exists(), "nothing is written");
+    let (first, second) = (found(&[]), found(&[]));
+    assert_eq!((&first, &second), (&anew, &anew));
+    assert_eq!(std::fs::read_dir(folder.join("memg-gateway/bounds")).unwrap().count(), 1);
+}
+
+#[test]
 fn days_that_are_not_judged_are_what_a_planner_remembers() {
     let dir = tempfile::tempdir().unwrap();
     let profile = first_days(&dir, 2);
@@ -192,7 +210,7 @@ fn a_model_may_name_its_runtime_and_what_it_costs_is_the_sum_of_its_trace_and_th
     let shipped = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
     std::fs::write(short, shipped.lines().take(1 + 2 * 96).collect::<Vec<_>>().join("\n")).unwrap();
     let evaluate = ["evaluate", "--model", "rust:models/actor-10d", "--profile", &profile, "--trace", &trace, "--json"];
-    let output = run(&evaluate);
+    let output = run(&[&evaluate[..], &["--no-cache"]].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     let number = |name: &str| found[name].as_f64().unwrap();

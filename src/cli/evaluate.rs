@@ -2,18 +2,23 @@
 
 use super::{EXIT_CONFIGURATION, log_to_stderr};
 use anyhow::{Context, Result};
+use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::planner::{Foresight, PlanSettings};
+use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use memg_core::rules;
-use memg_evaluate::compare::{Bound, Comparison, beside_the_rules, bound_with_progress, compare_with};
+use memg_evaluate::bound_cache::BoundCache;
+use memg_evaluate::compare::{Bound, Comparison, comparison, evaluate_all};
 use memg_evaluate::{Evaluation, evaluate, trace};
 use memg_policy::{PolicySpec, Runtime, load_policy};
 use memg_settings::read_site;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::ops::{Range, RangeInclusive};
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -51,6 +56,9 @@ pub(super) struct Args {
     /// Compare with the rules alone: the bound takes most of the time
     #[arg(long, conflicts_with = "compare")]
     no_bound: bool,
+    /// Find the bound anew, and do not keep it (in $XDG_CACHE_HOME/memg-gateway or ~/.cache/memg-gateway)
+    #[arg(long)]
+    no_cache: bool,
     /// Show plan with perfect foresight of each block too, which a policy could reach that knew everything
     #[arg(long)]
     foresight: bool,
@@ -75,33 +83,29 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
     };
-    let mut policy = load_policy(&spec(args))?;
-    let beside = beside(args, plant, &days)?;
-    let mut out = args
-        .trace
-        .as_ref()
-        .map(|path| File::create(path).with_context(|| path.display().to_string()))
-        .transpose()?
-        .map(BufWriter::new);
+    let (found, beside) = judged_beside(args, plant, &days)?;
+    print(&found, &beside, args.json)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Evaluates the policy, with a trace if there shall be one.
+fn judged(args: &Args, plant: Plant, days: &Days, policy: &mut dyn Policy) -> Result<Evaluation> {
+    let file = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
+    let mut out = args.trace.as_ref().map(file).transpose()?.map(BufWriter::new);
     if let Some(out) = &mut out {
         writeln!(out, "{}", trace::HEADER)?;
     }
     let mut failed = None;
-    let found = evaluate(plant, &days.profile, &days.blocks, policy.as_mut(), |step| {
+    let found = evaluate(plant, &days.profile, &days.blocks, policy, |step| {
         if let Some(out) = &mut out
             && let Err(error) = trace::write_row(out, &plant, step)
         {
             failed.get_or_insert(error);
         }
     })?;
-    if let Some(error) = failed {
-        return Err(error).context("the trace could not be written");
-    }
-    if let Some(mut out) = out {
-        out.flush().context("the trace could not be written")?;
-    }
-    print(&found, &beside, args.json)?;
-    Ok(ExitCode::SUCCESS)
+    failed.map_or(Ok(()), Err).context("the trace could not be written")?;
+    out.map_or(Ok(()), |mut out| out.flush()).context("the trace could not be written")?;
+    Ok(found)
 }
 
 /// Twice as fine as the online planner's, because nothing else blurs it.
@@ -120,39 +124,57 @@ enum Beside {
     Bound(Comparison),
 }
 
-fn beside(args: &Args, plant: Plant, days: &Days) -> Result<Beside> {
-    let is_rule = args.policy.as_deref().is_some_and(|name| rules::NAMES.contains(&name));
-    let Days { profile, blocks } = days;
-    // A rule is among those that every comparison holds.
-    let mut policies = if is_rule { vec![] } else { vec![load_policy(&spec(args))?] };
+fn judged_beside(args: &Args, plant: Plant, days: &Days) -> Result<(Evaluation, Beside)> {
+    let mut policy = load_policy(&spec(args))?;
+    // A rule is among those that every comparison holds; any other policy comes after them.
+    let rule = rules::NAMES.iter().position(|name| args.policy.as_deref() == Some(name));
+    if rule.is_some() && !args.compare && !args.foresight {
+        return Ok((judged(args, plant, days, policy.as_mut())?, Beside::Nothing));
+    }
+    let bound = if args.no_bound { None } else { Some(bound_of(args, &plant, days)?) };
+    let mut others = others(args, days);
+    let (found, others) = std::thread::scope(|scope| {
+        let others = scope.spawn(|| evaluate_all(plant, &days.profile, &days.blocks, &mut others));
+        let found = judged(args, plant, days, policy.as_mut());
+        (found, others.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    let (found, mut all) = (found?, others?);
+    all.insert(rule.unwrap_or(rules::NAMES.len()), found.clone());
+    Ok((found, bound.map_or_else(|| Beside::Rules(all.clone()), |bound| Beside::Bound(comparison(&all, bound)))))
+}
+
+/// What the judged policy is shown beside: the rules, and the planner that knows all.
+fn others(args: &Args, days: &Days) -> Vec<Box<dyn Policy>> {
+    let others = rules::NAMES.iter().filter(|name| args.policy.as_deref() != Some(name));
+    let mut policies: Vec<Box<dyn Policy>> = others.filter_map(|name| builtin::by_name(name)).collect();
     if args.foresight {
         let settings = PlanSettings { soc_levels: FORESIGHT_SOC_LEVELS, ..PlanSettings::default() };
-        policies.push(Box::new(Foresight::new(Arc::clone(profile), blocks.clone(), settings)));
+        policies.push(Box::new(Foresight::new(Arc::clone(&days.profile), days.blocks.clone(), settings)));
     }
-    Ok(match (policies.is_empty(), args.no_bound) {
-        (true, _) if !args.compare => Beside::Nothing,
-        (_, true) => Beside::Rules(beside_the_rules(plant, profile, blocks, &mut policies)?),
-        // Found first, because it takes most of the time.
-        (_, false) => {
-            let bound = bound_of(&plant, days)?;
-            Beside::Bound(compare_with(plant, profile, blocks, &mut policies, bound)?)
-        }
-    })
+    policies
 }
 
 /// The bound, with a line of progress for people.
-fn bound_of(plant: &Plant, days: &Days) -> Result<Bound> {
+fn bound_of(args: &Args, plant: &Plant, days: &Days) -> Result<Bound> {
     let wanted = std::io::stderr().is_terminal();
     let tell = |done: usize, of: usize| {
         if wanted {
             eprint!("\rperfect foresight: {done} of {of} parts \x1b[K");
         }
     };
-    let found = bound_with_progress(plant, &days.profile, &days.blocks, &tell);
+    let home = cache_home(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME")).filter(|_| !args.no_cache);
+    let cache = home.map_or_else(BoundCache::off, |home| BoundCache::within(&home));
+    let found = cache.bound(plant, &days.profile, &days.blocks, &tell);
     if wanted {
         eprint!("\r\x1b[K");
     }
     Ok(found?)
+}
+
+/// Where a user's programs keep what they can find anew: `$XDG_CACHE_HOME` if it is an absolute path, else `~/.cache`.
+fn cache_home(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let absolute = |path: OsString| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+    xdg.and_then(absolute).or_else(|| home.and_then(absolute).map(|home| home.join(".cache")))
 }
 
 fn spec(args: &Args) -> PolicySpec {
@@ -298,4 +320,21 @@ fn print(found: &Evaluation, beside: &Beside, as_json: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn the_cache_folder_is_the_one_of_the_environment_or_in_the_home_folder() {
+        let found = |xdg: Option<&str>, home: Option<&str>| cache_home(xdg.map(Into::into), home.map(Into::into));
+        let is = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(found(Some("/var/cache/me"), Some("/home/me")), is("/var/cache/me"));
+        for unusable in [None, Some(""), Some("relative")] {
+            assert_eq!(found(unusable, Some("/home/me")), is("/home/me/.cache"), "{unusable:?}");
+            assert_eq!(found(unusable, None), None, "{unusable:?}");
+        }
+    }
 }

@@ -12,6 +12,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 /// What the share of possible savings and regret are measured against.
@@ -124,22 +125,35 @@ fn kind(plant: &Plant) -> &'static str {
     if several { "estimate: one battery and one CHP stand for all" } else { "proven lower bound" }
 }
 
-/// Idle, the seed's rule, the good rule and then `policies`, on the same blocks.
+/// Policies on the same blocks, each on a thread of its own; results in the order of the policies.
 ///
 /// # Errors
 /// A policy's own.
-pub fn beside_the_rules(
+pub fn evaluate_all(
     plant: Plant,
     profile: &Arc<Profile>,
     blocks: &[Range<usize>],
     policies: &mut [Box<dyn Policy>],
 ) -> Result<Vec<Evaluation>, PolicyError> {
-    let mut rules: Vec<Box<dyn Policy>> = rules::NAMES.iter().filter_map(|name| builtin::by_name(name)).collect();
-    let all = rules.iter_mut().chain(policies);
-    all.map(|policy| evaluate(plant, profile, blocks, policy.as_mut(), |_| {})).collect()
+    std::thread::scope(|scope| {
+        let on_a_thread = |policy: &mut Box<dyn Policy>| evaluate(plant, profile, blocks, policy.as_mut(), |_| {});
+        let threads: Vec<_> = policies.iter_mut().map(|policy| scope.spawn(move || on_a_thread(policy))).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.collect()
+    })
 }
 
-/// The same with a bound made before.
+/// Evaluations on the same blocks beside their bound. Idle and the good rule have to be among them.
+#[must_use]
+pub fn comparison(all: &[Evaluation], optimum: Bound) -> Comparison {
+    let of = |name: &str| all.iter().find(|e| e.policy == name).map_or_else(Vec::new, |e| e.daily_cost_eur.clone());
+    let days = Days { idle: of(BASELINE), rule: of(GOOD_RULE), optimum: optimum.daily_cost_eur.clone() };
+    let policies = all.iter().map(|evaluation| days.compared(evaluation)).collect();
+    let blocks = all.first().map_or(0, |evaluation| evaluation.blocks);
+    Comparison { days: days.optimum.len(), blocks, optimum, policies }
+}
+
+/// Idle, the seed's rule, the good rule and then `policies` beside a bound made before.
 ///
 /// # Errors
 /// A policy's own.
@@ -150,11 +164,10 @@ pub fn compare_with(
     policies: &mut [Box<dyn Policy>],
     optimum: Bound,
 ) -> Result<Comparison, PolicyError> {
-    let all = beside_the_rules(plant, profile, blocks, policies)?;
-    let of = |name: &str| all.iter().find(|e| e.policy == name).map_or_else(Vec::new, |e| e.daily_cost_eur.clone());
-    let days = Days { idle: of(BASELINE), rule: of(GOOD_RULE), optimum: optimum.daily_cost_eur.clone() };
-    let policies = all.iter().map(|evaluation| days.compared(evaluation)).collect();
-    Ok(Comparison { days: days.optimum.len(), blocks: blocks.len(), optimum, policies })
+    let mut rules: Vec<Box<dyn Policy>> = rules::NAMES.iter().filter_map(|name| builtin::by_name(name)).collect();
+    let mut all = evaluate_all(plant, profile, blocks, &mut rules)?;
+    all.extend(evaluate_all(plant, profile, blocks, policies)?);
+    Ok(comparison(&all, optimum))
 }
 
 /// Idle, the seed's rule, the good rule and then `policies` beside the bound.
@@ -183,17 +196,19 @@ impl Days {
         let regrets: Vec<f64> = e.daily_cost_eur.iter().zip(&self.optimum).map(|(cost, best)| cost - best).collect();
         let all: Vec<usize> = (0..e.daily_cost_eur.len()).collect();
         let [cost, idle, rule, best] = self.means(&e.daily_cost_eur, &all);
-        let interval = |figure: &dyn Fn([f64; 4]) -> f64| self.interval(&e.daily_cost_eur, figure);
+        let [to_rule, saving, above_rule] = self.intervals(&e.daily_cost_eur, |[cost, idle, rule, best]| {
+            [(cost - best) / (rule - best), (idle - cost) / (idle - best), cost - rule]
+        });
         Compared {
             policy: e.policy.clone(),
             cost_eur_per_day: cost,
             gap_to_optimum: (cost - best) / best.abs().max(1e-9),
             regret_eur_per_day: cost - best,
             regret_to_rule: (cost - best) / (rule - best),
-            regret_to_rule_interval: interval(&|[cost, _, rule, best]| (cost - best) / (rule - best)),
+            regret_to_rule_interval: to_rule,
             saving_share: (idle - cost) / (idle - best),
-            saving_share_interval: interval(&|[cost, idle, _, best]| (idle - cost) / (idle - best)),
-            cost_above_rule_interval: interval(&|[cost, _, rule, _]| cost - rule),
+            saving_share_interval: saving,
+            cost_above_rule_interval: above_rule,
             cvar95_cost: e.cvar95_cost,
             cvar95_regret: value_at_risk(&regrets, 0.95).map_or(f64::NAN, |(_, cvar)| cvar),
             violations: e.violations,
@@ -210,21 +225,26 @@ impl Days {
             .map(|of| days.iter().filter_map(|day| of.get(*day)).sum::<f64>() / count)
     }
 
-    /// The same days are drawn for all policies: what they have in common cancels.
-    fn interval(&self, costs: &[f64], figure: &dyn Fn([f64; 4]) -> f64) -> [f64; 2] {
+    /// 95 % intervals of figures. The same days are drawn for all policies: what they have in common cancels.
+    fn intervals<const N: usize>(&self, costs: &[f64], figures: impl Fn([f64; 4]) -> [f64; N]) -> [[f64; 2]; N] {
         let mut rng = Pcg64Mcg::seed_from_u64(95);
         let n = costs.len();
         if n == 0 {
-            return [f64::NAN; 2];
+            return [[f64::NAN; 2]; N];
         }
         let draw = |_| {
             let days: Vec<usize> = (0..n).map(|_| rng.random_range(0..n)).collect();
-            figure(self.means(costs, &days))
+            figures(self.means(costs, &days))
         };
-        let mut figures: Vec<f64> = (0..RESAMPLES).map(draw).collect();
-        figures.sort_by(f64::total_cmp);
-        [figures[RESAMPLES / 40], figures[RESAMPLES - 1 - RESAMPLES / 40]]
+        let drawn: Vec<[f64; N]> = (0..RESAMPLES).map(draw).collect();
+        std::array::from_fn(|figure| middle(drawn.iter().map(|figures| figures[figure]).collect()))
     }
+}
+
+/// What the middle 95 % of resampled figures lie between.
+fn middle(mut figures: Vec<f64>) -> [f64; 2] {
+    figures.sort_by(f64::total_cmp);
+    [figures[RESAMPLES / 40], figures[RESAMPLES - 1 - RESAMPLES / 40]]
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bound_cache;
 pub mod compare;
 pub mod feeder;
 pub mod sites;

@@ -13,8 +13,12 @@
 
 mod block;
 mod chp_graph;
+mod fallback;
+mod interior;
 mod parts;
 mod program;
+mod scaled;
+mod skyline;
 
 use block::built;
 use memg_core::equipment::Plant;
@@ -22,6 +26,9 @@ use memg_core::profile::Profile;
 use parts::Part;
 use program::Solution;
 use std::ops::Range;
+
+/// Raised with every change that may give another bound for the same days: bounds found before are then found anew.
+pub const ALGORITHM_VERSION: u32 = 1;
 
 /// Why there is no bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

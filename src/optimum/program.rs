@@ -1,14 +1,11 @@
-//! A linear program in the making: variables, equations, inequalities, step by step; solved by an interior-point method,
-//! whole or in parts.
+//! A linear program in the making: variables, equations, inequalities, step by step; solved by an interior-point method
+//! ([`super::interior`]), whole or in parts.
 //!
 //! Rows join variables of a step with those of the step before it. A long program is therefore solved in overlapping
 //! parts, and the multipliers of all parts together give one lower bound of the whole ([`Program::bound`]).
 
-use clarabel::algebra::CscMatrix;
-use clarabel::solver::{
-    DefaultSettingsBuilder, DefaultSolver, IPSolver, SolverStatus,
-    SupportedConeT::{NonnegativeConeT, ZeroConeT},
-};
+use super::fallback;
+use super::interior::{self, Answer, Row, RowKind};
 use std::ops::Range;
 
 /// A variable's number.
@@ -106,7 +103,7 @@ impl Program {
         self.equations.push(terms, right);
     }
 
-    /// `Σ factor x <= right`.
+    /// `Σ factor x <= right`; a row of one variable says no more than its box does.
     pub fn at_most(&mut self, terms: &[(Variable, f64)], right: f64) {
         self.inequalities.push(terms, right);
     }
@@ -132,30 +129,31 @@ impl Program {
     /// # Errors
     /// Infeasible, unbounded or not solved to tolerance.
     pub fn solve(&self, steps: &Range<usize>) -> Result<Solution, String> {
+        self.solve_by(steps, |cost, boxes, rows| {
+            interior::solve(cost, boxes, rows).map_or_else(|| fallback::solve(cost, rows), Ok)
+        })
+    }
+
+    /// As [`Self::solve`], by a solver that gets costs, boxes and rows.
+    pub fn solve_by(
+        &self,
+        steps: &Range<usize>,
+        solver: impl Fn(&[f64], &[[f64; 2]], &[Row]) -> Result<Answer, String>,
+    ) -> Result<Solution, String> {
         let [variables, equations, inequalities] = self.span(steps);
         let kept = [self.equations.within(equations, &variables), self.inequalities.within(inequalities, &variables)];
         let shares = if steps.start > 0 { self.shares[steps.start].as_slice() } else { &[] };
-        let (mut rows, mut columns, mut factors, mut b) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut push = |terms: &mut dyn Iterator<Item = (Variable, f64)>, right: f64| {
-            for (x, factor) in terms {
-                rows.push(b.len());
-                columns.push(x - variables.start);
-                factors.push(factor);
-            }
-            b.push(right);
-        };
-        for row in &kept[0] {
-            push(&mut self.equations.row(*row).iter().copied(), self.equations.right[*row]);
-        }
+        let shifted =
+            |terms: &[(Variable, f64)]| terms.iter().map(|(x, factor)| (x - variables.start, *factor)).collect();
+        let row = |of: &Rows, row: usize, kind| Row { terms: shifted(of.row(row)), right: of.right[row], kind };
+        let mut rows: Vec<Row> = kept[0].iter().map(|i| row(&self.equations, *i, RowKind::Equal)).collect();
         if !shares.is_empty() {
-            push(&mut shares.iter().map(|x| (*x, 1.0)), 1.0);
+            let terms = shares.iter().map(|x| (x - variables.start, 1.0)).collect();
+            rows.push(Row { terms, right: 1.0, kind: RowKind::Equal });
         }
-        for row in &kept[1] {
-            push(&mut self.inequalities.row(*row).iter().copied(), self.inequalities.right[*row]);
-        }
-        let (n, zeros) = (variables.len(), kept[0].len() + usize::from(!shares.is_empty()));
-        let a = CscMatrix::new_from_triplets(b.len(), n, rows, columns, factors);
-        let (x, z) = solved(&a, &b, &self.cost[variables.clone()], zeros)?;
+        let zeros = rows.len();
+        rows.extend(kept[1].iter().map(|i| row(&self.inequalities, *i, RowKind::AtMost)));
+        let Answer { x, z } = solver(&self.cost[variables.clone()], &self.boxes[variables.clone()], &rows)?;
         let mut found = Solution { x, ..Solution::zeros(self, steps) };
         for (row, z) in kept[0].iter().zip(&z) {
             found.equations[row - found.first[1]] = *z;
@@ -208,22 +206,5 @@ impl Solution {
             let within = |first: usize| span[i].start - first..span[i].end - first;
             place[within(self.first[i])].copy_from_slice(&values[within(from.first[i])]);
         }
-    }
-}
-
-/// Values and multipliers of `min cost x, a x + s = b`, the first `zeros` slacks zero, the others not negative.
-fn solved(a: &CscMatrix, b: &[f64], cost: &[f64], zeros: usize) -> Result<(Vec<f64>, Vec<f64>), String> {
-    let cones = [ZeroConeT(zeros), NonnegativeConeT(b.len() - zeros)];
-    // A block costs hundreds of EUR: 1e-6 of that is far below a cent.
-    let mut settings = DefaultSettingsBuilder::default();
-    let settings = settings.verbose(false).max_iter(200).tol_gap_rel(1e-6).tol_feas(1e-7).build();
-    let n = cost.len();
-    let solver =
-        DefaultSolver::new(&CscMatrix::zeros((n, n)), cost, a, b, &cones, settings.map_err(|e| e.to_string())?);
-    let mut solver = solver.map_err(|e| e.to_string())?;
-    solver.solve();
-    match solver.solution.status {
-        SolverStatus::Solved | SolverStatus::AlmostSolved => Ok((solver.solution.x.clone(), solver.solution.z.clone())),
-        status => Err(format!("{status:?}")),
     }
 }

@@ -21,6 +21,25 @@ fn a_block_in_parts_has_a_bound_just_below_that_of_the_whole() {
     assert!(parts <= whole + 1e-3 && parts > 0.995 * whole, "{parts} {whole}");
 }
 
+/// The bound of days that the own method alone proves, and that of the general solver.
+fn by_both(plant: &Plant, profile: &Profile, days: usize) -> [f64; 2] {
+    let all = 0..days * 96;
+    let block = built(plant, profile, &all).unwrap_or_else(|e| panic!("{e}"));
+    let own = block.program.solve_by(&all, |cost, boxes, rows| {
+        interior::solve(cost, boxes, rows).ok_or_else(|| "no answer of the own method".to_owned())
+    });
+    let general = block.program.solve_by(&all, |cost, _, rows| fallback::solve(cost, rows));
+    [own, general].map(|found| block.program.bound(&found.unwrap_or_else(|e| panic!("{e}"))))
+}
+
+#[test]
+fn the_own_method_proves_what_a_general_solver_proves() {
+    for (days, seed) in [(1_usize, 1), (2, 2), (3, 3)] {
+        let [own, general] = by_both(&Plant::reference(), &synthetic::profile(days as u32, seed), days);
+        assert!((own - general).abs() < 2e-5 * general.abs(), "{own} {general}");
+    }
+}
+
 #[test]
 fn a_plant_without_a_battery_or_a_chp_has_a_bound_of_its_own() {
     use memg_core::equipment::{Each, PlantParameters};
@@ -34,6 +53,8 @@ fn a_plant_without_a_battery_or_a_chp_has_a_bound_of_its_own() {
         let plant = parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"));
         let bound = of_block(&plant, &profile, &(0..96)).unwrap_or_else(|e| panic!("{e}")).cost_eur;
         assert!(bound >= with_all - 1e-3, "a part less saves nothing: {bound} {with_all}");
+        let [own, general] = by_both(&plant, &profile, 1);
+        assert!((own - general).abs() < 2e-5 * general.abs(), "{own} {general}");
     }
 }
 
