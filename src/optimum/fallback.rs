@@ -1,4 +1,4 @@
-//! Programs that the own interior-point method does not get through, by a general solver: ten times as slow, and it says
+//! Programs that the own interior-point method does not get through, by a general solver: five times as slow, and it says
 //! what is wrong with a program.
 
 use super::interior::{Answer, Row, RowKind};

@@ -1,7 +1,7 @@
 //! An interior-point method for linear programs whose variables all lie in boxes and whose rows join neighbours alone.
 //!
 //! Mehrotra's predictor and corrector on normal equations: with rows in the order of their variables these have a narrow
-//! band, and a band costs a tenth of what a solver of general sparse systems spends on it. It stops when the bound that its
+//! band, and a band costs a fifth of what a solver of general sparse systems spends on it. It stops when the bound that its
 //! multipliers prove is within [`GAP`] of the cost of its plan. Nothing depends on its answer being exact: a bound is
 //! proven from any multipliers ([`super::program::Program::bound`]), good ones only make it tight.
 
