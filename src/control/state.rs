@@ -61,7 +61,10 @@ pub struct ControlState {
     pub memory: ControlMemory,
     /// The request that is in force.
     pub request: Option<Setpoints>,
-    /// Why it was made, in words, where the policy plans.
+    /// The set-points that the last cycle filtered, whoever asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Setpoints>,
+    /// Why the request was made, in words, where the policy plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The operator's set-points.
@@ -121,6 +124,7 @@ impl ControlState {
             mode: ModeState::start(now_ms),
             memory: ControlMemory::at_rest(),
             request: None,
+            asked: None,
             reason: None,
             manual: None,
             cap: None,
