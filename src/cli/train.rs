@@ -257,7 +257,7 @@ fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
         println!("Continue with the same command and --resume.");
         return Ok(());
     }
-    if let Some(said) = words::result(summary) {
+    if let Some(said) = words::result(summary.test.as_ref(), summary.validation.as_ref()) {
         println!("{said}\n");
     }
     println!("{} updates, {} environment steps in {:.0} s", summary.updates, summary.steps, summary.seconds);

@@ -2,10 +2,14 @@
 
 use crate::mode::Mode;
 use crate::rig::Rig;
+use crate::state::ControlState;
 use memg_core::command::{CommandBody, ExchangeLimits, Outcome};
+use memg_core::forecast::Persistence;
 use memg_core::measurement::Measurement;
+use memg_core::planner::{Plan, PlanSettings};
 use memg_core::plant_state::Signal;
 use memg_core::rules::Idle;
+use memg_core::series::Quantity;
 
 /// The same site after a restart: the same measurements, what the journal has kept, and a new run.
 fn restarted(rig: &mut Rig, rotations: usize) -> Rig {
@@ -56,4 +60,27 @@ fn a_restart_does_not_lift_a_cap_because_it_works() {
         let mut rig = rig.in_auto();
         assert!(rig.cycle().safe.unwrap().renewable_limit().is_some(), "{rotations} rotations");
     }
+}
+
+#[test]
+fn errors_of_forecasts_are_known_an_hour_later_and_survive_a_restart() {
+    let mut rig = Rig::new(true);
+    rig.chain.policy = Some(Box::new(Plan::new(Persistence, PlanSettings { hours: 6, soc_levels: 9 })));
+    let load_1h = |state: &ControlState| {
+        let mae = state.forecast_errors.mae();
+        let load = mae.by_quantity().find(|(quantity, _)| *quantity == Quantity::ElectricLoad);
+        load.and_then(|(_, errors)| errors[0])
+    };
+    rig.run(4);
+    for step in 1..=5 {
+        assert_eq!(load_1h(&rig.state), None, "an hour ahead of step 0 is step 4, which step 5 closes: {step}");
+        rig.set(Signal::ElectricLoadKw, Measurement::good(40.0 + 4.0 * f64::from(step)));
+        rig.skip(899_000);
+        rig.cycle();
+    }
+    let error = load_1h(&rig.state).unwrap();
+    assert!(error > 1.0, "nobody told it that the load would grow: {error} kW");
+    let before = rig.state.forecast_errors.clone();
+    let restarted = restarted(&mut rig, 0);
+    assert_eq!(restarted.state.forecast_errors, before);
 }

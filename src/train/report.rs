@@ -11,6 +11,7 @@ use super::{MODEL, TrainOptions, TrainingSummary, report_days, words};
 use memg_core::policy::Policy;
 use memg_evaluate::compare::{Compared, Comparison, GOOD_RULE, figure, percent};
 use memg_policy::ModelFolder;
+use plotters::style::RGBColor;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -40,12 +41,15 @@ impl Story<'_> {
 }
 
 /// The colour of what was trained, wherever it is drawn; of the planner, of the rule, of perfect foresight.
-pub(crate) const OWN: &str = "#06c";
-pub(crate) const PLAN: &str = "#2a2";
-pub(crate) const OPTIMUM: &str = "#e80";
-const RULE: &str = "#999";
+pub(crate) const OWN: RGBColor = RGBColor(0, 102, 204);
+pub(crate) const PLAN: RGBColor = RGBColor(34, 170, 34);
+pub(crate) const OPTIMUM: RGBColor = RGBColor(238, 136, 0);
+pub(crate) const PLAIN: RGBColor = RGBColor(102, 102, 102);
+const RULE: RGBColor = RGBColor(153, 153, 153);
+const SEED: RGBColor = RGBColor(204, 153, 204);
 /// Of runs beside.
-const OTHERS: [&str; 5] = ["#c3c", "#0aa", "#a60", "#66f", "#888"];
+const OTHERS: [RGBColor; 4] =
+    [RGBColor(204, 51, 204), RGBColor(0, 170, 170), RGBColor(170, 102, 0), RGBColor(102, 102, 255)];
 
 /// The page.
 #[must_use]
@@ -79,7 +83,7 @@ const HEAD: &str = "<!doctype html><html lang=en><head><meta charset=utf-8><titl
 body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #ddd}td{white-space:nowrap}
 td:first-child,th:first-child,.words td{text-align:left}.words td{white-space:normal}.first{font-size:1.2em}
-.bad{color:#b00}svg{width:100%;height:auto}text{font-size:12px;fill:#444}
+.bad{color:#b00}svg{width:100%;height:auto}
 </style></head><body>\n";
 
 pub(crate) fn line(page: &mut String, text: &str) {
@@ -94,7 +98,7 @@ pub(crate) fn escape(text: &str) -> String {
 /// What it came to, with a picture, and how it was made.
 fn open(page: &mut String, story: &Story<'_>) {
     let (s, config) = (story.summary, story.config);
-    if let Some(said) = words::result(s) {
+    if let Some(said) = words::result(s.test.as_ref(), s.validation.as_ref()) {
         line(page, &format!("<p class=first>{}</p>", escape(&said)));
     }
     if let Some(reason) = &s.refused {
@@ -135,7 +139,7 @@ fn saved(c: &Comparison) -> String {
     svg_chart(&own.into_iter().chain(bounds).collect::<Vec<_>>(), "days; EUR saved against the good rule so far")
 }
 
-pub(crate) fn curve(name: &str, colour: &'static str, points: Points) -> Curve {
+pub(crate) fn curve(name: &str, colour: RGBColor, points: Points) -> Curve {
     Curve { name: name.to_owned(), colour, points }
 }
 
@@ -233,7 +237,7 @@ fn risk(c: &Comparison) -> String {
         let n = regrets.len().max(1) as f64;
         let points = regrets.into_iter().enumerate().map(|(i, y)| (100.0 * (i as f64 + 0.5) / n, y)).collect();
         let colour = match p.policy.as_str() {
-            "seed" => "#c9c",
+            "seed" => SEED,
             GOOD_RULE => RULE,
             _ => OWN,
         };

@@ -1,6 +1,6 @@
 //! A good day and the worst day of a run in pictures: what the actor did, what the planner would have done, what was best.
 
-use super::report::{OPTIMUM, OWN, PLAN, Story, curve, escape, line};
+use super::report::{OPTIMUM, OWN, PLAIN, PLAN, Story, curve, escape, line};
 use super::svg_chart::{Points, svg_chart};
 use super::words;
 use memg_core::env::EnvStep;
@@ -105,7 +105,7 @@ fn pictures(
         html.push_str(&svg_chart(&curves, "hours"));
     }
     line(&mut html, "<h3>import price, EUR/kWh</h3>");
-    let price = curve("price", "#666", hours(story, &own, &shown, |s| s.row.import_price));
+    let price = curve("price", PLAIN, hours(story, &own, &shown, |s| s.row.import_price));
     html.push_str(&svg_chart(&[price], "hours"));
     html
 }

@@ -1,6 +1,6 @@
-//! Curves as inline SVG, with round numbers at the axes.
+//! Curves as inline SVG.
 
-use std::fmt::Write;
+use plotters::prelude::*;
 
 /// Points of a curve.
 pub type Points = Vec<(f64, f64)>;
@@ -9,127 +9,95 @@ pub type Points = Vec<(f64, f64)>;
 pub struct Curve {
     /// What the legend calls it.
     pub name: String,
-    /// A CSS colour.
-    pub colour: &'static str,
+    /// How it is drawn.
+    pub colour: RGBColor,
     /// Points from left to right; those that are not finite are left out.
     pub points: Points,
 }
 
-const WIDTH: f64 = 800.0;
-const HEIGHT: f64 = 240.0;
-const LEFT: f64 = 50.0;
-const RIGHT: f64 = 24.0;
-const TOP: f64 = 20.0;
-const BOTTOM: f64 = 30.0;
-/// Lines across a chart at most, those at the borders not counted.
-const TICKS_MAX: f64 = 6.0;
-
-/// One direction of a chart.
-struct Axis {
-    low: f64,
-    high: f64,
-    step: f64,
-    decimals: usize,
-}
-
-impl Axis {
-    /// Holds all values; with `round` its ends lie at ticks.
-    fn new(values: impl Iterator<Item = f64>, round: bool) -> Self {
-        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
-        let (low, high) = match (low < high, low.is_finite()) {
-            (true, _) => (low, high),
-            (false, true) => (low - 0.5, low + 0.5),
-            (false, false) => (0.0, 1.0),
-        };
-        let step = round_step((high - low) / TICKS_MAX);
-        let decimals = (f64::from(u8::from(is_quarter(step))) - step.log10().floor()).max(0.0) as usize;
-        let (low, high) = if round { ((low / step).floor() * step, (high / step).ceil() * step) } else { (low, high) };
-        Self { low, high, step, decimals }
-    }
-
-    /// Position of a value, from 0 to 1.
-    fn share(&self, value: f64) -> f64 {
-        (value - self.low) / (self.high - self.low)
-    }
-
-    fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
-        let first = (self.low / self.step - 1e-6).ceil() as i64;
-        let last = (self.high / self.step + 1e-6).floor() as i64;
-        (first..=last).map(|i| i as f64 * self.step)
-    }
-
-    fn label(&self, value: f64) -> String {
-        let text = format!("{value:.*}", self.decimals);
-        if text.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') { "0".to_owned() } else { text }
-    }
-}
-
-/// The next of 1, 2, 2.5 and 5 times a power of ten.
-fn round_step(least: f64) -> f64 {
-    let power = 10.0_f64.powf(least.log10().floor());
-    let factor = [1.0, 2.0, 2.5, 5.0].into_iter().find(|factor| factor * power >= least * (1.0 - 1e-9));
-    factor.unwrap_or(10.0) * power
-}
-
-fn is_quarter(step: f64) -> bool {
-    let mantissa = step / 10.0_f64.powf(step.log10().floor());
-    (mantissa - 2.5).abs() < 1e-6
-}
+const SIZE: (u32, u32) = (800, 260);
+/// Room above and below the curves, share of their extent.
+const ROOM: f64 = 0.06;
 
 /// The chart as an SVG element; `x_label` names the horizontal axis.
+#[must_use]
 pub fn svg_chart(curves: &[Curve], x_label: &str) -> String {
-    let all = || curves.iter().flat_map(|curve| &curve.points).filter(|(x, y)| x.is_finite() && y.is_finite());
-    let (x, y) = (Axis::new(all().map(|p| p.0), false), Axis::new(all().map(|p| p.1), true));
-    let across = |value: f64| LEFT + x.share(value) * (WIDTH - LEFT - RIGHT);
-    let up = |value: f64| HEIGHT - BOTTOM - y.share(value) * (HEIGHT - BOTTOM - TOP);
-    let mut svg = format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\">");
-    for tick in y.ticks() {
-        let colour = if tick.abs() < 0.5 * y.step { "#bbb" } else { "#eee" };
-        let (right, at, label) = (WIDTH - RIGHT, up(tick), y.label(tick));
-        put(&mut svg, format_args!("<line x1={LEFT} x2={right} y1={at:.1} y2={at:.1} stroke=\"{colour}\"/>"));
-        put(&mut svg, format_args!("<text x={} y={:.1} text-anchor=end>{label}</text>", LEFT - 6.0, at + 4.0));
-    }
-    for tick in x.ticks() {
-        let (at, below, label) = (across(tick), HEIGHT - 14.0, x.label(tick));
-        put(&mut svg, format_args!("<text x={at:.1} y={below} text-anchor=middle>{label}</text>"));
-    }
-    let mut legend_at = LEFT + 10.0;
-    for curve in curves {
-        let finite = curve.points.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
-        let points: Vec<String> = finite.map(|p| format!("{:.1},{:.1}", across(p.0), up(p.1))).collect();
-        let (colour, points) = (curve.colour, points.join(" "));
-        put(&mut svg, format_args!("<polyline fill=none stroke=\"{colour}\" stroke-width=1.5 points=\"{points}\"/>"));
-        put(&mut svg, format_args!("<text x={legend_at} y=12 style=\"fill:{colour}\">{}</text>", curve.name));
-        legend_at += 30.0 + 6.5 * curve.name.len() as f64;
-    }
-    put(
-        &mut svg,
-        format_args!("<text x={} y={} text-anchor=end>{x_label}</text></svg>\n", WIDTH - RIGHT, HEIGHT - 4.0),
-    );
+    let mut svg = String::new();
+    let drawn = draw(&mut svg, curves, x_label);
+    debug_assert!(drawn.is_ok(), "a string takes everything: {drawn:?}");
     svg
 }
 
-fn put(svg: &mut String, text: std::fmt::Arguments<'_>) {
-    let written = svg.write_fmt(text);
-    debug_assert!(written.is_ok(), "a string takes everything");
+type Drawn<'a> = Result<(), DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>>;
+
+fn draw<'a>(svg: &'a mut String, curves: &[Curve], x_label: &str) -> Drawn<'a> {
+    let finite = |curve: &Curve| curve.points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite()).collect();
+    let finite: Vec<Points> = curves.iter().map(finite).collect();
+    let all = || finite.iter().flatten();
+    let (x, y) = (extent(all().map(|p| p.0), 0.0), extent(all().map(|p| p.1), ROOM));
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let mut chart = ChartBuilder::on(&area)
+        .margin(6)
+        .margin_right(20)
+        .x_label_area_size(36)
+        .y_label_area_size(56)
+        .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
+    let grey = RGBColor(225, 225, 225);
+    chart
+        .configure_mesh()
+        .disable_x_mesh()
+        .bold_line_style(grey)
+        .light_line_style(TRANSPARENT)
+        .axis_style(RGBColor(150, 150, 150))
+        .x_desc(x_label)
+        .draw()?;
+    for (curve, points) in curves.iter().zip(finite) {
+        let style = curve.colour.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(points, style))?
+            .label(curve.name.as_str())
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
+    }
+    let (over, border) = (WHITE.mix(0.8), grey);
+    let place = SeriesLabelPosition::UpperLeft;
+    chart.configure_series_labels().position(place).background_style(over).border_style(border).draw()?;
+    area.present()
+}
+
+/// Least and largest of some values, with room around them; never empty.
+fn extent(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    match (low < high, low.is_finite()) {
+        (true, _) => (low - room * (high - low), high + room * (high - low)),
+        (false, true) => (low - 0.5, low + 0.5),
+        (false, false) => (0.0, 1.0),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn curve(name: &str, points: Points) -> Curve {
+        Curve { name: name.to_owned(), colour: BLACK, points }
+    }
+
     #[test]
-    fn ticks_are_round_and_reach_around_the_values() {
-        for (values, first, last, count) in [
-            ([-50.0, 18.905], "-60", "20", 5),
-            ([0.396, 1.221], "0.2", "1.4", 7),
-            ([0.0, 13_300.0], "0", "15000", 7),
-            ([0.0312, 0.18], "0.025", "0.200", 8),
-            ([3.0, 3.0], "2.4", "3.6", 7),
-        ] {
-            let axis = Axis::new(values.into_iter(), true);
-            let labels: Vec<String> = axis.ticks().map(|tick| axis.label(tick)).collect();
-            assert_eq!((labels[0].as_str(), labels[labels.len() - 1].as_str(), labels.len()), (first, last, count));
+    fn a_chart_has_its_curves_their_names_and_round_numbers_and_no_hole_breaks_it() {
+        let rising: Points = (0..100).map(|i| (f64::from(i), 10.0 * f64::from(i))).collect();
+        let holed = vec![(0.0, f64::NAN), (1.0, 500.0), (f64::INFINITY, 1.0), (99.0, 400.0)];
+        let svg = svg_chart(&[curve("a < b & c", rising), curve("holed", holed)], "hours");
+        for part in ["<svg", "a &lt; b &amp; c\n", "holed\n", "hours\n", "\n500", "</svg>"] {
+            assert!(svg.contains(part), "{part:?} is missing in {svg}");
         }
+        assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+    }
+
+    #[test]
+    fn a_point_and_nothing_at_all_are_charts_too() {
+        for points in [vec![], vec![(3.0, 3.0)]] {
+            assert!(svg_chart(&[curve("one", points)], "x").ends_with("</svg>\n"));
+        }
+        assert!(svg_chart(&[], "x").ends_with("</svg>\n"));
     }
 }

@@ -77,7 +77,8 @@ fn the_report_opens_with_money_and_shows_a_good_and_the_worst_day_beside_other_s
     let beside = vec![first.path().to_owned(), nowhere.clone()];
     let found = trained(&TrainOptions { beside, ..options(config, second.path()) });
     let page = std::fs::read_to_string(found.report.as_ref().unwrap_or_else(|| panic!("{found:?}"))).unwrap();
-    let said = crate::words::result(&found).unwrap_or_else(|| panic!("{found:?}"));
+    let said =
+        crate::words::result(found.test.as_ref(), found.validation.as_ref()).unwrap_or_else(|| panic!("{found:?}"));
     let parts = [
         format!("<p class=first>{said}</p>\n<svg"),
         "<h2>Seeds side by side</h2>".to_owned(),
@@ -94,7 +95,7 @@ fn the_report_opens_with_money_and_shows_a_good_and_the_worst_day_beside_other_s
     }
     let not_a_number = page.find("NaN").map(|at| &page[at.saturating_sub(200)..at + 3]);
     assert_eq!(not_a_number, None);
-    assert!(page.contains(">perfect foresight</text>"), "curves of the optimum");
+    assert!(page.contains("\nperfect foresight\n</text>"), "curves of the optimum");
     let csv = std::fs::read_to_string(second.path().join("metrics.csv")).unwrap();
     for name in ["losses/imitation_loss", "losses/gradient_cost", "losses/qf1_loss", "validation/regret_to_rule"] {
         assert!(!crate::metrics::read_column(&csv, name).is_empty(), "{name}: {csv}");

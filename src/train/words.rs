@@ -1,7 +1,7 @@
 //! What a run says to people: what happens in each stage, and at the end what the result means in money.
 
+use crate::Stage;
 use crate::config::TrainConfig;
-use crate::{Stage, TrainingSummary};
 use memg_core::rules;
 use memg_evaluate::compare::{Compared, Comparison, GOOD_RULE};
 
@@ -61,8 +61,8 @@ pub fn trained(comparison: &Comparison) -> Option<&Compared> {
 
 /// What a run came to, in a sentence or two: EUR a year beside the good rule, with what chance does to that figure.
 #[must_use]
-pub fn result(summary: &TrainingSummary) -> Option<String> {
-    let (comparison, days) = match (&summary.test, &summary.validation) {
+pub fn result(test: Option<&Comparison>, validation: Option<&Comparison>) -> Option<String> {
+    let (comparison, days) = match (test, validation) {
         (Some(test), _) => (test, "days that it has never seen"),
         (None, Some(validation)) => (validation, "validation days, which have also selected it"),
         (None, None) => return None,
@@ -99,45 +99,23 @@ mod tests {
     use memg_core::forecast::Persistence;
     use memg_core::planner::{Plan, PlanSettings};
     use memg_evaluate::compare::compare;
-    use std::path::PathBuf;
     use std::sync::Arc;
-
-    fn summary() -> TrainingSummary {
-        let profile = Arc::new(memg_core::synthetic::profile(3, 1));
-        let blocks = profile.blocks(Some(1));
-        let plan = Plan::new(Persistence, PlanSettings { hours: 12, soc_levels: 9 });
-        let found = compare(Plant::reference(), &profile, &blocks, &mut [Box::new(plan)]).unwrap();
-        TrainingSummary {
-            interrupted: false,
-            updates: 0,
-            steps: 0,
-            seconds: 0.0,
-            episode_rewards: Vec::new(),
-            validation: Some(found),
-            test: None,
-            model: None,
-            refused: None,
-            plan: None,
-            plan_refused: None,
-            checkpoint: PathBuf::new(),
-            report: None,
-        }
-    }
 
     #[test]
     fn a_result_is_said_in_euros_a_year_beside_the_rule() {
-        let mut summary = summary();
-        let said = result(&summary).unwrap();
-        let found = summary.validation.as_ref().unwrap();
+        let profile = Arc::new(memg_core::synthetic::profile(3, 1));
+        let plan = Plan::new(Persistence, PlanSettings { hours: 12, soc_levels: 9 });
+        let found = compare(Plant::reference(), &profile, &profile.blocks(Some(1)), &mut [Box::new(plan)]);
+        let mut found = found.unwrap();
+        let said = result(None, Some(&found)).unwrap();
         let cost = |name: &str| found.policies.iter().find(|p| p.policy == name).unwrap().cost_eur_per_day;
         let saved = format!("plan saves {:.0} EUR a year against the good rule", 365.0 * (cost("rule") - cost("plan")));
         assert!(said.starts_with(&saved) && said.contains("no limits violated"), "{said}");
         assert!(said.contains("on 3 validation days, which have also selected it"), "{said}");
-        let plan = summary.validation.as_mut().unwrap().policies.last_mut().unwrap();
-        plan.cost_eur_per_day += 100.0;
-        assert!(result(&summary).unwrap().contains("more than the good rule; run the rule instead"));
-        (summary.test, summary.validation) = (None, None);
-        assert_eq!(result(&summary), None);
+        assert!(result(Some(&found), None).unwrap().contains("on 3 days that it has never seen"));
+        found.policies.last_mut().unwrap().cost_eur_per_day += 100.0;
+        assert!(result(None, Some(&found)).unwrap().contains("more than the good rule; run the rule instead"));
+        assert_eq!(result(None, None), None);
     }
 
     #[test]

@@ -255,6 +255,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         reporter.report(&publisher, clock.now(), control, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2);
+        let forecasting = ControlReport { forecast_mae: Some(ForecastMae::default()), mode: "shadow", ..control };
+        reporter.report(&publisher, clock.now(), forecasting, [("soc".into(), soc)]);
+        let unknown = r#""forecast_mae":{"pv_kw":{"12h":null,"1h":null,"24h":null,"3h":null,"6h":null},"#;
+        assert!(sent(&publisher.outbox).await[0].contains(unknown));
         let held = ControlReport { mode: "hold", fault: Some("soc is stale"), ..control };
         reporter.report(&publisher, clock.now(), held, [("soc".into(), soc)]);
         assert_eq!(sent(&publisher.outbox).await.len(), 2, "a change of mode is told at once");

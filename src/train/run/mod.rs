@@ -122,7 +122,7 @@ impl<'a> Run<'a> {
     /// Judges the actor on the validation days, and keeps it if it is the best so far.
     fn validate(&mut self) -> Result<(), TrainError> {
         let Self { setup, config, learners, selection, pace, files, .. } = self;
-        let (updates, stage, tensors) = (learners.updates(), learners.stage(config), learners.actor());
+        let (updates, stage, tensors) = (learners.updates(), learners.stage_behind(), learners.actor());
         let found = validation::judge(setup, config.schema, &tensors)?;
         if let Some(emphasis) = &found.emphasis {
             learners.gradient.state.emphasis.clone_from(emphasis);

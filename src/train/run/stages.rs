@@ -54,6 +54,17 @@ impl Learners {
         }
     }
 
+    /// The stage of the last update, which made the actor what it is.
+    pub(super) fn stage_behind(&self) -> Stage {
+        if self.td3_updates() > 0 {
+            Stage::Td3
+        } else if self.done.gradient > 0 {
+            Stage::Gradient
+        } else {
+            Stage::Imitation
+        }
+    }
+
     /// Of all stages.
     pub(super) fn updates(&self) -> u64 {
         self.done.imitation + self.done.gradient + self.td3_updates()
