@@ -50,7 +50,7 @@ pub(super) struct BuildArgs {
     /// Version of the standard
     #[arg(long, value_enum, default_value = "both")]
     fmi: FmiName,
-    /// Model folder whose weights travel along (default: the good rule decides)
+    /// Model folder, a network's or a planner's, that travels along (default: the good rule decides)
     #[arg(long, value_name = "DIR", value_parser = rust_model)]
     model: Option<PathBuf>,
     /// Site file (default: the reference plant)
