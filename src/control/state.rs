@@ -6,6 +6,7 @@ use super::mode::{ModeState, ModeTimes};
 use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
 use memg_core::equipment::UNITS_MAX;
+use memg_core::forecast::ForecastErrors;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
@@ -85,6 +86,9 @@ pub struct ControlState {
     pub history: History,
     /// What others say of the hours ahead, from the present step on.
     pub outlook: Outlook,
+    /// What the policy's forecasts were worth.
+    #[serde(default, skip_serializing_if = "ForecastErrors::is_empty")]
+    pub forecast_errors: ForecastErrors,
     /// The policy failed at its last step.
     pub policy_failure: Option<String>,
     /// Filtered voltage of the grid behind the connection, pu.
@@ -130,6 +134,7 @@ impl ControlState {
             situation: None,
             history: History::default(),
             outlook: Outlook::default(),
+            forecast_errors: ForecastErrors::default(),
             policy_failure: None,
             source_voltage: None,
             socs: None,
