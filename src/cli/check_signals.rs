@@ -9,10 +9,14 @@ use memg_settings::Settings;
 /// Every signal that is measured, then every one that is not.
 pub(super) fn print(settings: &Settings) {
     println!("\nSignals: a required one that is lost leads to Hold, then to a safe stop (heat: to the good rule)");
-    for (signal, (id, _)) in &settings.points.signals {
-        let age_max_s = settings.image.age_max(*id).as_secs_f64();
+    for (signal, known) in &settings.points.signals {
+        let Some(age_max) = known.age_max else {
+            println!("  {signal:<26} declared: {}", known.origin);
+            continue;
+        };
         println!("  {signal:<26} {}", standing(*signal, settings));
-        println!("  {:<26}   until then, at most {age_max_s} s, {}", "", until_lost(*signal, &settings.plant));
+        let (age_max_s, cost) = (age_max.as_secs_f64(), until_lost(*signal, &settings.plant));
+        println!("  {:<26}   until then, at most {age_max_s} s, {cost}", "");
     }
     let absent = all(settings).into_iter().filter(|tag| !settings.points.signals.contains_key(tag));
     let absent: Vec<Tag> = absent.collect();

@@ -15,9 +15,11 @@ use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
+use memg_plant_io::formula::Formula;
 use memg_plant_io::image::{PointId, ProcessImage};
 use memg_plant_io::modbus::Running;
 use memg_settings::Settings;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -54,7 +56,7 @@ pub(super) struct Engine {
     account: Account,
     alarms: Alarms,
     wires: Wires,
-    signals: Vec<(Tag, PointId)>,
+    signals: Vec<(Tag, Formula)>,
     ahead: Ahead,
     cycle: u64,
     started: Instant,
@@ -83,6 +85,19 @@ fn band(signal: Signal, plant: &Plant) -> Option<f64> {
     }
 }
 
+/// The points whose moves bring a cycle early; a part of a sum moves the sum.
+fn watched(signals: &[(Tag, Formula)], plant: &Plant) -> BTreeMap<PointId, f64> {
+    let mut bands = BTreeMap::new();
+    for (tag, formula) in signals {
+        let Some(band) = band(tag.signal(), plant) else { continue };
+        for term in formula.terms() {
+            let own = band / term.factor.abs();
+            bands.entry(term.point).and_modify(|known: &mut f64| *known = known.min(own)).or_insert(own);
+        }
+    }
+    bands
+}
+
 /// Lateness samples kept for the percentile in the summary.
 const LATENESS_SAMPLES: usize = 100_000;
 
@@ -95,12 +110,11 @@ impl Engine {
         journal: Option<Recorder>,
         wires: Wires,
     ) -> Self {
-        let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        let signals = settings.points.signals.iter().map(|(signal, known)| (*signal, known.formula.clone()));
+        let signals: Vec<(Tag, Formula)> = signals.collect();
         let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
         let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
-        wires
-            .image
-            .watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(signal.signal(), &settings.plant)?))));
+        wires.image.watch(watched(&signals, &settings.plant));
         Self {
             account: Account::new(settings.plant),
             ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
@@ -231,9 +245,12 @@ impl Engine {
     }
 
     fn freeze(&self, now: Instant) -> Vec<(Tag, Measurement<f64>)> {
-        let ids: Vec<PointId> = self.signals.iter().map(|(_, id)| *id).collect();
-        let values = self.wires.image.freeze(now, &ids);
-        self.signals.iter().map(|(signal, _)| *signal).zip(values).collect()
+        let points = self.signals.iter().flat_map(|(_, formula)| formula.terms()).map(|term| term.point);
+        let ids: Vec<PointId> = points.collect();
+        let values: BTreeMap<PointId, Measurement<f64>> =
+            ids.iter().copied().zip(self.wires.image.freeze(now, &ids)).collect();
+        let of = |id: PointId| values.get(&id).copied().unwrap_or_else(Measurement::never);
+        self.signals.iter().map(|(signal, formula)| (*signal, formula.of(of))).collect()
     }
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.

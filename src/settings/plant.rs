@@ -7,7 +7,7 @@
 
 use super::Loader;
 use memg_core::equipment::{Plant, PlantParameters, UNITS_MAX};
-use memg_plant_io::problem::{Problem, parse_table, read};
+use memg_plant_io::problem::{Problem, parse_table, read, words};
 use memg_plant_io::sources::Sources;
 use std::path::Path;
 use toml::Value;
@@ -154,7 +154,7 @@ fn number(value: &Value) -> Option<f64> {
 fn compare(key: &str, expected: &Value, found: &Value, problems: &mut Vec<Problem>) {
     let Some(expected) = expected.as_table() else {
         if number(found).is_none() {
-            problems.push(Problem::new(key, format!("expected a number, found {found}")));
+            problems.push(Problem::new(key, words::wrong(key, found)));
         }
         return;
     };
@@ -178,7 +178,8 @@ fn compare(key: &str, expected: &Value, found: &Value, problems: &mut Vec<Proble
     let unknown = table.keys().filter(|name| !expected.contains_key(*name) && !optional(name));
     let known: Vec<&str> = expected.keys().map(String::as_str).collect();
     problems.extend(unknown.map(|name| {
-        Problem::new(format!("{key}.{name}"), format!("unknown key; expected one of {}", known.join(", ")))
+        let message = format!("unknown key; {}", words::instead(name, known.iter().copied()));
+        Problem::new(format!("{key}.{name}"), message)
     }));
 }
 
