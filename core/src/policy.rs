@@ -6,6 +6,7 @@
 use crate::action::Action;
 use crate::equipment::Plant;
 use crate::extended;
+use crate::forecast::Forecast;
 use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
 use crate::planner::PlanSummary;
@@ -82,6 +83,10 @@ pub trait Policy: Send {
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError>;
     /// The plan behind the last request, if the policy plans.
     fn plan(&self) -> Option<&PlanSummary> {
+        None
+    }
+    /// The forecast behind the last request, if the policy forecasts: a value for each of the plant's steps.
+    fn forecast(&self) -> Option<&Forecast> {
         None
     }
 }

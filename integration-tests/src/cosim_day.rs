@@ -80,7 +80,7 @@ impl Decider {
     }
 
     pub fn policy(&self) -> Box<dyn Policy> {
-        load_policy(&self.spec().parse().expect("a policy")).expect("a whole model")
+        load_policy(&self.spec().parse().expect("a policy"), &Plant::reference()).expect("a whole model")
     }
 
     pub fn units(&self) -> UnitOptions {

@@ -9,9 +9,10 @@ use memg_core::equipment::PlantParameters;
 use memg_core::profile::{COLUMNS, Profile, ProfileRow};
 use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
-use memg_fmu::ems::packed_policy;
+use memg_fmu::ems::{packed_planner, packed_policy};
 use memg_fmu::model::Kind;
-use memg_policy::model::{ModelFolder, SAFETENSORS};
+use memg_policy::model::{ModelError, ModelFolder, SAFETENSORS};
+use memg_policy::plan_folder::{COEFFICIENTS, PlanFolder};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ pub struct BuildOptions {
     pub versions: Vec<Fmi>,
     /// Ratings and limits of the site: the start values of the parameters.
     pub plant: PlantParameters,
-    /// Model folder; its weights travel along and decide by default. Without it the rule decides.
+    /// Model folder, a network's or a planner's; it travels along and decides by default. Without it the rule decides.
     pub model: Option<PathBuf>,
     /// Profile of the plant FMU; synthetic days if absent.
     pub profile: Option<Profile>,
@@ -46,7 +47,10 @@ const SYNTHETIC_SEED: u64 = 7;
 /// # Errors
 /// The file that cannot be read or written, or the model that is not whole.
 pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
-    let weights = options.model.as_deref().map(weights).transpose()?;
+    let model = options.model.as_deref().map(packed_model).transpose()?;
+    if let (Some(folder), Some(fitted)) = (&options.model, model.as_ref().and_then(|model| model.step_ms)) {
+        check_step(folder, fitted, &options.plant)?;
+    }
     let library = find_library(options.library.as_deref())?;
     let binary = std::fs::read(&library).map_err(|error| CosimError::file(&library, &error))?;
     std::fs::create_dir_all(&options.out).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -54,7 +58,7 @@ pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
     for kind in &options.kinds {
         for fmi in &options.versions {
             let path = options.out.join(file_name(*kind, *fmi));
-            let archive = archive(options, *kind, *fmi, &binary, weights.as_ref())?;
+            let archive = archive(options, *kind, *fmi, &binary, model.as_ref())?;
             std::fs::write(&path, archive).map_err(|error| CosimError::file(&path, &error))?;
             files.push(path);
         }
@@ -72,21 +76,51 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
     format!("{}_fmi{version}.fmu", kind.identifier())
 }
 
-/// The weights' file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), and the policy
-/// with the tariffs and divisors that it was trained with, as [`UnitOptions::policy`](super::UnitOptions) takes it.
+/// The file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), a network's weights or a
+/// planner's forecaster, and the policy with what else it was made with, as [`UnitOptions::policy`](super::UnitOptions)
+/// takes it.
 ///
 /// # Errors
 /// The folder, and which file or key of it is wrong.
 pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
-    let (_, policy) = weights(folder)?;
-    Ok((folder.join(SAFETENSORS), policy))
+    let model = packed_model(folder)?;
+    Ok((folder.join(model.file), model.policy))
 }
 
-/// Weights of a whole model folder, hashes and golden outputs checked, and their policy as it is packed.
-fn weights(folder: &Path) -> Result<(Vec<u8>, String), CosimError> {
-    let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
-    let bytes = model.bytes(SAFETENSORS).map_err(|error| CosimError::file(folder, &error))?;
-    Ok((bytes.to_vec(), packed_policy("td3", model.manifest().tariff.as_ref(), model.manifest().divisors())))
+/// What of a model folder travels in an FMU.
+struct PackedModel {
+    /// Its name in the folder and in the resources.
+    file: &'static str,
+    bytes: Vec<u8>,
+    policy: String,
+    /// Length of a planner's steps, ms.
+    step_ms: Option<i64>,
+}
+
+/// The weights of a whole network's folder, hashes and golden outputs checked, or a planner's forecaster.
+fn packed_model(folder: &Path) -> Result<PackedModel, CosimError> {
+    let wrong = |error: ModelError| CosimError::file(folder, &error);
+    let (file, bytes, policy, step_ms) = match memg_policy::model::kind(folder).map_err(wrong)? {
+        memg_policy::model::Kind::Actor => {
+            let model = ModelFolder::load(folder).map_err(wrong)?;
+            let policy = packed_policy("td3", model.manifest().tariff.as_ref(), model.manifest().divisors());
+            (SAFETENSORS, model.bytes(SAFETENSORS).map_err(wrong)?.to_vec(), policy, None)
+        }
+        memg_policy::model::Kind::Planner => {
+            let planner = PlanFolder::load(folder).map_err(wrong)?;
+            let step_ms = planner.manifest().step_ms;
+            let bytes = std::fs::read(folder.join(COEFFICIENTS)).map_err(|error| CosimError::file(folder, &error))?;
+            (COEFFICIENTS, bytes, packed_planner(step_ms), Some(step_ms))
+        }
+    };
+    Ok(PackedModel { file, bytes, policy, step_ms })
+}
+
+/// A forecaster belongs to a step length.
+fn check_step(folder: &Path, fitted_ms: i64, plant: &PlantParameters) -> Result<(), CosimError> {
+    let own_ms = (plant.step_h * 3.6e6).round() as i64;
+    let words = || format!("model.toml: step_ms: expected {own_ms} as the plant's, found {fitted_ms}");
+    if own_ms == fitted_ms { Ok(()) } else { Err(CosimError::file(folder, &words())) }
 }
 
 fn archive(
@@ -94,9 +128,9 @@ fn archive(
     kind: Kind,
     fmi: Fmi,
     binary: &[u8],
-    weights: Option<&(Vec<u8>, String)>,
+    model: Option<&PackedModel>,
 ) -> Result<Vec<u8>, CosimError> {
-    let policy = weights.map_or("rule", |(_, policy)| policy);
+    let policy = model.map_or("rule", |model| &model.policy);
     let variables = kind.variables(&options.plant, policy);
     let binary_name = format!("binaries/{}/{}", platform::folder(fmi), platform::library(kind.identifier()));
     let limits = serde_json::to_vec_pretty(&options.plant).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -108,7 +142,7 @@ fn archive(
     ]);
     match kind {
         Kind::Ems => {
-            entries.extend(weights.map(|(bytes, _)| ("resources/actor.safetensors".to_owned(), bytes.clone())));
+            entries.extend(model.map(|model| (format!("resources/{}", model.file), model.bytes.clone())));
         }
         Kind::Plant => {
             entries.insert("resources/profile.csv".to_owned(), profile_csv(options.profile.as_ref()).into_bytes());

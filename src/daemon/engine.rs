@@ -328,6 +328,7 @@ impl Engine {
             broker: self.wires.mqtt.as_ref().map(Messages::is_up),
             cost_eur: self.account.summary.cost_eur,
             alarm: self.alarms.latest.clone(),
+            forecast_mae: self.state.forecast_errors.mae(),
             slips: self.account.summary.slips,
             last: None,
         };

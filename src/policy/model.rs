@@ -14,6 +14,7 @@
 mod folder_write;
 mod golden;
 mod manifest;
+mod pack;
 
 pub(crate) use folder_write::{FolderFile, hashes, replace_folder};
 pub use folder_write::{ModelRecord, write_model};
@@ -22,6 +23,7 @@ pub use manifest::{
     EvaluationRow, FORMAT, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex,
 };
 pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
+pub use pack::pack_onnx;
 
 use super::onnx::SCHEMA_KEY;
 use super::onnx_scan;
