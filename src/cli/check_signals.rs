@@ -29,6 +29,9 @@ pub(super) fn print(settings: &Settings) {
     }
 }
 
+/// What is measured beside.
+const WITNESS: &str = "no decision depends on it; it shows whether the other measurements fit each other";
+
 /// Every signal that there may be of what the plant has.
 pub(super) fn all(settings: &Settings) -> Vec<Tag> {
     let (plant, x) = (&settings.plant, &settings.plant.parameters().exogenous);
@@ -42,7 +45,7 @@ pub(super) fn all(settings: &Settings) -> Vec<Tag> {
         _ => 1,
     };
     let of = |signal| (1..).take(count(signal)).filter_map(move |number| Tag::new(signal, number));
-    Signal::ALL.into_iter().flat_map(of).collect()
+    Signal::ALL.into_iter().filter(|signal| !signal.is_witness()).flat_map(of).collect()
 }
 
 /// Required, or what stands in for it.
@@ -51,6 +54,7 @@ fn standing(tag: Tag, settings: &Settings) -> String {
     let measured =
         |signal| Tag::new(signal, tag.number()).is_some_and(|produced| settings.points.signals.contains_key(&produced));
     match (settings.substitutes.get(&tag), Substitute::of(signal)) {
+        _ if signal.is_witness() => format!("beside: {WITNESS}"),
         _ if produced_beside(signal).is_some_and(measured) => {
             "optional: what is produced stands in for it, at a cap the rating".to_owned()
         }
@@ -137,5 +141,8 @@ fn without(signal: Signal, plant: &Plant) -> String {
         Signal::ImportPriceEurPerKwh | Signal::ExportPriceEurPerKwh => fixed_words(fixed_price(signal, plant)),
         Signal::HeatLoadKw => "the good rule decides, the CHP is held".to_owned(),
         Signal::PvKw | Signal::WindKw | Signal::ElectricLoadKw | Signal::Soc => "control cannot work".to_owned(),
+        Signal::GasKw | Signal::ChpHeatKw | Signal::BoilerHeatKw | Signal::GridImportKwh | Signal::GridExportKwh => {
+            WITNESS.to_owned()
+        }
     }
 }

@@ -207,7 +207,7 @@ fn signs(balance: &Balance) -> Vec<Finding> {
 fn signals(settings: &Settings, seen: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (tag, measured) in &seen.signals {
-        let optional = settings.substitutes.contains_key(tag);
+        let optional = settings.substitutes.contains_key(tag) || tag.signal().is_witness();
         let place = tag.to_string();
         let mut say = |severity, message: String| {
             findings.push(Finding { severity, place: place.clone(), message, remedy: None });

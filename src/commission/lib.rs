@@ -9,6 +9,7 @@
 
 pub mod balance;
 pub mod doctor;
+pub mod init;
 pub mod live;
 pub mod other;
 pub mod plausible;

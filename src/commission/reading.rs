@@ -106,7 +106,11 @@ pub fn needed(device: &Device, settings: &Settings) -> BTreeSet<usize> {
     let index_of = |id: memg_plant_io::image::PointId| {
         id.0.checked_sub(device.first.0).filter(|index| *index < device.points.len())
     };
-    let required = settings.points.signals.iter().filter(|(tag, _)| !settings.substitutes.contains_key(tag));
+    let required = settings
+        .points
+        .signals
+        .iter()
+        .filter(|(tag, _)| !settings.substitutes.contains_key(tag) && !tag.signal().is_witness());
     let signals = required.flat_map(|(_, known)| known.formula.terms()).filter_map(|term| index_of(term.point));
     let rules = device.points.iter().filter_map(|point| point.write.as_ref());
     let readbacks = rules.filter_map(|rule| rule.readback);

@@ -7,6 +7,7 @@ use super::messages::Messages;
 use super::view::View;
 use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
+use memg_control::books::Books;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
@@ -14,7 +15,7 @@ use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_plant_io::WriteOrder;
-use memg_plant_io::event::DriverEvent;
+use memg_plant_io::event::{DriverEvent, EventKind};
 use memg_plant_io::formula::Formula;
 use memg_plant_io::image::{PointId, ProcessImage};
 use memg_plant_io::modbus::Running;
@@ -54,6 +55,7 @@ pub(super) struct Engine {
     chain: Chain,
     journal: Option<Recorder>,
     account: Account,
+    books: Books,
     alarms: Alarms,
     wires: Wires,
     signals: Vec<(Tag, Formula)>,
@@ -82,6 +84,7 @@ fn band(signal: Signal, plant: &Plant) -> Option<f64> {
         S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => Some(0.5),
         S::HeatLoadKw | S::Soc | S::BatteryKw | S::ChpKw | S::ChpOn => None,
         S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => None,
+        S::GasKw | S::ChpHeatKw | S::BoilerHeatKw | S::GridImportKwh | S::GridExportKwh => None,
     }
 }
 
@@ -117,6 +120,7 @@ impl Engine {
         wires.image.watch(watched(&signals, &settings.plant));
         Self {
             account: Account::new(settings.plant),
+            books: Books::default(),
             ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
             config,
             state,
@@ -197,6 +201,7 @@ impl Engine {
         }
         self.sync_journal();
         self.account.add(&input, &decision);
+        self.keep_books(&input);
         self.show(input, decision, order.as_ref());
     }
 
@@ -231,13 +236,16 @@ impl Engine {
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
         let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        let (witnesses, measured): (Vec<_>, Vec<_>) =
+            self.freeze(now).into_iter().partition(|(tag, _)| tag.signal().is_witness());
         CycleInput {
             cycle: self.cycle,
             early: false,
             now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
-            state: PlantState::from_measured(&self.freeze(now), local_hour),
+            state: PlantState::from_measured(&measured, local_hour),
+            witnesses,
             outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),
@@ -288,6 +296,18 @@ impl Engine {
             heartbeat: (self.cycle % 65_536) as u16,
             decided: Instant::now(),
         })
+    }
+
+    /// Tells when measurements have not fitted each other for long, and when they do again.
+    fn keep_books(&mut self, input: &CycleInput) {
+        for finding in self.books.observe(input, self.config.filter.plant()) {
+            let kind = if finding.off { EventKind::BalanceOff } else { EventKind::BalanceHolds };
+            let event = DriverEvent { device: "site".to_owned(), kind, detail: finding.detail };
+            self.alarms.take(&event);
+            if let Some(mqtt) = &self.wires.mqtt {
+                mqtt.alarm(&event);
+            }
+        }
     }
 
     /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.

@@ -128,7 +128,8 @@ pub fn parse_table(text: &str) -> Result<toml::Table, Problem> {
 /// file because of the problems); after a wrong type there is none, because what followed from it would be no cause.
 pub fn read<T: DeserializeOwned>(key: &str, value: toml::Value, problems: &mut Vec<Problem>) -> Option<T> {
     let mut value = value;
-    let mut wrong: Vec<String> = Vec::new();
+    // What was told already: wrong types, and what misspelt keys were meant to be.
+    let (mut wrong, mut meant): (Vec<String>, Vec<String>) = Default::default();
     loop {
         let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
             Ok(read) => return wrong.is_empty().then_some(read),
@@ -138,14 +139,16 @@ pub fn read<T: DeserializeOwned>(key: &str, value: toml::Value, problems: &mut V
         let at = under(key, error.path());
         if let Some(field) = words::missing_field(message) {
             let at = join(&at, field);
-            if !wrong.contains(&at) {
+            if !wrong.contains(&at) && !meant.contains(&at) {
                 problems.push(Problem::new(at, "missing"));
             }
             return None;
         }
         problems.push(Problem::new(&*at, words::told(&at, message)));
-        if !words::is_unknown_field(message) {
-            wrong.push(at);
+        match words::meant(message) {
+            Some(name) => meant.push(sibling(&at, name)),
+            None if words::is_unknown_field(message) => {}
+            None => wrong.push(at),
         }
         remove(&mut value, error.path())?;
     }
@@ -158,6 +161,11 @@ fn under(key: &str, path: &Path) -> String {
         Segment::Map { key: name } | Segment::Enum { variant: name } => join(&key, name),
         Segment::Unknown => key,
     })
+}
+
+/// The key beside another one.
+fn sibling(key: &str, name: &str) -> String {
+    key.rsplit_once('.').map_or_else(|| name.to_owned(), |(table, _)| join(table, name))
 }
 
 /// Takes a value out of its table; `None` where that is impossible.
@@ -280,6 +288,10 @@ mod tests {
                 "control.hold_s: \"a\" is text, expected seconds as a number",
                 "control.name: 1 is a number, expected text in quotes",
             ]
+        );
+        assert_eq!(
+            told("nme = 'x'"),
+            ["control.nme: unknown key; did you mean \"name\"? Known are name, hold_s, range, parts"]
         );
         assert_eq!(
             told("hold_z = 1"),

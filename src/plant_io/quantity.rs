@@ -148,7 +148,11 @@ pub const fn signal_dimension(signal: Signal) -> Dimension {
         | Signal::HeatLoadKw
         | Signal::BatteryKw
         | Signal::ChpKw
-        | Signal::GridKw => Dimension::Power,
+        | Signal::GridKw
+        | Signal::GasKw
+        | Signal::ChpHeatKw
+        | Signal::BoilerHeatKw => Dimension::Power,
+        Signal::GridImportKwh | Signal::GridExportKwh => Dimension::Energy,
         Signal::GridKvar => Dimension::ReactivePower,
         Signal::FrequencyHz => Dimension::Frequency,
         Signal::ImportPriceEurPerKwh | Signal::ExportPriceEurPerKwh => Dimension::Price,

@@ -109,7 +109,12 @@ const fn declarable(signal: Signal) -> Declarable {
         | Signal::BatteryRemote
         | Signal::ChpRemote
         | Signal::ChpFault
-        | Signal::BatteryFault => Declarable::Never,
+        | Signal::BatteryFault
+        | Signal::GasKw
+        | Signal::ChpHeatKw
+        | Signal::BoilerHeatKw
+        | Signal::GridImportKwh
+        | Signal::GridExportKwh => Declarable::Never,
     }
 }
 

@@ -161,7 +161,7 @@ impl Loader {
         self.warnings.extend(self.layers.ignored());
         let mut image = ImageBuilder::default();
         let site = control::site(&mut self);
-        let plant = plant::plant(&mut self, site.as_ref().and_then(|site| site.plant_file.clone()));
+        let plant = plant::plant(&mut self, site.as_ref().map(|site| site.plant_file.clone()));
         let control = control::times(&mut self, site.as_ref().is_none_or(|site| site.simulated));
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
@@ -219,12 +219,15 @@ impl Loader {
         lockstep: bool,
         image: &mut ImageBuilder,
     ) -> (PointMap, Substitutes) {
-        let unknown = later || !found.complete;
         let declared = signals::declarations(self, lockstep);
+        let before = self.problems.len();
         let mut points = points::map(found, image, &mut self.problems);
+        // What is measured twice may have been meant for what nobody measures.
+        let clear = found.complete && self.problems.len() == before;
+        let unknown = later || !clear;
         formulas::add(&declared, found, unknown, &mut points, &mut self.problems);
         if !later {
-            units::check(&points, found, site, &mut self.problems);
+            units::check(&points, found, site, clear, &mut self.problems);
         }
         let beside = signals::Beside { points: &points, plant: site.map(|site| &site.plant), unknown };
         let substitutes = signals::substitutes(&declared, &beside, &mut self.problems);

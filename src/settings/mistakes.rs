@@ -222,6 +222,11 @@ pub fn rated(tag: Tag, site: &SitePlant) -> Option<(f64, f64)> {
         | Signal::BatteryRemote
         | Signal::ChpRemote
         | Signal::ChpFault
-        | Signal::BatteryFault => None,
+        | Signal::BatteryFault
+        | Signal::GasKw
+        | Signal::ChpHeatKw
+        | Signal::BoilerHeatKw
+        | Signal::GridImportKwh
+        | Signal::GridExportKwh => None,
     }
 }

@@ -68,11 +68,15 @@ fn what_would_measure_or_write_besides_the_simulator_is_refused() {
 #[test]
 fn unknown_keys_and_missing_limits_are_all_reported_with_file_line_and_key() {
     let found = problems(|gateway, site| {
-        (gateway.replace("hold_s =", "hold_sec ="), site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n"))
+        (
+            gateway.replace("hold_s =", "hold_sec ="),
+            site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n").replace("efficiency = 0.9\n", ""),
+        )
     });
     assert_eq!(found.len(), 3, "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:7: plant.battery.soc_max: missing")), "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("plant.battery.soc_maximum: unknown key")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:28: plant.boiler.efficiency: missing")), "{found:#?}");
+    let misspelt = "/sites/site-a.toml:14: plant.battery.soc_maximum: unknown key; did you mean \"soc_max\"?";
+    assert!(found.iter().any(|p| p.contains(misspelt)), "{found:#?}");
     assert!(found.iter().any(|p| p.contains("/gateway.toml:15: control.hold_sec")), "{found:#?}");
 }
 

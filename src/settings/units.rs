@@ -11,12 +11,12 @@ use memg_plant_io::sources::required;
 use memg_plant_io::{Output, OutputTag};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Told with the key of the device, or of the whole file. Without a plant, and where a device or the broker is wrong, nobody
-/// knows what is missing: those causes have been told.
-pub(super) fn check(map: &PointMap, found: &Found, site: Option<&SitePlant>, problems: &mut Vec<Problem>) {
+/// Told with the key of the device, or of the whole file. Without a plant, and where it is not clear what is measured (a device
+/// or the broker is wrong), nobody knows what is missing: those causes have been told.
+pub(super) fn check(map: &PointMap, found: &Found, site: Option<&SitePlant>, clear: bool, problems: &mut Vec<Problem>) {
     let Some(site) = site else { return };
     let beyond = map.signals.keys().any(|tag| beyond_measured(*tag, site).is_some());
-    if found.complete && !beyond {
+    if clear && !beyond {
         let missing = required(&site.plant, &site.sources).into_iter().filter(|tag| !map.signals.contains_key(tag));
         problems.extend(missing.map(|tag| Problem::new("", nobody(tag))));
         problems.extend(unseen_chps(map, site).map(|message| Problem::new("", message)));

@@ -118,7 +118,7 @@ fn apply_signal(raw: &RawSignal, point: &mut Point, key: &str, problems: &mut Ve
         Some(_) => problems.push(Problem::new(path(key, "range"), "must be two finite numbers, the smaller first")),
         None => {}
     }
-    if !point.range.0.is_finite() {
+    if raw.range.is_none() && !point.range.0.is_finite() {
         problems.push(Problem::new(path(key, "range"), "the device file states none: required here"));
     }
     if let Some(age) = raw.age_max_s {

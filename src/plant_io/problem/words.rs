@@ -23,7 +23,9 @@ pub fn instead<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+/// The name that was probably meant.
+#[must_use]
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let alike = |known: &&str| strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase());
     let scored = known.iter().map(|known| (alike(known), *known)).filter(|(alike, _)| *alike >= ALIKE);
     scored.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, known)| known)
@@ -36,6 +38,14 @@ pub(super) fn missing_field(message: &str) -> Option<&str> {
 
 pub(super) fn is_unknown_field(message: &str) -> bool {
     message.starts_with("unknown field `")
+}
+
+/// What a misspelt key was probably meant to be.
+pub(super) fn meant(message: &str) -> Option<&str> {
+    let mut quoted = message.strip_prefix("unknown field `")?.split('`');
+    let name = quoted.next()?;
+    let known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    nearest(name, &known)
 }
 
 /// What is wrong with the value at a key.
