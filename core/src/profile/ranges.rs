@@ -11,6 +11,9 @@ pub(super) type Ranges = [(f64, f64); 8];
 pub(super) const RANGES: Ranges =
     [(0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (-10.0, 10.0), (-10.0, 10.0), (0.5, 1.5), (40.0, 70.0)];
 
+/// A column of powers, kW.
+type Power = fn(&ProfileRow) -> f64;
+
 /// A power of more than so many times the plant's rating is one in another unit (W for kW), and no data. One between is
 /// taken, and told: see [`Profile::exceeding`].
 pub const WRONG_UNIT: f64 = 10.0;
@@ -54,15 +57,15 @@ impl Profile {
     /// Columns with rows above the plant's ratings.
     #[must_use]
     pub fn exceeding(&self, plant: &Plant) -> Vec<Exceeding> {
-        let powers: [fn(&ProfileRow) -> f64; 4] =
+        let powers: [Power; 4] =
             [|row| row.pv_kw, |row| row.wind_kw, |row| row.electric_load_kw, |row| row.heat_load_kw];
         let columns = COLUMNS.into_iter().skip(1).zip(powers).zip(ratings(plant));
-        let above = |((column, power), rating): ((&'static str, fn(&ProfileRow) -> f64), Option<f64>)| {
-            let rating_kw = rating?;
-            let values = || self.rows.iter().map(power).filter(|kw| *kw > rating_kw);
-            let rows = values().count();
-            (rows > 0).then(|| Exceeding { column, rows, largest_kw: values().fold(0.0, f64::max), rating_kw })
-        };
-        columns.filter_map(above).collect()
+        columns.filter_map(|((column, power), rating)| self.above(column, power, rating?)).collect()
+    }
+
+    fn above(&self, column: &'static str, power: Power, rating_kw: f64) -> Option<Exceeding> {
+        let values = || self.rows.iter().map(power).filter(|kw| *kw > rating_kw);
+        let rows = values().count();
+        (rows > 0).then(|| Exceeding { column, rows, largest_kw: values().fold(0.0, f64::max), rating_kw })
     }
 }
