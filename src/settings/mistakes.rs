@@ -41,7 +41,7 @@ pub(super) fn of(map: &PointMap, found: &Found, site: &SitePlant) -> Vec<Problem
 /// Of what has to be on this machine.
 pub(super) fn on_this_machine(settings: &Settings) -> Vec<Problem> {
     let mut mistakes = Vec::new();
-    if let Err(error) = load_policy(&settings.policy.spec) {
+    if let Err(error) = load_policy(&settings.policy.spec, &settings.plant) {
         let what = match &settings.policy.spec {
             PolicySpec::Model { dir, .. } if !dir.is_dir() => format!("there is no model folder {}", dir.display()),
             _ => error.to_string(),
