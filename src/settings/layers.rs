@@ -1,7 +1,7 @@
 //! The layers of the configuration, merged by the `config` crate, and the way back from a key to a line of the file.
 
 use config::{Config, Environment, File, FileFormat};
-use memg_plant_io::problem::{Problem, has_key, parse_table};
+use memg_plant_io::problem::{Problem, has_key, parse_table, words};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::Path;
@@ -107,6 +107,13 @@ impl Layers {
     #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.tables.contains_key(key)
+    }
+
+    /// Whether a top-level table has this key, or one that may have been meant for it.
+    #[must_use]
+    pub fn holds(&self, table: &str, key: &str) -> bool {
+        let meant = |found: &String| words::nearest(found, &[key]).is_some();
+        self.tables.get(table).and_then(toml::Value::as_table).is_some_and(|table| table.keys().any(meant))
     }
 
     /// Top-level keys that are not among `known`.

@@ -160,8 +160,11 @@ impl Loader {
         }
         self.warnings.extend(self.layers.ignored());
         let mut image = ImageBuilder::default();
+        let elsewhere = self.layers.holds("site", "plant_file");
         let site = control::site(&mut self);
-        let plant = plant::plant(&mut self, site.as_ref().map(|site| site.plant_file.clone()));
+        // Of a wrong [site] that names no plant's file, the plant is missing all the same.
+        let file = site.as_ref().map(|site| site.plant_file.clone()).or_else(|| (!elsewhere).then_some(None));
+        let plant = plant::plant(&mut self, file);
         let control = control::times(&mut self, site.as_ref().is_none_or(|site| site.simulated));
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);

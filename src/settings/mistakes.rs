@@ -188,7 +188,8 @@ fn believed(tag: Tag, known: &Known, site: &SitePlant) -> Option<Problem> {
     if low <= from + SLACK && high >= to - SLACK {
         return None;
     }
-    let thousand = low * 1e3 <= from + SLACK && high * 1e3 >= to - SLACK;
+    // Too narrow by more than a choice would make it, and right with a thousand times as much.
+    let thousand = high * 50.0 <= to && low * 1e3 <= from + SLACK && high * 1e3 >= to - SLACK;
     let hint = if thousand { ": the range of a point is in its own unit, perhaps W" } else { "" };
     let message = format!(
         "{tag} is believed from {low} to {high} alone, but the site file says {from} to {to}{hint}; everything else would \
