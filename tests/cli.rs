@@ -96,7 +96,7 @@ fn check_says_of_every_signal_what_its_loss_means_and_how_words_are_ordered() {
         .map(|name| {
             format!(
                 "[[device]]\nname = '{name}'\nfile = 'virtual-{name}.toml'\ntransport = {{ tcp = '127.0.0.1:1' }}\n\
-                 unit_id = 1\n"
+                 unit_id = 1\nwrite = []\n"
             )
         })
         .concat();

@@ -7,11 +7,16 @@
 
 mod calibrate;
 mod check;
+mod check_policy;
+mod check_probe;
 mod check_signals;
 mod command;
 mod cosim;
+mod devices;
+mod doctor;
 mod evaluate;
 mod evaluate_tables;
+mod init;
 mod journal;
 mod live;
 mod model;
@@ -51,6 +56,12 @@ enum Verb {
     Plant(plant::Args),
     /// Check a configuration and show what it means; opens nothing unless --probe is given
     Check(check::Args),
+    /// Write a first configuration: asks, or takes flags, and looks at given addresses
+    Init(init::Args),
+    /// List and explain the device files of the library
+    Devices(devices::Args),
+    /// Look at a plant, live and read-only, and say what is wrong
+    Doctor(doctor::Args),
     /// Fit R and X of the grid connection from records
     Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
@@ -87,6 +98,9 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::main(&args),
         Verb::Plant(args) => plant::main(&args),
         Verb::Check(args) => check::main(&args),
+        Verb::Init(args) => init::main(&args),
+        Verb::Devices(args) => devices::main(&args),
+        Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),

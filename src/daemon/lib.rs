@@ -57,7 +57,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
-    for warning in &settings.warnings {
+    for warning in settings.warnings.iter().chain(&settings.mistakes) {
         tracing::warn!(%warning, "The configuration needs a look.");
     }
     let cycle = settings.control.wall_cycle();
