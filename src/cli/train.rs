@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Profile with the columns of config/profiles/site-a-2016.csv
     #[arg(long, value_name = "CSV", default_value = "config/profiles/site-a-2016.csv")]
     profile: PathBuf,
-    /// Observation: 10d or extended
+    /// Observation: 10d, extended or forecast
     #[arg(long, value_parser = parse_schema)]
     schema: Option<Schema>,
     /// Output folder: checkpoint, metrics, report, model, plan
@@ -75,7 +75,8 @@ fn parse_schema(text: &str) -> Result<Schema, String> {
     match text {
         "10d" => Ok(Schema::TenD),
         "extended" => Ok(Schema::Extended),
-        _ => Err("expected 10d or extended".into()),
+        "forecast" => Ok(Schema::Forecast),
+        _ => Err("expected 10d, extended or forecast".into()),
     }
 }
 

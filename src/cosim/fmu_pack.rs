@@ -11,7 +11,8 @@ use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
 use memg_fmu::ems::packed_policy;
 use memg_fmu::model::Kind;
-use memg_policy::model::{ModelFolder, SAFETENSORS};
+use memg_policy::model::{Manifest, ModelFolder, SAFETENSORS};
+use memg_policy::plan_folder::COEFFICIENTS;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ const SYNTHETIC_SEED: u64 = 7;
 /// # Errors
 /// The file that cannot be read or written, or the model that is not whole.
 pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
-    let weights = options.model.as_deref().map(weights).transpose()?;
+    let network = options.model.as_deref().map(Network::load).transpose()?;
     let library = find_library(options.library.as_deref())?;
     let binary = std::fs::read(&library).map_err(|error| CosimError::file(&library, &error))?;
     std::fs::create_dir_all(&options.out).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -54,7 +55,7 @@ pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
     for kind in &options.kinds {
         for fmi in &options.versions {
             let path = options.out.join(file_name(*kind, *fmi));
-            let archive = archive(options, *kind, *fmi, &binary, weights.as_ref())?;
+            let archive = archive(options, *kind, *fmi, &binary, network.as_ref())?;
             std::fs::write(&path, archive).map_err(|error| CosimError::file(&path, &error))?;
             files.push(path);
         }
@@ -78,15 +79,31 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
 /// # Errors
 /// The folder, and which file or key of it is wrong.
 pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
-    let (_, policy) = weights(folder)?;
-    Ok((folder.join(SAFETENSORS), policy))
+    let model = Network::load(folder)?;
+    Ok((folder.join(SAFETENSORS), model.policy(&folder.join(COEFFICIENTS).display().to_string())))
 }
 
-/// Weights of a whole model folder, hashes and golden outputs checked, and their policy as it is packed.
-fn weights(folder: &Path) -> Result<(Vec<u8>, String), CosimError> {
-    let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
-    let bytes = model.bytes(SAFETENSORS).map_err(|error| CosimError::file(folder, &error))?;
-    Ok((bytes.to_vec(), packed_policy("td3", model.manifest().tariff.as_ref(), model.manifest().divisors())))
+/// What of a whole model folder, hashes and golden outputs checked, a controller needs.
+struct Network {
+    manifest: Manifest,
+    weights: Vec<u8>,
+    /// The forecaster's file, if it has one.
+    coefficients: Option<Vec<u8>>,
+}
+
+impl Network {
+    fn load(folder: &Path) -> Result<Self, CosimError> {
+        let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
+        let bytes = |file| model.bytes(file).map(<[u8]>::to_vec).map_err(|error| CosimError::file(folder, &error));
+        let coefficients = model.manifest().forecaster.is_some().then(|| bytes(COEFFICIENTS)).transpose()?;
+        Ok(Self { weights: bytes(SAFETENSORS)?, coefficients, manifest: model.manifest().clone() })
+    }
+
+    /// The policy as it is packed, with the name of the forecaster's file.
+    fn policy(&self, coefficients: &str) -> String {
+        let file = if self.coefficients.is_some() { coefficients } else { "" };
+        packed_policy("td3", self.manifest.tariff.as_ref(), self.manifest.divisors(), file)
+    }
 }
 
 fn archive(
@@ -94,10 +111,10 @@ fn archive(
     kind: Kind,
     fmi: Fmi,
     binary: &[u8],
-    weights: Option<&(Vec<u8>, String)>,
+    network: Option<&Network>,
 ) -> Result<Vec<u8>, CosimError> {
-    let policy = weights.map_or("rule", |(_, policy)| policy);
-    let variables = kind.variables(&options.plant, policy);
+    let policy = network.map_or_else(|| "rule".to_owned(), |network| network.policy(COEFFICIENTS));
+    let variables = kind.variables(&options.plant, &policy);
     let binary_name = format!("binaries/{}/{}", platform::folder(fmi), platform::library(kind.identifier()));
     let limits = serde_json::to_vec_pretty(&options.plant).map_err(|error| CosimError::file(&options.out, &error))?;
     let mut entries = BTreeMap::from([
@@ -108,7 +125,9 @@ fn archive(
     ]);
     match kind {
         Kind::Ems => {
-            entries.extend(weights.map(|(bytes, _)| ("resources/actor.safetensors".to_owned(), bytes.clone())));
+            let files = [(SAFETENSORS, network.map(|n| &n.weights)), (COEFFICIENTS, network.and_then(|n| n.coefficients.as_ref()))];
+            let packed = files.into_iter().filter_map(|(name, bytes)| Some((format!("resources/{name}"), bytes?.clone())));
+            entries.extend(packed);
         }
         Kind::Plant => {
             entries.insert("resources/profile.csv".to_owned(), profile_csv(options.profile.as_ref()).into_bytes());

@@ -35,7 +35,7 @@ pub use spec::{PolicySpec, Runtime, SpecError};
 use memg_core::builtin;
 use memg_core::guard::Guarded;
 use memg_core::planner::{Plan, PlanSettings};
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy};
 use model::Kind;
 use std::path::Path;
 
@@ -60,6 +60,10 @@ pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
 
 fn network(dir: &Path, runtime: Runtime) -> Result<Box<dyn Policy>, ModelError> {
     let model = ModelFolder::load(dir)?;
-    let policy = ActorPolicy(model.actor(runtime)?);
-    Ok(Box::new(Guarded { policy, range: model.manifest().tariff }))
+    let (actor, range) = (model.actor(runtime)?, model.manifest().tariff);
+    Ok(match model.forecaster()? {
+        // It refuses a plant of another step length when it is asked first.
+        Some(ridge) => Box::new(Guarded { policy: ForeseeingPolicy::new(actor, ridge), range }),
+        None => Box::new(Guarded { policy: ActorPolicy(actor), range }),
+    })
 }

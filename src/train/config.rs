@@ -77,22 +77,30 @@ pub struct EpisodeSettings {
     pub window_days: usize,
     /// Share of episodes with days mixed and scaled widely.
     pub wide: f64,
+    /// The same at the end of the gradient stage; it goes there from `wide` in a straight line.
+    pub wide_at_end: f64,
     /// Half-width of the scaling of the others.
     pub scale: f64,
+    /// Share of episodes in which prices are known for 24 hours at any time, as a co-simulation may supply them; in the others
+    /// as a day-ahead market publishes them.
+    pub all_day: f64,
 }
 
 impl Default for EpisodeSettings {
     fn default() -> Self {
         let v = Variation::default();
-        Self { steps: v.steps, window_days: v.window_days, wide: v.wide, scale: v.scale }
+        let (wide, scale, all_day) = (v.wide, v.scale, v.all_day);
+        Self { steps: v.steps, window_days: v.window_days, wide, wide_at_end: wide, scale, all_day }
     }
 }
 
 impl EpisodeSettings {
-    /// As the episode generator wants it.
+    /// As the episode generator wants it; `progress` through the gradient stage is 0 to 1.
     #[must_use]
-    pub const fn variation(&self) -> Variation {
-        Variation { steps: self.steps, window_days: self.window_days, wide: self.wide, scale: self.scale }
+    pub const fn variation(&self, progress: f64) -> Variation {
+        let wide = self.wide + progress * (self.wide_at_end - self.wide);
+        let Self { steps, window_days, scale, all_day, .. } = *self;
+        Variation { steps, window_days, wide, scale, all_day }
     }
 }
 
@@ -130,6 +138,11 @@ pub struct GradientSettings {
     pub switching: f32,
     /// How far from the threshold they teach, in units of the action.
     pub reach: f32,
+    /// Share of the planner's values in what the state after a step is worth, 0 to 1; the planner knows the hours ahead. 0:
+    /// what the actor itself makes of them alone.
+    pub guide: f64,
+    /// Weight of what the planner's values teach about switching the CHP, in place of pairs of episodes.
+    pub teach: f32,
     /// Share of the new weights in the running average that is judged and exported.
     pub average: f32,
     /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::gradient::risk`].
@@ -145,6 +158,8 @@ impl Default for GradientSettings {
             norm_max: 10.0,
             switching: 10.0,
             reach: 0.3,
+            guide: 0.0,
+            teach: 0.0,
             average: 0.01,
             risk: 0.0,
         }
@@ -155,7 +170,7 @@ impl GradientSettings {
     /// As the rollout wants it.
     #[must_use]
     pub const fn objective(&self) -> Objective {
-        Objective { switching: self.switching, reach: self.reach }
+        Objective { switching: self.switching, reach: self.reach, guide: self.guide, teach: self.teach }
     }
 }
 

@@ -1,13 +1,14 @@
 //! From the parameters `policy` and `model_file` to a policy.
 
-use super::{DIVISORS, MODEL_FILE, POLICY, TARIFF};
+use super::{DIVISORS, FORECAST_FILE, MODEL_FILE, POLICY, TARIFF};
 use crate::resources::Resources;
 use crate::variable::Store;
 use memg_core::actor::{RustActor, WeightsError};
 use memg_core::builtin;
+use memg_core::forecast::{Coefficients, Ridge};
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::observation::{Divisors, Schema};
-use memg_core::policy::{ActorPolicy, Policy, WithDivisors};
+use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy, WithDivisors};
 
 /// The policy that the parameters ask for.
 ///
@@ -16,7 +17,7 @@ use memg_core::policy::{ActorPolicy, Policy, WithDivisors};
 pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
     let name = store.text(POLICY);
     if name == "td3" {
-        return network(store.text(MODEL_FILE), resources, tariff(store), divisors(store)?);
+        return network(store, resources);
     }
     let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", builtin::NAMES);
     builtin::by_name(name).ok_or_else(known)
@@ -35,26 +36,40 @@ fn divisors(store: &Store) -> Result<Divisors, String> {
     divisors.are_valid().then_some(divisors).ok_or_else(wrong)
 }
 
-fn network(
-    file: &str,
-    resources: &Resources,
-    tariff: TariffRange,
-    divisors: Divisors,
-) -> Result<Box<dyn Policy>, String> {
+fn network(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
+    let file = store.text(MODEL_FILE);
     if file.is_empty() {
         return Err("model_file: expected the name of a safetensors file, found nothing".to_owned());
     }
     let bytes = resources.read(file).map_err(|error| format!("model_file: {error}"))?;
     let actor = any_schema(&bytes).map_err(|error| format!("model_file: {file}: {error}"))?;
-    Ok(Box::new(Guarded { policy: ActorPolicy(WithDivisors { actor, divisors }), range: Some(tariff) }))
+    let (actor, range) = (WithDivisors { actor, divisors: divisors(store)? }, Some(tariff(store)));
+    Ok(match forecaster(store.text(FORECAST_FILE), resources)? {
+        Some(ridge) => Box::new(Guarded { policy: ForeseeingPolicy::new(actor, ridge), range }),
+        None => Box::new(Guarded { policy: ActorPolicy(actor), range }),
+    })
 }
 
-/// The width of the first layer tells the schema; an error is the one of the schema that is nearer by that width.
+/// The forecaster of a file; none without one. Its coefficients reach as far as an outlook, so their number tells the length of
+/// the steps that they are for.
+fn forecaster(file: &str, resources: &Resources) -> Result<Option<Ridge>, String> {
+    if file.is_empty() {
+        return Ok(None);
+    }
+    let bytes = resources.read(file).map_err(|error| format!("forecast_file: {error}"))?;
+    let coefficients = Coefficients::from_safetensors(&bytes);
+    let coefficients = coefficients.map_err(|error| format!("forecast_file: {file}: {error}"))?;
+    let step_ms = coefficients.step_ms();
+    Ok(Some(Ridge::new(coefficients, step_ms)))
+}
+
+/// The width of the first layer tells the schema; an error is the one of the ten numbers.
 fn any_schema(bytes: &[u8]) -> Result<RustActor, WeightsError> {
-    let ten = RustActor::from_safetensors("td3", Schema::TenD, bytes);
-    match ten {
-        Err(WeightsError::Shape { ref name, .. }) if name == "l1.weight" => {
-            RustActor::from_safetensors("td3", Schema::Extended, bytes).or(ten)
+    let of = |schema| RustActor::from_safetensors("td3", schema, bytes);
+    match of(Schema::TenD) {
+        Err(WeightsError::Shape { name, expected, found }) if name == "l1.weight" => {
+            let other = of(Schema::Extended).or_else(|_| of(Schema::Forecast));
+            other.map_err(|_| WeightsError::Shape { name, expected, found })
         }
         other => other,
     }

@@ -89,11 +89,16 @@ const ANY_SPREAD: f64 = 1e6;
 /// What its inputs are divided by, in the order of [`divisors`].
 pub const DIVISORS: [u32; 7] = [220, 221, 222, 223, 224, 225, 226];
 
+/// The parameter that names the file of a forecaster's coefficients.
+pub const FORECAST_FILE: u32 = 227;
+
 /// What a network was trained with, besides its weights.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct TrainedWith {
     tariff: TariffRange,
     divisors: Divisors,
+    #[serde(default)]
+    forecast_file: String,
 }
 
 /// Every tariff.
@@ -103,11 +108,12 @@ const ANY_TARIFF: TariffRange = TariffRange {
     swing_eur_per_kwh_min: 0.0,
 };
 
-/// A network's policy as it is packed: its name, and in a second line the tariffs that it was trained for and what its
-/// inputs are divided by.
+/// A network's policy as it is packed: its name, and in a second line the tariffs that it was trained for, what its inputs are
+/// divided by, and the file of the forecaster that it sees the hours ahead through (empty if none).
 #[must_use]
-pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors) -> String {
-    let trained = TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors };
+pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors, forecast_file: &str) -> String {
+    let forecast_file = forecast_file.to_owned();
+    let trained = TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors, forecast_file };
     // Finite numbers alone: JSON holds them all.
     format!("{name}\n{}", serde_json::to_string(&trained).unwrap_or_default())
 }
@@ -115,7 +121,7 @@ pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisor
 /// Name, tariffs and divisors of a packed policy; a mere name is any tariff's, with the divisors of version 1.
 fn unpacked(policy: &str) -> (&str, TrainedWith) {
     let (name, trained) = policy.split_once('\n').unwrap_or((policy, ""));
-    let plain = TrainedWith { tariff: ANY_TARIFF, divisors: Divisors::VERSION_1 };
+    let plain = TrainedWith { tariff: ANY_TARIFF, divisors: Divisors::VERSION_1, forecast_file: String::new() };
     (name, serde_json::from_str(trained).unwrap_or(plain))
 }
 
@@ -137,7 +143,7 @@ fn divisors(d: &Divisors) -> Vec<Variable> {
 /// The table. `policy` is the start value of the parameter of that name, or a [`packed_policy`].
 #[must_use]
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
-    let (policy, TrainedWith { tariff, divisors: divided_by }) = unpacked(policy);
+    let (policy, TrainedWith { tariff, divisors: divided_by, forecast_file }) = unpacked(policy);
     let TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max, swing_eur_per_kwh_min } = tariff;
     let mut rows = limits::variables(plant);
     rows.extend(units::of_each(plant, |_| measurements(plant)));
@@ -158,6 +164,9 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
         217 "history" None, Value::Text(String::new()), "What was before time 0, as outlook; the last value of every list is for the step before time 0, up to 15 days; empty = nothing";
     });
     rows.extend(divisors(&divided_by));
+    rows.extend(variables! { Parameter:
+        227 "forecast_file" None, Value::Text(forecast_file), "Coefficients of the forecaster of a network that sees forecasts, a file in the resources or an absolute path; empty = persistence";
+    });
     rows
 }
 

@@ -135,6 +135,11 @@ impl GradientTrainer {
         }
     }
 
+    /// Changes how episodes are varied.
+    pub const fn vary(&mut self, variation: Variation) {
+        self.variation = variation;
+    }
+
     /// One step down the cost of a batch of episodes; `progress` in [0, 1] sets the rate.
     pub fn descend(&mut self, settings: &GradientSettings, progress: f64, threads: usize) -> GradientStats {
         let GradientState { net: Some(net), average, adam: Some(adam), rng, emphasis } = &mut self.state else {
@@ -228,6 +233,11 @@ impl Task<'_> {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let episode = Arc::new(self.source.draw(&mut rng, self.variation, self.emphasis));
         let switch_from = rng.random_range(0..(episode.given.len() * 2 / 3).max(1));
-        Pair { episode, switch_from }
+        // The planner's values say what the opposite decision is worth: both rows are free to go their own ways.
+        if self.settings.guide > 0.0 && self.settings.teach > 0.0 {
+            let starts = [episode.start, self.source.random_point(&mut rng)];
+            return Pair { episode, starts, switch_from: None };
+        }
+        Pair { starts: [episode.start; 2], episode, switch_from: Some(switch_from) }
     }
 }
