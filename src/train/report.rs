@@ -49,6 +49,10 @@ pub fn html(story: &Story<'_>, actor: &mut dyn Policy) -> String {
             s.seconds
         ),
     );
+    if let Some(cut) = &s.cut {
+        let same = format!("Cut: {cut}; --updates {} makes the same model again.", s.stage_updates);
+        line(&mut page, &format!("<p>{}</p>", escape(&same)));
+    }
     if let Some(reason) = &s.refused {
         line(&mut page, &format!("<p class=bad>Not exported: {}</p>", escape(reason)));
     }

@@ -140,8 +140,8 @@ impl GradientTrainer {
         self.variation = variation;
     }
 
-    /// One step down the cost of a batch of episodes; `progress` in [0, 1] sets the rate.
-    pub fn descend(&mut self, settings: &GradientSettings, progress: f64, threads: usize) -> GradientStats {
+    /// One step down the cost of a batch of episodes; `decline` in [0, 1] says how far the rate has fallen.
+    pub fn descend(&mut self, settings: &GradientSettings, decline: f64, threads: usize) -> GradientStats {
         let GradientState { net: Some(net), average, adam: Some(adam), rng, emphasis } = &mut self.state else {
             return GradientStats::default();
         };
@@ -163,7 +163,7 @@ impl GradientTrainer {
                 *sum += g;
             }
         }
-        let rate = settings.rate * (0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())) as f32;
+        let rate = settings.rate * (0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * decline).cos())) as f32;
         let norm = adam.step(net, &gradient, rate, settings.norm_max);
         if let Some(average) = average {
             for (mean, w) in average.weights.iter_mut().zip(&net.weights) {

@@ -137,9 +137,10 @@ impl Export<'_> {
         let ([first, last], options) = (self.config.data.test_days, self.setup.options);
         TrainingRecord {
             description: format!(
-                "{}; selected on the validation days at update {}",
+                "{}; selected on the validation days at update {}{}",
                 went_through(self.config, self.best.actor.stage).join(", then "),
-                self.best.actor.updates
+                self.best.actor.updates,
+                summary.cut.as_ref().map_or_else(String::new, |cut| format!("; {cut}"))
             ),
             algorithm: algorithm(self.best.actor.stage).to_owned(),
             data: format!(
@@ -149,7 +150,7 @@ impl Export<'_> {
             seed: self.config.seed,
             steps: summary.steps,
             updates: summary.updates,
-            command: options.command.clone(),
+            command: format!("{} --updates {}", options.command, summary.stage_updates),
         }
     }
 

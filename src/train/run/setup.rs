@@ -42,6 +42,8 @@ pub(super) struct Setup<'a> {
     pub(super) training_days: Option<TrainingDays>,
     /// Seconds kept for the final table and the report.
     pub(super) reserve_s: f64,
+    /// Seconds that these will take, about.
+    pub(super) tables_s: f64,
 }
 
 /// Bounds that an earlier part of the run has found: finding them again takes as long as hundreds of updates.
@@ -67,14 +69,15 @@ impl<'a> Setup<'a> {
         let began = Instant::now();
         let bound = bound_of(plant, &split.validation, known.validation)?;
         // The final table needs the bound of the test days, and the report one more.
-        let reserve_s = RESERVE_S_MIN.max(20.0 + 2.5 * began.elapsed().as_secs_f64());
+        let tables_s = 2.5 * began.elapsed().as_secs_f64();
+        let reserve_s = RESERVE_S_MIN.max(20.0 + tables_s);
         let training_days = training_days(plant, &split.training, config.gradient.risk, known.training)?;
         let (tariff, rule_cost) =
             (tariff_range(config.schema, &split.training), cost_of_rule(*plant, &split.validation)?);
         let judged = blocks_within(&split.seen, &split.validation);
         let forecaster = forecaster(options, config.schema, &split)?;
         let aheads = forecaster.as_ref().map(|ridge| aheads(plant, &split, ridge)).unwrap_or_default();
-        Ok(Self { options, split, tariff, judged, forecaster, aheads, bound, rule_cost, training_days, reserve_s })
+        Ok(Self { options, split, tariff, judged, forecaster, aheads, bound, rule_cost, training_days, reserve_s, tables_s })
     }
 
     /// A cost of a validation day above the bound, over the good rule's: 0 is perfect foresight, 1 the rule.

@@ -1,9 +1,10 @@
 //! The three stages, update by update: imitation, gradients through the plant, TD3.
 
 use super::actor::Tensors;
+use super::pace;
 use super::setup::Setup;
 use super::validation::Best;
-use crate::config::TrainConfig;
+use crate::config::{StageUpdates, TrainConfig};
 use crate::gradient::episode::EpisodeSource;
 use crate::gradient::trainer::GradientTrainer;
 use crate::td3::fused::{NamedTensor, StateError};
@@ -56,6 +57,13 @@ impl Learners {
     /// Of all stages.
     pub(super) fn updates(&self) -> u64 {
         self.done.imitation + self.done.gradient + self.td3_updates()
+    }
+
+    /// Of each stage.
+    pub(super) fn stage_updates(&self, config: &TrainConfig) -> StageUpdates {
+        let Done { imitation, gradient } = self.done;
+        let before = StageUpdates { imitation, gradient, ..StageUpdates::default() };
+        before.with_td3(self.td3_updates(), config.td3.critic_first)
     }
 
     pub(super) fn td3_updates(&self) -> u64 {
@@ -122,9 +130,9 @@ impl Learners {
     }
 
     fn descend(&mut self, config: &TrainConfig) {
-        let progress = self.done.gradient as f64 / config.gradient.updates.max(1) as f64;
-        self.gradient.vary(config.episodes.variation(progress));
-        self.loss = self.gradient.descend(&config.gradient, progress, config.thread_count()).loss;
+        let decline = pace::decline(self.done.gradient, config.gradient.updates);
+        self.gradient.vary(config.episodes.variation(decline));
+        self.loss = self.gradient.descend(&config.gradient, decline, config.thread_count()).loss;
         self.done.gradient += 1;
     }
 
