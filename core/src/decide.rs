@@ -1,9 +1,8 @@
 //! One controller step, for every master: environment, daemon, replay, FMU, lock-step, mosaik.
 //!
-//! [`request`] asks the policy (once per policy step), [`filtered`] turns the request into set-points (every cycle),
-//! [`step`] does both. [`whole_step`] is the sequence around them for masters whose cycle is a whole policy step; the
-//! supervision cycle, which is shorter, takes the same pieces one by one. All of them are pure functions of their
-//! arguments.
+//! [`request`] asks the policy, [`follow`] turns the request into set-points, [`step`] does both. [`whole_step`] is the
+//! sequence around them for masters whose cycle is a whole policy step; the supervision cycle, which is shorter, takes the
+//! same pieces one by one. All of them are pure functions of their arguments.
 
 use crate::history::{History, Live};
 use crate::memory::ControlMemory;
@@ -24,6 +23,8 @@ pub struct Decision {
     pub request: Request,
     /// What may be written.
     pub verdict: Verdict,
+    /// Rules that the request broke, see [`crate::reward::requested_violations`].
+    pub violations_requested: u32,
 }
 
 /// Asks the policy.
@@ -38,19 +39,6 @@ pub fn request(
     policy: &mut dyn Policy,
 ) -> Result<Request, PolicyError> {
     policy.act(&PolicyInput { plant: filter.plant(), situation, memory, known })
-}
-
-/// Filters a request for set-points that hold `hold_ms` and remembers the verdict.
-pub fn filtered(
-    filter: &SafetyFilter,
-    situation: &Situation,
-    memory: &mut ControlMemory,
-    setpoints: &Setpoints,
-    hold_ms: i64,
-) -> Verdict {
-    let verdict = filter.filter(situation, &memory.anchor(hold_ms), setpoints);
-    memory.record(&verdict);
-    verdict
 }
 
 /// A policy step: ramps count from the latest set-points, the policy is asked, its request filtered.
@@ -72,8 +60,10 @@ pub fn step(
 /// A policy step with a request that is already there.
 pub fn follow(filter: &SafetyFilter, situation: &Situation, memory: &mut ControlMemory, request: Request) -> Decision {
     memory.begin_step();
-    let verdict = filtered(filter, situation, memory, &request.setpoints, filter.plant().step_ms());
-    Decision { request, verdict }
+    let anchor = memory.anchor(filter.plant().step_ms());
+    let (verdict, violations_requested) = filter.filter_and_count(situation, &anchor, &request.setpoints);
+    memory.record(&verdict);
+    Decision { request, verdict, violations_requested }
 }
 
 /// The good rule in the policy's stead. Without the heat demand nobody knows what the CHP is good for: it stays as it is.

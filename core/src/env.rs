@@ -11,7 +11,7 @@ use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
 use crate::policy::{Policy, PolicyError, PolicyInput, Request};
 use crate::profile::{Profile, ProfileRow, ProfileView};
-use crate::reward::{RewardWeights, RunningRisk, requested_violations};
+use crate::reward::{RewardWeights, RunningRisk};
 use crate::safety::{SafetyFilter, Verdict};
 use crate::setpoints::{SafeSetpoints, Setpoints};
 use crate::situation::{Situation, SocEstimate};
@@ -238,16 +238,13 @@ impl MemgEnv {
             return None;
         }
         let row = *self.row()?;
-        let plant = *self.filter.plant();
-        let Decision { request, verdict } = decision;
-        self.memory.begin_step();
-        let anchor = self.memory.anchor(plant.step_ms());
+        let step_ms = self.filter.plant().step_ms();
+        let Decision { request, verdict, violations_requested } = decision;
+        let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe);
         self.memory = memory;
-        let violations_requested = requested_violations(&plant, situation, &anchor, &request.setpoints);
-        let (dispatch, started, cost) = self.live_through(&row, situation, &verdict.safe, &anchor.memory);
         let soc_before = self.soc();
         let socs = self.store(&verdict.safe);
-        self.memory.elapse(plant.step_ms());
+        self.memory.elapse(step_ms);
         self.index += 1;
         let reward = self.reward(cost.get(), violations_requested);
         Some(EnvStep {
@@ -269,7 +266,7 @@ impl MemgEnv {
 
     /// Batteries run at their set-points for a step: their states of charge before and after.
     fn store(&mut self, safe: &SafeSetpoints) -> [(Soc, Soc); UNITS_MAX] {
-        let plant = *self.filter.plant();
+        let plant = self.filter.plant();
         let mut socs = self.socs.map(|soc| (soc, soc));
         let units = socs.iter_mut().zip(&mut self.socs).zip(safe.batteries()).zip(plant.batteries().iter());
         for ((((_, after), soc), power), unit) in units {
@@ -279,16 +276,10 @@ impl MemgEnv {
         socs
     }
 
-    fn live_through(
-        &self,
-        row: &ProfileRow,
-        situation: &Situation,
-        safe: &SafeSetpoints,
-        before: &ControlMemory,
-    ) -> (Dispatch, bool, Eur) {
+    fn live_through(&self, row: &ProfileRow, situation: &Situation, safe: &SafeSetpoints) -> (Dispatch, bool, Eur) {
         let plant = self.filter.plant();
         let dispatch = Dispatch::solve(plant, situation, safe);
-        let (started, start_cost) = starts(plant, safe, before);
+        let (started, start_cost) = starts(plant, safe, &self.memory);
         let running = dispatch.cost(plant, row.prices(), false, plant.step());
         (dispatch, started > 0, running + start_cost)
     }

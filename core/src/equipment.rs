@@ -31,6 +31,10 @@ pub struct Plant {
     chps: Each<ChpUnit>,
     battery: Battery,
     chp: Chp,
+    charge_max: Watts,
+    discharge_max: Watts,
+    chp_min: Watts,
+    chp_max: Watts,
     import_max: Watts,
     export_max: Watts,
     step_ms: i64,
@@ -39,12 +43,18 @@ pub struct Plant {
 impl Plant {
     fn new(p: PlantParameters) -> Self {
         let step_ms = to_integer((p.step_h * 3_600_000.0).round());
+        let batteries = p.battery.map(BatteryUnit::new);
+        let chps = p.chp.map(|chp| ChpUnit::new(chp, step_ms));
         Self {
             parameters: p,
-            batteries: p.battery.map(BatteryUnit::new),
-            chps: p.chp.map(|chp| ChpUnit::new(chp, step_ms)),
+            batteries,
+            chps,
             battery: aggregate::battery(&p.battery),
             chp: aggregate::chp(&p.chp),
+            charge_max: batteries.iter().map(|unit| unit.charge_max).sum(),
+            discharge_max: batteries.iter().map(|unit| unit.discharge_max).sum(),
+            chp_min: chps.iter().map(|unit| unit.min).min().unwrap_or(Watts::ZERO),
+            chp_max: chps.iter().map(|unit| unit.max).sum(),
             import_max: Watts::floor(Kilowatts::new(p.grid.import_kw_max)),
             export_max: Watts::floor(Kilowatts::new(p.grid.export_kw_max)),
             step_ms,
@@ -104,23 +114,23 @@ impl Plant {
     }
     /// Largest charging power of all batteries.
     #[must_use]
-    pub fn charge_max(&self) -> Watts {
-        self.batteries.iter().map(|unit| unit.charge_max).sum()
+    pub const fn charge_max(&self) -> Watts {
+        self.charge_max
     }
     /// Largest discharging power of all batteries (>= 0).
     #[must_use]
-    pub fn discharge_max(&self) -> Watts {
-        self.batteries.iter().map(|unit| unit.discharge_max).sum()
+    pub const fn discharge_max(&self) -> Watts {
+        self.discharge_max
     }
     /// Lowest power at which any CHP runs.
     #[must_use]
-    pub fn chp_min(&self) -> Watts {
-        self.chps.iter().map(|unit| unit.min).min().unwrap_or(Watts::ZERO)
+    pub const fn chp_min(&self) -> Watts {
+        self.chp_min
     }
     /// Rated power of all CHPs.
     #[must_use]
-    pub fn chp_max(&self) -> Watts {
-        self.chps.iter().map(|unit| unit.max).sum()
+    pub const fn chp_max(&self) -> Watts {
+        self.chp_max
     }
     /// Steps of a day, rounded down, at least one.
     #[must_use]

@@ -65,6 +65,25 @@ impl ChpState {
     }
 }
 
+/// Which unit of a sum is the first that is lost, by its number from 1; 1 if none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LostParts {
+    /// Of PV.
+    pub pv: u16,
+    /// Of wind.
+    pub wind: u16,
+    /// Of electric loads.
+    pub electric_load: u16,
+    /// Of heat loads.
+    pub heat_load: u16,
+}
+
+impl Default for LostParts {
+    fn default() -> Self {
+        Self { pv: 1, wind: 1, electric_load: 1, heat_load: 1 }
+    }
+}
+
 /// All measurements of a cycle. Sources, loads and heat are the sums of what is measured of them; a sum is as good as the
 /// worst of its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -79,6 +98,9 @@ pub struct PlantState {
     pub electric_load: Measurement<Kilowatts>,
     /// Heat demand.
     pub heat_load: Measurement<KilowattsThermal>,
+    /// What makes those sums unusable.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub lost_parts: LostParts,
     /// Each battery; those that nobody measures anything of are absent.
     #[serde(with = "crate::memory::rest_left_out")]
     pub batteries: [BatteryState; UNITS_MAX],
@@ -125,6 +147,12 @@ impl PlantState {
             available_is_measured: sources && pv_is_available && wind_is_available,
             electric_load: measured.sum(Signal::ElectricLoadKw).map(Kilowatts::new),
             heat_load: measured.sum(Signal::HeatLoadKw).map(KilowattsThermal::new),
+            lost_parts: LostParts {
+                pv: measured.lost_part(Signal::PvKw, Signal::PvAvailableKw),
+                wind: measured.lost_part(Signal::WindKw, Signal::WindAvailableKw),
+                electric_load: measured.lost_part(Signal::ElectricLoadKw, Signal::ElectricLoadKw),
+                heat_load: measured.lost_part(Signal::HeatLoadKw, Signal::HeatLoadKw),
+            },
             batteries: core::array::from_fn(|index| measured.battery(index)),
             chps: core::array::from_fn(|index| measured.chp(index)),
             grid: one(Signal::GridKw).map(Kilowatts::new),
@@ -160,6 +188,19 @@ impl PlantState {
         all_of(self.chps.iter().take(plant.chps().len()).map(|chp| chp.power))
     }
 
+    /// The name under which a lost signal is told: of a sum, its first part that is lost.
+    #[must_use]
+    pub fn named(&self, signal: Signal) -> Tag {
+        let number = match signal {
+            Signal::PvKw => self.lost_parts.pv,
+            Signal::WindKw => self.lost_parts.wind,
+            Signal::ElectricLoadKw => self.lost_parts.electric_load,
+            Signal::HeatLoadKw => self.lost_parts.heat_load,
+            _ => 1,
+        };
+        Tag::new(signal, number).unwrap_or(Tag::first(signal))
+    }
+
     /// What is wrong with a signal of a device, if it is configured and control may not rely on it.
     #[must_use]
     pub fn lost(&self, tag: Tag) -> Option<Quality> {
@@ -185,6 +226,10 @@ impl PlantState {
             Signal::ExportPriceEurPerKwh => self.export_price.lost(),
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Nobody has to measure what is not there: zero, by its rating.
@@ -226,6 +271,13 @@ impl<'a> Measured<'a> {
     fn sum(self, signal: Signal) -> Measurement<f64> {
         let all = self.all(signal).map(|(_, known)| known);
         all.reduce(|a, b| a.with(b, |a, b| a + b)).unwrap_or_else(Measurement::absent)
+    }
+
+    /// Number of the first unit of which neither signal is usable although one is configured; 1 if there is none.
+    fn lost_part(self, signal: Signal, other: Signal) -> u16 {
+        let usable = |signal, number| Tag::new(signal, number).is_some_and(|tag| self.of(tag).usable().is_some());
+        let mut lost = self.all(signal).chain(self.all(other)).map(|(number, _)| number);
+        lost.find(|number| !usable(signal, *number) && !usable(other, *number)).unwrap_or(1)
     }
 
     /// The sum of what sources could produce, and whether each of them reports that. One that does not is judged by what it
@@ -280,6 +332,7 @@ mod tests {
         list.push((Tag::from_name("pv_4_kw").unwrap(), Measurement { quality: Quality::Stale, ..old }));
         let pv = PlantState::from_measured(&list, 0.0).pv;
         assert_eq!((pv.usable(), pv.quality, pv.is_lost()), (None, Quality::Stale, true));
+        assert_eq!(PlantState::from_measured(&list, 0.0).named(Signal::PvKw).to_string(), "pv_4_kw");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! Risk is CVaR: the mean of the worst `1 - alpha`. A penalty that depends on history alone has no gradient, so a step
 //! is charged its own excess over the running value at risk.
 
-use crate::constraint::{Anchor, Context, OnStates, hard_and_full};
+use crate::constraint::{Anchor, Context, Limits, OnStates, Span, limits_and_hard_battery};
 use crate::equipment::Plant;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
@@ -85,10 +85,15 @@ impl RunningRisk {
 #[must_use]
 pub fn requested_violations(plant: &Plant, situation: &Situation, anchor: &Anchor, request: &Setpoints) -> u32 {
     let context = Context { plant, situation, anchor };
-    let (hard, full) = hard_and_full(&context);
+    let (full, hard_battery) = limits_and_hard_battery(&context);
+    broken(&context, &hard_battery, &full, request)
+}
+
+/// [`requested_violations`] of a context whose limits are known.
+pub(crate) fn broken(context: &Context<'_>, hard_battery: &Span, full: &Limits, request: &Setpoints) -> u32 {
     let (battery, chp) = (Watts::nearest(request.battery), Watts::nearest(request.chp));
     let off = chp == Watts::ZERO;
-    let present = OnStates::of(&anchor.memory);
+    let present = OnStates::of(&context.anchor.memory);
     let state_refused = if off {
         present.any() && full.may_stop(present).is_err()
     } else {
@@ -97,13 +102,13 @@ pub fn requested_violations(plant: &Plant, situation: &Situation, anchor: &Ancho
     let in_range = if present.any() {
         full.chp(present).contains(chp)
     } else {
-        full.chps.iter().any(|unit| unit.power.contains(chp))
+        full.chps().iter().any(|unit| unit.power.contains(chp))
     };
-    let exchange = situation.net_load() + request.battery - request.chp;
+    let exchange = context.situation.net_load() + request.battery - request.chp;
     let wish = request.grid.map_or(0.0, |grid| (grid - exchange).abs().get());
     let wrong = [
-        request.battery.get().is_nan() || !hard.battery().contains(battery),
-        hard.battery().contains(battery) && !full.battery().contains(battery),
+        request.battery.get().is_nan() || !hard_battery.contains(battery),
+        hard_battery.contains(battery) && !full.battery().contains(battery),
         request.chp.get().is_nan() || state_refused || (!off && !in_range),
         !full.grid.contains(Watts::nearest(exchange)) || !wish.is_finite(),
     ];

@@ -91,7 +91,7 @@ fn chp_after_ramp(input: &PolicyInput<'_>, wanted: Watts) -> Watts {
             Watts::ZERO
         };
     }
-    let mut startable = limits.chps.iter().filter(|chp| chp.may_run.is_ok() && chp.power.high.value > Watts::ZERO);
+    let mut startable = limits.chps().iter().filter(|chp| chp.may_run.is_ok() && chp.power.high.value > Watts::ZERO);
     let first = startable.next().filter(|_| wanted > Watts::ZERO);
     first.map_or(Watts::ZERO, |chp| wanted.within(chp.power.low.value, chp.power.high.value))
 }

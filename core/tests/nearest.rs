@@ -145,9 +145,9 @@ fn regions(case: &Case, limits: &Limits) -> [Option<Region>; 2] {
     let net = case.situation.net_load();
     let strip = kw(limits.grid.low.value - Watts::floor(net), limits.grid.high.value - Watts::ceil(net));
     let battery = kw(limits.battery().low.value, limits.battery().high.value);
-    let chp = kw(limits.chps[0].power.low.value, limits.chps[0].power.high.value);
-    let on = limits.chps[0].may_run.is_ok() || case.anchor.memory.chp_on();
-    let off = limits.chps[0].may_rest.is_ok() || !case.anchor.memory.chp_on();
+    let chp = kw(limits.chps()[0].power.low.value, limits.chps()[0].power.high.value);
+    let on = limits.chps()[0].may_run.is_ok() || case.anchor.memory.chp_on();
+    let off = limits.chps()[0].may_rest.is_ok() || !case.anchor.memory.chp_on();
     let all = [on.then_some(Region([battery, chp, strip])), off.then_some(Region([battery, (0.0, 0.0), strip]))];
     all.map(|region| region.filter(Region::is_feasible))
 }

@@ -2,8 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use memg_core::action::Action;
-use memg_core::constraint::{Anchor, Context, Priority, Span, hard_and_full, limits};
-use memg_core::decide;
+use memg_core::constraint::{Anchor, Context, Priority, Span, limits, limits_and_hard_battery};
 use memg_core::env::MemgEnv;
 use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::memory::ControlMemory;
@@ -141,7 +140,7 @@ proptest! {
         prop_assert!(verdict.interventions.iter().count() <= 9);
         let _ = requested_violations(filter.plant(), &s, &a, &r);
         let mut memory = a.memory;
-        decide::filtered(&filter, &s, &mut memory, &r, a.hold_ms);
+        memory.record(&filter.filter(&s, &memory.anchor(a.hold_ms), &r));
         memory.elapse(a.hold_ms);
     }
 
@@ -167,8 +166,7 @@ proptest! {
             prop_assert_eq!(twice.safe.chp().kilowatts(), wish.chp);
             prop_assert!(twice.interventions.is_empty());
             let context = Context { plant: filter.plant(), situation: &s, anchor: &a };
-            let (_, full) = hard_and_full(&context);
-            prop_assert!(full.battery().contains(once.safe.battery()));
+            prop_assert!(limits(&context, Priority::BatteryRamp).battery().contains(once.safe.battery()));
         }
     }
 
@@ -180,13 +178,14 @@ proptest! {
         let all = stages.map(|weakest| limits(&context, weakest));
         for (wide, narrow) in all.iter().zip(all.iter().skip(1)) {
             prop_assert!(is_inside(&narrow.battery(), &wide.battery()));
-            let (narrow_chp, wide_chp) = (&narrow.chps[0], &wide.chps[0]);
+            let (narrow_chp, wide_chp) = (&narrow.chps()[0], &wide.chps()[0]);
             prop_assert!(is_inside(&narrow_chp.power, &wide_chp.power));
             prop_assert!(is_inside(&narrow.grid, &wide.grid));
             prop_assert!(wide_chp.may_run.is_ok() || narrow_chp.may_run.is_err());
             prop_assert!(wide_chp.may_rest.is_ok() || narrow_chp.may_rest.is_err());
         }
-        prop_assert_eq!(hard_and_full(&context), (limits(&context, Priority::Hard), limits(&context, Priority::BatteryRamp)));
+        let hard_battery = limits(&context, Priority::Hard).battery();
+        prop_assert_eq!(limits_and_hard_battery(&context), (limits(&context, Priority::BatteryRamp), hard_battery));
     }
 }
 

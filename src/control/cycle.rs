@@ -239,7 +239,7 @@ fn ask(
     let asked = match chain.policy.as_deref_mut() {
         None => Err(chain.model.replacen(NO_MODEL, "no model is loaded", 1)),
         Some(policy) => {
-            // A policy that plans should know what it will be held to.
+            // A policy should know what it will be held to.
             let filter = narrowed(config, state);
             let known = Live::new(filter.plant(), &state.history, &state.outlook);
             request(&filter, &judged.situation, &memory, &known, policy).map_err(|error| error.to_string())
@@ -352,8 +352,9 @@ fn holding(memory: &ControlMemory) -> Setpoints {
 
 fn ask_rule(config: &ControlConfig, state: &mut ControlState, degraded: Degraded) {
     let Some((situation, _)) = state.situation else { return };
-    let known = Live::new(config.filter.plant(), &state.history, &state.outlook);
-    if let Ok(request) = stand_in(&config.filter, &situation, &state.memory, &known, degraded) {
+    let filter = narrowed(config, state);
+    let known = Live::new(filter.plant(), &state.history, &state.outlook);
+    if let Ok(request) = stand_in(&filter, &situation, &state.memory, &known, degraded) {
         (state.request, state.reason) = (Some(request.setpoints), None);
     }
 }

@@ -21,7 +21,7 @@ impl Constraint for Fixed {
     }
 
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
-        for (span, fixed) in limits.batteries.iter_mut().zip(context.situation.doubt.battery_fixed) {
+        for (span, fixed) in limits.batteries_mut().iter_mut().zip(context.situation.doubt.battery_fixed) {
             if let Some(power) = fixed {
                 let power = power.within(span.low.value, span.high.value);
                 span.narrow(power, power, Rule::BatteryRating);
@@ -45,7 +45,7 @@ impl Constraint for SocBand {
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let times = BrakingTimes { hold_h: hold_h(context), step_h: context.plant.step_h() };
         let units = context.plant.batteries().iter().zip(&context.anchor.memory.batteries);
-        for (index, ((unit, memory), span)) in units.zip(&mut limits.batteries).enumerate() {
+        for (index, ((unit, memory), span)) in units.zip(limits.batteries_mut()).enumerate() {
             let soc = context.situation.soc_of(index);
             let high = charge_max_for_soc(unit, soc.high, times, memory.anchor - unit.ramp);
             let low = -discharge_max_for_soc(unit, soc.low, times, -memory.anchor - unit.ramp);
@@ -72,7 +72,7 @@ pub struct BrakingTimes {
 #[must_use]
 pub fn charge_max_for_soc(unit: &BatteryUnit, soc: Soc, times: BrakingTimes, braking: Watts) -> Watts {
     let room = unit.soc_band().1.get() - soc.get();
-    let room = Room { soc: room, per_wh: unit.soc_per_wh_charged(), rating: unit.charge_max };
+    let room = Room { soc: room, per_wh: unit.soc_per_wh_charged, rating: unit.charge_max };
     power_max(unit, room, times, braking)
 }
 
@@ -80,7 +80,7 @@ pub fn charge_max_for_soc(unit: &BatteryUnit, soc: Soc, times: BrakingTimes, bra
 #[must_use]
 pub fn discharge_max_for_soc(unit: &BatteryUnit, soc: Soc, times: BrakingTimes, braking: Watts) -> Watts {
     let room = soc.get() - unit.soc_band().0.get();
-    let room = Room { soc: room, per_wh: unit.soc_per_wh_discharged(), rating: unit.discharge_max };
+    let room = Room { soc: room, per_wh: unit.soc_per_wh_discharged, rating: unit.discharge_max };
     power_max(unit, room, times, braking)
 }
 
@@ -155,7 +155,7 @@ impl Constraint for Ramp {
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits) {
         let units = context.plant.batteries().iter().zip(&context.anchor.memory.batteries);
         let mut kept = true;
-        for ((unit, memory), span) in units.zip(&mut limits.batteries) {
+        for ((unit, memory), span) in units.zip(limits.batteries_mut()) {
             kept &= span.narrow(memory.anchor - unit.ramp, memory.anchor + unit.ramp, Rule::BatteryRamp);
         }
         note(limits, kept, Rule::BatteryRamp);

@@ -11,7 +11,7 @@ fn each<'a>(
     limits: &'a mut Limits,
 ) -> impl Iterator<Item = (&'a ChpUnit, &'a ChpMemory, &'a mut ChpLimits)> {
     let units = context.plant.chps().iter().zip(&context.anchor.memory.chps);
-    units.zip(&mut limits.chps).map(|((unit, memory), limits)| (unit, memory, limits))
+    units.zip(limits.chps_mut()).map(|((unit, memory), limits)| (unit, memory, limits))
 }
 
 /// On and off for their minimum times.

@@ -33,10 +33,10 @@ impl Constraint for Band {
 fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
     let memory = &context.anchor.memory;
     let mut kept = true;
-    for (span, battery) in limits.batteries.iter_mut().zip(&memory.batteries) {
+    for (span, battery) in limits.batteries_mut().iter_mut().zip(&memory.batteries) {
         kept &= span.narrow(span.low.value, battery.now, Rule::FrequencyBand);
     }
-    for (chp, past) in limits.chps.iter_mut().zip(&memory.chps).filter(|(_, past)| past.on) {
+    for (chp, past) in limits.chps_mut().iter_mut().zip(&memory.chps).filter(|(_, past)| past.on) {
         let high = chp.power.high.value;
         chp.power.narrow(past.now.min(high), high, Rule::FrequencyBand);
         chp.may_rest = Err(Rule::FrequencyBand);
@@ -47,10 +47,10 @@ fn raise_frequency(context: &Context<'_>, limits: &mut Limits) {
 fn lower_frequency(context: &Context<'_>, limits: &mut Limits) {
     let memory = &context.anchor.memory;
     let mut kept = true;
-    for (span, battery) in limits.batteries.iter_mut().zip(&memory.batteries) {
+    for (span, battery) in limits.batteries_mut().iter_mut().zip(&memory.batteries) {
         kept &= span.narrow(battery.now, span.high.value, Rule::FrequencyBand);
     }
-    for (chp, past) in limits.chps.iter_mut().zip(&memory.chps) {
+    for (chp, past) in limits.chps_mut().iter_mut().zip(&memory.chps) {
         if past.on {
             let low = chp.power.low.value;
             chp.power.narrow(low, past.now.max(low), Rule::FrequencyBand);

@@ -27,11 +27,14 @@ impl Constraint for Voltage {
         }
         let (source, doubt) = (situation.source_voltage.get(), situation.doubt.voltage.get());
         let exact = band(context, source, 0.0);
-        let (low, high) = tighter(exact, band(context, source, doubt));
+        let (low, high) = if doubt > 0.0 { tighter(exact, band(context, source, doubt)) } else { exact };
         // A band narrower than two watts crosses, and so does one narrower than the doubt: its middle is the best guess.
-        let (low, high) = if low > high { middle(exact) } else { (low, high) };
-        let (low, high) =
-            no_further(context, (low, high), band(context, source, doubt + situation.doubt.voltage_drift.get()));
+        let mut sure = if low > high { middle(exact) } else { (low, high) };
+        let drift = situation.doubt.voltage_drift.get();
+        if drift > 0.0 {
+            sure = no_further(context, sure, band(context, source, doubt + drift));
+        }
+        let (low, high) = sure;
         let kept = limits.grid.narrow(low, high, Rule::Voltage);
         note(limits, kept, Rule::Voltage);
     }

@@ -4,7 +4,7 @@
 //! never widen or empty them, it collapses to the nearest admissible edge instead. What each rule contributed stays
 //! attached to the bound ([`Bound::rule`]), so that an intervention can name its cause.
 //!
-//! A new limit is one file here and one line in [`RULES`].
+//! A new limit is one file here and one line in [`HARD`] or [`YIELDING`].
 
 mod battery;
 mod chp;
@@ -114,6 +114,11 @@ impl Span {
         Self { low: Bound { value: low, rule }, high: Bound { value: high.max(low), rule } }
     }
 
+    /// A single value.
+    pub(crate) const fn of(value: Watts, rule: Rule) -> Self {
+        Self { low: Bound { value, rule }, high: Bound { value, rule } }
+    }
+
     /// Intersects with `[low, high]`. If nothing would remain, collapses to the edge nearest to it and returns false.
     pub fn narrow(&mut self, low: Watts, high: Watts, rule: Rule) -> bool {
         if low > self.high.value {
@@ -154,10 +159,10 @@ pub struct ChpLimits {
 /// What is still allowed. Narrowed rule by rule, unit by unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Power of each battery, + = charging; zero beyond those of the plant.
-    pub batteries: [Span; UNITS_MAX],
-    /// Each CHP; off beyond those of the plant.
-    pub chps: [ChpLimits; UNITS_MAX],
+    batteries: [Span; UNITS_MAX],
+    chps: [ChpLimits; UNITS_MAX],
+    /// How many of each the plant has.
+    counts: (usize, usize),
     /// Power at the connection, + = importing.
     pub grid: Span,
     /// The strongest rule that could not be kept because a stronger one left nothing inside it.
@@ -165,17 +170,37 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Power of each battery of the plant, + = charging.
+    #[must_use]
+    pub fn batteries(&self) -> &[Span] {
+        self.batteries.get(..self.counts.0).unwrap_or_default()
+    }
+
+    /// Each CHP of the plant.
+    #[must_use]
+    pub fn chps(&self) -> &[ChpLimits] {
+        self.chps.get(..self.counts.1).unwrap_or_default()
+    }
+
+    fn batteries_mut(&mut self) -> &mut [Span] {
+        self.batteries.get_mut(..self.counts.0).unwrap_or_default()
+    }
+
+    fn chps_mut(&mut self) -> &mut [ChpLimits] {
+        self.chps.get_mut(..self.counts.1).unwrap_or_default()
+    }
+
     /// Power of all batteries together. A bound's rule is that of the first unit which something other than its rating
     /// binds.
     #[must_use]
     pub fn battery(&self) -> Span {
-        sum(self.batteries.iter(), Rule::BatteryRating)
+        sum(self.batteries().iter(), Rule::BatteryRating)
     }
 
     /// Power of the CHPs that `on` names, together.
     #[must_use]
     pub fn chp(&self, on: OnStates) -> Span {
-        let running = self.chps.iter().enumerate().filter(|(index, _)| on.contains(*index));
+        let running = self.chps().iter().enumerate().filter(|(index, _)| on.contains(*index));
         sum(running.map(|(_, chp)| &chp.power), Rule::ChpRating)
     }
 
@@ -184,7 +209,7 @@ impl Limits {
     /// # Errors
     /// The rule that keeps the first one off.
     pub fn may_start(&self, on: OnStates) -> Result<(), Rule> {
-        any(self.chps.iter().enumerate().filter(|(index, _)| !on.contains(*index)).map(|(_, chp)| chp.may_run))
+        any(self.chps().iter().enumerate().filter(|(index, _)| !on.contains(*index)).map(|(_, chp)| chp.may_run))
     }
 
     /// Any CHP that is on may stop, or why none may.
@@ -192,7 +217,7 @@ impl Limits {
     /// # Errors
     /// The rule that keeps the first one on.
     pub fn may_stop(&self, on: OnStates) -> Result<(), Rule> {
-        any(self.chps.iter().enumerate().filter(|(index, _)| on.contains(*index)).map(|(_, chp)| chp.may_rest))
+        any(self.chps().iter().enumerate().filter(|(index, _)| on.contains(*index)).map(|(_, chp)| chp.may_rest))
     }
 }
 
@@ -263,25 +288,29 @@ impl Limits {
         let (import, export) = (plant.import_max(), plant.export_max());
         let high = import - Watts::ceil(doubt.net_load_up).within(Watts::ZERO, import);
         let low = Watts::ceil(doubt.net_load_down).within(Watts::ZERO, export) - export;
-        let mut batteries = [Span::new(Watts::ZERO, Watts::ZERO, Rule::BatteryRating); UNITS_MAX];
-        for (span, unit) in batteries.iter_mut().zip(plant.batteries().iter()) {
-            *span = Span::new(-unit.discharge_max, unit.charge_max, Rule::BatteryRating);
-        }
-        let none = Span::new(Watts::ZERO, Watts::ZERO, Rule::ChpRating);
-        let mut chps = [ChpLimits { power: none, may_run: Err(Rule::ChpRating), may_rest: Ok(()) }; UNITS_MAX];
-        for (limits, unit) in chps.iter_mut().zip(plant.chps().iter()) {
-            *limits =
-                ChpLimits { power: Span::new(unit.min, unit.max, Rule::ChpRating), may_run: Ok(()), may_rest: Ok(()) };
-        }
-        Self {
-            batteries,
-            chps,
+        const NO_CHP: ChpLimits = ChpLimits {
+            power: Span::of(Watts::ZERO, Rule::ChpRating),
+            may_run: Err(Rule::ChpRating),
+            may_rest: Ok(()),
+        };
+        let mut limits = Self {
+            batteries: [Span::of(Watts::ZERO, Rule::BatteryRating); UNITS_MAX],
+            chps: [NO_CHP; UNITS_MAX],
+            counts: (plant.batteries().len(), plant.chps().len()),
             grid: Span {
                 low: Bound { value: low, rule: Rule::GridExport },
                 high: Bound { value: high, rule: Rule::GridImport },
             },
             collapsed: None,
+        };
+        for (span, unit) in limits.batteries.iter_mut().zip(plant.batteries().iter()) {
+            *span = Span::new(-unit.discharge_max, unit.charge_max, Rule::BatteryRating);
         }
+        for (limits, unit) in limits.chps.iter_mut().zip(plant.chps().iter()) {
+            let power = Span::new(unit.min, unit.max, Rule::ChpRating);
+            *limits = ChpLimits { power, may_run: Ok(()), may_rest: Ok(()) };
+        }
+        limits
     }
 }
 
@@ -326,40 +355,29 @@ pub trait Constraint: Sync {
     fn narrow(&self, context: &Context<'_>, limits: &mut Limits);
 }
 
-/// All rules, strongest first. A new one is registered here, among its equals.
-static RULES: [&dyn Constraint; 9] = [
-    &battery::SocBand,
-    &battery::Fixed,
-    &grid::Voltage,
-    &chp::StartStop,
-    &chp::LoadingRamp,
-    &chp::MinimumTime,
-    &chp::UnloadingRamp,
-    &battery::Ramp,
-    &frequency::Band,
-];
+/// The rules that never yield. A new one is registered here.
+static HARD: [&dyn Constraint; 5] =
+    [&battery::SocBand, &battery::Fixed, &grid::Voltage, &chp::StartStop, &chp::LoadingRamp];
 
-/// The limits after the rules that never yield, and after all of them.
+/// The others, strongest first. A new one is registered here, among its equals.
+static YIELDING: [&dyn Constraint; 4] = [&chp::MinimumTime, &chp::UnloadingRamp, &battery::Ramp, &frequency::Band];
+
+/// The limits after all rules, and what those that never yield leave to all batteries together.
 #[must_use]
-pub fn hard_and_full(context: &Context<'_>) -> (Limits, Limits) {
-    let hard = limits(context, Priority::Hard);
-    let mut full = hard;
-    for rule in RULES {
-        if rule.priority() < Priority::Hard {
-            rule.narrow(context, &mut full);
-        }
-    }
-    (hard, full)
+pub fn limits_and_hard_battery(context: &Context<'_>) -> (Limits, Span) {
+    let mut limits = Limits::open(context.plant, &context.situation.doubt);
+    HARD.iter().for_each(|rule| rule.narrow(context, &mut limits));
+    let battery = limits.battery();
+    YIELDING.iter().for_each(|rule| rule.narrow(context, &mut limits));
+    (limits, battery)
 }
 
 /// The limits after applying every rule that is at least as strong as `weakest`.
 #[must_use]
 pub fn limits(context: &Context<'_>, weakest: Priority) -> Limits {
     let mut limits = Limits::open(context.plant, &context.situation.doubt);
-    for rule in RULES {
-        if rule.priority() >= weakest {
-            rule.narrow(context, &mut limits);
-        }
+    for rule in HARD.iter().chain(&YIELDING).filter(|rule| rule.priority() >= weakest) {
+        rule.narrow(context, &mut limits);
     }
     limits
 }

@@ -40,12 +40,12 @@ impl<T: Copy> Each<T> {
 
     /// The units in their order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.units.iter().flatten()
+        self.units.iter().map_while(Option::as_ref)
     }
 
     /// The units to change.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.units.iter_mut().flatten()
+        self.units.iter_mut().map_while(Option::as_mut)
     }
 
     /// Changes every unit.

@@ -14,6 +14,10 @@ pub struct BatteryUnit {
     pub discharge_max: Watts,
     /// Largest change of the set-point in a step.
     pub ramp: Watts,
+    /// SoC gained per watt-hour charged: `eta_ch / (1000 E)`.
+    pub soc_per_wh_charged: f64,
+    /// SoC lost per watt-hour discharged: `1 / (1000 E eta_dch)`.
+    pub soc_per_wh_discharged: f64,
 }
 
 impl BatteryUnit {
@@ -24,6 +28,8 @@ impl BatteryUnit {
             charge_max: watts(parameters.charge_kw_max),
             discharge_max: watts(parameters.discharge_kw_max),
             ramp: watts(parameters.ramp_kw_per_step),
+            soc_per_wh_charged: parameters.efficiency_store / (1000.0 * parameters.capacity_kwh),
+            soc_per_wh_discharged: 1.0 / (1000.0 * parameters.capacity_kwh * parameters.efficiency_dispatch),
         }
     }
 
@@ -31,18 +37,6 @@ impl BatteryUnit {
     #[must_use]
     pub const fn soc_band(&self) -> (Soc, Soc) {
         (Soc::new(self.parameters.soc_min), Soc::new(self.parameters.soc_max))
-    }
-
-    /// SoC gained per watt-hour charged: `eta_ch / (1000 E)`.
-    #[must_use]
-    pub fn soc_per_wh_charged(&self) -> f64 {
-        self.parameters.efficiency_store / (1000.0 * self.parameters.capacity_kwh)
-    }
-
-    /// SoC lost per watt-hour discharged: `1 / (1000 E eta_dch)`.
-    #[must_use]
-    pub fn soc_per_wh_discharged(&self) -> f64 {
-        1.0 / (1000.0 * self.parameters.capacity_kwh * self.parameters.efficiency_dispatch)
     }
 
     /// See [`crate::equations::soc_after`].

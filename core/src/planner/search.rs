@@ -107,7 +107,7 @@ impl Search<'_> {
             self.running(limits.chp(present), limits.battery(), &mut few);
         }
         few.add(Watts::ZERO);
-        for (index, unit) in limits.chps.iter().enumerate() {
+        for (index, unit) in limits.chps().iter().enumerate() {
             if !present.contains(index) && unit.may_run.is_ok() {
                 few.add(
                     unit.power.low.value + if present.any() { limits.chp(present).high.value } else { Watts::ZERO },

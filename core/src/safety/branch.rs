@@ -8,8 +8,8 @@ use super::nearest::{Polygon, Target, nearest};
 use super::relaxation::Relaxation;
 use super::wanted::Wanted;
 use crate::constraint::{ChpLimits, Context, Limits, OnStates, Priority, Rule, Span, limits};
-use crate::equipment::UNITS_MAX;
 use crate::units::{Kilowatts, Watts};
+use core::ops::Range;
 
 /// Limits of `b - p + c`, rounded inward: those of import, export and voltage, and without the voltage.
 #[derive(Debug, Clone, Copy)]
@@ -134,48 +134,45 @@ pub(super) struct Choice {
     cost: f64,
 }
 
-/// Combinations of states that four CHPs can have.
-const COMBINATIONS: usize = 1 << UNITS_MAX;
-
-/// One for each combination that is possible; number `k` differs from the present one in the CHPs of `k`'s bits.
-type Branches = [Option<Branch>; COMBINATIONS];
-
 /// The first of these that is possible: the nearest point; the nearest point with the least curtailment; the point
 /// for which rules yield least.
 pub(super) fn choose(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Choice {
-    let branches = branches(context, full);
-    let uncurtailed = branches.map(|b| b.map(|b| (b, None)));
-    best(&uncurtailed, strip, &wanted.target, Relaxation::None)
-        .or_else(|| curtail(&branches, strip, wanted))
+    let uncurtailed = branches(context, full).map(|branch| (branch, None));
+    best(uncurtailed, strip, &wanted.target, Relaxation::None)
+        .or_else(|| curtail(context, full, strip, wanted))
         .unwrap_or_else(|| relax(context, full, strip, wanted))
 }
 
-fn branches(context: &Context<'_>, limits: &Limits) -> Branches {
-    let mut branches = [None; COMBINATIONS];
+/// Numbers of the combinations of CHP states: `k` differs from the present one in the CHPs of `k`'s bits.
+fn combinations(context: &Context<'_>) -> Range<u8> {
+    0..1 << context.plant.chps().len()
+}
+
+fn branches(context: &Context<'_>, limits: &Limits) -> impl Iterator<Item = Branch> {
+    combinations(context).filter_map(|flipped| branch(context, limits, flipped))
+}
+
+/// The combination of that number, if it is possible.
+fn branch(context: &Context<'_>, limits: &Limits, flipped: u8) -> Option<Branch> {
     let span = |span: Span| (span.low.value, span.high.value);
-    let (present, battery) = (OnStates::of(&context.anchor.memory), span(limits.battery()));
-    let combinations = 1_u8 << context.plant.chps().len();
-    for (flipped, slot) in (0..combinations).zip(&mut branches) {
-        let on = present.flip(flipped);
-        // A present state may always be kept.
-        let allowed = |(index, chp): (usize, &ChpLimits)| {
-            flipped & (1 << index) == 0 || if on.contains(index) { chp.may_run } else { chp.may_rest }.is_ok()
-        };
-        let possible = limits.chps.iter().take(context.plant.chps().len()).enumerate().all(allowed);
-        *slot = possible.then(|| Branch { on, battery, chp: span(limits.chp(on)) });
-    }
-    branches
+    let on = OnStates::of(&context.anchor.memory).flip(flipped);
+    // A present state may always be kept.
+    let allowed = |(index, chp): (usize, &ChpLimits)| {
+        flipped & (1 << index) == 0 || if on.contains(index) { chp.may_run } else { chp.may_rest }.is_ok()
+    };
+    let is_possible = limits.chps().iter().enumerate().all(allowed);
+    is_possible.then(|| Branch { on, battery: span(limits.battery()), chp: span(limits.chp(on)) })
 }
 
 /// Nearest point over the feasible candidates; on a tie the first (the present CHP state) stays.
 fn best(
-    candidates: &[Option<(Branch, Option<Watts>)>],
+    candidates: impl Iterator<Item = (Branch, Option<Watts>)>,
     strip: &Strip,
     target: &Target,
     relaxation: Relaxation,
 ) -> Option<Choice> {
     let mut found: Option<Choice> = None;
-    for (branch, curtailed) in candidates.iter().flatten().copied() {
+    for (branch, curtailed) in candidates {
         let polygon = branch.polygon(strip, curtailed);
         if !polygon.is_feasible() {
             continue;
@@ -191,11 +188,11 @@ fn best(
 }
 
 /// The smallest curtailment that makes a branch feasible with every other rule kept.
-fn curtail(branches: &Branches, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
-    let least = |branch: &Branch| branch.curtailments(strip).map(|(least, _)| least);
-    let needed = branches.iter().flatten().filter_map(least).min()?;
-    let candidates = branches.map(|b| b.map(|b| (b, Some(needed))));
-    best(&candidates, strip, &wanted.target, Relaxation::Curtailment)
+fn curtail(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
+    let least = |branch: Branch| branch.curtailments(strip).map(|(least, _)| least);
+    let needed = branches(context, full).filter_map(least).min()?;
+    let candidates = branches(context, full).map(|branch| (branch, Some(needed)));
+    best(candidates, strip, &wanted.target, Relaxation::Curtailment)
 }
 
 /// Rules yield one after the other, each by the smallest amount. As long as that helps the CHP's state is not changed in
@@ -208,15 +205,16 @@ fn relax(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -
     ];
     let battery = full.battery();
     let battery = (battery.low.value, battery.high.value);
-    let mut before = branches(context, full);
+    let mut before = *full;
     for (weakest, relaxation) in stages {
-        let now = branches(context, &limits(context, weakest));
+        let now = limits(context, weakest);
         let mut known: Option<Choice> = None;
         let mut new: Option<Choice> = None;
-        for (wide, narrow) in now.iter().zip(before) {
-            let Some(wide) = wide else { continue };
-            let start = narrow.unwrap_or(Branch { battery, ..*wide });
-            let found = settle(&start, wide, strip, wanted).map(|choice| Choice { relaxation, ..choice });
+        for flipped in combinations(context) {
+            let Some(wide) = branch(context, &now, flipped) else { continue };
+            let narrow = branch(context, &before, flipped);
+            let start = narrow.unwrap_or(Branch { battery, ..wide });
+            let found = settle(&start, &wide, strip, wanted).map(|choice| Choice { relaxation, ..choice });
             let slot = if narrow.is_some() { &mut known } else { &mut new };
             *slot = nearer(*slot, found);
         }
@@ -225,7 +223,7 @@ fn relax(context: &Context<'_>, full: &Limits, strip: &Strip, wanted: &Wanted) -
         }
         before = now;
     }
-    most_helpful(&before, strip)
+    most_helpful(branches(context, &before), strip)
 }
 
 fn nearer(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
@@ -239,8 +237,9 @@ fn nearer(a: Option<Choice>, b: Option<Choice>) -> Option<Choice> {
 /// possible), the nearest point, with the least curtailment; otherwise the point that leaves the box least.
 fn settle(narrow: &Branch, wide: &Branch, strip: &Strip, wanted: &Wanted) -> Option<Choice> {
     let stage = Relaxation::Shedding;
-    let nearest =
-        |branch: &Branch, curtailed, target: &Target| best(&[Some((*branch, curtailed))], strip, target, stage);
+    let nearest = |branch: &Branch, curtailed, target: &Target| {
+        best(core::iter::once((*branch, curtailed)), strip, target, stage)
+    };
     let least = || narrow.curtailments(strip).and_then(|(least, _)| nearest(narrow, Some(least), &wanted.target));
     let corner = || {
         let corner = narrow.corner(strip);
@@ -251,9 +250,9 @@ fn settle(narrow: &Branch, wide: &Branch, strip: &Strip, wanted: &Wanted) -> Opt
 
 /// The point that comes closest to the grid limits. Import and export count before the voltage: the present CHP state
 /// can always keep them.
-fn most_helpful(branches: &Branches, strip: &Strip) -> Choice {
+fn most_helpful(branches: impl Iterator<Item = Branch>, strip: &Strip) -> Choice {
     let mut found: Option<((Watts, Watts), Choice)> = None;
-    for corner in branches.iter().flatten().map(|branch| branch.corner(strip)) {
+    for corner in branches.map(|branch| branch.corner(strip)) {
         let beyond = strip.beyond(corner.curtailed, corner.battery - corner.chp);
         if found.is_none_or(|(least, _)| beyond < least) {
             found = Some((beyond, corner));

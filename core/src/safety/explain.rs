@@ -19,26 +19,24 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// First what the request itself had wrong, then what the rules changed.
-    pub fn interventions(&self) -> Interventions {
-        let mut log = Interventions::default();
+    pub fn tell(&self, log: &mut Interventions) {
         let (request, wanted, choice) = (self.request, self.wanted, self.choice);
-        sanitised(&mut log, Quantity::Battery, Some(request.battery), Some(wanted.battery));
-        sanitised(&mut log, Quantity::Chp, Some(request.chp), Some(wanted.chp));
-        sanitised(&mut log, Quantity::Grid, request.grid, wanted.grid);
+        sanitised(log, Quantity::Battery, Some(request.battery), Some(wanted.battery));
+        sanitised(log, Quantity::Chp, Some(request.chp), Some(wanted.chp));
+        sanitised(log, Quantity::Grid, request.grid, wanted.grid);
         if wanted.battery != choice.battery {
             let (rule, limit) = self.battery_cause();
-            note(&mut log, Quantity::Battery, rule, (wanted.battery, choice.battery), limit);
+            note(log, Quantity::Battery, rule, (wanted.battery, choice.battery), limit);
         }
         if wanted.chp != choice.chp {
             let (rule, limit) = self.chp_cause();
-            note(&mut log, Quantity::Chp, rule, (wanted.chp, choice.chp), limit);
+            note(log, Quantity::Chp, rule, (wanted.chp, choice.chp), limit);
         }
-        self.grid(&mut log);
+        self.grid(log);
         if let Some(curtailed) = choice.curtailed {
             let kept = self.strip.available - curtailed;
-            note(&mut log, Quantity::Renewables, Rule::Curtailment, (self.strip.available, kept), kept);
+            note(log, Quantity::Renewables, Rule::Curtailment, (self.strip.available, kept), kept);
         }
-        log
     }
 
     fn grid(&self, log: &mut Interventions) {

@@ -6,8 +6,9 @@ use super::intervention::{Intervention, Interventions, Quantity};
 use super::relaxation::Relaxation;
 use super::split::{shift, split};
 use super::wanted::{Wanted, held_chps};
-use crate::constraint::{Anchor, Context, Limits, Priority, Rule, Span, droop_power, limits};
+use crate::constraint::{Anchor, Context, Limits, Priority, Rule, Span, droop_power, limits, limits_and_hard_battery};
 use crate::equipment::{Plant, UNITS_MAX};
+use crate::reward::{broken, requested_violations};
 use crate::setpoints::{SafeChp, SafeSetpoints, Setpoints};
 use crate::situation::Situation;
 use crate::units::Watts;
@@ -50,40 +51,17 @@ impl SafetyFilter {
         if !situation.is_within_bounds(&self.plant) {
             return self.safe_stop(anchor);
         }
-        let situation = self.with_batteries_as_they_are(situation.with_draw_as_load(), anchor);
-        let context = Context { plant: &self.plant, situation: &situation, anchor };
-        let wanted = Wanted::new(&context, request);
-        let full = limits(&context, Priority::BatteryRamp);
-        let strip = Strip::new(&context, &full);
-        let mut choice = choose(&context, &full, &strip, &wanted);
-        let case = Case { context: &context, full: &full, strip: &strip, request, wanted: &wanted, choice: &choice };
-        let mut interventions = case.interventions();
-        let battery_base = battery_powers(&context, &full, &choice);
-        let chps = chp_powers(&context, &full, &choice);
-        let before_droop = choice.battery;
-        let hard = add_droop(&context, &strip, &mut choice, &mut interventions);
-        avoid_paid_export(&context, &strip, &mut choice, &mut interventions);
-        let batteries = hard.map_or(battery_base, |hard| shift(battery_base, choice.battery - before_droop, &hard));
-        Verdict {
-            safe: SafeSetpoints::new(batteries, chps, renewable_limit(&choice, &strip)),
-            battery_base,
-            relaxation: relaxation(&choice, &full),
-            interventions,
-        }
+        Bounded::new(&self.plant, situation, anchor).verdict(request)
     }
 
-    /// What a battery that does not follow does beyond what it may be told counts as load.
-    fn with_batteries_as_they_are(&self, mut situation: Situation, anchor: &Anchor) -> Situation {
-        if situation.doubt.battery_fixed.iter().all(Option::is_none) {
-            return situation;
+    /// [`Self::filter`], and how many rules the request itself broke, see [`requested_violations`].
+    #[must_use]
+    pub fn filter_and_count(&self, situation: &Situation, anchor: &Anchor, request: &Setpoints) -> (Verdict, u32) {
+        if !situation.is_within_bounds(&self.plant) {
+            return (self.safe_stop(anchor), requested_violations(&self.plant, situation, anchor, request));
         }
-        let told = limits(&Context { plant: &self.plant, situation: &situation, anchor }, Priority::Hard).batteries;
-        for (fixed, told) in situation.doubt.battery_fixed.iter().zip(told) {
-            if let Some(power) = fixed {
-                situation.electric_load += (*power - told.low.value).kilowatts();
-            }
-        }
-        situation
+        let bounded = Bounded::new(&self.plant, situation, anchor);
+        (bounded.verdict(request), bounded.violations(request))
     }
 
     /// Battery at zero, CHP as it is, renewables off: keeps the grid limits for every load within the declared bounds.
@@ -121,6 +99,97 @@ impl SafetyFilter {
     }
 }
 
+/// A situation within bounds, with its limits.
+struct Bounded<'a> {
+    plant: &'a Plant,
+    situation: Situation,
+    anchor: &'a Anchor,
+    full: Limits,
+    /// What the rules that never yield leave to all batteries together.
+    hard_battery: Span,
+}
+
+impl<'a> Bounded<'a> {
+    #[inline]
+    fn new(plant: &'a Plant, situation: &Situation, anchor: &'a Anchor) -> Self {
+        let mut situation = situation.with_draw_as_load();
+        count_what_does_not_follow(plant, &mut situation, anchor);
+        let (full, hard_battery) = limits_and_hard_battery(&Context { plant, situation: &situation, anchor });
+        Self { plant, situation, anchor, full, hard_battery }
+    }
+
+    const fn context(&self) -> Context<'_> {
+        Context { plant: self.plant, situation: &self.situation, anchor: self.anchor }
+    }
+
+    fn violations(&self, request: &Setpoints) -> u32 {
+        broken(&self.context(), &self.hard_battery, &self.full, request)
+    }
+
+    fn verdict(&self, request: &Setpoints) -> Verdict {
+        let (context, full) = (&self.context(), &self.full);
+        let wanted = Wanted::new(context, request);
+        let strip = Strip::new(context, full);
+        let mut choice = choose(context, full, &strip, &wanted);
+        let case = Case { context, full, strip: &strip, request, wanted: &wanted, choice: &choice };
+        let mut interventions = Interventions::default();
+        case.tell(&mut interventions);
+        let battery_base = battery_powers(context, full, &choice);
+        let chps = chp_powers(context, full, &choice);
+        let before_droop = choice.battery;
+        self.add_droop(&strip, &mut choice, &mut interventions);
+        avoid_paid_export(context, &strip, &mut choice, &mut interventions);
+        let droop = choice.battery - before_droop;
+        let batteries = if droop == Watts::ZERO {
+            battery_base
+        } else {
+            shift(battery_base, droop, limits(context, Priority::Hard).batteries())
+        };
+        Verdict {
+            safe: SafeSetpoints::new(batteries, chps, renewable_limit(&choice, &strip)),
+            battery_base,
+            relaxation: relaxation(&choice, full),
+            interventions,
+        }
+    }
+
+    /// The droop response is exempt from the ramp, but not from SoC, ratings, grid and voltage limits.
+    fn add_droop(&self, strip: &Strip, choice: &mut Choice, log: &mut Interventions) {
+        let droop = droop_power(self.plant, self.situation.frequency);
+        if droop == Watts::ZERO {
+            return;
+        }
+        let all = self.hard_battery;
+        let (low, high) = strip.limits(choice.curtailed);
+        let low = all.low.value.max(low + choice.chp).min(choice.battery);
+        let high = all.high.value.min(high + choice.chp).max(choice.battery);
+        let after_w = (choice.battery + droop).within(low, high);
+        if after_w != choice.battery {
+            log.push(Intervention {
+                rule: Rule::FrequencyDroop,
+                quantity: Quantity::Battery,
+                before_w: choice.battery,
+                after_w,
+                margin_w: (choice.battery + droop - after_w).abs(),
+            });
+        }
+        choice.battery = after_w;
+    }
+}
+
+/// What a battery that does not follow does beyond what it may be told counts as load.
+fn count_what_does_not_follow(plant: &Plant, situation: &mut Situation, anchor: &Anchor) {
+    if situation.doubt.battery_fixed.iter().all(Option::is_none) {
+        return;
+    }
+    let hard = limits(&Context { plant, situation, anchor }, Priority::Hard);
+    for (fixed, told) in situation.doubt.battery_fixed.iter().zip(hard.batteries()) {
+        if let Some(power) = fixed {
+            situation.electric_load += (*power - told.low.value).kilowatts();
+        }
+    }
+}
+
 /// Next set-point of each CHP on its way to a stop; 0 = off.
 fn unloaded_chps(plant: &Plant, anchor: &Anchor) -> [Watts; UNITS_MAX] {
     let mut next = held_chps(plant, anchor);
@@ -135,28 +204,25 @@ fn unloaded_chps(plant: &Plant, anchor: &Anchor) -> [Watts; UNITS_MAX] {
     next
 }
 
-/// The limits in the order in which rules yield.
-fn stages<'a>(context: &'a Context<'_>, full: &'a Limits) -> impl Iterator<Item = Limits> + 'a {
+/// What the strongest limits that hold it make of a choice; later ones are only made where those before do not.
+fn within_strongest<T>(context: &Context<'_>, full: &Limits, of: impl Fn(&Limits) -> Option<T>) -> Option<T> {
     let weaker = [Priority::ChpRamp, Priority::ChpTimes, Priority::Hard];
-    core::iter::once(*full).chain(weaker.into_iter().map(|weakest| limits(context, weakest)))
+    of(full).or_else(|| weaker.into_iter().find_map(|weakest| of(&limits(context, weakest))))
 }
 
 /// Each battery's share, within the strongest limits that hold the sum.
 fn battery_powers(context: &Context<'_>, full: &Limits, choice: &Choice) -> [Watts; UNITS_MAX] {
-    let shares = stages(context, full).find_map(|limits| split(choice.battery, &limits.batteries));
+    let shares = within_strongest(context, full, |limits| split(choice.battery, limits.batteries().iter()));
     // The choice comes from one of these limits; resting batteries only satisfy totality.
     shares.unwrap_or([Watts::ZERO; UNITS_MAX])
 }
 
 /// Each CHP's share, within the strongest limits that hold the sum.
 fn chp_powers(context: &Context<'_>, full: &Limits, choice: &Choice) -> [SafeChp; UNITS_MAX] {
-    let off = Span::new(Watts::ZERO, Watts::ZERO, Rule::ChpRating);
-    let shares = stages(context, full).find_map(|limits| {
-        let mut spans = [off; UNITS_MAX];
-        for (index, (span, chp)) in spans.iter_mut().zip(limits.chps).enumerate() {
-            *span = if choice.on.contains(index) { chp.power } else { off };
-        }
-        split(choice.chp, &spans)
+    const OFF: Span = Span::of(Watts::ZERO, Rule::ChpRating);
+    let shares = within_strongest(context, full, |limits| {
+        let units = limits.chps().iter().enumerate();
+        split(choice.chp, units.map(|(index, chp)| if choice.on.contains(index) { &chp.power } else { &OFF }))
     });
     let mut chps = [SafeChp::default(); UNITS_MAX];
     for (index, (chp, power)) in chps.iter_mut().zip(shares.unwrap_or_default()).enumerate() {
@@ -171,37 +237,6 @@ fn renewable_limit(choice: &Choice, strip: &Strip) -> Option<Watts> {
 
 fn relaxation(choice: &Choice, full: &Limits) -> Relaxation {
     choice.relaxation.max(Relaxation::of_collapsed(full.collapsed))
-}
-
-/// The droop response is exempt from the ramp, but not from SoC, ratings, grid and voltage limits. Gives the limits of each
-/// battery that count for it, if there is any response.
-fn add_droop(
-    context: &Context<'_>,
-    strip: &Strip,
-    choice: &mut Choice,
-    log: &mut Interventions,
-) -> Option<[Span; UNITS_MAX]> {
-    let droop = droop_power(context.plant, context.situation.frequency);
-    if droop == Watts::ZERO {
-        return None;
-    }
-    let hard = limits(context, Priority::Hard);
-    let all = hard.battery();
-    let (low, high) = strip.limits(choice.curtailed);
-    let low = all.low.value.max(low + choice.chp).min(choice.battery);
-    let high = all.high.value.min(high + choice.chp).max(choice.battery);
-    let after_w = (choice.battery + droop).within(low, high);
-    if after_w != choice.battery {
-        log.push(Intervention {
-            rule: Rule::FrequencyDroop,
-            quantity: Quantity::Battery,
-            before_w: choice.battery,
-            after_w,
-            margin_w: (choice.battery + droop - after_w).abs(),
-        });
-    }
-    choice.battery = after_w;
-    Some(hard.batteries)
 }
 
 /// Feeding in at a negative price costs money, and curtailing is free: what would be exported is not produced. Only as

@@ -20,9 +20,9 @@ impl Wanted {
     pub fn new(context: &Context<'_>, request: &Setpoints) -> Self {
         let plant = context.plant;
         let battery =
-            finite_or(request.battery, context.anchor.memory.batteries.iter().map(|battery| battery.anchor).sum())
+            finite_or(request.battery, || context.anchor.memory.batteries.iter().map(|battery| battery.anchor).sum())
                 .within(-plant.discharge_max(), plant.charge_max());
-        let chp = finite_or(request.chp, held_chps(plant, context.anchor).into_iter().sum())
+        let chp = finite_or(request.chp, || held_chps(plant, context.anchor).into_iter().sum())
             .within(Watts::ZERO, plant.chp_max());
         let grid = request.grid.filter(|grid| !grid.get().is_nan());
         let grid = grid.map(|g| Watts::nearest(g).within(-plant.export_max(), plant.import_max()));
@@ -47,6 +47,6 @@ pub(super) fn held_chps(plant: &Plant, anchor: &Anchor) -> [Watts; UNITS_MAX] {
     held
 }
 
-fn finite_or(power: Kilowatts, fallback: Watts) -> Watts {
-    if power.get().is_nan() { fallback } else { Watts::nearest(power) }
+fn finite_or(power: Kilowatts, fallback: impl FnOnce() -> Watts) -> Watts {
+    if power.get().is_nan() { fallback() } else { Watts::nearest(power) }
 }

@@ -43,7 +43,7 @@ pub struct Substitutes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Degraded {
     /// The heat demand is not known: the CHP stays as it is.
-    pub heat: Option<Quality>,
+    pub heat: Option<Unusable>,
     /// A price is neither known nor substituted: the rule goes by the CHP's marginal cost.
     pub price: Option<Signal>,
 }
@@ -106,8 +106,8 @@ impl Degraded {
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         match (self.heat, self.price) {
-            (Some(quality), _) => {
-                Some(format!("heat_load_kw is not usable ({quality:?}): the rule decides, the CHP is held"))
+            (Some(Unusable { signal, quality }), _) => {
+                Some(format!("{signal} is not usable ({quality:?}): the rule decides, the CHP is held"))
             }
             (None, Some(signal)) => {
                 Some(format!("{} is not known and has no substitute: the rule decides", signal.name()))
@@ -130,7 +130,7 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
     let state = &state.at(plant);
     let socs = socs(state, plant)?;
     let soc = plant.soc_of_all(&socs);
-    let (heat_load, heat) = heat(state.heat_load);
+    let (heat_load, heat) = heat(state);
     let costs = &plant.parameters().costs;
     let import = price(state.import_price, substitutes.import_price, costs.fixed_import_eur_per_kwh);
     let export = price(state.export_price, substitutes.export_price, costs.fixed_export_eur_per_kwh);
@@ -140,9 +140,9 @@ pub fn judge(state: &PlantState, plant: &Plant, substitutes: &Substitutes) -> Re
     let reactive = state.grid_reactive.usable().unwrap_or(Kilowatts::ZERO);
     let nominal = Hertz::new(plant.parameters().frequency.hz_nominal);
     let situation = Situation {
-        pv: require(state.pv, Signal::PvKw)?,
-        wind: require(state.wind, Signal::WindKw)?,
-        electric_load: require(state.electric_load, Signal::ElectricLoadKw)?,
+        pv: require(state.pv, state.named(Signal::PvKw))?,
+        wind: require(state.wind, state.named(Signal::WindKw))?,
+        electric_load: require(state.electric_load, state.named(Signal::ElectricLoadKw))?,
         heat_load,
         soc,
         soc_low: soc,
@@ -209,10 +209,12 @@ fn socs(state: &PlantState, plant: &Plant) -> Result<[Soc; UNITS_MAX], Unusable>
 }
 
 /// The last heat demand stands for a lost one; none at all counts as none.
-fn heat(m: Measurement<KilowattsThermal>) -> (KilowattsThermal, Option<Quality>) {
+fn heat(state: &PlantState) -> (KilowattsThermal, Option<Unusable>) {
+    let m = state.heat_load;
+    let unusable = Unusable { signal: state.named(Signal::HeatLoadKw), quality: m.quality };
     match (m.usable(), m.value) {
         (Some(value), _) => (value, None),
-        (None, last) => (last.unwrap_or(KilowattsThermal::ZERO).max(KilowattsThermal::ZERO), Some(m.quality)),
+        (None, last) => (last.unwrap_or(KilowattsThermal::ZERO).max(KilowattsThermal::ZERO), Some(unusable)),
     }
 }
 

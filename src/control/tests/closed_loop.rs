@@ -126,7 +126,7 @@ impl World {
         self.battery_kw += share * (target - self.battery_kw);
         let wh = self.battery_kw * 1000.0 / 3600.0;
         let unit = self.plant.batteries().get(0).unwrap();
-        let per_wh = if wh > 0.0 { unit.soc_per_wh_charged() } else { unit.soc_per_wh_discharged() };
+        let per_wh = if wh > 0.0 { unit.soc_per_wh_charged } else { unit.soc_per_wh_discharged };
         self.soc += wh * per_wh;
         self.second += 1;
         if self.second.is_multiple_of(600) && self.trouble.jump_kw > 0.0 {
