@@ -81,7 +81,9 @@ struct Known {
 impl Known {
     fn of(plant: &Plant, profile: &Profile, split: &Split) -> Self {
         let step_min = (plant.step_ms() / 60_000).max(1);
-        let (seen, all) = (Days::new(split.seen.rows(), step_min), Days::new(profile.rows(), step_min));
+        let rows = profile.rows().iter().zip(&split.parts);
+        let seen: Vec<ProfileRow> = rows.filter(|(_, part)| **part != Part::Test).map(|(row, _)| *row).collect();
+        let (seen, all) = (Days::new(&seen, step_min), Days::new(profile.rows(), step_min));
         let mut parts = vec![None; all.len()];
         for (row, part) in profile.rows().iter().zip(&split.parts) {
             parts[all.index(row)] = Some(*part);
