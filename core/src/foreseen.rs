@@ -38,20 +38,8 @@ pub const LATE_PRICES_H: [(usize, usize); 4] = [(24, 27), (27, 30), (30, 33), (3
 /// Hours of the means of the export price.
 pub const EXPORT_H: [(usize, usize); 4] = [(0, 6), (6, 12), (12, 24), (24, 36)];
 /// Hours of the means of net load and heat.
-pub const POWERS_H: [(usize, usize); 12] = [
-    (0, 1),
-    (1, 2),
-    (2, 3),
-    (3, 4),
-    (4, 6),
-    (6, 8),
-    (8, 12),
-    (12, 16),
-    (16, 20),
-    (20, 24),
-    (24, 30),
-    (30, 36),
-];
+pub const POWERS_H: [(usize, usize); 12] =
+    [(0, 1), (1, 2), (2, 3), (3, 4), (4, 6), (6, 8), (8, 12), (12, 16), (16, 20), (20, 24), (24, 30), (30, 36)];
 /// How many of [`POWERS_H`] make each of the means of PV and wind.
 const RENEWABLES_OF: [core::ops::Range<usize>; 4] = [0..3, 3..5, 5..7, 7..10];
 
@@ -112,9 +100,8 @@ impl Ahead {
     /// Mean import price of [`EXPORT_H`].
     #[must_use]
     pub fn import_of_export_hours(&self) -> [f64; 4] {
-        let mean = |from: usize, to: usize| {
-            self.import.iter().skip(from).take(to - from).sum::<f64>() / number(to - from)
-        };
+        let mean =
+            |from: usize, to: usize| self.import.iter().skip(from).take(to - from).sum::<f64>() / number(to - from);
         [mean(0, 6), mean(6, 12), mean(12, 24), self.late_import.iter().sum::<f64>() / 4.0]
     }
 

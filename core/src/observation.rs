@@ -180,13 +180,7 @@ impl Observation {
 
     /// The ten numbers followed by `more`; anything beyond the schema's length is ignored.
     #[must_use]
-    pub fn of_schema(
-        schema: Schema,
-        situation: &Situation,
-        chp_on: bool,
-        divisors: &Divisors,
-        more: &[f64],
-    ) -> Self {
+    pub fn of_schema(schema: Schema, situation: &Situation, chp_on: bool, divisors: &Divisors, more: &[f64]) -> Self {
         let mut values = [0.0; OBSERVATION_MAX];
         let all = ten(situation, chp_on, divisors).into_iter().chain(more.iter().copied());
         for (slot, value) in values.iter_mut().take(schema.len()).zip(all) {

@@ -347,7 +347,8 @@ mod tests {
 
     #[test]
     fn the_recorded_command_is_free_of_how_fast_and_how_often_it_ran() {
-        let typed = "train c.toml --minutes 9 --seed 2 --updates=7 --out x --resume --minutes=3 --updates 1,2,3,4 --force";
+        let typed =
+            "train c.toml --minutes 9 --seed 2 --updates=7 --out x --resume --minutes=3 --updates 1,2,3,4 --force";
         let recorded = command_line(typed.split(' ').map(str::to_owned));
         assert_eq!(recorded, "gateway train c.toml --seed 2 --out x --force");
     }

@@ -125,8 +125,12 @@ fn archive(
     ]);
     match kind {
         Kind::Ems => {
-            let files = [(SAFETENSORS, network.map(|n| &n.weights)), (COEFFICIENTS, network.and_then(|n| n.coefficients.as_ref()))];
-            let packed = files.into_iter().filter_map(|(name, bytes)| Some((format!("resources/{name}"), bytes?.clone())));
+            let files = [
+                (SAFETENSORS, network.map(|n| &n.weights)),
+                (COEFFICIENTS, network.and_then(|n| n.coefficients.as_ref())),
+            ];
+            let packed =
+                files.into_iter().filter_map(|(name, bytes)| Some((format!("resources/{name}"), bytes?.clone())));
             entries.extend(packed);
         }
         Kind::Plant => {

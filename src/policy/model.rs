@@ -20,7 +20,8 @@ pub(crate) use folder_write::{FolderFile, hashes, replace_folder};
 pub use folder_write::{ModelRecord, write_model};
 pub use golden::{Golden, TOLERANCE, inputs as golden_inputs};
 pub use manifest::{
-    EvaluationRow, FORMAT, ForecasterRecord, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex,
+    EvaluationRow, FORMAT, ForecasterRecord, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash,
+    sha256_hex,
 };
 pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Observation schema: `memg-10d/1` or `memg-extended/1`.
+    /// Observation schema: `memg-10d/1`, `memg-extended/1` or `memg-forecast/1`.
     pub schema: memg_core::observation::Schema,
     /// Seed of every random number.
     pub seed: u64,
@@ -91,8 +91,8 @@ pub struct EpisodeSettings {
 impl Default for EpisodeSettings {
     fn default() -> Self {
         let v = Variation::default();
-        let (wide, scale, all_day) = (v.wide, v.scale, v.all_day);
-        Self { steps: v.steps, window_days: v.window_days, wide, wide_at_end: wide, scale, all_day }
+        let Variation { steps, window_days, wide, scale, all_day } = v;
+        Self { steps, window_days, wide, wide_at_end: 0.1, scale, all_day }
     }
 }
 
@@ -154,7 +154,7 @@ pub struct GradientSettings {
 impl Default for GradientSettings {
     fn default() -> Self {
         Self {
-            updates: 10_000,
+            updates: 30_000,
             episodes: 12,
             rate: 1e-3,
             norm_max: 10.0,
@@ -346,13 +346,8 @@ impl TrainConfig {
     /// What is planned for each stage.
     #[must_use]
     pub const fn stage_updates(&self) -> StageUpdates {
-        StageUpdates {
-            imitation: self.imitation.updates,
-            gradient: self.gradient.updates,
-            critics: 0,
-            td3: 0,
-        }
-        .with_td3(self.td3.updates, self.td3.critic_first)
+        StageUpdates { imitation: self.imitation.updates, gradient: self.gradient.updates, critics: 0, td3: 0 }
+            .with_td3(self.td3.updates, self.td3.critic_first)
     }
 
     /// Updates of all stages.
@@ -425,6 +420,8 @@ mod tests {
         assert_eq!(file("default.toml"), TrainConfig::default());
         let schema = memg_core::observation::Schema::Extended;
         assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
+        let schema = memg_core::observation::Schema::Forecast;
+        assert_eq!(file("forecast.toml"), TrainConfig { schema, ..TrainConfig::default() });
         assert_eq!(file("td3.toml").gradient.updates, 0);
         assert!(file("risk-averse.toml").gradient.risk > 0.0);
         assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);

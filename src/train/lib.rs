@@ -146,7 +146,7 @@ pub struct TrainingProgress {
     pub stage: Stage,
     /// Updates of all stages.
     pub updates: u64,
-    /// Updates of all stages that are planned at present; fewer where time runs out.
+    /// Updates of all stages that time will suffice for.
     pub planned: u64,
     /// Updates of all stages that were asked for.
     pub asked: u64,

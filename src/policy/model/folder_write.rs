@@ -1,6 +1,8 @@
 //! Writes a model folder in one move: a reader sees the old model or the new one, never half of one.
 
-use super::manifest::{EvaluationRow, FORMAT, ForecasterRecord, Manifest, SchemaVersion, Shapes, TrainingRecord, sha256_hex};
+use super::manifest::{
+    EvaluationRow, FORMAT, ForecasterRecord, Manifest, SchemaVersion, Shapes, TrainingRecord, sha256_hex,
+};
 use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
 use crate::ACTION_MAP;
 use crate::onnx::to_onnx;
@@ -91,10 +93,10 @@ fn manifest(weights: &Weights, record: &ModelRecord, files: &[FolderFile]) -> Ma
         plant_hash: record.plant_hash.clone(),
         shapes: Shapes { input: weights.schema().len(), hidden: vec![weights.hidden(); 2], output: ACTIONS },
         divisors: Some(record.divisors),
-        forecaster: record.forecaster.as_ref().map(|ridge| ForecasterRecord {
-            step_ms: ridge.step_ms(),
-            regressors: REGRESSORS_NAME.to_owned(),
-        }),
+        forecaster: record
+            .forecaster
+            .as_ref()
+            .map(|ridge| ForecasterRecord { step_ms: ridge.step_ms(), regressors: REGRESSORS_NAME.to_owned() }),
         tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),

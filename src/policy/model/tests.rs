@@ -248,6 +248,11 @@ fn a_forecaster_that_is_not_the_models_is_refused() {
     fs::write(&path, bytes).unwrap();
     assert!(matches!(ModelFolder::load(&dir), Err(ModelError::Hash { file, .. }) if file == COEFFICIENTS));
     let (_home, dir) = written(Schema::TenD);
-    edit(&dir, MANIFEST, "[training]", "[forecaster]\nstep_ms = 900000\nregressors = \"memg-regressors/1\"\n\n[training]");
+    edit(
+        &dir,
+        MANIFEST,
+        "[training]",
+        "[forecaster]\nstep_ms = 900000\nregressors = \"memg-regressors/1\"\n\n[training]",
+    );
     assert!(refusal(&dir).contains("forecaster: expected a model with forecasts"), "{}", refusal(&dir));
 }

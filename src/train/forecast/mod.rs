@@ -60,11 +60,7 @@ pub fn fit(plant: &Plant, profile: &Profile, split: &Split) -> Result<Fitted, Tr
 ///
 /// # Errors
 /// There are too few days, see [`TrainError::Data`].
-pub fn fit_coefficients(
-    plant: &Plant,
-    profile: &Profile,
-    split: &Split,
-) -> Result<(Coefficients, u64), TrainError> {
+pub fn fit_coefficients(plant: &Plant, profile: &Profile, split: &Split) -> Result<(Coefficients, u64), TrainError> {
     let Known { seen, all, parts } = Known::of(plant, profile, split);
     fit::fit(plant, &seen, &|row| parts[all.index(row)] == Some(Part::Training))
 }

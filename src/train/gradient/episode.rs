@@ -33,7 +33,7 @@ pub struct Variation {
 
 impl Default for Variation {
     fn default() -> Self {
-        Self { steps: 192, window_days: 5, wide: 0.8, scale: 0.12, all_day: 0.7 }
+        Self { steps: 192, window_days: 5, wide: 0.6, scale: 0.12, all_day: 0.1 }
     }
 }
 

@@ -253,9 +253,7 @@ impl Shard {
             let action = self.actions[t][row];
             let given = &pair.episode.given[t];
             let other = step(rollout.plant, given, &before, action.map(f64::from), Switch::Opposite);
-            let cost = |found: &StepOutcome| {
-                found.cost.v + self.values[row / 2].cost_to_come(t, &behind(&found.after))
-            };
+            let cost = |found: &StepOutcome| found.cost.v + self.values[row / 2].cost_to_come(t, &behind(&found.after));
             let worth = cost(&other) - cost(outcome);
             let on_minus_off = if outcome.after.on { -worth } else { worth };
             let threshold = (2.0 * on_threshold(rollout.plant, before.on) / rollout.plant.chp().p_kw_max - 1.0) as f32;
@@ -326,13 +324,7 @@ impl Shard {
 
 /// A state as the planner knows it.
 const fn behind(point: &PlantPoint) -> StateBehind {
-    StateBehind {
-        soc: point.soc,
-        battery_kw: point.battery,
-        chp_on: point.on,
-        chp_kw: point.chp,
-        chp_age: point.age,
-    }
+    StateBehind { soc: point.soc, battery_kw: point.battery, chp_on: point.on, chp_kw: point.chp, chp_age: point.age }
 }
 
 impl Adjoints {

@@ -29,7 +29,12 @@ pub(crate) fn weights(schema: Schema, tensors: &Tensors) -> Result<Weights, Weig
 }
 
 /// Tensors as a policy of that name, with the divisors, the forecaster and the guard that a gateway puts before it.
-pub(super) fn policy(name: &str, setup: &Setup<'_>, schema: Schema, tensors: &Tensors) -> Result<Box<dyn Policy>, TrainError> {
+pub(super) fn policy(
+    name: &str,
+    setup: &Setup<'_>,
+    schema: Schema,
+    tensors: &Tensors,
+) -> Result<Box<dyn Policy>, TrainError> {
     let bytes = weights(schema, tensors)?.to_safetensors()?;
     let actor = RustActor::from_safetensors(name, schema, &bytes)?;
     let (actor, range) = (WithDivisors { actor, divisors: Divisors::of(&setup.options.plant) }, setup.tariff);

@@ -97,12 +97,7 @@ impl Export<'_> {
     }
 
     /// The actor beside the rules and the bound, on blocks of a profile whose rows before are known.
-    fn table(
-        &self,
-        known: &Arc<Profile>,
-        blocks: &[Range<usize>],
-        optimum: Bound,
-    ) -> Result<Comparison, TrainError> {
+    fn table(&self, known: &Arc<Profile>, blocks: &[Range<usize>], optimum: Bound) -> Result<Comparison, TrainError> {
         Ok(compare_with(self.setup.options.plant, known, blocks, &mut [self.policy()?], optimum)?)
     }
 

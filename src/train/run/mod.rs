@@ -167,10 +167,11 @@ impl<'a> Run<'a> {
 
     fn progress(&self) -> TrainingProgress {
         let updates = self.learners.updates();
+        let cut = self.config.gradient.updates - self.expected_gradient();
         TrainingProgress {
             stage: self.stage(),
             updates,
-            planned: self.config.planned_updates(),
+            planned: self.config.planned_updates() - cut,
             asked: self.setup.options.config.planned_updates(),
             rate: self.pace.rate(updates),
             seconds: self.pace.seconds(),
@@ -178,6 +179,11 @@ impl<'a> Run<'a> {
             validation_regret_to_rule: self.selection.latest_regret_to_rule(),
             best_regret_to_rule: self.selection.least_regret_to_rule(),
         }
+    }
+
+    /// Updates of the gradient stage in all that time will suffice for.
+    fn expected_gradient(&self) -> u64 {
+        pace::expected(&self.config, self.planned, &self.learners, &self.pace, self.setup.reserve_s)
     }
 
     /// Seconds until the end, tables included; `None` while nobody knows how fast it goes.
@@ -189,7 +195,7 @@ impl<'a> Run<'a> {
             Stage::Imitation => return None,
             Stage::Gradient => {
                 let later = (td3 as f64 / pace::TD3_RATE_TO_GRADIENT) as u64;
-                seconds(config.gradient.updates - done.gradient + later)?
+                seconds(self.expected_gradient() - done.gradient + later)?
             }
             Stage::Td3 => seconds(td3)?,
             Stage::Done => 0.0,
@@ -206,7 +212,8 @@ impl<'a> Run<'a> {
             ("TD3", asked.critics + asked.td3, done.critics + done.td3),
         ];
         let cut = stages.iter().filter(|(_, asked, done)| done < asked);
-        let cut: Vec<String> = cut.map(|(stage, asked, done)| format!("{done} of {asked} updates of {stage}")).collect();
+        let cut: Vec<String> =
+            cut.map(|(stage, asked, done)| format!("{done} of {asked} updates of {stage}")).collect();
         let minutes = self.config.minutes;
         (!cut.is_empty()).then(|| format!("time ({minutes} minutes) sufficed for {}", cut.join(" and ")))
     }

@@ -82,21 +82,43 @@ pub(super) fn decline(done: u64, updates: u64) -> f64 {
 /// a run that is told the number of updates makes the same model. Once it falls, the stage ends when it has fallen. TD3
 /// ends with any update, and gets back what was cut when it goes faster.
 pub(super) fn fit(config: &mut TrainConfig, planned: Planned, learners: &Learners, pace: &Pace, reserve_s: f64) {
-    let (stage, updates) = (learners.stage(config), learners.updates());
-    if stage != pace.stage || !pace.is_settled(updates) {
-        return;
-    }
-    let budget_s = config.minutes * 60.0;
-    let left_to_td3_s = if stage == Stage::Gradient && planned.td3 > 0 { TD3_SHARE * budget_s } else { 0.0 };
-    let left_s = (budget_s - reserve_s - left_to_td3_s - pace.seconds()).max(0.0);
-    let possible = (left_s * pace.rate(updates)) as u64;
-    match stage {
+    let Some(possible) = possible(config, planned, learners, pace, reserve_s) else { return };
+    match learners.stage(config) {
         Stage::Gradient => {
             config.gradient.updates = shortened(config.gradient.updates, learners.done.gradient, possible);
         }
         Stage::Td3 => config.td3.updates = cut(planned.td3, learners.td3_updates(), possible),
         Stage::Imitation | Stage::Done => {}
     }
+}
+
+/// Updates of the gradient stage in all that time will suffice for, as far as that can be told.
+pub(super) fn expected(
+    config: &TrainConfig,
+    planned: Planned,
+    learners: &Learners,
+    pace: &Pace,
+    reserve_s: f64,
+) -> u64 {
+    let (updates, done) = (config.gradient.updates, learners.done.gradient);
+    match possible(config, planned, learners, pace, reserve_s) {
+        Some(possible) if learners.stage(config) == Stage::Gradient && done < updates - updates / 4 => {
+            cut(updates, done, possible)
+        }
+        _ => updates,
+    }
+}
+
+/// Further updates of the present stage that time suffices for; `None` while the stage's rate says nothing yet.
+fn possible(config: &TrainConfig, planned: Planned, learners: &Learners, pace: &Pace, reserve_s: f64) -> Option<u64> {
+    let (stage, updates) = (learners.stage(config), learners.updates());
+    if stage != pace.stage || !pace.is_settled(updates) {
+        return None;
+    }
+    let budget_s = config.minutes * 60.0;
+    let left_to_td3_s = if stage == Stage::Gradient && planned.td3 > 0 { TD3_SHARE * budget_s } else { 0.0 };
+    let left_s = (budget_s - reserve_s - left_to_td3_s - pace.seconds()).max(0.0);
+    Some((left_s * pace.rate(updates)) as u64)
 }
 
 /// Updates of the gradient stage in all: the rate falls from now on if no more than the last quarter is possible.

@@ -1,8 +1,8 @@
 //! What a run knows before it trains, and never changes: days, bounds, the rule's cost.
 
 use crate::config::TrainConfig;
-use crate::gradient::risk::TrainingDays;
 use crate::forecast::{aheads, fit_coefficients};
+use crate::gradient::risk::TrainingDays;
 use crate::split::{Split, blocks_within};
 use crate::tariff_range::tariff_range;
 use crate::td3::fused::Bf16;
@@ -77,7 +77,19 @@ impl<'a> Setup<'a> {
         let judged = blocks_within(&split.seen, &split.validation);
         let forecaster = forecaster(options, config.schema, &split)?;
         let aheads = forecaster.as_ref().map(|ridge| aheads(plant, &split, ridge)).unwrap_or_default();
-        Ok(Self { options, split, tariff, judged, forecaster, aheads, bound, rule_cost, training_days, reserve_s, tables_s })
+        Ok(Self {
+            options,
+            split,
+            tariff,
+            judged,
+            forecaster,
+            aheads,
+            bound,
+            rule_cost,
+            training_days,
+            reserve_s,
+            tables_s,
+        })
     }
 
     /// A cost of a validation day above the bound, over the good rule's: 0 is perfect foresight, 1 the rule.
