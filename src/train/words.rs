@@ -108,6 +108,8 @@ mod tests {
         let plan = Plan::new(Persistence, PlanSettings { hours: 12, soc_levels: 9 });
         let found = compare(Plant::reference(), &profile, &blocks, &mut [Box::new(plan)]).unwrap();
         TrainingSummary {
+            cut: None,
+            stage_updates: crate::config::StageUpdates::default(),
             interrupted: false,
             updates: 0,
             steps: 0,
