@@ -40,7 +40,7 @@ fn apart_w(a: &EnvStep, b: &EnvStep) -> i64 {
 
 #[test]
 fn runtimes_differ_by_single_watts_and_plain_rust_by_none_from_itself() {
-    for model in ["actor-10d", "actor-extended"] {
+    for model in ["actor-10d", "actor-extended", "actor-forecast"] {
         let rust = days(model, Runtime::Rust).unwrap();
         assert_eq!(rust.len(), STEPS);
         for runtime in Runtime::ALL {

@@ -53,3 +53,8 @@ fn the_ten_number_actor_is_not_worse_than_the_rule_on_other_sites() {
 fn the_extended_actor_is_not_worse_than_the_rule_on_other_sites() {
     not_worse_than_the_rule("actor-extended");
 }
+
+#[test]
+fn the_actor_that_sees_forecasts_is_not_worse_than_the_rule_on_other_sites() {
+    not_worse_than_the_rule("actor-forecast");
+}

@@ -16,7 +16,7 @@
 //! What is not known (no price topic, no day of history yet) repeats the present value: persistence is the forecast.
 
 use crate::memory::ControlMemory;
-use crate::observation::{Divisors, Observation, over};
+use crate::observation::{Divisors, Observation, Schema, over};
 use crate::series::{Known, Quantity, hourly_price, yesterday};
 use crate::situation::Situation;
 use crate::units::to_float;
@@ -51,6 +51,18 @@ fn net_load_yesterday(known: &dyn Known, hours: usize, steps_per_hour: usize) ->
     Some(at(Quantity::ElectricLoad)? - at(Quantity::Pv)? - at(Quantity::Wind)?)
 }
 
+/// Numbers 10 to 13: what is known of the present besides the ten.
+#[must_use]
+pub fn present(situation: &Situation, memory: &ControlMemory, d: &Divisors) -> [f64; 4] {
+    let in_state_h = to_float(memory.chp_in_state_ms().clamp(0, 14_400_000)) / 3_600_000.0;
+    [
+        over(memory.battery().kilowatts().get(), d.battery_kw),
+        over(memory.chp().kilowatts().get(), d.chp_kw),
+        in_state_h / CHP_IN_STATE_H,
+        over(situation.export_price.get(), d.price_eur_per_kwh),
+    ]
+}
+
 /// Builds the extended observation.
 #[must_use]
 pub fn observe(
@@ -63,13 +75,7 @@ pub fn observe(
     let mut more = [0.0; EXTENDED];
     let d = divisors;
     let price = situation.import_price.get();
-    let in_state_h = to_float(memory.chp_in_state_ms().clamp(0, 14_400_000)) / 3_600_000.0;
-    let now = [
-        over(memory.battery().kilowatts().get(), d.battery_kw),
-        over(memory.chp().kilowatts().get(), d.chp_kw),
-        in_state_h / CHP_IN_STATE_H,
-        over(situation.export_price.get(), d.price_eur_per_kwh),
-    ];
+    let now = present(situation, memory, d);
     let ahead = |hour| hourly_price(known, hour, steps_per_hour).unwrap_or(price) - price;
     let prices = (0..PRICE_HOURS).map(|hour| over(ahead(hour), d.price_eur_per_kwh));
     let at = |quantity, hours| yesterday(known, quantity, hours, steps_per_hour);
@@ -84,5 +90,6 @@ pub fn observe(
         *slot = value;
         count += 1;
     }
-    Observation::extended(situation, memory.chp_on(), divisors, more.get(..count).unwrap_or(&more))
+    let more = more.get(..count).unwrap_or(&more);
+    Observation::of_schema(Schema::Extended, situation, memory.chp_on(), divisors, more)
 }

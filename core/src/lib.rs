@@ -38,6 +38,7 @@ pub mod equations;
 pub mod equipment;
 pub mod extended;
 pub mod forecast;
+pub mod foreseen;
 pub mod guard;
 pub mod history;
 pub mod measurement;

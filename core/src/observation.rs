@@ -3,7 +3,8 @@
 //! Schema `memg-10d`, f32, in this order: p_pv · p_wind · electric load · heat load · SoC · CHP on (0/1) · import price ·
 //! hour/24 · sin(2 pi h/24) · cos(2 pi h/24), h the site's local time, each power and price over its divisor. Version 1
 //! fixes the divisors ([`Divisors::VERSION_1`], those of the reference plant). Version 2 takes them from the site that a
-//! model is trained for and records them in model.toml; what a site does not have is 0. Values out of range are flagged,
+//! model is trained for and records them in model.toml; what a site does not have is 0. `memg-forecast` records them from
+//! its first version on. Values out of range are flagged,
 //! never clipped in silence.
 
 use crate::elementary::sine_cosine_of_turn;
@@ -22,6 +23,9 @@ pub enum Schema {
     /// [`crate::extended`].
     #[serde(rename = "memg-extended/1")]
     Extended,
+    /// The ten, then previous powers, timers, and forecasts of 36 hours: see [`crate::foreseen`].
+    #[serde(rename = "memg-forecast/1")]
+    Forecast,
 }
 
 /// What powers and prices are divided by before a network sees them.
@@ -99,11 +103,11 @@ pub mod place {
     pub const SOC: usize = 4;
     /// CHP on (1) or off (0).
     pub const CHP_ON: usize = 5;
-    /// Battery set-point of the last step; extended schemas only.
+    /// Battery set-point of the last step; not in `memg-10d`.
     pub const BATTERY: usize = 10;
-    /// CHP set-point of the last step; extended schemas only.
+    /// CHP set-point of the last step; not in `memg-10d`.
     pub const CHP: usize = 11;
-    /// Time in the CHP's state; extended schemas only.
+    /// Time in the CHP's state; not in `memg-10d`.
     pub const CHP_IN_STATE: usize = 12;
 }
 
@@ -114,7 +118,7 @@ pub fn over(value: f64, divisor: f64) -> f64 {
 }
 
 /// Largest observation of any schema.
-pub const OBSERVATION_MAX: usize = 64;
+pub const OBSERVATION_MAX: usize = 96;
 /// Length of `memg-10d/1`.
 pub const TEN_D: usize = 10;
 
@@ -125,6 +129,7 @@ impl Schema {
         match self {
             Self::TenD => "memg-10d/1",
             Self::Extended => "memg-extended/1",
+            Self::Forecast => "memg-forecast/1",
         }
     }
 
@@ -134,6 +139,7 @@ impl Schema {
         match self {
             Self::TenD => "memg-10d/2",
             Self::Extended => "memg-extended/2",
+            Self::Forecast => "memg-forecast/1",
         }
     }
 
@@ -143,6 +149,7 @@ impl Schema {
         match self {
             Self::TenD => TEN_D,
             Self::Extended => crate::extended::EXTENDED,
+            Self::Forecast => crate::foreseen::FORESEEN,
         }
     }
 
@@ -173,13 +180,13 @@ impl Observation {
 
     /// The ten numbers followed by `more`; anything beyond the schema's length is ignored.
     #[must_use]
-    pub fn extended(situation: &Situation, chp_on: bool, divisors: &Divisors, more: &[f64]) -> Self {
+    pub fn of_schema(schema: Schema, situation: &Situation, chp_on: bool, divisors: &Divisors, more: &[f64]) -> Self {
         let mut values = [0.0; OBSERVATION_MAX];
         let all = ten(situation, chp_on, divisors).into_iter().chain(more.iter().copied());
-        for (slot, value) in values.iter_mut().take(Schema::Extended.len()).zip(all) {
+        for (slot, value) in values.iter_mut().take(schema.len()).zip(all) {
             *slot = narrow(value);
         }
-        Self { values, schema: Schema::Extended }
+        Self { values, schema }
     }
 
     /// The numbers as they are, for golden files and recorded transitions. `None` if their count is not the schema's.

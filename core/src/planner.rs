@@ -14,6 +14,7 @@ mod chp_states;
 mod foresight;
 mod forward;
 mod grid;
+mod hindsight;
 mod levels;
 mod reason;
 mod search;
@@ -22,6 +23,7 @@ mod summary;
 mod tables;
 
 pub use foresight::Foresight;
+pub use hindsight::{Hindsight, Slopes, StateBehind};
 pub use reason::{BatteryReason, ChpReason, PricedAt, Reason};
 pub use summary::{PlanByHour, PlanStep, PlanSummary};
 

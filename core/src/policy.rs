@@ -6,13 +6,16 @@
 use crate::action::Action;
 use crate::equipment::Plant;
 use crate::extended;
-use crate::forecast::Forecast;
+use crate::forecast::{Forecast, Forecaster, Persistence};
+use crate::foreseen;
 use crate::memory::ControlMemory;
 use crate::observation::{Divisors, Observation, Schema};
 use crate::planner::PlanSummary;
+use crate::safety::SafetyFilter;
 use crate::series::Known;
 use crate::setpoints::Setpoints;
 use crate::situation::Situation;
+use crate::units::Watts;
 
 /// Everything a policy may look at.
 #[derive(Debug, Clone, Copy)]
@@ -28,7 +31,19 @@ pub struct PolicyInput<'a> {
 }
 
 impl PolicyInput<'_> {
-    /// The observation of a schema with its divisors.
+    /// What of a wish can be: the powers nearest to it within the plant's limits, and the exchange that their balance gives. The
+    /// filter leaves such a request as it is, so a wish and what can be of it become the same set-points.
+    #[must_use]
+    pub fn realisable(&self, wish: &Setpoints) -> Setpoints {
+        let anchor = self.memory.anchor(self.plant.step_ms());
+        let verdict = SafetyFilter::new(*self.plant).filter(self.situation, &anchor, wish);
+        // Without the droop response, which nobody asks for.
+        let battery = verdict.battery_base.into_iter().sum::<Watts>().kilowatts();
+        let chp = verdict.safe.chp().kilowatts();
+        Setpoints { battery, chp, grid: Some(self.situation.net_load() + battery - chp) }
+    }
+
+    /// The observation of a schema with its divisors; forecasts are those of persistence.
     #[must_use]
     pub fn observe(&self, schema: Schema, divisors: &Divisors) -> Observation {
         match schema {
@@ -36,6 +51,7 @@ impl PolicyInput<'_> {
             Schema::Extended => {
                 extended::observe(self.situation, self.memory, self.known, self.plant.steps_per_hour(), divisors)
             }
+            Schema::Forecast => foreseen::observe(self, &mut Persistence, &mut Forecast::of_steps(0), divisors),
         }
     }
 }
@@ -143,12 +159,49 @@ impl<A: Actor> Policy for ActorPolicy<A> {
 
     fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
         let observation = input.observe(self.0.schema(), &self.0.divisors());
-        let action = self.0.infer(&observation)?;
-        if !action.is_finite() {
-            return Err(PolicyError::NotFinite);
-        }
-        let setpoints = action.setpoints(input.plant, input.memory.chp_on());
-        Ok(Request { observation: Some(observation), action: Some(action), setpoints, outside_tariff: false })
+        asked(&mut self.0, observation, input)
+    }
+}
+
+/// What a network asks for in view of an observation.
+fn asked(actor: &mut impl Actor, observation: Observation, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+    let action = actor.infer(&observation)?;
+    if !action.is_finite() {
+        return Err(PolicyError::NotFinite);
+    }
+    let setpoints = input.realisable(&action.setpoints(input.plant, input.memory.chp_on()));
+    Ok(Request { observation: Some(observation), action: Some(action), setpoints, outside_tariff: false })
+}
+
+/// A network that sees forecasts, with the forecaster that it was trained with.
+#[derive(Debug)]
+pub struct ForeseeingPolicy<A, F> {
+    actor: A,
+    forecaster: F,
+    room: Forecast,
+}
+
+impl<A: Actor, F: Forecaster> ForeseeingPolicy<A, F> {
+    /// An actor of schema `memg-forecast` with a forecaster; actors of others do not look at forecasts.
+    #[must_use]
+    pub fn new(actor: A, forecaster: F) -> Self {
+        Self { actor, forecaster, room: Forecast::of_steps(0) }
+    }
+}
+
+impl<A: Actor, F: Forecaster> Policy for ForeseeingPolicy<A, F> {
+    fn name(&self) -> &str {
+        self.actor.name()
+    }
+
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        self.forecaster.suits(input.plant)?;
+        let Self { actor, forecaster, room } = self;
+        let observation = match actor.schema() {
+            Schema::Forecast => foreseen::observe(input, forecaster, room, &actor.divisors()),
+            schema @ (Schema::TenD | Schema::Extended) => input.observe(schema, &actor.divisors()),
+        };
+        asked(actor, observation, input)
     }
 }
 

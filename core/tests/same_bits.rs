@@ -12,8 +12,9 @@
 use memg_core::actor::RustActor;
 use memg_core::env::{EnvStep, MemgEnv};
 use memg_core::equipment::{Each, Plant, PlantParameters};
+use memg_core::forecast::{Coefficients, Ridge};
 use memg_core::observation::Schema;
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy};
 use memg_core::reward::RewardWeights;
 use memg_core::{builtin, synthetic};
 use std::sync::Arc;
@@ -48,6 +49,17 @@ fn actor(folder: &str, schema: Schema) -> Box<dyn Policy> {
     Box::new(ActorPolicy(RustActor::from_safetensors(folder, schema, &std::fs::read(path).unwrap()).unwrap()))
 }
 
+/// The actor that sees forecasts, with the forecaster of its folder.
+fn foreseeing() -> Box<dyn Policy> {
+    let read = |file: &str| {
+        let path = format!("{}/../models/actor-forecast/{file}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap()
+    };
+    let network = RustActor::from_safetensors("forecast", Schema::Forecast, &read("actor.safetensors")).unwrap();
+    let coefficients = Coefficients::from_safetensors(&read("forecast.safetensors")).unwrap();
+    Box::new(ForeseeingPolicy::new(network, Ridge::new(coefficients, 900_000)))
+}
+
 /// Two batteries and two CHPs, none like the other.
 fn of_several_units() -> Plant {
     let mut p = PlantParameters::reference();
@@ -80,14 +92,16 @@ fn ten_days_have_the_same_bits_on_every_processor() {
         ("plan", lived(Plant::reference(), rule("plan"))),
         ("ten numbers", lived(Plant::reference(), actor("actor-10d", Schema::TenD))),
         ("extended", lived(Plant::reference(), actor("actor-extended", Schema::Extended))),
+        ("forecast", lived(Plant::reference(), foreseeing())),
         ("several units", lived(of_several_units(), rule("rule"))),
     ];
-    let expected: [(&str, u64); 6] = [
+    let expected: [(&str, u64); 7] = [
         ("seed", 0x57b3_7676_80cb_1ca9),
         ("rule", 0xd46b_7cd1_149f_30fe),
         ("plan", 0xa70a_fd6c_88ef_f2b5),
         ("ten numbers", 0xebf7_3402_8bad_416d),
         ("extended", 0x6b90_e64d_43ae_64ca),
+        ("forecast", 0),
         ("several units", 0x3ee1_8e14_3519_750f),
     ];
     assert_eq!(found, expected);

@@ -57,10 +57,11 @@ pub enum Decider {
 }
 
 impl Decider {
-    /// The rule, and the shipped networks: one of the small schema, one that looks at the hours ahead.
+    /// The rule, and the shipped networks: one of each schema.
     pub fn all() -> Vec<Self> {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        vec![Self::Rule, Self::Network(models.join("actor-10d")), Self::Network(models.join("actor-extended"))]
+        let networks = ["actor-10d", "actor-extended", "actor-forecast"].map(|name| Self::Network(models.join(name)));
+        [vec![Self::Rule], networks.into()].concat()
     }
 
     /// As `decide_with` in a configuration says it.
@@ -86,10 +87,7 @@ impl Decider {
     pub fn units(&self) -> UnitOptions {
         let (weights, policy) = match self {
             Self::Rule => (None, "rule".to_owned()),
-            Self::Network(folder) => {
-                let (weights, policy) = checked_weights(folder).expect("a whole model");
-                (Some(weights), policy)
-            }
+            Self::Network(folder) => checked_weights(folder).expect("a whole model"),
         };
         UnitOptions { plant: PlantParameters::reference(), policy, weights, hour_start: 0.0 }
     }

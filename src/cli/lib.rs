@@ -153,7 +153,8 @@ pub(crate) fn parse_schema(text: &str) -> Result<Schema, String> {
     match text {
         "10d" => Ok(Schema::TenD),
         "extended" => Ok(Schema::Extended),
-        _ => Err("expected 10d or extended".into()),
+        "forecast" => Ok(Schema::Forecast),
+        _ => Err("expected 10d, extended or forecast".into()),
     }
 }
 

@@ -132,6 +132,7 @@ impl About {
             ..TrainingRecord::default()
         };
         Ok(ModelRecord {
+            forecaster: None,
             name: self.name.clone().unwrap_or_else(folder),
             plant_hash: plant_hash(&plant),
             divisors: Divisors::of(&plant),

@@ -6,7 +6,7 @@ use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
 use memg_policy::plan_folder::ForecastError;
 use memg_settings::read_site;
-use memg_train::config::TrainConfig;
+use memg_train::config::{StageUpdates, TrainConfig};
 use memg_train::forecast::PlanSummary;
 use memg_train::{Begin, Stage, TrainError, TrainOptions, TrainingProgress, TrainingSummary, words};
 use std::io::{IsTerminal, Write};
@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// Profile with the columns of config/profiles/site-a-2016.csv
     #[arg(long, value_name = "CSV", default_value = "config/profiles/site-a-2016.csv")]
     profile: PathBuf,
-    /// Observation: 10d or extended
+    /// Observation: 10d, extended or forecast
     #[arg(long, value_parser = super::parse_schema)]
     schema: Option<Schema>,
     /// Output folder: checkpoint, metrics, report, model, plan
@@ -37,10 +37,11 @@ pub(super) struct Args {
     /// Seed of every random number
     #[arg(long)]
     seed: Option<u64>,
-    /// Updates of all stages together
-    #[arg(long, value_name = "N")]
-    updates: Option<u64>,
-    /// Longest time, minutes
+    /// Updates of all stages together; or of each (imitation, gradients, TD3 of the critics alone, TD3), without a time limit
+    /// unless --minutes says one: so model.toml names those that were made
+    #[arg(long, value_name = "N|I,G,C,T", value_parser = parse_updates)]
+    updates: Option<Updates>,
+    /// Longest time, minutes; updates that do not fit are cut, and the summary says so
     #[arg(long, value_name = "M")]
     minutes: Option<f64>,
     /// Continue from the checkpoint in the output folder: the same command, but for --minutes and --force
@@ -72,6 +73,23 @@ enum Only {
     /// The planner's folder.
     Plan,
 }
+
+/// Updates of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Updates {
+    Total(u64),
+    Stages(StageUpdates),
+}
+
+fn parse_updates(text: &str) -> Result<Updates, String> {
+    match text.parse() {
+        Ok(total) => Ok(Updates::Total(total)),
+        Err(_) => text.parse().map(Updates::Stages).map_err(|error: String| format!("a number, or {error}")),
+    }
+}
+
+/// Minutes of a run that ends with its updates.
+const NO_TIME_LIMIT: f64 = 1e6;
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
@@ -116,7 +134,7 @@ fn options(args: &Args) -> Result<TrainOptions> {
             (false, false) => Begin::Fresh,
         },
         force: args.force,
-        command: command_line(),
+        command: command_line(std::env::args().skip(1)),
         stop: Arc::new(AtomicBool::new(false)),
     })
 }
@@ -133,10 +151,15 @@ fn config(args: &Args) -> Result<TrainConfig> {
     };
     config.schema = args.schema.unwrap_or(config.schema);
     config.seed = args.seed.unwrap_or(config.seed);
-    config.minutes = args.minutes.unwrap_or(config.minutes);
-    if let Some(updates) = args.updates {
-        config.set_updates(updates);
+    match args.updates {
+        None => {}
+        Some(Updates::Total(updates)) => config.set_updates(updates),
+        Some(Updates::Stages(updates)) => {
+            config.set_stage_updates(updates);
+            config.minutes = NO_TIME_LIMIT;
+        }
     }
+    config.minutes = args.minutes.unwrap_or(config.minutes);
     Ok(config)
 }
 
@@ -159,12 +182,22 @@ fn plant(site: Option<&Path>) -> Result<Plant, TrainError> {
     }
 }
 
-/// The command as typed, without the program's own path. A resumed run is the same, bit for bit, as one that was never
-/// stopped: the command that makes it again has no `--resume`, and no `--anew`.
-fn command_line() -> String {
-    let arguments: Vec<String> =
-        std::env::args().skip(1).filter(|argument| argument != "--resume" && argument != "--anew").collect();
-    format!("gateway {}", arguments.join(" "))
+/// The command as typed, without the program's own path and without what does not say what is trained: a resumed run is the
+/// same, bit for bit, as one that was never stopped, and how far time sufficed is told by the updates that were made.
+fn command_line(arguments: impl Iterator<Item = String>) -> String {
+    let (mut kept, mut arguments) = (vec!["gateway".to_owned()], arguments);
+    while let Some(argument) = arguments.next() {
+        match argument.split_once('=').map_or(argument.as_str(), |(flag, _)| flag) {
+            "--resume" | "--anew" => {}
+            "--updates" | "--minutes" => {
+                if !argument.contains('=') {
+                    arguments.next();
+                }
+            }
+            _ => kept.push(argument),
+        }
+    }
+    kept.join(" ")
 }
 
 fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> {
@@ -217,25 +250,12 @@ impl Bar {
             self.say(&words::stage(p.stage, &self.config));
         }
         let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
-        if !self.wanted || self.last.is_some_and(|last| last.elapsed() < pause) {
+        let soon = self.last.is_some_and(|last| last.elapsed() < pause);
+        if !self.wanted || (soon && p.stage != Stage::Done) {
             return;
         }
         self.last = Some(Instant::now());
-        let share = p.updates as f64 / p.planned.max(1) as f64;
-        let filled = (share.min(1.0) * 24.0).round() as usize;
-        let regret = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
-        let line = format!(
-            "{}{} {:>3.0} %  {:?}  {:.0} updates/s  {:.0} s left  regret/rule {} (best {})",
-            "█".repeat(filled),
-            "░".repeat(24 - filled.min(24)),
-            share * 100.0,
-            p.stage,
-            p.rate,
-            p.remaining_s,
-            regret(p.validation_regret_to_rule),
-            regret(p.best_regret_to_rule)
-        );
-        let mut out = std::io::stderr().lock();
+        let (line, mut out) = (line(p), std::io::stderr().lock());
         let _ = if self.terminal { write!(out, "\r{line}\x1b[K") } else { writeln!(out, "{line}") };
         let _ = out.flush();
     }
@@ -245,6 +265,29 @@ impl Bar {
             eprintln!();
         }
     }
+}
+
+/// A progress bar by time, as far as the time that is left is known, and by updates before.
+fn line(p: &TrainingProgress) -> String {
+    let share = match p.remaining_s {
+        Some(left_s) => p.seconds / (p.seconds + left_s).max(1e-9),
+        None => p.updates as f64 / p.planned.max(1) as f64,
+    };
+    let filled = (share.min(1.0) * 24.0).round() as usize;
+    let left = p.remaining_s.map_or_else(|| "time left unknown".to_owned(), |left_s| format!("{left_s:.0} s left"));
+    let cut = if p.planned < p.asked { format!(" of {} (cut for time)", p.asked) } else { String::new() };
+    let regret = |value: Option<f64>| value.map_or("-".into(), |value| format!("{value:.3}"));
+    format!(
+        "{}{} {:>3.0} %  {}  {:.0} updates/s, {} in all{cut}  {left}  regret/rule {} (best {})",
+        "█".repeat(filled),
+        "░".repeat(24 - filled.min(24)),
+        share * 100.0,
+        if p.stage == Stage::Done { "final tables".to_owned() } else { format!("{:?}", p.stage) },
+        p.rate,
+        p.planned,
+        regret(p.validation_regret_to_rule),
+        regret(p.best_regret_to_rule)
+    )
 }
 
 fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
@@ -261,6 +304,9 @@ fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
         println!("{said}\n");
     }
     println!("{} updates, {} environment steps in {:.0} s", summary.updates, summary.steps, summary.seconds);
+    if let Some(cut) = &summary.cut {
+        println!("Cut: {cut}; --updates {} makes the same model again", summary.stage_updates);
+    }
     if let Some(comparison) = &summary.validation {
         println!("\nValidation days (used for selection)");
         super::evaluate_tables::print_comparison(comparison);
@@ -297,4 +343,37 @@ fn print_plan(summary: &PlanSummary, json: bool) -> Result<()> {
     }
     println!("Planner: {}, {} rows fitted in {:.1} s", summary.plan.display(), summary.rows, summary.seconds);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_command_is_free_of_how_fast_and_how_often_it_ran() {
+        let typed =
+            "train c.toml --minutes 9 --seed 2 --updates=7 --out x --resume --minutes=3 --updates 1,2,3,4 --force";
+        let recorded = command_line(typed.split(' ').map(str::to_owned));
+        assert_eq!(recorded, "gateway train c.toml --seed 2 --out x --force");
+    }
+
+    #[test]
+    fn a_bar_is_full_only_when_nothing_is_left_to_wait_for() {
+        let mut p = TrainingProgress {
+            stage: Stage::Td3,
+            updates: 990,
+            planned: 1000,
+            asked: 1300,
+            rate: 10.0,
+            seconds: 60.0,
+            remaining_s: Some(60.0),
+            validation_regret_to_rule: None,
+            best_regret_to_rule: Some(0.5),
+        };
+        assert!(line(&p).contains(" 50 %") && line(&p).contains("1000 in all of 1300 (cut for time)"), "{}", line(&p));
+        p.remaining_s = None;
+        assert!(line(&p).contains("time left unknown"), "{}", line(&p));
+        p.stage = Stage::Done;
+        assert!(line(&p).contains("final tables"), "{}", line(&p));
+    }
 }

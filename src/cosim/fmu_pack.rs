@@ -6,6 +6,8 @@
 use super::error::CosimError;
 use super::platform;
 use memg_core::equipment::PlantParameters;
+use memg_core::guard::TariffRange;
+use memg_core::observation::Divisors;
 use memg_core::profile::{COLUMNS, Profile, ProfileRow};
 use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
@@ -47,7 +49,7 @@ const SYNTHETIC_SEED: u64 = 7;
 /// # Errors
 /// The file that cannot be read or written, or the model that is not whole.
 pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
-    let model = options.model.as_deref().map(packed_model).transpose()?;
+    let model = options.model.as_deref().map(PackedModel::load).transpose()?;
     if let (Some(folder), Some(fitted)) = (&options.model, model.as_ref().and_then(|model| model.step_ms)) {
         check_step(folder, fitted, &options.plant)?;
     }
@@ -76,44 +78,57 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
     format!("{}_fmi{version}.fmu", kind.identifier())
 }
 
-/// The file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), a network's weights or a
-/// planner's forecaster, and the policy with what else it was made with, as [`UnitOptions::policy`](super::UnitOptions)
+/// The weights of a model folder that has proved itself (hashes, schema, shapes, golden outputs), none of a planner, and the
+/// policy with what else it was made with, its forecaster's file included, as [`UnitOptions::policy`](super::UnitOptions)
 /// takes it.
 ///
 /// # Errors
 /// The folder, and which file or key of it is wrong.
-pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
-    let model = packed_model(folder)?;
-    Ok((folder.join(model.file), model.policy))
+pub fn checked_weights(folder: &Path) -> Result<(Option<PathBuf>, String), CosimError> {
+    let model = PackedModel::load(folder)?;
+    let weights = model.weights.is_some().then(|| folder.join(SAFETENSORS));
+    Ok((weights, model.policy(&folder.join(COEFFICIENTS).display().to_string())))
 }
 
-/// What of a model folder travels in an FMU.
+/// What of a whole model folder, hashes and golden outputs checked, a controller needs.
 struct PackedModel {
-    /// Its name in the folder and in the resources.
-    file: &'static str,
-    bytes: Vec<u8>,
-    policy: String,
-    /// Length of a planner's steps, ms.
+    /// A network's, with what it was trained with.
+    weights: Option<(Vec<u8>, Option<TariffRange>, Divisors)>,
+    /// Its forecaster's, if it has one, or a planner's.
+    coefficients: Option<Vec<u8>>,
+    /// Length of the forecaster's steps, ms.
     step_ms: Option<i64>,
 }
 
-/// The weights of a whole network's folder, hashes and golden outputs checked, or a planner's forecaster.
-fn packed_model(folder: &Path) -> Result<PackedModel, CosimError> {
-    let wrong = |error: ModelError| CosimError::file(folder, &error);
-    let (file, bytes, policy, step_ms) = match memg_policy::model::kind(folder).map_err(wrong)? {
-        memg_policy::model::Kind::Actor => {
-            let model = ModelFolder::load(folder).map_err(wrong)?;
-            let policy = packed_policy("td3", model.manifest().tariff.as_ref(), model.manifest().divisors());
-            (SAFETENSORS, model.bytes(SAFETENSORS).map_err(wrong)?.to_vec(), policy, None)
+impl PackedModel {
+    fn load(folder: &Path) -> Result<Self, CosimError> {
+        let wrong = |error: ModelError| CosimError::file(folder, &error);
+        match memg_policy::model::kind(folder).map_err(wrong)? {
+            memg_policy::model::Kind::Actor => {
+                let model = ModelFolder::load(folder).map_err(wrong)?;
+                let (bytes, manifest) = (|file| model.bytes(file).map(<[u8]>::to_vec).map_err(wrong), model.manifest());
+                let coefficients = manifest.forecaster.is_some().then(|| bytes(COEFFICIENTS)).transpose()?;
+                let step_ms = manifest.forecaster.as_ref().map(|forecaster| forecaster.step_ms);
+                let weights = Some((bytes(SAFETENSORS)?, manifest.tariff, manifest.divisors()));
+                Ok(Self { weights, coefficients, step_ms })
+            }
+            memg_policy::model::Kind::Planner => {
+                let step_ms = Some(PlanFolder::load(folder).map_err(wrong)?.manifest().step_ms);
+                let bytes = std::fs::read(folder.join(COEFFICIENTS));
+                let coefficients = Some(bytes.map_err(|error| CosimError::file(folder, &error))?);
+                Ok(Self { weights: None, coefficients, step_ms })
+            }
         }
-        memg_policy::model::Kind::Planner => {
-            let planner = PlanFolder::load(folder).map_err(wrong)?;
-            let step_ms = planner.manifest().step_ms;
-            let bytes = std::fs::read(folder.join(COEFFICIENTS)).map_err(|error| CosimError::file(folder, &error))?;
-            (COEFFICIENTS, bytes, packed_planner(step_ms), Some(step_ms))
+    }
+
+    /// The policy as it is packed, with the name of the forecaster's file.
+    fn policy(&self, coefficients: &str) -> String {
+        let file = if self.coefficients.is_some() { coefficients } else { "" };
+        match &self.weights {
+            Some((_, tariff, divisors)) => packed_policy("td3", tariff.as_ref(), *divisors, file),
+            None => packed_planner(file),
         }
-    };
-    Ok(PackedModel { file, bytes, policy, step_ms })
+    }
 }
 
 /// A forecaster belongs to a step length.
@@ -130,8 +145,8 @@ fn archive(
     binary: &[u8],
     model: Option<&PackedModel>,
 ) -> Result<Vec<u8>, CosimError> {
-    let policy = model.map_or("rule", |model| &model.policy);
-    let variables = kind.variables(&options.plant, policy);
+    let policy = model.map_or_else(|| "rule".to_owned(), |model| model.policy(COEFFICIENTS));
+    let variables = kind.variables(&options.plant, &policy);
     let binary_name = format!("binaries/{}/{}", platform::folder(fmi), platform::library(kind.identifier()));
     let limits = serde_json::to_vec_pretty(&options.plant).map_err(|error| CosimError::file(&options.out, &error))?;
     let mut entries = BTreeMap::from([
@@ -142,7 +157,13 @@ fn archive(
     ]);
     match kind {
         Kind::Ems => {
-            entries.extend(model.map(|model| (format!("resources/{}", model.file), model.bytes.clone())));
+            let files = [
+                (SAFETENSORS, model.and_then(|model| model.weights.as_ref()).map(|(bytes, ..)| bytes)),
+                (COEFFICIENTS, model.and_then(|model| model.coefficients.as_ref())),
+            ];
+            let packed =
+                files.into_iter().filter_map(|(name, bytes)| Some((format!("resources/{name}"), bytes?.clone())));
+            entries.extend(packed);
         }
         Kind::Plant => {
             entries.insert("resources/profile.csv".to_owned(), profile_csv(options.profile.as_ref()).into_bytes());

@@ -37,7 +37,7 @@ use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::guard::Guarded;
 use memg_core::planner::{Plan, PlanSettings};
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy};
 use model::Kind;
 use std::path::Path;
 
@@ -71,7 +71,6 @@ fn network(dir: &Path, runtime: Runtime, plant: &Plant) -> Result<Box<dyn Policy
         );
         return Err(ModelError::Runtime { runtime: runtime.name(), reason });
     }
-    let policy = ActorPolicy(model.actor(runtime)?);
     if !model.manifest().is_for(plant) {
         tracing::warn!(
             model = %dir.display(),
@@ -79,5 +78,10 @@ fn network(dir: &Path, runtime: Runtime, plant: &Plant) -> Result<Box<dyn Policy
              has to tell what it is worth."
         );
     }
-    Ok(Box::new(Guarded { policy, range: model.manifest().tariff }))
+    let (actor, range) = (model.actor(runtime)?, model.manifest().tariff);
+    Ok(match model.forecaster()? {
+        // It refuses a plant of another step length when it is asked first.
+        Some(ridge) => Box::new(Guarded { policy: ForeseeingPolicy::new(actor, ridge), range }),
+        None => Box::new(Guarded { policy: ActorPolicy(actor), range }),
+    })
 }

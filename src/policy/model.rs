@@ -6,6 +6,7 @@
 //! | actor.safetensors | weights, see [`Weights`] |
 //! | actor.onnx | the same network for ONNX Runtime, see [`super::onnx`] |
 //! | golden.csv | inputs and outputs, see [`Golden`] |
+//! | forecast.safetensors | of an actor that sees forecasts: its forecaster, as in a planner's folder |
 //!
 //! Loading reads each file once, checks the hash of those very bytes, and parses only then: nearly every single-bit flip
 //! in an ONNX file would load without complaint. One of the two actor files may be missing. The hashes find damage and
@@ -20,16 +21,19 @@ pub(crate) use folder_write::{FolderFile, hashes, replace_folder};
 pub use folder_write::{ModelRecord, write_model};
 pub use golden::{Golden, TOLERANCE, inputs as golden_inputs};
 pub use manifest::{
-    EvaluationRow, FORMAT, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash, sha256_hex,
+    EvaluationRow, FORMAT, ForecasterRecord, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash,
+    sha256_hex,
 };
 pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
 pub use pack::pack_onnx;
 
 use super::onnx::SCHEMA_KEY;
 use super::onnx_scan;
+use super::plan_folder::COEFFICIENTS;
 use super::spec::Runtime;
 use super::weights::{Weights, WeightsError};
 use memg_core::actor::RustActor;
+use memg_core::forecast::{Coefficients, Ridge};
 use memg_core::policy::{Actor, WithDivisors};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -153,6 +157,7 @@ impl ModelFolder {
         let folder = Self { manifest, files, golden };
         folder.check_weights()?;
         folder.check_onnx()?;
+        folder.forecaster()?;
         Ok(folder)
     }
 
@@ -211,6 +216,22 @@ impl ModelFolder {
     /// The model has none, or they do not fit the schema.
     pub fn weights(&self) -> Result<Weights, ModelError> {
         Ok(Weights::from_safetensors(self.manifest.schema.list(), self.bytes(SAFETENSORS)?)?)
+    }
+
+    /// The forecaster that the network was trained with; `None` if it sees none, or those of persistence.
+    ///
+    /// # Errors
+    /// The coefficients do not fit.
+    pub fn forecaster(&self) -> Result<Option<Ridge>, ModelError> {
+        let Some(record) = &self.manifest.forecaster else { return Ok(None) };
+        let coefficients = Coefficients::from_safetensors(self.bytes(COEFFICIENTS)?);
+        let coefficients = coefficients.map_err(ModelError::Coefficients)?;
+        // An FMU holds the coefficients alone, and has to come to the same length.
+        let of_file = format!("{} as in {COEFFICIENTS}", coefficients.step_ms());
+        if coefficients.step_ms() != record.step_ms {
+            return Err(wrong_key("forecaster.step_ms", &of_file, &record.step_ms.to_string()));
+        }
+        Ok(Some(Ridge::new(coefficients, record.step_ms)))
     }
 
     fn rust_actor(&self) -> Result<RustActor, ModelError> {

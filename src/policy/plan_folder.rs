@@ -174,7 +174,7 @@ pub struct PlanRecord {
 /// # Errors
 /// The disk's, or the written folder does not load; `dir` is then unchanged.
 pub fn write_plan(dir: &Path, coefficients: &Coefficients, record: &PlanRecord) -> Result<(), ModelError> {
-    let mut files: Vec<FolderFile> = vec![(COEFFICIENTS, to_safetensors(coefficients)?)];
+    let mut files: Vec<FolderFile> = vec![(COEFFICIENTS, coefficients_file(coefficients)?)];
     let manifest = PlanManifest {
         format: FORMAT,
         kind: "planner".to_owned(),
@@ -193,7 +193,7 @@ pub fn write_plan(dir: &Path, coefficients: &Coefficients, record: &PlanRecord) 
 }
 
 /// The bytes of the coefficients' file; the same coefficients give the same bytes.
-fn to_safetensors(coefficients: &Coefficients) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn coefficients_file(coefficients: &Coefficients) -> Result<Vec<u8>, ModelError> {
     let format = |e: safetensors::SafeTensorError| ModelError::Coefficients(WeightsError::Format(e.to_string()));
     let bytes = FITTED.map(|quantity| little_endian(coefficients.of(quantity).as_flattened()));
     let mut views = Vec::new();

@@ -4,12 +4,14 @@ use super::gradient::episode::Variation;
 use super::gradient::rollout::Objective;
 use memg_core::equipment::Plant;
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// A whole training configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Observation schema: `memg-10d/1` or `memg-extended/1`.
+    /// Observation schema: `memg-10d/1`, `memg-extended/1` or `memg-forecast/1`.
     pub schema: memg_core::observation::Schema,
     /// Seed of every random number.
     pub seed: u64,
@@ -77,22 +79,30 @@ pub struct EpisodeSettings {
     pub window_days: usize,
     /// Share of episodes with days mixed and scaled widely.
     pub wide: f64,
+    /// The same at the end of the gradient stage; it goes there from `wide` in a straight line.
+    pub wide_at_end: f64,
     /// Half-width of the scaling of the others.
     pub scale: f64,
+    /// Share of episodes in which prices are known for 24 hours at any time, as a co-simulation may supply them; in the others
+    /// as a day-ahead market publishes them.
+    pub all_day: f64,
 }
 
 impl Default for EpisodeSettings {
     fn default() -> Self {
         let v = Variation::default();
-        Self { steps: v.steps, window_days: v.window_days, wide: v.wide, scale: v.scale }
+        let Variation { steps, window_days, wide, scale, all_day } = v;
+        Self { steps, window_days, wide, wide_at_end: 0.1, scale, all_day }
     }
 }
 
 impl EpisodeSettings {
-    /// As the episode generator wants it.
+    /// As the episode generator wants it; `progress` through the gradient stage is 0 to 1.
     #[must_use]
-    pub const fn variation(&self) -> Variation {
-        Variation { steps: self.steps, window_days: self.window_days, wide: self.wide, scale: self.scale }
+    pub const fn variation(&self, progress: f64) -> Variation {
+        let wide = self.wide + progress * (self.wide_at_end - self.wide);
+        let Self { steps, window_days, scale, all_day, .. } = *self;
+        Variation { steps, window_days, wide, scale, all_day }
     }
 }
 
@@ -122,7 +132,7 @@ pub struct GradientSettings {
     pub updates: u64,
     /// Episodes in a batch; each is rolled out twice.
     pub episodes: usize,
-    /// Adam's rate at the start; it falls to 2 % of it on a cosine.
+    /// Adam's rate; over the last quarter of the updates it falls to 2 % of that on a half cosine.
     pub rate: f32,
     /// Largest norm of a gradient.
     pub norm_max: f32,
@@ -130,6 +140,11 @@ pub struct GradientSettings {
     pub switching: f32,
     /// How far from the threshold they teach, in units of the action.
     pub reach: f32,
+    /// Share of the planner's values in what the state after a step is worth, 0 to 1; the planner knows the hours ahead. 0:
+    /// what the actor itself makes of them alone.
+    pub guide: f64,
+    /// Weight of what the planner's values teach about switching the CHP, in place of pairs of episodes.
+    pub teach: f32,
     /// Share of the new weights in the running average that is judged and exported.
     pub average: f32,
     /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::gradient::risk`].
@@ -139,12 +154,14 @@ pub struct GradientSettings {
 impl Default for GradientSettings {
     fn default() -> Self {
         Self {
-            updates: 10_000,
+            updates: 30_000,
             episodes: 12,
             rate: 1e-3,
             norm_max: 10.0,
             switching: 10.0,
             reach: 0.3,
+            guide: 0.0,
+            teach: 0.0,
             average: 0.01,
             risk: 0.0,
         }
@@ -155,7 +172,7 @@ impl GradientSettings {
     /// As the rollout wants it.
     #[must_use]
     pub const fn objective(&self) -> Objective {
-        Objective { switching: self.switching, reach: self.reach }
+        Objective { switching: self.switching, reach: self.reach, guide: self.guide, teach: self.teach }
     }
 }
 
@@ -277,7 +294,15 @@ impl TrainConfig {
         check(positive(self.minutes), "minutes: expected more than 0");
         check(self.episodes.steps > 0, "episodes.steps: expected more than 0");
         check((1..=31).contains(&self.episodes.window_days), "episodes.window_days: expected 1 to 31");
-        check(share(self.episodes.wide), "episodes.wide: expected 0 to 1");
+        for (key, value) in [
+            ("episodes.wide", self.episodes.wide),
+            ("episodes.wide_at_end", self.episodes.wide_at_end),
+            ("episodes.all_day", self.episodes.all_day),
+            ("gradient.guide", self.gradient.guide),
+        ] {
+            check(share(value), &format!("{key}: expected 0 to 1"));
+        }
+        check(self.gradient.teach >= 0.0, "gradient.teach: expected at least 0");
         check((0.0..1.0).contains(&self.episodes.scale), "episodes.scale: expected 0 to less than 1");
         check(self.imitation.batch > 0 && self.gradient.episodes > 0, "batches: expected more than 0");
         check(positive(self.imitation.rate.into()), "imitation.rate: expected more than 0");
@@ -310,10 +335,66 @@ impl TrainConfig {
         if self.gradient.updates > 0 { self.gradient.updates += rest } else { self.td3.updates += rest }
     }
 
+    /// So many updates in each stage.
+    pub const fn set_stage_updates(&mut self, updates: StageUpdates) {
+        self.imitation.updates = updates.imitation;
+        self.gradient.updates = updates.gradient;
+        self.td3.critic_first = updates.critics;
+        self.td3.updates = updates.critics + updates.td3;
+    }
+
+    /// What is planned for each stage.
+    #[must_use]
+    pub const fn stage_updates(&self) -> StageUpdates {
+        StageUpdates { imitation: self.imitation.updates, gradient: self.gradient.updates, critics: 0, td3: 0 }
+            .with_td3(self.td3.updates, self.td3.critic_first)
+    }
+
     /// Updates of all stages.
     #[must_use]
     pub const fn planned_updates(&self) -> u64 {
         self.imitation.updates + self.gradient.updates + self.td3.updates
+    }
+}
+
+/// Updates of each stage, written as `imitation,gradient,critics,td3`: with the same configuration they make the same model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StageUpdates {
+    /// Imitation of the good rule.
+    pub imitation: u64,
+    /// Gradients through the plant's equations.
+    pub gradient: u64,
+    /// TD3 of the critics alone.
+    pub critics: u64,
+    /// TD3 of all.
+    pub td3: u64,
+}
+
+impl StageUpdates {
+    /// The same with so many of TD3, the first `critic_first` of which are the critics' alone.
+    #[must_use]
+    pub const fn with_td3(self, updates: u64, critic_first: u64) -> Self {
+        let critics = if updates < critic_first { updates } else { critic_first };
+        Self { critics, td3: updates - critics, ..self }
+    }
+}
+
+impl fmt::Display for StageUpdates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { imitation, gradient, critics, td3 } = self;
+        write!(f, "{imitation},{gradient},{critics},{td3}")
+    }
+}
+
+impl FromStr for StageUpdates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Option<Vec<u64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+        match numbers.as_deref() {
+            Some(&[imitation, gradient, critics, td3]) => Ok(Self { imitation, gradient, critics, td3 }),
+            _ => Err(format!("expected four numbers such as 300,10000,1500,1500, found {text:?}")),
+        }
     }
 }
 
@@ -339,6 +420,8 @@ mod tests {
         assert_eq!(file("default.toml"), TrainConfig::default());
         let schema = memg_core::observation::Schema::Extended;
         assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
+        let schema = memg_core::observation::Schema::Forecast;
+        assert_eq!(file("forecast.toml"), TrainConfig { schema, ..TrainConfig::default() });
         assert_eq!(file("td3.toml").gradient.updates, 0);
         assert!(file("risk-averse.toml").gradient.risk > 0.0);
         assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);
@@ -360,6 +443,19 @@ mod tests {
             let mut config = TrainConfig::default();
             config.set_updates(total);
             assert_eq!(config.planned_updates(), total);
+        }
+    }
+
+    #[test]
+    fn updates_by_stage_are_what_they_say_and_come_back() {
+        let asked: StageUpdates = "300,8680,1500,20".parse().unwrap_or_default();
+        let mut config = TrainConfig::default();
+        config.set_stage_updates(asked);
+        assert_eq!((config.stage_updates(), config.td3.updates), (asked, 1520));
+        assert_eq!(config.stage_updates().to_string().parse(), Ok(asked));
+        assert_eq!(StageUpdates::default().with_td3(7, 10), StageUpdates { critics: 7, ..StageUpdates::default() });
+        for wrong in ["300", "1,2,3", "1,2,3,4,5", "1,2,x,4", "1,2,-3,4"] {
+            assert!(wrong.parse::<StageUpdates>().is_err(), "{wrong}");
         }
     }
 }

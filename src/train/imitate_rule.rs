@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         training: training_record(&imitation, &parts),
         evaluation: evaluation(plant, &parts, &name, &weights)?,
         name,
+        forecaster: None,
         tariff: None,
     };
     write_model(Path::new(model), &weights, &record)?;

@@ -21,7 +21,7 @@ pub mod td3;
 mod tests;
 pub mod words;
 
-use config::TrainConfig;
+use config::{StageUpdates, TrainConfig};
 use forecast::PlanSummary;
 use memg_core::equipment::Plant;
 use memg_core::policy::PolicyError;
@@ -99,7 +99,7 @@ pub struct TrainOptions {
     pub begin: Begin,
     /// Export even if the actor does not beat the good rule on the validation days.
     pub force: bool,
-    /// The command line, for the record.
+    /// The command line without numbers of updates and time, for the record.
     pub command: String,
     /// Set by Ctrl-C and SIGTERM: save a checkpoint and return.
     pub stop: Arc<AtomicBool>,
@@ -148,12 +148,16 @@ pub struct TrainingProgress {
     pub stage: Stage,
     /// Updates of all stages.
     pub updates: u64,
-    /// Updates of all stages that are planned at present; fewer where time runs out.
+    /// Updates of all stages that time will suffice for.
     pub planned: u64,
+    /// Updates of all stages that were asked for.
+    pub asked: u64,
     /// Updates a second in this stage.
     pub rate: f64,
-    /// Estimated seconds until the end.
-    pub remaining_s: f64,
+    /// Seconds of the run so far, those before a resume included.
+    pub seconds: f64,
+    /// Estimated seconds until the end, final tables included; `None` while nobody knows.
+    pub remaining_s: Option<f64>,
     /// Latest regret on the validation days, over the good rule's.
     pub validation_regret_to_rule: Option<f64>,
     /// The same of the best actor so far.
@@ -167,6 +171,10 @@ pub struct TrainingSummary {
     pub interrupted: bool,
     /// Updates of all stages.
     pub updates: u64,
+    /// Updates of each stage: `--updates` with them makes the same model again.
+    pub stage_updates: StageUpdates,
+    /// What time did not suffice for, in words.
+    pub cut: Option<String>,
     /// Environment steps of all stages.
     pub steps: u64,
     /// Wall-clock seconds, those before a resume included.

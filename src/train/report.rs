@@ -117,6 +117,10 @@ fn open(page: &mut String, story: &Story<'_>) {
         escape(&story.options.command)
     );
     line(page, &format!("<p>{made}</p>"));
+    if let Some(cut) = &s.cut {
+        let same = format!("Cut: {cut}; --updates {} makes the same model again.", s.stage_updates);
+        line(page, &format!("<p>{}</p>", escape(&same)));
+    }
 }
 
 /// The picture: what is saved against the rule, day after day.

@@ -2,6 +2,7 @@
 
 use super::config::DataSettings;
 use memg_core::profile::{Profile, ProfileRow};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What a day is used for.
@@ -24,6 +25,8 @@ pub struct Split {
     pub validation: Arc<Profile>,
     /// For the final table alone; empty if the profile has none of these days.
     pub test: Arc<Profile>,
+    /// Days that training may look at: all but those of test, which are a gap.
+    pub seen: Arc<Profile>,
     /// The part of every row of the whole profile.
     pub parts: Vec<Part>,
     /// Which days validate, in words.
@@ -49,8 +52,17 @@ impl Split {
             Arc::new(Profile::from_rows(kept.collect()))
         };
         let [training, validation, test] = [Part::Training, Part::Validation, Part::Test].map(of);
-        Self { training, validation, test, parts, validation_days }
+        let seen = rows.iter().zip(&parts).filter(|(_, part)| **part != Part::Test).map(|(row, _)| *row);
+        let seen = Arc::new(Profile::from_rows(seen.collect()));
+        Self { training, validation, test, seen, parts, validation_days }
     }
+}
+
+/// The blocks of `days` as rows of a profile that holds them and more: what is judged beside what is known.
+#[must_use]
+pub fn blocks_within(profile: &Profile, days: &Profile) -> Vec<Range<usize>> {
+    let rows = days.rows();
+    profile.blocks_among(None, |row| rows.binary_search_by_key(&row.time.minute, |day| day.time.minute).is_ok())
 }
 
 impl DataSettings {

@@ -17,7 +17,7 @@ const FOLLOWS_WITHIN: f64 = 0.02;
 #[must_use]
 pub fn tariff_range(schema: Schema, training: &Profile) -> Option<TariffRange> {
     match schema {
-        Schema::Extended => None,
+        Schema::Extended | Schema::Forecast => None,
         Schema::TenD => {
             let spreads = || training.rows().iter().map(|row| row.import_price - row.export_price);
             let factors = spread_factors(schema);

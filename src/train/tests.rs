@@ -1,7 +1,7 @@
 //! That learning works, repeats and resumes.
 
 use super::config::TrainConfig;
-use super::gradient::episode::{EpisodeSource, Published};
+use super::gradient::episode::EpisodeSource;
 use super::gradient::rollout::Shard;
 use super::gradient::step::{Given, PlantPoint, Switch, step};
 use super::gradient::trainer::GradientTrainer;
@@ -10,7 +10,10 @@ use super::td3::fused;
 use super::*;
 use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start};
+use memg_core::forecast::{Coefficients, Forecast, REGRESSORS, Ridge};
+use memg_core::foreseen::{self, HOURS};
 use memg_core::observation::{Divisors, Schema};
+use memg_core::policy::PolicyInput;
 use memg_core::profile::ProfileRow;
 use memg_core::reward::RewardWeights;
 use memg_core::synthetic;
@@ -166,7 +169,7 @@ fn five_episodes_of_td3_give_five_rewards_and_more_than_a_hundred_updates() {
 fn gradients_through_the_plant_lower_the_cost() {
     let config = TrainConfig::default();
     let profile = synthetic::profile(4, 2);
-    let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0 };
+    let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0, all_day: 0.7 };
     let source = EpisodeSource::new(Plant::reference(), Schema::TenD, profile, 48);
     let mut trainer = GradientTrainer::new(Plant::reference(), Schema::TenD, source, variation, 3);
     let settings = config::GradientSettings { episodes: 4, ..config.gradient };
@@ -223,7 +226,7 @@ fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
         let steps = profile.rows().len();
         assert_eq!(steps, 2 * plant.steps_per_day());
         let source = EpisodeSource::new(plant, Schema::Extended, profile.clone(), steps);
-        let episode = source.episode(profile.rows().to_vec(), 0..steps, PlantPoint::REST, Published::At13);
+        let episode = source.episode_of_all(PlantPoint::REST);
         let (observed, actions) = Shard::rule_states(&plant, &episode);
         let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
         env.reset(Start::block(0..steps));
@@ -235,6 +238,59 @@ fn training_observes_what_the_plant_does_whatever_the_length_of_a_step() {
             env.step(Action(action));
         }
     }
+}
+
+/// Forecasts that are easy to tell from persistence: half of what is, and a bit of yesterday.
+fn half_of_now(plant: &Plant) -> Ridge {
+    let mut row = [0.0; REGRESSORS];
+    (row[0], row[6]) = (0.5, 0.25);
+    let rows = || vec![row; HOURS * plant.steps_per_hour()];
+    let coefficients = Coefficients::new([rows(), rows(), rows(), rows()]);
+    Ridge::new(coefficients.unwrap_or_else(|e| panic!("{e}")), plant.step_ms())
+}
+
+#[test]
+fn training_expects_of_the_hours_ahead_what_a_gateway_expects() {
+    for quarters in [1, 4] {
+        let (plant, profile) = with_steps_of(quarters, 10);
+        let (mut ridge, steps) = (half_of_now(&plant), profile.rows().len());
+        let data = config::DataSettings { test_days: [29, 29], validation_days: [30, 30] };
+        let mut split = split::Split::of(&profile, &data, plant.steps_per_day());
+        (split.seen, split.parts) = (Arc::new(profile.clone()), vec![split::Part::Training; steps]);
+        let expected = forecast::aheads(&plant, &split, &ridge);
+        let source = EpisodeSource::foreseeing(plant, Schema::Forecast, profile.clone(), expected, steps);
+        let (observed, actions) = Shard::rule_states(&plant, &source.episode_of_all(PlantPoint::REST));
+        let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
+        env.reset(Start::block(0..steps));
+        let (mut forecast, mut ridged) = (Forecast::of_steps(0), 0);
+        for (t, (found, action)) in observed.chunks_exact(Schema::Forecast.len()).zip(actions).enumerate() {
+            let (situation, known) = (env.situation(), env.known());
+            let input = PolicyInput { plant: &plant, situation: &situation, memory: env.memory(), known: &known };
+            let live = foreseen::observe(&input, &mut ridge, &mut forecast, &Divisors::of(&plant));
+            ridged += usize::from(live != env.observe(Schema::Forecast, &Divisors::of(&plant)));
+            for (i, (found, live)) in found.iter().zip(live.values()).enumerate() {
+                assert!((found - live).abs() < 0.01, "{quarters} quarters, step {t}, {i}: {found} {live}");
+            }
+            env.step(Action(action));
+        }
+        assert!(ridged > steps / 2, "the forecaster is persistence");
+    }
+}
+
+#[test]
+fn the_planners_values_lower_the_cost_of_an_actor_that_sees_forecasts() {
+    let (plant, profile) = with_steps_of(1, 6);
+    let data = config::DataSettings { test_days: [29, 29], validation_days: [30, 30] };
+    let mut split = split::Split::of(&profile, &data, 96);
+    (split.seen, split.parts) = (Arc::new(profile.clone()), vec![split::Part::Training; profile.rows().len()]);
+    let expected = forecast::aheads(&plant, &split, &half_of_now(&plant));
+    let variation = gradient::episode::Variation { steps: 48, window_days: 2, wide: 0.0, scale: 0.0, all_day: 0.0 };
+    let source = EpisodeSource::foreseeing(plant, Schema::Forecast, profile, expected, 48);
+    let mut trainer = GradientTrainer::new(plant, Schema::Forecast, source, variation, 3);
+    let settings = config::GradientSettings { episodes: 4, guide: 1.0, teach: 0.3, ..Default::default() };
+    let costs: Vec<f64> = (0..40).map(|_| trainer.descend(&settings, 0.0, 1).loss).collect();
+    let mean = |costs: &[f64]| costs.iter().sum::<f64>() / costs.len() as f64;
+    assert!(mean(&costs[30..]) < mean(&costs[..10]) - 2.0, "{costs:?}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use super::regressors::{REGRESSORS, Regressors};
 use super::{Forecaster, Persistence};
 use crate::actor::WeightsError;
 use crate::equipment::Plant;
+use crate::outlook::OUTLOOK_HOURS;
 use crate::policy::{PolicyError, PolicyInput};
 use crate::series::Quantity;
 use safetensors::{Dtype, SafeTensors};
@@ -57,6 +58,13 @@ impl Coefficients {
         self.rows.first().map_or(0, Vec::len)
     }
 
+    /// Length of the steps that they are for, ms, if they reach as far as an [`OUTLOOK_HOURS`] outlook does.
+    #[must_use]
+    pub fn step_ms(&self) -> i64 {
+        let reach_ms = i64::try_from(OUTLOOK_HOURS * 3_600_000).unwrap_or(i64::MAX);
+        i64::try_from(self.leads().max(1)).map_or(1, |leads| reach_ms / leads)
+    }
+
     /// The rows of a quantity; none for a price.
     #[must_use]
     pub fn of(&self, quantity: Quantity) -> &[[f32; REGRESSORS]] {
@@ -91,6 +99,12 @@ impl Ridge {
     pub fn new(coefficients: Coefficients, step_ms: i64) -> Self {
         let regressors = Regressors::new(step_ms, coefficients.leads());
         Self { coefficients, regressors }
+    }
+
+    /// What it was fitted to.
+    #[must_use]
+    pub const fn coefficients(&self) -> &Coefficients {
+        &self.coefficients
     }
 
     /// Length of the steps that it was fitted for, ms.

@@ -89,19 +89,19 @@ const ANY_SPREAD: f64 = 1e6;
 /// What its inputs are divided by, in the order of [`divisors`].
 pub const DIVISORS: [u32; 7] = [220, 221, 222, 223, 224, 225, 226];
 
-/// Length of the steps that the forecaster in the model's file was fitted for.
-pub const FORECAST_STEP: u32 = 227;
+/// The parameter that names the file of a forecaster's coefficients.
+pub const FORECAST_FILE: u32 = 227;
 
-/// Name of the policy that plans on the forecaster in the model's file.
+/// Name of the policy that plans on a fitted forecaster.
 pub const PLAN_RIDGE: &str = "plan_ridge";
 
-/// What a network was trained with, or a forecaster fitted for, besides its file.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// What a network was trained with, besides its weights, or a planner plans on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct TrainedWith {
     tariff: TariffRange,
     divisors: Divisors,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    step_ms: Option<i64>,
+    #[serde(default)]
+    forecast_file: String,
 }
 
 /// Every tariff.
@@ -111,19 +111,18 @@ const ANY_TARIFF: TariffRange = TariffRange {
     swing_eur_per_kwh_min: 0.0,
 };
 
-const UNTRAINED: TrainedWith = TrainedWith { tariff: ANY_TARIFF, divisors: Divisors::VERSION_1, step_ms: None };
-
-/// A network's policy as it is packed: its name, and in a second line the tariffs that it was trained for and what its
-/// inputs are divided by.
+/// A network's policy as it is packed: its name, and in a second line the tariffs that it was trained for, what its inputs are
+/// divided by, and the file of the forecaster that it sees the hours ahead through (empty if none).
 #[must_use]
-pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors) -> String {
-    packed(name, &TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors, step_ms: None })
+pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors, forecast_file: &str) -> String {
+    let forecast_file = forecast_file.to_owned();
+    packed(name, &TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors, forecast_file })
 }
 
-/// A planner's policy as it is packed: its name, and in a second line the length of its forecaster's steps.
+/// A planner's policy as it is packed: its name, and in a second line its forecaster's file.
 #[must_use]
-pub fn packed_planner(step_ms: i64) -> String {
-    packed(PLAN_RIDGE, &TrainedWith { step_ms: Some(step_ms), ..UNTRAINED })
+pub fn packed_planner(forecast_file: &str) -> String {
+    packed_policy(PLAN_RIDGE, None, Divisors::VERSION_1, forecast_file)
 }
 
 fn packed(name: &str, trained: &TrainedWith) -> String {
@@ -134,7 +133,8 @@ fn packed(name: &str, trained: &TrainedWith) -> String {
 /// Name, tariffs and divisors of a packed policy; a mere name is any tariff's, with the divisors of version 1.
 fn unpacked(policy: &str) -> (&str, TrainedWith) {
     let (name, trained) = policy.split_once('\n').unwrap_or((policy, ""));
-    (name, serde_json::from_str(trained).unwrap_or(UNTRAINED))
+    let plain = TrainedWith { tariff: ANY_TARIFF, divisors: Divisors::VERSION_1, forecast_file: String::new() };
+    (name, serde_json::from_str(trained).unwrap_or(plain))
 }
 
 /// The parameters that say what the network's inputs are divided by.
@@ -155,9 +155,7 @@ fn divisors(d: &Divisors) -> Vec<Variable> {
 /// The table. `policy` is the start value of the parameter of that name, or a [`packed_policy`].
 #[must_use]
 pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
-    let (policy, TrainedWith { tariff, divisors: divided_by, step_ms }) = unpacked(policy);
-    let file = if policy == PLAN_RIDGE { "forecast.safetensors" } else { "actor.safetensors" };
-    let fitted_s = step_ms.map_or(plant.step_h * 3600.0, |ms| ms as f64 / 1000.0);
+    let (policy, TrainedWith { tariff, divisors: divided_by, forecast_file }) = unpacked(policy);
     let TariffRange { spread_eur_per_kwh: [low, high], spread_change_eur_per_kwh_max, swing_eur_per_kwh_min } = tariff;
     let mut rows = limits::variables(plant);
     rows.extend(units::of_each(plant, |_| measurements(plant)));
@@ -168,8 +166,8 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     rows.extend(units::of_each(plant, |_| set_points(plant)));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:
-        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead on persistence, plan_ridge on the forecaster in model_file; rule, seed or idle = the rule of that name";
-        211 "model_file" None, Value::Text(file.to_owned()), "Weights of the network or coefficients of the forecaster, a file in the resources or an absolute path";
+        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead on persistence, plan_ridge on the forecaster in forecast_file; rule, seed or idle = the rule of that name";
+        211 "model_file" None, Value::Text("actor.safetensors".to_owned()), "Weights of the network, a file in the resources or an absolute path";
         212 "hour_start" Some(Unit::Hour), Value::Real(0.0), "Site's local time of day at time 0, in hours";
         213 "tariff.spread_low" Some(Unit::EurPerKwh), Value::Real(low), "Least distance of the export price below the import price at which the network decides; elsewhere the rule does";
         214 "tariff.spread_high" Some(Unit::EurPerKwh), Value::Real(high), "Largest such distance";
@@ -179,7 +177,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     });
     rows.extend(divisors(&divided_by));
     rows.extend(variables! { Parameter:
-        227 "forecast.step" Some(Unit::Second), Value::Real(fitted_s), "Length of the steps that the forecaster of plan_ridge was fitted for; has to be sample_time";
+        227 "forecast_file" None, Value::Text(forecast_file), "Coefficients of the forecaster of plan_ridge, or of a network that sees forecasts (empty = persistence), a file in the resources or an absolute path";
     });
     rows
 }

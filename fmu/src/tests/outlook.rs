@@ -5,6 +5,7 @@ use super::host::{BOTH, Host, log_lines};
 use super::{random_weights, resources};
 use crate::fault::Status;
 use crate::model::Kind;
+use memg_core::forecast::{FITTED, REGRESSORS};
 use memg_core::observation::Schema;
 use memg_core::profile::Profile;
 use memg_core::synthetic;
@@ -80,5 +81,47 @@ fn texts_that_cannot_be_read_are_refused_by_name_and_index() {
         ems.put_text("history", "yesterday");
         assert_eq!((ems.enter(), ems.exit()), (Status::Ok, Status::Error));
         assert!(log_lines().contains("history: expected a JSON object"));
+    }
+}
+
+/// A file of coefficients for quarter-hours, by which everything will be twice what it is now.
+fn twice_of_now() -> Vec<u8> {
+    let row = [&2.0_f32.to_le_bytes()[..], &[0; 4 * (REGRESSORS - 1)]].concat();
+    let tensor = row.repeat(144);
+    let header = FITTED.iter().enumerate().map(|(index, quantity)| {
+        let [begin, end] = [index, index + 1].map(|place| place * tensor.len());
+        let name = quantity.name();
+        format!(r#""{name}":{{"dtype":"F32","shape":[144,{REGRESSORS}],"data_offsets":[{begin},{end}]}}"#)
+    });
+    let header = format!("{{{}}}", header.collect::<Vec<_>>().join(","));
+    let length = u64::try_from(header.len()).unwrap();
+    [&length.to_le_bytes()[..], header.as_bytes(), &tensor.repeat(FITTED.len())].concat()
+}
+
+#[test]
+fn a_network_that_sees_forecasts_sees_them_through_its_own_forecaster() {
+    let folder = resources("td3", &synthetic::profile(1, 7));
+    let put = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+    put("actor.safetensors", &random_weights(Schema::Forecast.len()));
+    put("forecast.safetensors", &twice_of_now());
+    put("damaged.safetensors", &twice_of_now()[..1000]);
+    let history = format!("{{\"electric_load_kw\":[{}]}}", vec!["50"; 96].join(","));
+    for fmi in BOTH {
+        let begun = |file: &str| {
+            let ems = Host::new(fmi, Kind::Ems, folder.path());
+            ems.put_text("history", &history);
+            ems.put_text("forecast_file", file);
+            assert_eq!(ems.enter(), Status::Ok, "{}", log_lines());
+            let status = ems.exit();
+            (ems, status)
+        };
+        let first = |file: &str| {
+            let (ems, status) = begun(file);
+            assert_eq!((status, ems.step(0.0, 900.0)), (Status::Ok, Status::Ok), "{}", log_lines());
+            actions(&ems)
+        };
+        assert_ne!(first(""), first("forecast.safetensors"));
+        assert_eq!(begun("damaged.safetensors").1, Status::Error);
+        assert!(log_lines().contains("forecast_file: damaged.safetensors"), "{}", log_lines());
     }
 }

@@ -1,10 +1,14 @@
 //! Writes a model folder in one move: a reader sees the old model or the new one, never half of one.
 
-use super::manifest::{EvaluationRow, FORMAT, Manifest, SchemaVersion, Shapes, TrainingRecord, sha256_hex};
+use super::manifest::{
+    EvaluationRow, FORMAT, ForecasterRecord, Manifest, SchemaVersion, Shapes, TrainingRecord, sha256_hex,
+};
 use super::{GOLDEN, Golden, MANIFEST, ModelError, ModelFolder, ONNX, SAFETENSORS, file_error};
 use crate::ACTION_MAP;
 use crate::onnx::to_onnx;
+use crate::plan_folder::{COEFFICIENTS, coefficients_file};
 use crate::weights::{ACTIONS, Weights};
+use memg_core::forecast::{REGRESSORS_NAME, Ridge};
 use memg_core::guard::TariffRange;
 use memg_core::observation::Divisors;
 use std::collections::BTreeMap;
@@ -22,6 +26,8 @@ pub struct ModelRecord {
     pub plant_hash: String,
     /// What its inputs are divided by.
     pub divisors: Divisors,
+    /// What it sees the hours ahead through, if it does.
+    pub forecaster: Option<Ridge>,
     /// Tariffs that it was trained for, if it cannot see them all.
     pub tariff: Option<TariffRange>,
     /// How it was made.
@@ -69,6 +75,9 @@ fn contents(weights: &Weights, record: &ModelRecord) -> Result<Vec<FolderFile>, 
     let safetensors = weights.to_safetensors()?;
     let golden = Golden::exact(weights).to_csv(weights.schema()).into_bytes();
     let mut files = vec![(SAFETENSORS, safetensors), (ONNX, to_onnx(weights)), (GOLDEN, golden)];
+    if let Some(ridge) = &record.forecaster {
+        files.push((COEFFICIENTS, coefficients_file(ridge.coefficients())?));
+    }
     let manifest = manifest(weights, record, &files);
     let text = toml::to_string(&manifest).map_err(|e| ModelError::Manifest { reason: e.to_string() })?;
     files.push((MANIFEST, text.into_bytes()));
@@ -84,6 +93,10 @@ fn manifest(weights: &Weights, record: &ModelRecord, files: &[FolderFile]) -> Ma
         plant_hash: record.plant_hash.clone(),
         shapes: Shapes { input: weights.schema().len(), hidden: vec![weights.hidden(); 2], output: ACTIONS },
         divisors: Some(record.divisors),
+        forecaster: record
+            .forecaster
+            .as_ref()
+            .map(|ridge| ForecasterRecord { step_ms: ridge.step_ms(), regressors: REGRESSORS_NAME.to_owned() }),
         tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),

@@ -2,8 +2,10 @@
 
 use super::ModelError;
 use crate::ACTION_MAP;
+use crate::plan_folder::COEFFICIENTS;
 use crate::weights::ACTIONS;
 use memg_core::equipment::{Margins, Plant, PlantParameters};
+use memg_core::forecast::REGRESSORS_NAME;
 use memg_core::guard::TariffRange;
 use memg_core::observation::{Divisors, Schema};
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,9 @@ pub struct Manifest {
     /// What powers and prices are divided by before the network sees them; recorded from version 2 of the schemas on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divisors: Option<Divisors>,
+    /// What a network that sees forecasts sees the hours ahead through; without it persistence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecaster: Option<ForecasterRecord>,
     /// Tariffs that it was trained for; elsewhere the good rule decides. Without it the network always decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tariff: Option<TariffRange>,
@@ -101,6 +106,16 @@ pub(crate) fn check_hashes(sha256: &BTreeMap<String, String>) -> Result<(), Mode
     Ok(())
 }
 
+/// The forecaster that a network was trained with; its coefficients are a file of the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForecasterRecord {
+    /// Length of the steps that coefficients belong to, ms.
+    pub step_ms: i64,
+    /// What they are multiplied with, see [`memg_core::forecast::Regressors`].
+    pub regressors: String,
+}
+
 /// A schema with its version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SchemaVersion {
@@ -116,6 +131,9 @@ pub enum SchemaVersion {
     /// The extended list over recorded divisors.
     #[serde(rename = "memg-extended/2")]
     Extended2,
+    /// The list with forecasts over recorded divisors.
+    #[serde(rename = "memg-forecast/1")]
+    Forecast1,
 }
 
 impl SchemaVersion {
@@ -125,15 +143,17 @@ impl SchemaVersion {
         match schema {
             Schema::TenD => Self::TenD2,
             Schema::Extended => Self::Extended2,
+            Schema::Forecast => Self::Forecast1,
         }
     }
 
-    /// The version of models over the reference plant's divisors.
+    /// The version of models over the reference plant's divisors, where the list was once published so.
     #[must_use]
     pub const fn without_divisors(schema: Schema) -> Self {
         match schema {
             Schema::TenD => Self::TenD1,
             Schema::Extended => Self::Extended1,
+            Schema::Forecast => Self::Forecast1,
         }
     }
 
@@ -143,6 +163,7 @@ impl SchemaVersion {
         match self {
             Self::TenD1 | Self::TenD2 => Schema::TenD,
             Self::Extended1 | Self::Extended2 => Schema::Extended,
+            Self::Forecast1 => Schema::Forecast,
         }
     }
 
@@ -151,12 +172,12 @@ impl SchemaVersion {
     pub const fn name(self) -> &'static str {
         match self {
             Self::TenD1 | Self::Extended1 => self.list().name(),
-            Self::TenD2 | Self::Extended2 => self.list().name_with_divisors(),
+            Self::TenD2 | Self::Extended2 | Self::Forecast1 => self.list().name_with_divisors(),
         }
     }
 
     const fn records_divisors(self) -> bool {
-        matches!(self, Self::TenD2 | Self::Extended2)
+        matches!(self, Self::TenD2 | Self::Extended2 | Self::Forecast1)
     }
 }
 
@@ -233,6 +254,11 @@ impl Manifest {
             (None, false) => "given",
         };
         check_key("divisors", "given", divisors)?;
+        let foreseeing = self.schema.list() == Schema::Forecast && self.sha256.contains_key(COEFFICIENTS);
+        if let Some(forecaster) = &self.forecaster {
+            check_key("forecaster", "a model with forecasts and a file of coefficients", found_if(foreseeing))?;
+            check_key("forecaster.regressors", REGRESSORS_NAME, &forecaster.regressors)?;
+        }
         check_key("shapes.input", &self.schema.list().len().to_string(), &self.shapes.input.to_string())?;
         check_key("shapes.output", &ACTIONS.to_string(), &self.shapes.output.to_string())?;
         check_hashes(&self.sha256)
@@ -250,6 +276,11 @@ impl Manifest {
     pub fn is_for(&self, plant: &Plant) -> bool {
         self.plant_hash == plant_hash(plant)
     }
+}
+
+/// What a check of [`check_key`] has found, in words.
+const fn found_if(holds: bool) -> &'static str {
+    if holds { "a model with forecasts and a file of coefficients" } else { "another schema, or no such file" }
 }
 
 /// SHA-256 of the plant's parameters as JSON, hex; without the margins of meters and the prices that stand in for lost ones,

@@ -144,6 +144,8 @@ fn contents(
             output: ACTIONS,
         },
         divisors: (version == SchemaVersion::with_divisors(schema)).then_some(record.divisors),
+        // A network made elsewhere that sees forecasts sees those of persistence, or what others say.
+        forecaster: None,
         tariff: record.tariff,
         training: record.training.clone(),
         evaluation: record.evaluation.clone(),

@@ -3,8 +3,11 @@ use super::super::{PolicySpec, ReloadablePolicy, load_policy};
 use super::*;
 use memg_core::action::Action;
 use memg_core::equipment::{Margins, Plant, PlantParameters};
-use memg_core::observation::{Observation, Schema};
-use memg_core::policy::{Policy, PolicyError};
+use memg_core::forecast::REGRESSORS;
+use memg_core::memory::ControlMemory;
+use memg_core::observation::{Divisors, Observation, Schema};
+use memg_core::policy::{Policy, PolicyError, PolicyInput};
+use memg_core::units::Soc;
 use std::fs;
 use tempfile::TempDir;
 
@@ -49,7 +52,7 @@ fn refusal(dir: &Path) -> String {
 
 #[test]
 fn a_written_model_loads_with_its_weights_and_its_record() {
-    for schema in [Schema::TenD, Schema::Extended] {
+    for schema in [Schema::TenD, Schema::Extended, Schema::Forecast] {
         let (_home, dir) = written(schema);
         let folder = ModelFolder::load(&dir).unwrap();
         assert_eq!(folder.weights().unwrap(), random(schema, 64, 11));
@@ -205,4 +208,69 @@ fn rules_and_missing_folders_are_answered_without_a_panic() {
     let nowhere = PolicySpec::Model { dir: PathBuf::from("/nowhere"), runtime: Runtime::Rust };
     let error = load_policy(&nowhere, &Plant::reference()).err().unwrap();
     assert!(error.to_string().contains("/nowhere/model.toml"), "{error}");
+}
+
+/// A model that sees forecasts of twice what is now, and its folder.
+fn foreseeing() -> (TempDir, PathBuf) {
+    let mut row = [0.0; REGRESSORS];
+    row[0] = 2.0;
+    let rows = || vec![row; 144];
+    let ridge = Ridge::new(Coefficients::new([rows(), rows(), rows(), rows()]).unwrap(), 900_000);
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("model");
+    let record = ModelRecord { forecaster: Some(ridge), divisors: Divisors::VERSION_1, ..record("model") };
+    write_model(&dir, &random(Schema::Forecast, 64, 11), &record).unwrap();
+    (home, dir)
+}
+
+#[test]
+fn a_model_that_sees_forecasts_brings_its_forecaster() {
+    let (_home, dir) = foreseeing();
+    let ridge = ModelFolder::load(&dir).unwrap().forecaster().unwrap().expect("a forecaster");
+    assert_eq!((ridge.coefficients().leads(), ridge.step_ms()), (144, 900_000));
+    let mut policy =
+        load_policy(&PolicySpec::model(&dir.display().to_string(), Runtime::Rust), &Plant::reference()).unwrap();
+    let day = memg_core::synthetic::profile(2, 1);
+    let (block, at) = (0..day.rows().len(), 150);
+    let (situation, memory) = (day.rows()[at].situation(Soc::new(0.5)), ControlMemory::at_rest());
+    let known = day.view(&block, at, 4);
+    let asked = |plant: &Plant, policy: &mut dyn Policy| {
+        policy.act(&PolicyInput { plant, situation: &situation, memory: &memory, known: &known })
+    };
+    let plant = Plant::reference();
+    let seen = asked(&plant, policy.as_mut()).unwrap().observation.expect("an observation");
+    let load_now = situation.electric_load.get() / 100.0;
+    let net = |at: usize| f64::from(seen.values()[at]);
+    let (pv, wind) = (net(81) * 60.0 / 100.0, net(85) * 40.0 / 100.0);
+    let mean_of_day = (4.0 * (net(61) + net(62) + net(63))) / 12.0;
+    assert!((mean_of_day + pv + wind - 2.0 * load_now).abs() < 1e-4, "{seen:?}");
+    let mut hourly = *plant.parameters();
+    hourly.step_h = 1.0;
+    let refused = asked(&hourly.validate().unwrap(), policy.as_mut()).unwrap_err();
+    assert_eq!(refused, PolicyError::StepLength { fitted_ms: 900_000, plant_ms: 3_600_000 });
+}
+
+#[test]
+fn a_forecaster_that_is_not_the_models_is_refused() {
+    let (_home, dir) = foreseeing();
+    edit(&dir, MANIFEST, "step_ms = 900000", "step_ms = 3600000");
+    assert!(refusal(&dir).contains("forecaster.step_ms: expected 900000"), "{}", refusal(&dir));
+    edit(&dir, MANIFEST, "step_ms = 3600000", "step_ms = 900000");
+    edit(&dir, MANIFEST, "memg-regressors/1", "memg-regressors/0");
+    assert!(refusal(&dir).contains("forecaster.regressors"), "{}", refusal(&dir));
+    let (_home, dir) = foreseeing();
+    let path = dir.join(COEFFICIENTS);
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert!(matches!(ModelFolder::load(&dir), Err(ModelError::Hash { file, .. }) if file == COEFFICIENTS));
+    let (_home, dir) = written(Schema::TenD);
+    edit(
+        &dir,
+        MANIFEST,
+        "[training]",
+        "[forecaster]\nstep_ms = 900000\nregressors = \"memg-regressors/1\"\n\n[training]",
+    );
+    assert!(refusal(&dir).contains("forecaster: expected a model with forecasts"), "{}", refusal(&dir));
 }

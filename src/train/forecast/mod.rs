@@ -4,6 +4,7 @@
 //! profile lacks. A pair of present and future row belongs to the part of the days that the future one lies in: those of
 //! training days are fitted, those of validation days choose the ridge strength. Nothing is random.
 
+mod ahead;
 mod days;
 mod fit;
 mod normal;
@@ -13,6 +14,7 @@ mod tests;
 
 use crate::split::{Part, Split};
 use crate::{PLAN, TrainError, TrainOptions};
+pub use ahead::aheads;
 use days::Days;
 use memg_core::equipment::Plant;
 use memg_core::forecast::{Coefficients, Persistence, Ridge};
@@ -39,17 +41,9 @@ pub struct Fitted {
 /// # Errors
 /// There are too few days, see [`TrainError::Data`].
 pub fn fit(plant: &Plant, profile: &Profile, split: &Split) -> Result<Fitted, TrainError> {
-    let step_min = (plant.step_ms() / 60_000).max(1);
-    let with_parts = || profile.rows().iter().zip(&split.parts);
-    let seen: Vec<ProfileRow> = with_parts().filter(|(_, part)| **part != Part::Test).map(|(row, _)| *row).collect();
-    let seen = Days::new(&seen, step_min);
-    let all = Days::new(profile.rows(), step_min);
-    let mut parts = vec![None; all.len()];
-    for (row, part) in with_parts() {
-        parts[all.index(row)] = Some(*part);
-    }
+    let (coefficients, rows) = fit_coefficients(plant, profile, split)?;
+    let Known { seen, all, parts } = Known::of(plant, profile, split);
     let is = |row: &ProfileRow, wanted: Part| parts[all.index(row)] == Some(wanted);
-    let (coefficients, rows) = fit::fit(plant, &seen, &|row| is(row, Part::Training))?;
     let mut errors = Vec::new();
     for (part, known, data) in [
         (Part::Validation, &seen, format!("validation, {}", split.validation_days)),
@@ -60,6 +54,38 @@ pub fn fit(plant: &Plant, profile: &Profile, split: &Split) -> Result<Fitted, Tr
         errors.extend(score::errors(plant, known, &|row| is(row, part), &mut ridge, &data));
     }
     Ok(Fitted { coefficients, rows, errors })
+}
+
+/// The coefficients alone, and the steps of the present that were fitted.
+///
+/// # Errors
+/// There are too few days, see [`TrainError::Data`].
+pub fn fit_coefficients(plant: &Plant, profile: &Profile, split: &Split) -> Result<(Coefficients, u64), TrainError> {
+    let Known { seen, all, parts } = Known::of(plant, profile, split);
+    fit::fit(plant, &seen, &|row| parts[all.index(row)] == Some(Part::Training))
+}
+
+/// Rows by their time, and the part of each.
+struct Known {
+    /// Without test days.
+    seen: Days,
+    all: Days,
+    /// By the places of `all`.
+    parts: Vec<Option<Part>>,
+}
+
+impl Known {
+    fn of(plant: &Plant, profile: &Profile, split: &Split) -> Self {
+        let step_min = (plant.step_ms() / 60_000).max(1);
+        let rows = profile.rows().iter().zip(&split.parts);
+        let seen: Vec<ProfileRow> = rows.filter(|(_, part)| **part != Part::Test).map(|(row, _)| *row).collect();
+        let (seen, all) = (Days::new(&seen, step_min), Days::new(profile.rows(), step_min));
+        let mut parts = vec![None; all.len()];
+        for (row, part) in profile.rows().iter().zip(&split.parts) {
+            parts[all.index(row)] = Some(*part);
+        }
+        Self { seen, all, parts }
+    }
 }
 
 /// What writing a planner's folder came to.

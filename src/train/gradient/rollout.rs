@@ -11,6 +11,7 @@ use super::step::{PlantPoint, StepOutcome, Switch, on_threshold, step};
 use memg_core::equipment::Plant;
 use memg_core::extended::CHP_IN_STATE_H;
 use memg_core::observation::{Divisors, Schema, over, place};
+use memg_core::planner::{Hindsight, StateBehind};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,13 +20,17 @@ const BLOCK: usize = 16;
 
 /// What a switching pair teaches at most, EUR.
 const WORTH_MAX: f64 = 8.0;
+/// A wrong decision far from the threshold counts at least as this share of one at it.
+const TURN_MIN: f32 = 0.1;
+/// Levels of the state of charge in the planner's values.
+const SOC_LEVELS: usize = 21;
 
 /// Places in the observation that depend on the plant's state, in the order state of charge, battery, CHP.
 #[must_use]
 pub const fn state_inputs(schema: Schema) -> &'static [usize] {
     match schema {
         Schema::TenD => &[place::SOC],
-        Schema::Extended => &[place::SOC, place::BATTERY, place::CHP],
+        Schema::Extended | Schema::Forecast => &[place::SOC, place::BATTERY, place::CHP],
     }
 }
 
@@ -34,9 +39,13 @@ fn state_scale(divisors: &Divisors) -> [f64; 3] {
     [1.0, over(1.0, divisors.battery_kw), over(1.0, divisors.chp_kw)]
 }
 
-/// What pairs of episodes teach about switching the CHP.
+/// What is taught beside the cost's own gradient.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Objective {
+    /// Share of the planner's values in what a state is worth; the rest is what the actor makes of it.
+    pub guide: f64,
+    /// Weight of what the planner's values teach about switching the CHP, in every step.
+    pub teach: f32,
     /// Weight of what switching pairs teach.
     pub switching: f32,
     /// How far from the threshold they teach, in units of the action.
@@ -48,8 +57,10 @@ pub struct Objective {
 pub struct Pair {
     /// The episode.
     pub episode: Arc<Episode>,
-    /// Step from which on the second row does once the opposite of what is asked.
-    pub switch_from: usize,
+    /// Where each row starts.
+    pub starts: [PlantPoint; 2],
+    /// Step from which on the second row does once the opposite of what is asked; `None` if it never does.
+    pub switch_from: Option<usize>,
 }
 
 /// Who goes through what. All episodes have the same number of steps.
@@ -101,6 +112,8 @@ pub struct Shard {
     actions: Vec<Vec<[f32; 3]>>,
     /// For each pair the step at which its second row switched.
     switched: Vec<Option<usize>>,
+    /// For each pair what the planner says of its episode; empty unless it guides.
+    values: Vec<Hindsight>,
     /// Sum of the gradient over the shard's rows.
     pub gradient: Vec<f32>,
     /// Weighted cost of each row, EUR, less the worth of what is left in the battery.
@@ -126,7 +139,7 @@ impl Shard {
         self.outcomes.resize_with(steps, Vec::new);
         self.switched = vec![None; rollout.pairs.len()];
         self.costs = vec![0.0; rows];
-        let mut points: Vec<PlantPoint> = rollout.pairs.iter().flat_map(|pair| [pair.episode.start; 2]).collect();
+        let mut points: Vec<PlantPoint> = rollout.pairs.iter().flat_map(|pair| pair.starts).collect();
         for t in 0..steps {
             self.act(rollout, t, &points);
             self.step_rows(rollout, t, &mut points);
@@ -151,7 +164,7 @@ impl Shard {
         self.outcomes[t].clear();
         for (row, point) in points.iter_mut().enumerate() {
             let (pair, switched) = (&rollout.pairs[row / 2], &mut self.switched[row / 2]);
-            let pending = row % 2 == 1 && switched.is_none() && t >= pair.switch_from;
+            let pending = row % 2 == 1 && switched.is_none() && pair.switch_from.is_some_and(|from| t >= from);
             let switch = if pending { Switch::Opposite } else { Switch::Asked };
             let action = self.actions[t][row].map(f64::from);
             let outcome = step(rollout.plant, &pair.episode.given[t], point, action, switch);
@@ -176,9 +189,12 @@ impl Shard {
             action: vec![[0.0; 3]; rows],
             observed: vec![0.0; rows * inputs.len()],
         };
+        self.ask_planner(rollout, objective.guide);
         for t in (0..self.outcomes.len()).rev() {
+            self.guide(rollout, t, objective.guide, scale_of_rows, &mut adjoints.state);
             self.through_plant(rollout, t, scale_of_rows, &mut adjoints);
             self.add_switching(rollout.plant, t, objective, scale_of_rows, &mut adjoints.action);
+            self.add_taught(rollout, t, objective, scale_of_rows, &mut adjoints.action);
             let now = rollout.tape_rows(t..t + 1);
             net.backward(&mut self.tape, now, &adjoints.action, inputs, &mut adjoints.observed);
             adjoints.through_observation(inputs.len(), &scale);
@@ -186,6 +202,66 @@ impl Shard {
                 let block = rollout.tape_rows(t..(t + BLOCK).min(self.outcomes.len()));
                 net.add_gradient(&self.tape, block, &mut self.gradient);
             }
+        }
+    }
+
+    /// Lets the planner find what every state of every episode is worth.
+    fn ask_planner(&mut self, rollout: &Rollout<'_>, guide: f64) {
+        let wanted = if guide > 0.0 { rollout.pairs } else { &[] };
+        self.values.truncate(wanted.len());
+        for (index, pair) in wanted.iter().enumerate() {
+            let Episode { rows, stored_eur_per_kwh, .. } = &*pair.episode;
+            let room = || Hindsight::new(rollout.plant, rows.len(), SOC_LEVELS);
+            match self.values.get_mut(index) {
+                None => self.values.push(room()),
+                Some(values) if values.rows() != rows.len() => *values = room(),
+                Some(_) => {}
+            }
+            self.values[index].solve(rows, *stored_eur_per_kwh);
+        }
+    }
+
+    /// Puts the planner's share into what the states after a step are worth.
+    fn guide(&self, rollout: &Rollout<'_>, t: usize, guide: f64, scale_of_rows: f64, states: &mut [[f64; 3]]) {
+        if self.values.is_empty() {
+            return;
+        }
+        for (row, (state, outcome)) in states.iter_mut().zip(&self.outcomes[t]).enumerate() {
+            let slopes = self.values[row / 2].slopes(t, &behind(&outcome.after));
+            let weight = rollout.episode(row).weights[t] * scale_of_rows;
+            for (own, taught) in state.iter_mut().zip([slopes.soc, slopes.battery, slopes.chp]) {
+                *own += guide * (taught * weight - *own);
+            }
+        }
+    }
+
+    /// Adds to the CHP's action what the planner's values say about the opposite decision, wherever there was a choice.
+    fn add_taught(
+        &self,
+        rollout: &Rollout<'_>,
+        t: usize,
+        objective: &Objective,
+        scale_of_rows: f64,
+        d_actions: &mut [[f32; 3]],
+    ) {
+        if self.values.is_empty() || objective.teach <= 0.0 {
+            return;
+        }
+        for (row, outcome) in self.outcomes[t].iter().enumerate().filter(|(_, outcome)| outcome.free) {
+            let pair = &rollout.pairs[row / 2];
+            let before = if t == 0 { pair.starts[row % 2] } else { self.outcomes[t - 1][row].after };
+            let action = self.actions[t][row];
+            let given = &pair.episode.given[t];
+            let other = step(rollout.plant, given, &before, action.map(f64::from), Switch::Opposite);
+            let cost = |found: &StepOutcome| found.cost.v + self.values[row / 2].cost_to_come(t, &behind(&found.after));
+            let worth = cost(&other) - cost(outcome);
+            let on_minus_off = if outcome.after.on { -worth } else { worth };
+            let threshold = (2.0 * on_threshold(rollout.plant, before.on) / rollout.plant.chp().p_kw_max - 1.0) as f32;
+            let near = (-(action[1] - threshold).abs() / objective.reach).exp();
+            // A decision that is wrong is turned from however far away it is.
+            let kernel = if worth < 0.0 { near.max(TURN_MIN) } else { near };
+            let taught = objective.teach * kernel * on_minus_off.clamp(-WORTH_MAX, WORTH_MAX) as f32;
+            d_actions[row][1] += taught * (pair.episode.weights[t] * scale_of_rows) as f32;
         }
     }
 
@@ -246,6 +322,11 @@ impl Shard {
     }
 }
 
+/// A state as the planner knows it.
+const fn behind(point: &PlantPoint) -> StateBehind {
+    StateBehind { soc: point.soc, battery_kw: point.battery, chp_on: point.on, chp_kw: point.chp, chp_age: point.age }
+}
+
 impl Adjoints {
     /// Adds what the state does through the actor's observation.
     fn through_observation(&mut self, inputs: usize, scale: &[f64; 3]) {
@@ -263,7 +344,7 @@ fn observe(plant: &Plant, episode: &Episode, t: usize, s: &PlantPoint, x: &mut [
     x.copy_from_slice(observed.values());
     x[place::SOC] = s.soc as f32;
     x[place::CHP_ON] = if s.on { 1.0 } else { 0.0 };
-    if observed.schema() == Schema::Extended {
+    if observed.schema() != Schema::TenD {
         let divisors = Divisors::of(plant);
         x[place::BATTERY] = over(s.battery, divisors.battery_kw) as f32;
         x[place::CHP] = over(s.chp, divisors.chp_kw) as f32;

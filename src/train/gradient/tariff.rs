@@ -5,6 +5,7 @@
 //! The extended observation holds both, so its actor also learns fixed feed-in prices and tariffs without any swing.
 
 use memg_core::extended::extent;
+use memg_core::foreseen::Ahead;
 use memg_core::observation::Schema;
 use memg_core::profile::ProfileRow;
 use rand::RngExt;
@@ -37,7 +38,7 @@ enum Export {
 pub const fn spread_factors(schema: Schema) -> RangeInclusive<f64> {
     match schema {
         Schema::TenD => 0.6..=1.5,
-        Schema::Extended => 0.1..=3.0,
+        Schema::Extended | Schema::Forecast => 0.1..=3.0,
     }
 }
 
@@ -58,26 +59,60 @@ impl Tariff {
         let (shift, is_fixed) = (rng.random_range(-0.04..=0.16), rng.random_bool(0.3));
         match schema {
             Schema::TenD => Self { level, shift: 0.0, swing: any_swing, export: spread },
-            Schema::Extended => {
+            Schema::Extended | Schema::Forecast => {
                 let swing = if no_swing { 0.0 } else { any_swing };
                 Self { level, shift, swing, export: if is_fixed { fixed } else { spread } }
             }
         }
     }
 
+    /// Made for the prices of a window.
+    #[must_use]
+    pub fn fitted(self, rows: &[ProfileRow]) -> FittedTariff {
+        let mean = rows.iter().map(|row| row.import_price).sum::<f64>() / rows.len().max(1) as f64;
+        FittedTariff { tariff: self, mean, stays_fixed: is_fixed(rows) }
+    }
+}
+
+/// A tariff with what it needs to know of a window.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FittedTariff {
+    tariff: Tariff,
+    /// Import price, EUR/kWh.
+    mean: f64,
+    stays_fixed: bool,
+}
+
+impl FittedTariff {
+    /// What becomes of an import and an export price, or of means of them, EUR/kWh.
+    #[must_use]
+    pub fn prices(&self, import: f64, export: f64) -> (f64, f64) {
+        let Self { tariff, mean, stays_fixed } = *self;
+        let changed = mean * tariff.level + tariff.shift + (import - mean) * tariff.swing;
+        let export = match tariff.export {
+            Export::Spread(factor) if stays_fixed => (export * factor).min(changed),
+            Export::Spread(factor) => changed - (import - export) * factor,
+            // Nobody sells dearer than buying: storing would become a money machine.
+            Export::Fixed(price) => price.min(changed),
+        };
+        (changed, export)
+    }
+
     /// Changes the prices of a window.
     pub fn apply(&self, rows: &mut [ProfileRow]) {
-        let mean = rows.iter().map(|row| row.import_price).sum::<f64>() / rows.len().max(1) as f64;
-        let stays_fixed = is_fixed(rows);
         for row in rows {
-            let spread = row.import_price - row.export_price;
-            row.import_price = mean * self.level + self.shift + (row.import_price - mean) * self.swing;
-            row.export_price = match self.export {
-                Export::Spread(factor) if stays_fixed => (row.export_price * factor).min(row.import_price),
-                Export::Spread(factor) => row.import_price - spread * factor,
-                // Nobody sells dearer than buying: storing would become a money machine.
-                Export::Fixed(price) => price.min(row.import_price),
-            };
+            (row.import_price, row.export_price) = self.prices(row.import_price, row.export_price);
+        }
+    }
+
+    /// Changes what is expected of the prices.
+    pub fn apply_ahead(&self, ahead: &mut Ahead) {
+        let import = ahead.import_of_export_hours();
+        for (export, import) in ahead.export.iter_mut().zip(import) {
+            *export = self.prices(import, *export).1;
+        }
+        for price in ahead.import.iter_mut().chain(&mut ahead.late_import) {
+            *price = self.prices(*price, *price).0;
         }
     }
 }
@@ -91,6 +126,7 @@ fn is_fixed(rows: &[ProfileRow]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::forecast::Forecast;
 
     #[test]
     fn a_fixed_feed_in_price_stays_fixed_and_a_market_price_follows() {
@@ -98,10 +134,29 @@ mod tests {
         let changed = |export: [f64; 2]| {
             let row = |(import_price, export_price)| ProfileRow { import_price, export_price, ..ProfileRow::default() };
             let mut rows = [(0.2, export[0]), (0.3, export[1])].map(row);
-            tariff.apply(&mut rows);
+            tariff.fitted(&rows).apply(&mut rows);
             rows.map(|row| (row.export_price * 1e6).round() / 1e6)
         };
         assert_eq!(changed([0.08, 0.08]), [0.04, 0.04]);
         assert_eq!(changed([0.1, 0.2]), [0.15, 0.25]);
+    }
+
+    #[test]
+    fn what_is_expected_of_prices_changes_as_they_do() {
+        let tariff = Tariff { level: 0.8, shift: 0.05, swing: 1.4, export: Export::Spread(0.5) };
+        let row = |hour: usize| {
+            let import_price = 0.2 + 0.003 * ((hour * 7) % 24) as f64;
+            ProfileRow { import_price, export_price: import_price - 0.02, ..ProfileRow::default() }
+        };
+        let mut rows: Vec<ProfileRow> = (0..36).map(row).collect();
+        let fitted = tariff.fitted(&rows);
+        let mut ahead = Ahead::of(&Forecast::of_rows(&rows), 1);
+        fitted.apply_ahead(&mut ahead);
+        fitted.apply(&mut rows);
+        let expected = Ahead::of(&Forecast::of_rows(&rows), 1);
+        let prices = |of: &Ahead| [&of.import[..], &of.late_import[..], &of.export[..]].concat();
+        for (found, expected) in prices(&ahead).into_iter().zip(prices(&expected)) {
+            assert!((found - expected).abs() < 1e-12, "{found} {expected}");
+        }
     }
 }

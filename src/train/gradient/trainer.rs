@@ -135,8 +135,13 @@ impl GradientTrainer {
         }
     }
 
-    /// One step down the cost of a batch of episodes; `progress` in [0, 1] sets the rate.
-    pub fn descend(&mut self, settings: &GradientSettings, progress: f64, threads: usize) -> GradientStats {
+    /// Changes how episodes are varied.
+    pub const fn vary(&mut self, variation: Variation) {
+        self.variation = variation;
+    }
+
+    /// One step down the cost of a batch of episodes; `decline` in [0, 1] says how far the rate has fallen.
+    pub fn descend(&mut self, settings: &GradientSettings, decline: f64, threads: usize) -> GradientStats {
         let GradientState { net: Some(net), average, adam: Some(adam), rng, emphasis } = &mut self.state else {
             return GradientStats::default();
         };
@@ -158,7 +163,7 @@ impl GradientTrainer {
                 *sum += g;
             }
         }
-        let rate = settings.rate * (0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * progress).cos())) as f32;
+        let rate = settings.rate * (0.02 + 0.98 * 0.5 * (1.0 + (std::f64::consts::PI * decline).cos())) as f32;
         let norm = adam.step(net, &gradient, rate, settings.norm_max);
         if let Some(average) = average {
             for (mean, w) in average.weights.iter_mut().zip(&net.weights) {
@@ -228,6 +233,11 @@ impl Task<'_> {
         let mut rng = Pcg64Mcg::seed_from_u64(seed);
         let episode = Arc::new(self.source.draw(&mut rng, self.variation, self.emphasis));
         let switch_from = rng.random_range(0..(episode.given.len() * 2 / 3).max(1));
-        Pair { episode, switch_from }
+        // The planner's values say what the opposite decision is worth: both rows are free to go their own ways.
+        if self.settings.guide > 0.0 && self.settings.teach > 0.0 {
+            let starts = [episode.start, self.source.random_point(&mut rng)];
+            return Pair { episode, starts, switch_from: None };
+        }
+        Pair { starts: [episode.start; 2], episode, switch_from: Some(switch_from) }
     }
 }

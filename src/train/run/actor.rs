@@ -1,10 +1,11 @@
 //! An actor's tensors as checked weights, and as a policy.
 
+use super::setup::Setup;
 use crate::TrainError;
 use memg_core::actor::RustActor;
-use memg_core::guard::{Guarded, TariffRange};
-use memg_core::observation::Schema;
-use memg_core::policy::{ActorPolicy, Policy};
+use memg_core::guard::Guarded;
+use memg_core::observation::{Divisors, Schema};
+use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy, WithDivisors};
 use memg_policy::weights::{Dense, Weights, WeightsError};
 
 /// An actor's tensors, `l1.weight` to `l3.bias`: name, shape (`[out, in]` or `[out]`), data row after row.
@@ -27,14 +28,18 @@ pub(crate) fn weights(schema: Schema, tensors: &Tensors) -> Result<Weights, Weig
     Weights::new(schema, ["l1", "l2", "l3"].map(dense))
 }
 
-/// Tensors as a policy of that name, with the guard that a gateway puts before it.
+/// Tensors as a policy of that name, with the divisors, the forecaster and the guard that a gateway puts before it.
 pub(super) fn policy(
     name: &str,
+    setup: &Setup<'_>,
     schema: Schema,
-    range: Option<TariffRange>,
     tensors: &Tensors,
 ) -> Result<Box<dyn Policy>, TrainError> {
     let bytes = weights(schema, tensors)?.to_safetensors()?;
-    let policy = ActorPolicy(RustActor::from_safetensors(name, schema, &bytes)?);
-    Ok(Box::new(Guarded { policy, range }))
+    let actor = RustActor::from_safetensors(name, schema, &bytes)?;
+    let (actor, range) = (WithDivisors { actor, divisors: Divisors::of(&setup.options.plant) }, setup.tariff);
+    Ok(match &setup.forecaster {
+        Some(ridge) => Box::new(Guarded { policy: ForeseeingPolicy::new(actor, ridge.clone()), range }),
+        None => Box::new(Guarded { policy: ActorPolicy(actor), range }),
+    })
 }

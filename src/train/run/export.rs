@@ -7,13 +7,14 @@ use super::validation::{Best, Selection};
 use crate::config::TrainConfig;
 use crate::forecast;
 use crate::report::{self, Story};
-use crate::split::Part;
+use crate::split::{Part, blocks_within};
 use crate::{MODEL, REPORT, Stage, TrainError, TrainOptions, TrainingSummary};
 use memg_core::observation::Divisors;
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use memg_evaluate::compare::{Bound, Comparison, GOOD_RULE, bound, compare_with};
 use memg_policy::model::{EvaluationRow, ModelRecord, TrainingRecord, plant_hash, write_model};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -40,12 +41,14 @@ pub(super) fn finish(
         return Ok(summary);
     };
     let export = Export { setup, config, best, name: model_name(setup.options) };
-    let validation = export.table(&setup.split.validation, setup.bound.clone())?;
+    let validation = export.table(&setup.split.seen, &setup.judged, setup.bound.clone())?;
     let test = if setup.split.test.rows().is_empty() {
         None
     } else {
-        let optimum = bound(&setup.options.plant, &setup.split.test, &setup.split.test.blocks(None))?;
-        Some(export.table(&setup.split.test, optimum)?)
+        let all = &setup.options.profile;
+        let blocks = blocks_within(all, &setup.split.test);
+        let optimum = bound(&setup.options.plant, all, &blocks)?;
+        Some(export.table(all, &blocks, optimum)?)
     };
     if setup.options.force || export.beats_the_rule(&validation) {
         summary.model = Some(export.write_model(&summary, &validation, test.as_ref())?);
@@ -90,12 +93,12 @@ const fn algorithm(stage: Stage) -> &'static str {
 
 impl Export<'_> {
     fn policy(&self) -> Result<Box<dyn Policy>, TrainError> {
-        policy(&self.name, self.config.schema, self.setup.tariff, &self.best.actor.tensors)
+        policy(&self.name, self.setup, self.config.schema, &self.best.actor.tensors)
     }
 
-    /// The actor beside the rules and the bound.
-    fn table(&self, days: &Arc<Profile>, optimum: Bound) -> Result<Comparison, TrainError> {
-        Ok(compare_with(self.setup.options.plant, days, &days.blocks(None), &mut [self.policy()?], optimum)?)
+    /// The actor beside the rules and the bound, on blocks of a profile whose rows before are known.
+    fn table(&self, known: &Arc<Profile>, blocks: &[Range<usize>], optimum: Bound) -> Result<Comparison, TrainError> {
+        Ok(compare_with(self.setup.options.plant, known, blocks, &mut [self.policy()?], optimum)?)
     }
 
     fn beats_the_rule(&self, validation: &Comparison) -> bool {
@@ -116,6 +119,7 @@ impl Export<'_> {
             name: self.name.clone(),
             plant_hash: plant_hash(&options.plant),
             divisors: Divisors::of(&options.plant),
+            forecaster: self.setup.forecaster.clone(),
             tariff: self.setup.tariff,
             training: self.training_record(summary),
             evaluation: self.evaluation_rows(validation, test),
@@ -128,9 +132,10 @@ impl Export<'_> {
         let ([first, last], options) = (self.config.data.test_days, self.setup.options);
         TrainingRecord {
             description: format!(
-                "{}; selected on the validation days at update {}",
+                "{}; selected on the validation days at update {}{}",
                 went_through(self.config, self.best.actor.stage).join(", then "),
-                self.best.actor.updates
+                self.best.actor.updates,
+                summary.cut.as_ref().map_or_else(String::new, |cut| format!("; {cut}"))
             ),
             algorithm: algorithm(self.best.actor.stage).to_owned(),
             data: format!(
@@ -140,7 +145,7 @@ impl Export<'_> {
             seed: self.config.seed,
             steps: summary.steps,
             updates: summary.updates,
-            command: options.command.clone(),
+            command: format!("{} --updates {}", options.command, summary.stage_updates),
         }
     }
 

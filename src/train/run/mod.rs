@@ -38,15 +38,17 @@ pub fn run(options: &TrainOptions, sink: &mut dyn FnMut(&TrainingProgress)) -> R
             return Ok(run.summary(true));
         }
         run.advance()?;
+        run.keep_time();
         if run.validation_is_due() {
             run.validate()?;
-            run.keep_time();
             sink(&run.progress());
         }
         if run.save_is_due() {
             run.save()?;
         }
     }
+    // What is left takes some seconds more.
+    sink(&run.progress());
     run.validate()?;
     run.save()?;
     export::finish(&run.setup, &run.config, &run.selection, run.summary(false))
@@ -166,23 +168,64 @@ impl<'a> Run<'a> {
     }
 
     fn progress(&self) -> TrainingProgress {
-        let (updates, planned) = (self.learners.updates(), self.config.planned_updates());
-        let rate = self.pace.rate(updates);
+        let updates = self.learners.updates();
+        let cut = self.config.gradient.updates - self.expected_gradient();
         TrainingProgress {
             stage: self.stage(),
             updates,
-            planned,
-            rate,
-            remaining_s: planned.saturating_sub(updates) as f64 / rate.max(1e-9),
+            planned: self.config.planned_updates() - cut,
+            asked: self.setup.options.config.planned_updates(),
+            rate: self.pace.rate(updates),
+            seconds: self.pace.seconds(),
+            remaining_s: self.remaining_s(),
             validation_regret_to_rule: self.selection.latest_regret_to_rule(),
             best_regret_to_rule: self.selection.least_regret_to_rule(),
         }
+    }
+
+    /// Updates of the gradient stage in all that time will suffice for.
+    fn expected_gradient(&self) -> u64 {
+        pace::expected(&self.config, self.planned, &self.learners, &self.pace, self.setup.reserve_s)
+    }
+
+    /// Seconds until the end, tables included; `None` while nobody knows how fast it goes.
+    fn remaining_s(&self) -> Option<f64> {
+        let (stage, config, done) = (self.stage(), &self.config, self.learners.stage_updates(&self.config));
+        let td3 = config.td3.updates - self.learners.td3_updates().min(config.td3.updates);
+        let seconds = |updates: u64| self.pace.settled_rate(self.learners.updates()).map(|rate| updates as f64 / rate);
+        let training = match stage {
+            Stage::Imitation => return None,
+            Stage::Gradient => {
+                let later = (td3 as f64 / pace::TD3_RATE_TO_GRADIENT) as u64;
+                seconds(self.expected_gradient() - done.gradient + later)?
+            }
+            Stage::Td3 => seconds(td3)?,
+            Stage::Done => 0.0,
+        };
+        Some(training + self.setup.tables_s)
+    }
+
+    /// What time did not suffice for, in words.
+    fn cut(&self) -> Option<String> {
+        let (asked, done) = (self.setup.options.config.stage_updates(), self.learners.stage_updates(&self.config));
+        let stages = [
+            ("imitation", asked.imitation, done.imitation),
+            ("gradients", asked.gradient, done.gradient),
+            ("TD3", asked.critics + asked.td3, done.critics + done.td3),
+        ];
+        let cut = stages.iter().filter(|(_, asked, done)| done < asked);
+        let cut: Vec<String> =
+            cut.map(|(stage, asked, done)| format!("{done} of {asked} updates of {stage}")).collect();
+        let minutes = self.config.minutes;
+        (!cut.is_empty()).then(|| format!("time ({minutes} minutes) sufficed for {}", cut.join(" and ")))
     }
 
     fn summary(&self, interrupted: bool) -> TrainingSummary {
         TrainingSummary {
             interrupted,
             updates: self.learners.updates(),
+            stage_updates: self.learners.stage_updates(&self.config),
+            cut: if interrupted { None } else { self.cut() },
             steps: self.learners.environment_steps(&self.config),
             seconds: self.pace.seconds(),
             episode_rewards: self.learners.episode_rewards().to_vec(),

@@ -1,16 +1,21 @@
 //! What a run knows before it trains, and never changes: days, bounds, the rule's cost.
 
 use crate::config::TrainConfig;
+use crate::forecast::{aheads, fit_coefficients};
 use crate::gradient::risk::TrainingDays;
-use crate::split::Split;
+use crate::split::{Split, blocks_within};
 use crate::tariff_range::tariff_range;
 use crate::td3::fused::Bf16;
 use crate::{TrainError, TrainOptions, td3};
 use memg_core::equipment::Plant;
+use memg_core::forecast::Ridge;
+use memg_core::foreseen::Ahead;
 use memg_core::guard::TariffRange;
+use memg_core::observation::Schema;
 use memg_core::profile::Profile;
 use memg_core::rules::GoodRule;
 use memg_evaluate::compare::{Bound, bound};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +28,12 @@ pub(super) struct Setup<'a> {
     pub(super) split: Split,
     /// Tariffs that the actor will be good for.
     pub(super) tariff: Option<TariffRange>,
+    /// Validation days, as blocks of the days that may be seen.
+    pub(super) judged: Vec<Range<usize>>,
+    /// The forecaster of an actor that sees forecasts, and steps of the present that it was fitted to.
+    pub(super) forecaster: Option<Ridge>,
+    /// What is expected at every training row, see [`aheads`]; empty for actors that see no forecasts.
+    pub(super) aheads: Arc<[Ahead]>,
     /// Perfect foresight on the validation days.
     pub(super) bound: Bound,
     /// The good rule on the validation days, EUR a day.
@@ -31,6 +42,8 @@ pub(super) struct Setup<'a> {
     pub(super) training_days: Option<TrainingDays>,
     /// Seconds kept for the final table and the report.
     pub(super) reserve_s: f64,
+    /// Seconds that these will take, about.
+    pub(super) tables_s: f64,
 }
 
 /// Bounds that an earlier part of the run has found: finding them again takes as long as hundreds of updates.
@@ -56,17 +69,44 @@ impl<'a> Setup<'a> {
         let began = Instant::now();
         let bound = bound_of(plant, &split.validation, known.validation)?;
         // The final table needs the bound of the test days, and the report one more.
-        let reserve_s = RESERVE_S_MIN.max(20.0 + 2.5 * began.elapsed().as_secs_f64());
+        let tables_s = 2.5 * began.elapsed().as_secs_f64();
+        let reserve_s = RESERVE_S_MIN.max(20.0 + tables_s);
         let training_days = training_days(plant, &split.training, config.gradient.risk, known.training)?;
         let (tariff, rule_cost) =
             (tariff_range(config.schema, &split.training), cost_of_rule(*plant, &split.validation)?);
-        Ok(Self { options, split, tariff, bound, rule_cost, training_days, reserve_s })
+        let judged = blocks_within(&split.seen, &split.validation);
+        let forecaster = forecaster(options, config.schema, &split)?;
+        let aheads = forecaster.as_ref().map(|ridge| aheads(plant, &split, ridge)).unwrap_or_default();
+        Ok(Self {
+            options,
+            split,
+            tariff,
+            judged,
+            forecaster,
+            aheads,
+            bound,
+            rule_cost,
+            training_days,
+            reserve_s,
+            tables_s,
+        })
     }
 
     /// A cost of a validation day above the bound, over the good rule's: 0 is perfect foresight, 1 the rule.
     pub(super) fn regret_to_rule(&self, cost_eur_per_day: f64) -> f64 {
         let best = self.bound.cost_eur_per_day;
         (cost_eur_per_day - best) / (self.rule_cost - best)
+    }
+}
+
+/// The forecaster that an actor of this schema sees the hours ahead through.
+fn forecaster(options: &TrainOptions, schema: Schema, split: &Split) -> Result<Option<Ridge>, TrainError> {
+    match schema {
+        Schema::TenD | Schema::Extended => Ok(None),
+        Schema::Forecast => {
+            let (coefficients, _) = fit_coefficients(&options.plant, &options.profile, split)?;
+            Ok(Some(Ridge::new(coefficients, options.plant.step_ms())))
+        }
     }
 }
 

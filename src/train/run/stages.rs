@@ -1,16 +1,19 @@
 //! The three stages, update by update: imitation, gradients through the plant, TD3.
 
 use super::actor::Tensors;
+use super::pace;
 use super::setup::Setup;
 use super::validation::Best;
-use crate::config::TrainConfig;
+use crate::config::{StageUpdates, TrainConfig};
 use crate::gradient::episode::EpisodeSource;
 use crate::gradient::trainer::GradientTrainer;
 use crate::metrics::Td3Figures;
 use crate::td3::fused::{NamedTensor, StateError};
 use crate::td3::{Td3, Td3Setup};
 use crate::{Stage, TrainError};
+use memg_core::observation::Schema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The learners of all stages, and how far they are.
 pub(super) struct Learners {
@@ -36,8 +39,8 @@ impl Learners {
     /// Before the first update.
     pub(super) fn new(setup: &Setup<'_>, config: &TrainConfig) -> Self {
         let (plant, schema) = (setup.options.plant, config.schema);
-        let source = EpisodeSource::new(plant, schema, (*setup.split.training).clone(), config.episodes.steps);
-        let gradient = GradientTrainer::new(plant, schema, source, config.episodes.variation(), config.seed);
+        let source = episodes(setup, schema, config.episodes.steps);
+        let gradient = GradientTrainer::new(plant, schema, source, config.episodes.variation(0.0), config.seed);
         Self { gradient, td3: None, done: Done::default(), loss: 0.0, td3_figures: Td3Figures::default() }
     }
 
@@ -68,6 +71,13 @@ impl Learners {
     /// Of all stages.
     pub(super) fn updates(&self) -> u64 {
         self.done.imitation + self.done.gradient + self.td3_updates()
+    }
+
+    /// Of each stage.
+    pub(super) fn stage_updates(&self, config: &TrainConfig) -> StageUpdates {
+        let Done { imitation, gradient } = self.done;
+        let before = StageUpdates { imitation, gradient, ..StageUpdates::default() };
+        before.with_td3(self.td3_updates(), config.td3.critic_first)
     }
 
     pub(super) fn td3_updates(&self) -> u64 {
@@ -139,8 +149,9 @@ impl Learners {
     }
 
     fn descend(&mut self, config: &TrainConfig) {
-        let progress = self.done.gradient as f64 / config.gradient.updates.max(1) as f64;
-        self.loss = self.gradient.descend(&config.gradient, progress, config.thread_count()).loss;
+        let decline = pace::decline(self.done.gradient, config.gradient.updates);
+        self.gradient.vary(config.episodes.variation(decline));
+        self.loss = self.gradient.descend(&config.gradient, decline, config.thread_count()).loss;
         self.done.gradient += 1;
     }
 
@@ -162,15 +173,22 @@ impl Learners {
     }
 }
 
+/// Episodes of the training days.
+fn episodes(setup: &Setup<'_>, schema: Schema, steps: usize) -> EpisodeSource {
+    let (plant, days) = (setup.options.plant, (*setup.split.training).clone());
+    EpisodeSource::foreseeing(plant, schema, days, Arc::clone(&setup.aheads), steps)
+}
+
 /// TD3 with random networks.
 pub(super) fn fresh_td3(setup: &Setup<'_>, config: &TrainConfig) -> Td3 {
     let (plant, schema) = (setup.options.plant, config.schema);
-    let source = EpisodeSource::new(plant, schema, (*setup.split.training).clone(), config.td3.episode_steps);
+    let source = episodes(setup, schema, config.td3.episode_steps);
     Td3::new(Td3Setup {
         plant,
         schema,
         source,
-        variation: config.episodes.variation(),
+        forecaster: setup.forecaster.clone(),
+        variation: config.episodes.variation(0.0),
         settings: config.td3,
         seed: config.seed,
         threads: config.threads,

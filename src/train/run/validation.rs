@@ -71,9 +71,8 @@ pub(super) struct Judgement {
 
 /// Rolls an actor out over the validation days.
 pub(super) fn judge(setup: &Setup<'_>, schema: Schema, tensors: &Tensors) -> Result<Judgement, TrainError> {
-    let mut actor = policy("model", schema, setup.tariff, tensors)?;
-    let days = &setup.split.validation;
-    let found = evaluate(setup.options.plant, days, &days.blocks(None), actor.as_mut(), |_| {})?;
+    let mut actor = policy("model", setup, schema, tensors)?;
+    let found = evaluate(setup.options.plant, &setup.split.seen, &setup.judged, actor.as_mut(), |_| {})?;
     let regrets: Vec<f64> =
         found.daily_cost_eur.iter().zip(&setup.bound.daily_cost_eur).map(|(cost, best)| cost - best).collect();
     let risk = charge_for_risk(setup, &regrets, actor.as_mut())?;

@@ -5,8 +5,11 @@ use crate::gradient::episode::{EpisodeSource, Variation};
 use memg_core::action::Action;
 use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
+use memg_core::forecast::{Forecast, Ridge};
+use memg_core::foreseen;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
+use memg_core::policy::PolicyInput;
 use memg_core::profile::Profile;
 use memg_core::reward::{RewardWeights, RunningRisk};
 use memg_core::units::Soc;
@@ -34,6 +37,8 @@ pub struct EnvironmentState {
 #[derive(Debug)]
 pub(super) struct Environment {
     env: MemgEnv,
+    forecaster: Option<Ridge>,
+    forecast: Forecast,
     /// At the episode's start, or where it was continued; the reward is up to date.
     pub(super) state: EnvironmentState,
 }
@@ -52,6 +57,8 @@ pub(super) struct StepReward {
 pub(super) struct EpisodeMaker {
     pub(super) plant: Plant,
     pub(super) source: EpisodeSource,
+    /// What an actor sees the hours ahead through, if it does.
+    pub(super) forecaster: Option<Ridge>,
     pub(super) variation: Variation,
     /// Steps of an episode.
     pub(super) steps: usize,
@@ -91,14 +98,23 @@ impl EpisodeMaker {
         let mut env = MemgEnv::new(self.plant, profile, RewardWeights::default());
         let (first, steps) = (state.first, state.steps_left);
         env.reset(Start { known: block.clone(), block, first, steps, soc: Soc::new(state.soc), memory: state.memory });
-        Environment { env, state }
+        Environment { env, forecaster: self.forecaster.clone(), forecast: Forecast::of_steps(0), state }
     }
 }
 
 impl Environment {
     /// What a network of this site sees.
-    pub(super) fn observe(&self, schema: Schema) -> Observation {
-        self.env.observe(schema, &Divisors::of(self.env.filter().plant()))
+    pub(super) fn observe(&mut self, schema: Schema) -> Observation {
+        let Self { env, forecaster, forecast, .. } = self;
+        let (plant, divisors) = (env.filter().plant(), Divisors::of(env.filter().plant()));
+        match forecaster {
+            None => env.observe(schema, &divisors),
+            Some(forecaster) => {
+                let (situation, known, memory) = (env.situation(), env.known(), env.memory());
+                let input = PolicyInput { plant, situation: &situation, memory, known: &known };
+                foreseen::observe(&input, forecaster, forecast, &divisors)
+            }
+        }
     }
 
     /// One step on a requested action; `None` if the episode is over.

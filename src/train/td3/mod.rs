@@ -21,6 +21,7 @@ use fused::{
     Threads, Transition, UpdateStats,
 };
 use memg_core::equipment::Plant;
+use memg_core::forecast::Ridge;
 use memg_core::observation::Schema;
 use memg_core::reward::RunningRisk;
 use rand::{RngExt, SeedableRng};
@@ -50,6 +51,8 @@ pub struct Td3Setup {
     pub schema: Schema,
     /// Days to draw episodes from.
     pub source: EpisodeSource,
+    /// What an actor sees the hours ahead through, if it does.
+    pub forecaster: Option<Ridge>,
     /// How they are varied; the number of steps is that of the settings.
     pub variation: Variation,
     /// Hyper-parameters.
@@ -81,7 +84,7 @@ impl Td3 {
     /// A learner with random networks.
     #[must_use]
     pub fn new(setup: Td3Setup) -> Self {
-        let Td3Setup { plant, schema, source, variation, settings, seed, threads } = setup;
+        let Td3Setup { plant, schema, source, forecaster, variation, settings, seed, threads } = setup;
         let threads = if threads == 0 { Threads::All } else { Threads::exactly(threads) };
         let kernel = Td3Kernel::new(schema.len(), &kernel_config(&settings), seed, threads);
         let replay = Replay::new(schema.len(), settings.replay, ExpertField::Stored);
@@ -92,7 +95,7 @@ impl Td3 {
         let mut td3 = Self {
             settings,
             schema,
-            episodes: EpisodeMaker { plant, source, variation, steps: settings.episode_steps },
+            episodes: EpisodeMaker { plant, source, forecaster, variation, steps: settings.episode_steps },
             kernel,
             teacher: None,
             replay,
@@ -140,7 +143,7 @@ impl Td3 {
     fn collect(&mut self) {
         let (dim, n) = (self.schema.len(), self.environments.len());
         let mut observations = Vec::with_capacity(n * dim);
-        for environment in &self.environments {
+        for environment in &mut self.environments {
             observations.extend_from_slice(environment.observe(self.schema).values());
         }
         let mut actions = vec![0.0; n * 3];

@@ -24,7 +24,7 @@ mod network;
 #[cfg(test)]
 mod tests;
 mod update;
-mod vector;
+pub(crate) mod vector;
 
 pub use kernels::bf16::{Bf16, Precision};
 pub use kernels::dispatch::Isa;

@@ -1,10 +1,10 @@
 //! Numbers side by side: vectors of each instruction set, elementary functions without branches, random numbers by counter.
 
 #[cfg(target_arch = "x86_64")]
-pub(super) mod avx2;
+pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
-pub(super) mod avx512;
-pub(super) mod lanes;
-pub(super) mod portable;
-pub(super) mod random;
-pub(super) mod scalar;
+pub(crate) mod avx512;
+pub(crate) mod lanes;
+pub(crate) mod portable;
+pub(crate) mod random;
+pub(crate) mod scalar;
