@@ -15,13 +15,14 @@ pub mod prototype;
 pub mod report;
 pub mod run;
 pub mod split;
+pub mod stage_updates;
 mod svg_chart;
 pub mod tariff_range;
 pub mod td3;
 #[cfg(test)]
 mod tests;
 
-use config::{StageUpdates, TrainConfig};
+use config::TrainConfig;
 use forecast::PlanSummary;
 use memg_core::equipment::Plant;
 use memg_core::policy::PolicyError;
@@ -31,6 +32,7 @@ use memg_policy::model::ModelError;
 use memg_policy::weights::WeightsError;
 pub use run::run;
 use serde::{Deserialize, Serialize};
+use stage_updates::StageUpdates;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
