@@ -1,30 +1,13 @@
 //! The binary as a user meets it: the demonstration, its journal, wrong configurations.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+use common::{gateway, path, run, text};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-fn gateway(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_gateway"));
-    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).env_remove("RUST_LOG");
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    gateway(args).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn path(dir: &tempfile::TempDir, name: &str) -> (PathBuf, String) {
-    let path = dir.path().join(name);
-    let text = path.display().to_string();
-    (path, text)
-}
+mod common;
 
 #[test]
 fn the_demonstration_runs_ends_and_replays_identically() {
@@ -93,143 +76,6 @@ fn wrong_configurations_end_with_64_and_say_where() {
 }
 
 #[test]
-fn a_profile_with_a_hole_is_refused_with_line_and_column() {
-    let dir = tempfile::tempdir().unwrap();
-    let (file, profile) = path(&dir, "hole.csv");
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/site-a-2016.csv");
-    let rows: Vec<String> = std::fs::read_to_string(shipped).unwrap().lines().take(97).map(str::to_owned).collect();
-    let holed: Vec<String> = rows.iter().enumerate().filter(|(i, _)| *i != 50).map(|(_, row)| row.clone()).collect();
-    std::fs::write(&file, holed.join("\n")).unwrap();
-    let output = run(&["evaluate", "--policy", "rule", "--profile", &profile]);
-    assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("hole.csv: line 51, time: a hole in the day"), "{}", text(&output.stderr));
-}
-
-#[test]
-fn policies_cost_what_an_independent_model_says() {
-    let profile = "config/profiles/site-a-2016.csv";
-    // policy, EUR a day on days 20..24 of every month by an independent model, tolerance
-    for (policy, expected, tolerance) in
-        [("idle", 121.40, 0.005), ("seed", 102.44, 0.02 * 102.44), ("rule", 92.34, 0.02 * 92.34)]
-    {
-        let output = run(&["evaluate", "--policy", policy, "--profile", profile, "--month-days", "20-24", "--json"]);
-        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let cost = found["cost_eur_per_day"].as_f64().unwrap();
-        assert!((cost - expected).abs() <= tolerance, "{policy}: {cost}");
-        assert_eq!((found["violations"].as_u64(), found["days"].as_u64()), (Some(0), Some(60)));
-    }
-}
-
-/// The first days of the shipped profile, in a file.
-fn first_days(dir: &tempfile::TempDir, days: usize) -> String {
-    let (file, profile) = path(dir, "days.csv");
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/profiles/site-a-2016.csv");
-    let rows: Vec<String> =
-        std::fs::read_to_string(shipped).unwrap().lines().take(1 + 96 * days).map(str::to_owned).collect();
-    std::fs::write(file, rows.join("\n")).unwrap();
-    profile
-}
-
-#[test]
-fn a_bound_is_kept_in_the_users_cache_folder_unless_told_otherwise() {
-    let dir = tempfile::tempdir().unwrap();
-    let profile = first_days(&dir, 1);
-    let (folder, _) = path(&dir, "cache");
-    let found = |extra: &[&str]| {
-        let own = ["evaluate", "--profile", &profile, "--compare", "--json", "--policy", "rule"];
-        let output = gateway(&[&own[..], extra].concat()).env("XDG_CACHE_HOME", &folder).output().unwrap();
-        assert!(output.status.success() && output.stderr.is_empty(), "{}", text(&output.stderr));
-        text(&output.stdout)
-    };
-    let anew = found(&["--no-cache"]);
-    assert!(!folder.exists(), "nothing is written");
-    let (first, second) = (found(&[]), found(&[]));
-    assert_eq!((&first, &second), (&anew, &anew));
-    assert_eq!(std::fs::read_dir(folder.join("memg-gateway/bounds")).unwrap().count(), 1);
-}
-
-#[test]
-fn days_that_are_not_judged_are_what_a_planner_remembers() {
-    let dir = tempfile::tempdir().unwrap();
-    let profile = first_days(&dir, 2);
-    let found = |extra: &[&str]| {
-        let own = ["evaluate", "--profile", &profile, "--no-bound", "--json", "--policy", "plan"];
-        let output = run(&[&own[..], extra].concat());
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
-    };
-    let (both, second) = (found(&["--block-days", "1"]), found(&["--month-days", "2-2"]));
-    assert_eq!((both["days"].as_u64(), both["blocks"].as_u64()), (Some(2), Some(2)));
-    assert_eq!((second["days"].as_u64(), second["violations"].as_u64()), (Some(1), Some(0)));
-    assert_eq!(second["daily_cost_eur"][0], both["daily_cost_eur"][1], "the first day is known either way");
-    let names: Vec<_> = second["policies"].as_array().unwrap().iter().map(|p| p["policy"].as_str().unwrap()).collect();
-    assert_eq!(names, ["idle", "seed", "rule", "plan"]);
-}
-
-#[test]
-fn blocks_of_no_days_and_days_that_no_month_has_are_refused() {
-    let profile = "config/profiles/site-a-2016.csv";
-    let refused = |flag: &str, value: &str| {
-        let output = run(&["evaluate", "--policy", "rule", "--profile", profile, flag, value]);
-        assert!(!output.status.success() && output.stdout.is_empty(), "{flag} {value}");
-        text(&output.stderr)
-    };
-    assert!(refused("--block-days", "0").contains("--block-days"));
-    assert!(refused("--month-days", "40-41").contains("no day of"));
-    assert!(refused("--month-days", "24").contains("expected FROM-TO"));
-}
-
-#[test]
-fn a_trace_has_a_row_a_step_and_balances() {
-    let dir = tempfile::tempdir().unwrap();
-    let (file, trace) = path(&dir, "trace.csv");
-    let profile = "config/profiles/site-a-2016.csv";
-    let output =
-        run(&["evaluate", "--policy", "rule", "--profile", profile, "--month-days", "20-21", "--trace", &trace]);
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let csv = std::fs::read_to_string(file).unwrap();
-    let header: Vec<&str> = csv.lines().next().unwrap().split(',').collect();
-    let column = |name: &str| header.iter().position(|known| *known == name).unwrap();
-    let rows: Vec<Vec<f64>> =
-        csv.lines().skip(1).map(|row| row.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect()).collect();
-    assert_eq!(rows.len(), 24 * 96);
-    let of = |row: &Vec<f64>, name: &str| row[column(name)];
-    for row in &rows {
-        let sources = of(row, "pv_kw") + of(row, "wind_kw") - of(row, "curtailed_kw") + of(row, "p_chp_kw");
-        let residual =
-            sources + of(row, "p_grid_kw") + of(row, "unserved_kw") - of(row, "load_kw") - of(row, "p_battery_kw");
-        assert!(residual.abs() < 1e-9, "{residual}");
-    }
-}
-
-#[test]
-fn a_model_may_name_its_runtime_and_what_it_costs_is_the_sum_of_its_trace_and_the_stored_energy() {
-    let dir = tempfile::tempdir().unwrap();
-    let (file, trace) = path(&dir, "trace.csv");
-    // Half a profile, so that the bound is found soon.
-    let (short, profile) = path(&dir, "short.csv");
-    let shipped = std::fs::read_to_string("config/profiles/site-a-2016.csv").unwrap();
-    std::fs::write(short, shipped.lines().take(1 + 2 * 96).collect::<Vec<_>>().join("\n")).unwrap();
-    let evaluate = ["evaluate", "--model", "rust:models/actor-10d", "--profile", &profile, "--trace", &trace, "--json"];
-    let output = run(&[&evaluate[..], &["--no-cache"]].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let number = |name: &str| found[name].as_f64().unwrap();
-    let csv = std::fs::read_to_string(file).unwrap();
-    let cost = csv.lines().next().unwrap().split(',').position(|name| name == "cost_eur").unwrap();
-    let steps: f64 = csv.lines().skip(1).map(|row| row.split(',').nth(cost).unwrap().parse::<f64>().unwrap()).sum();
-    let (total, stored) = (number("cost_eur_per_day") * number("days"), number("stored_energy_eur"));
-    assert!((total - steps - stored).abs() < 1e-9, "{total} is not {steps} + {stored}");
-    let unknown = run(&["evaluate", "--model", "gpu:models/actor-10d", "--profile", &profile]);
-    assert!(!unknown.status.success() && text(&unknown.stderr).contains("gpu:models/actor-10d"));
-    let elsewhere = run(&["mosaik", "--model", "ort:models/actor-10d", "127.0.0.1:1"]);
-    let said = text(&elsewhere.stderr);
-    assert!(
-        said.contains("FMUs run networks in plain Rust: expected DIR or rust:DIR, found ort:models/actor-10d"),
-        "{said}"
-    );
-}
-
-#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let mut check =
         gateway(&["check", "config/gateway.toml"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -250,7 +96,7 @@ fn check_says_of_every_signal_what_its_loss_means_and_how_words_are_ordered() {
         .map(|name| {
             format!(
                 "[[device]]\nname = '{name}'\nfile = 'virtual-{name}.toml'\ntransport = {{ tcp = '127.0.0.1:1' }}\n\
-                 unit_id = 1\n"
+                 unit_id = 1\nwrite = []\n"
             )
         })
         .concat();

@@ -25,7 +25,7 @@ fn days(model: &str, runtime: Runtime) -> Result<Vec<EnvStep>, ModelError> {
     let text = std::fs::read_to_string(home.join("config/profiles/site-a-2016.csv")).unwrap();
     let plant = Plant::reference();
     let profile = Profile::parse_csv(&text, plant.step().get()).unwrap();
-    let mut policy = load_policy(&PolicySpec::Model { dir: home.join("models").join(model), runtime })?;
+    let mut policy = load_policy(&PolicySpec::Model { dir: home.join("models").join(model), runtime }, &plant)?;
     let mut env = MemgEnv::new(plant, Arc::new(profile), RewardWeights::default());
     env.reset(Start::block(0..STEPS));
     Ok(std::iter::from_fn(|| env.step_policy(policy.as_mut()).unwrap()).collect())

@@ -30,7 +30,7 @@ fn judged(profile: &Arc<Profile>, policy: &mut dyn Policy) -> Evaluation {
 
 fn not_worse_than_the_rule(model: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join(model);
-    let mut actor = load_policy(&PolicySpec::Model { dir, runtime: Runtime::Rust }).unwrap();
+    let mut actor = load_policy(&PolicySpec::Model { dir, runtime: Runtime::Rust }, &Plant::reference()).unwrap();
     let mut worse = Vec::new();
     for Site { name, profile } in other_sites(&home()) {
         let profile = Arc::new(profile);

@@ -1,9 +1,11 @@
 //! What may come in the steps ahead: what others have said, and a guess where nobody has.
 
+mod errors;
 mod persistence;
 mod regressors;
 mod ridge;
 
+pub use errors::{ForecastErrors, ForecastMae, LEADS_H};
 pub use persistence::Persistence;
 pub use regressors::{REGRESSORS, REGRESSORS_NAME, Regressors};
 pub use ridge::{Coefficients, FITTED, Ridge};

@@ -116,6 +116,10 @@ impl<F: Forecaster> Policy for Plan<F> {
     fn plan(&self) -> Option<&PlanSummary> {
         self.work.as_deref().filter(|work| work.is_told).map(|work| &work.summary)
     }
+
+    fn forecast(&self) -> Option<&Forecast> {
+        self.work.as_deref().filter(|work| work.is_told).map(|work| &work.forecast)
+    }
 }
 
 const fn request(setpoints: Setpoints) -> Request {

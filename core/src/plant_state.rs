@@ -224,6 +224,11 @@ impl PlantState {
             Signal::FrequencyHz => self.frequency.lost(),
             Signal::ImportPriceEurPerKwh => self.import_price.lost(),
             Signal::ExportPriceEurPerKwh => self.export_price.lost(),
+            Signal::GasKw
+            | Signal::ChpHeatKw
+            | Signal::BoilerHeatKw
+            | Signal::GridImportKwh
+            | Signal::GridExportKwh => None,
         }
     }
 }

@@ -101,6 +101,10 @@ pub trait Policy: Send {
     fn plan(&self) -> Option<&PlanSummary> {
         None
     }
+    /// The forecast behind the last request, if the policy forecasts: a value for each of the plant's steps.
+    fn forecast(&self) -> Option<&Forecast> {
+        None
+    }
 }
 
 /// A network: observation in, action out.

@@ -1,8 +1,10 @@
 //! Profiles: what the plant cannot choose, step by step. From CSV rows or from synthetic generators
 //! ([`crate::synthetic`]).
 
+mod ranges;
 mod view;
 
+pub use ranges::{Exceeding, WRONG_UNIT};
 pub use view::{PUBLISHED_AT_H, ProfileView, published_steps};
 
 use crate::calendar::LocalTime;
@@ -11,6 +13,7 @@ use crate::equipment::Plant;
 use crate::series::Quantity;
 use crate::situation::{Doubt, Situation};
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
+use ranges::{RANGES, Ranges};
 
 /// Means over one step. Powers >= 0.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -120,10 +123,6 @@ pub const COLUMNS: [&str; 9] = [
     "frequency_hz",
 ];
 
-/// Plausible range of each numeric column; a value outside is an error, not data.
-const RANGES: [(f64, f64); 8] =
-    [(0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (0.0, 1e6), (-10.0, 10.0), (-10.0, 10.0), (0.5, 1.5), (40.0, 70.0)];
-
 /// What is wrong with a profile, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, {column}: {expected}")]
@@ -158,13 +157,26 @@ impl Profile {
     /// # Errors
     /// The first line that is incomplete, not a number, out of range, out of order, or a hole within a day.
     pub fn parse_csv(text: &str, step_h: f64) -> Result<Self, ProfileError> {
+        Self::parse_within(text, step_h, &RANGES)
+    }
+
+    /// The same in steps of a plant, within [`WRONG_UNIT`] times its ratings, and with zeros where it has nothing, see
+    /// [`Profile::at`].
+    ///
+    /// # Errors
+    /// As [`Profile::parse_csv`]; a power that no such plant can have is one in another unit.
+    pub fn parse_for(text: &str, plant: &Plant) -> Result<Self, ProfileError> {
+        Ok(Self::parse_within(text, plant.step_h(), &ranges::of(plant))?.at(plant))
+    }
+
+    fn parse_within(text: &str, step_h: f64, ranges: &Ranges) -> Result<Self, ProfileError> {
         let mut lines = text.lines().enumerate();
         let (_, header) = lines.next().ok_or_else(|| error(1, "header", "the file is empty"))?;
         let columns = locate_columns(header)?;
         let step_min = crate::units::to_integer((step_h * 60.0).round());
         let mut rows: Vec<ProfileRow> = Vec::new();
         for (index, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
-            let row = parse_row(index + 1, line, &columns)?;
+            let row = parse_row(index + 1, line, &columns, ranges)?;
             check_order(index + 1, rows.last(), &row, step_min)?;
             rows.push(row);
         }
@@ -238,20 +250,31 @@ fn locate_columns(header: &str) -> Result<[usize; 9], ProfileError> {
     Ok(columns)
 }
 
-fn parse_row(line: usize, text: &str, columns: &[usize; 9]) -> Result<ProfileRow, ProfileError> {
+fn parse_row(line: usize, text: &str, columns: &[usize; 9], ranges: &Ranges) -> Result<ProfileRow, ProfileError> {
     let cells: Vec<&str> = text.split(',').map(str::trim).collect();
     let mut values = [0.0; 8];
     let mut time = LocalTime::default();
     for (index, (column, name)) in columns.iter().zip(COLUMNS).enumerate() {
         let cell = cells.get(*column).ok_or_else(|| error(line, name, "the line has too few cells"))?;
         if index == 0 {
-            let bad = || error(line, name, format!("expected a time like 2016-01-01T00:15:00+01:00, found {cell:?}"));
-            time = LocalTime::parse(cell).ok_or_else(bad)?;
-        } else if let Some((slot, range)) = values.get_mut(index - 1).zip(RANGES.get(index - 1)) {
+            time = LocalTime::parse(cell).ok_or_else(|| error(line, name, bad_time(cell)))?;
+        } else if let Some((slot, range)) = values.get_mut(index - 1).zip(ranges.get(index - 1)) {
             *slot = parse_number(line, name, cell, *range)?;
         }
     }
     Ok(row_from(time, values))
+}
+
+/// What to do about a time that is none, or that nobody can place.
+fn bad_time(cell: &str) -> String {
+    let wanted = "expected a time like 2016-01-01T00:15:00+01:00";
+    if LocalTime::parse(&format!("{cell}Z")).is_some() {
+        return format!(
+            "{wanted}, found {cell:?} without an offset from UTC: write the site's standard time with its offset (pandas: \
+             index.tz_localize(ZONE).tz_convert(\"Etc/GMT-1\") for +01:00)"
+        );
+    }
+    format!("{wanted}, found {cell:?}")
 }
 
 fn parse_number(line: usize, name: &str, cell: &str, (low, high): (f64, f64)) -> Result<f64, ProfileError> {
@@ -291,8 +314,21 @@ fn check_order(
     if row.time.minute == expected.minute || next_day {
         return Ok(());
     }
+    if row.time.offset_min != previous.time.offset_min {
+        return Err(error(line, "time", clock_change(&previous.time, &row.time)));
+    }
     let what = if row.time.minute < expected.minute { "out of order" } else { "a hole in the day" };
     Err(error(line, "time", format!("{what}: expected {expected} (or 00:00 of a later day), found {}", row.time)))
+}
+
+/// Days have 24 hours in a profile: what to do about one that has 23 or 25.
+fn clock_change(before: &LocalTime, after: &LocalTime) -> String {
+    let (found, expected) = (after.to_string(), before.to_string());
+    let [found, expected] = [found, expected].map(|time| time.get(19..).unwrap_or_default().to_owned());
+    format!(
+        "the clock changes here from {expected} to {found}, and the day has not 24 hours: expected one offset from UTC \
+         throughout, that of standard time (pandas: index.tz_convert(\"Etc/GMT-1\") for +01:00)"
+    )
 }
 
 impl ProfileRow {
@@ -309,48 +345,5 @@ impl ProfileRow {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn csv(rows: usize) -> String {
-        let mut text = COLUMNS.join(",");
-        let start = LocalTime::parse("2016-01-01T00:00:00+01:00").unwrap_or_default();
-        for i in 0..rows {
-            let time = start.plus_minutes(15 * i64::try_from(i).unwrap_or(0));
-            text.push_str(&format!("\n{time},1.5,2,30,40,0.1,0.05,1.01,50"));
-        }
-        text
-    }
-
-    #[test]
-    fn whole_days_are_read_and_gaps_between_days_start_a_block() {
-        let mut text = csv(96);
-        text.push_str(
-            &csv(96).split_once('\n').map_or("", |x| x.1).replace("2016-01-01", "\n2016-01-03").replace("\n\n", "\n"),
-        );
-        let profile = Profile::parse_csv(&text, 0.25);
-        assert_eq!(profile.map(|p| p.blocks(None)), Ok(vec![0..96, 96..192]));
-        let three = Profile::parse_csv(&csv(3 * 96), 0.25).map(|p| p.blocks(Some(2)));
-        assert_eq!(three, Ok(vec![0..192, 192..288]));
-        let not_the_third = |p: Profile| p.blocks_among(Some(2), |row| row.time.date().2 != 3);
-        let five = Profile::parse_csv(&csv(5 * 96), 0.25).map(not_the_third);
-        assert_eq!(five, Ok(vec![0..192, 288..480]));
-    }
-
-    #[test]
-    fn bad_rows_are_named_by_line_and_column() {
-        let good = csv(96);
-        let cases = [
-            (good.replace("T03:00:00+01:00,1.5", "T03:00:00+01:00,NaN"), 14, "pv_kw"),
-            (good.replace("T03:00:00+01:00,1.5", "T03:00:00+01:00,lots"), 14, "pv_kw"),
-            (good.replace("2016-01-01T03:00:00+01:00", "2016-01-01T03:15:00+01:00"), 14, "time"),
-            (good.replace("\n2016-01-01T03:00:00+01:00,1.5,2,30,40,0.1,0.05,1.01,50", ""), 14, "time"),
-            (good.replace("heat_load_kw", "heat"), 1, "heat_load_kw"),
-            (csv(95), 96, "time"),
-        ];
-        for (text, line, column) in cases {
-            let found = Profile::parse_csv(&text, 0.25).map_err(|e| (e.line, e.column));
-            assert_eq!(found.map(|_| ()), Err((line, column.to_owned())));
-        }
-    }
-}
+#[path = "profile_tests.rs"]
+mod tests;

@@ -80,16 +80,13 @@ impl Decider {
     }
 
     pub fn policy(&self) -> Box<dyn Policy> {
-        load_policy(&self.spec().parse().expect("a policy")).expect("a whole model")
+        load_policy(&self.spec().parse().expect("a policy"), &Plant::reference()).expect("a whole model")
     }
 
     pub fn units(&self) -> UnitOptions {
         let (weights, policy) = match self {
             Self::Rule => (None, "rule".to_owned()),
-            Self::Network(folder) => {
-                let (weights, policy) = checked_weights(folder).expect("a whole model");
-                (Some(weights), policy)
-            }
+            Self::Network(folder) => checked_weights(folder).expect("a whole model"),
         };
         UnitOptions { plant: PlantParameters::reference(), policy, weights, hour_start: 0.0 }
     }

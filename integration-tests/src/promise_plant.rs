@@ -187,18 +187,34 @@ impl PromisePlant {
         self.edit("gateway.toml", "[mqtt]", operator);
     }
 
+    /// Starts the gateway of a real plant, which nobody has armed.
+    ///
+    /// # Panics
+    /// If it does not come to shadow.
+    pub async fn in_shadow(&self) -> (Gateway, Listener) {
+        let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
+        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
+        until_mode(&mut state, "shadow").await;
+        (gateway, state)
+    }
+
+    /// Anna arms. Whether it was done.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    pub async fn arm(&self) -> bool {
+        let mut command = tokio::process::Command::new(program());
+        command.arg("command").arg(self.path("gateway.toml")).args(["--as", "anna", "arm"]);
+        command.output().await.expect("it runs").status.success()
+    }
+
     /// Starts the gateway of a real plant, and anna arms it.
     ///
     /// # Panics
     /// If it cannot be armed.
     pub async fn armed(&self) -> (Gateway, Listener) {
-        let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
-        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
-        until_mode(&mut state, "shadow").await;
-        let mut command = tokio::process::Command::new(program());
-        command.arg("command").arg(self.path("gateway.toml")).args(["--as", "anna", "arm"]);
-        let output = command.output().await.expect("it runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (gateway, mut state) = self.in_shadow().await;
+        assert!(self.arm().await, "anna may arm");
         until_mode(&mut state, "auto").await;
         (gateway, state)
     }

@@ -91,7 +91,7 @@ impl Site {
         let input = |(signal, unit)| {
             format!(
                 "[[mqtt.inputs]]\ntopic = 'plant/all'\nsignal = '{signal}'\npointer = '/{signal}'\nunit = '{unit}'\n\
-                 range = [0, 100]\nage_max_s = 60\n"
+                 range = [0, 200]\nage_max_s = 60\n"
             )
         };
         format!(

@@ -89,7 +89,7 @@ fn a_plant_fmu_in_the_gateways_loop_is_the_built_in_day() {
 }
 
 /// Figures of `cosim_judge.py`. A step is judged against another call through the same interface in the same run, because
-/// microseconds belong to a machine (README has them); memory may grow by a page cache's worth.
+/// microseconds belong to a machine (docs/figures.md has them); memory may grow by a page cache's worth.
 #[test]
 fn fmpy_and_fmutool_find_nothing_wrong() {
     let Some(python) = python() else { return };

@@ -36,6 +36,7 @@ async fn an_outlook_that_was_retained_before_the_start_is_in_the_journal_and_rep
     assert!(replayed.status.success(), "{}", text(&replayed.stderr));
     let mut check = Command::new(gateway());
     check.arg("check").arg(site.path("gateway.toml")).envs(OPERATORS.map(|(name, _, key)| (variable(name), key)));
-    let listed = text(&check.output().expect("it runs").stdout);
-    assert!(listed.contains("import_price_eur_per_kwh   mqtt market/day-ahead, at most 129600 s"), "{listed}");
+    let output = check.output().expect("it runs");
+    let (listed, said) = (text(&output.stdout), text(&output.stderr));
+    assert!(listed.contains("import_price_eur_per_kwh   mqtt market/day-ahead, at most 129600 s"), "{listed}{said}");
 }

@@ -1,13 +1,13 @@
 //! `gateway check`
 
-use super::{check_signals, log_to_stderr, refuse};
+use super::{check_policy, check_probe, check_signals, log_to_stderr, refuse};
 use anyhow::Result;
 use memg_core::plant_state::{Signal, Tag};
 use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
 use memg_cosim::lockstep::villas::Position;
 use memg_cosim::lockstep::{SETPOINTS, connection};
 use memg_plant_io::device::Device;
-use memg_plant_io::modbus::{plan, probe};
+use memg_plant_io::modbus::plan;
 use memg_plant_io::mqtt::operator::BROKER;
 use memg_plant_io::point::{Point, letters};
 use memg_plant_io::sources;
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Configuration file
     #[arg(default_value = "config/gateway.toml")]
     config: PathBuf,
-    /// Connect and read every point once (writes nothing)
+    /// Connect, read every point once and listen to the topics for 10 s (writes nothing)
     #[arg(long)]
     probe: bool,
 }
@@ -33,8 +33,16 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         Ok(settings) => settings,
         Err(problems) => return Ok(refuse(&problems)),
     };
-    println!("{}: correct. Site {}, {}.", args.config.display(), settings.site, kind(&settings));
+    let mistakes: Vec<_> = settings.mistakes.iter().cloned().chain(settings.problems_here()).collect();
+    if !mistakes.is_empty() {
+        return Ok(refuse(&mistakes));
+    }
+    println!("{}: {}. Site {}, {}.", args.config.display(), verdict(&settings), settings.site, kind(&settings));
+    for warning in &settings.warnings {
+        println!("warning: {warning}");
+    }
     parts(&settings);
+    check_policy::decides(&settings);
     observation(&settings);
     if let Some(lockstep) = &settings.cosim {
         lockstep_plan(&settings, lockstep);
@@ -44,11 +52,18 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         read_plan(device);
     }
     writes(&settings);
+    check_policy::topics(&settings);
     commands(&settings);
-    for warning in &settings.warnings {
-        println!("\nwarning: {warning}");
+    check_policy::fall_backs(&settings);
+    if args.probe { check_probe::probe(&settings) } else { Ok(ExitCode::SUCCESS) }
+}
+
+fn verdict(settings: &Settings) -> String {
+    match settings.warnings.len() {
+        0 => "correct".to_owned(),
+        1 => "accepted with a warning".to_owned(),
+        some => format!("accepted with {some} warnings"),
     }
-    if args.probe { probe_all(&settings) } else { Ok(ExitCode::SUCCESS) }
 }
 
 fn kind(settings: &Settings) -> &'static str {
@@ -81,9 +96,9 @@ fn observation(settings: &Settings) {
     }
     println!("  {:<22} {:<26} the site's clock", "7, 8, 9 hour", "");
     println!("\nOther signals");
-    for (signal, (_, origin)) in &settings.points.signals {
-        if !OBSERVATION.iter().any(|(_, known)| *known == signal.signal()) {
-            println!("  {signal:<26} {origin}");
+    for (signal, known) in &settings.points.signals {
+        if !OBSERVATION.iter().any(|(_, shown)| *shown == signal.signal()) {
+            println!("  {signal:<26} {}", known.origin);
         }
     }
     check_signals::print(settings);
@@ -92,7 +107,7 @@ fn observation(settings: &Settings) {
 /// Who measures a signal; of several units all of them.
 fn source(signal: Signal, settings: &Settings) -> String {
     let measured = settings.points.signals.iter().filter(|(tag, _)| tag.signal() == signal);
-    let origins: Vec<&str> = measured.map(|(_, (_, origin))| origin.as_str()).collect();
+    let origins: Vec<&str> = measured.map(|(_, known)| known.origin.as_str()).collect();
     if origins.is_empty() { fallback(signal) } else { origins.join(", ") }
 }
 
@@ -246,33 +261,4 @@ fn commands(settings: &Settings) {
         }
         None => println!("  unsigned ones are rejected"),
     }
-}
-
-fn probed(value: &probe::ProbeValue) -> (String, bool) {
-    match value {
-        probe::ProbeValue::Number(number) => ((number + 0.0).to_string(), true),
-        probe::ProbeValue::Text(text) => (format!("{text:?}"), true),
-        probe::ProbeValue::Unusable(why) => (format!("unusable: {why}"), false),
-        probe::ProbeValue::Failed(why) => (format!("failed: {why}"), false),
-        probe::ProbeValue::WriteOnly => ("write only".into(), true),
-    }
-}
-
-fn probe_all(settings: &Settings) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut failed = 0;
-    for device in &settings.devices {
-        println!("\nProbe of {} ({})", device.name, device.transport);
-        for result in runtime.block_on(probe::probe(device)) {
-            let Some(point) = device.points.get(result.point) else { continue };
-            let (text, good) = probed(&result.value);
-            failed += usize::from(!good);
-            println!("  {:<28} {text:<40} {:04x?}", point.name, result.cells);
-        }
-    }
-    if failed > 0 {
-        eprintln!("{failed} points could not be read.");
-        return Ok(ExitCode::FAILURE);
-    }
-    Ok(ExitCode::SUCCESS)
 }

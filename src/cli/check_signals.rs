@@ -9,10 +9,14 @@ use memg_settings::Settings;
 /// Every signal that is measured, then every one that is not.
 pub(super) fn print(settings: &Settings) {
     println!("\nSignals: a required one that is lost leads to Hold, then to a safe stop (heat: to the good rule)");
-    for (signal, (id, _)) in &settings.points.signals {
-        let age_max_s = settings.image.age_max(*id).as_secs_f64();
+    for (signal, known) in &settings.points.signals {
+        let Some(age_max) = known.age_max else {
+            println!("  {signal:<26} declared: {}", known.origin);
+            continue;
+        };
         println!("  {signal:<26} {}", standing(*signal, settings));
-        println!("  {:<26}   until then, at most {age_max_s} s, {}", "", until_lost(*signal, &settings.plant));
+        let (age_max_s, cost) = (age_max.as_secs_f64(), until_lost(*signal, &settings.plant));
+        println!("  {:<26}   until then, at most {age_max_s} s, {cost}", "");
     }
     let absent = all(settings).into_iter().filter(|tag| !settings.points.signals.contains_key(tag));
     let absent: Vec<Tag> = absent.collect();
@@ -24,6 +28,9 @@ pub(super) fn print(settings: &Settings) {
         println!("  {signal:<26} {}", without(signal.signal(), &settings.plant));
     }
 }
+
+/// What is measured beside.
+const WITNESS: &str = "no decision depends on it; it shows whether the other measurements fit each other";
 
 /// Every signal that there may be of what the plant has.
 pub(super) fn all(settings: &Settings) -> Vec<Tag> {
@@ -38,7 +45,7 @@ pub(super) fn all(settings: &Settings) -> Vec<Tag> {
         _ => 1,
     };
     let of = |signal| (1..).take(count(signal)).filter_map(move |number| Tag::new(signal, number));
-    Signal::ALL.into_iter().flat_map(of).collect()
+    Signal::ALL.into_iter().filter(|signal| !signal.is_witness()).flat_map(of).collect()
 }
 
 /// Required, or what stands in for it.
@@ -47,6 +54,7 @@ fn standing(tag: Tag, settings: &Settings) -> String {
     let measured =
         |signal| Tag::new(signal, tag.number()).is_some_and(|produced| settings.points.signals.contains_key(&produced));
     match (settings.substitutes.get(&tag), Substitute::of(signal)) {
+        _ if signal.is_witness() => format!("beside: {WITNESS}"),
         _ if produced_beside(signal).is_some_and(measured) => {
             "optional: what is produced stands in for it, at a cap the rating".to_owned()
         }
@@ -133,5 +141,8 @@ fn without(signal: Signal, plant: &Plant) -> String {
         Signal::ImportPriceEurPerKwh | Signal::ExportPriceEurPerKwh => fixed_words(fixed_price(signal, plant)),
         Signal::HeatLoadKw => "the good rule decides, the CHP is held".to_owned(),
         Signal::PvKw | Signal::WindKw | Signal::ElectricLoadKw | Signal::Soc => "control cannot work".to_owned(),
+        Signal::GasKw | Signal::ChpHeatKw | Signal::BoilerHeatKw | Signal::GridImportKwh | Signal::GridExportKwh => {
+            WITNESS.to_owned()
+        }
     }
 }

@@ -146,7 +146,7 @@ impl Controller {
             eprintln!("error: {error}");
             ExitCode::from(EXIT_CONFIGURATION)
         })?;
-        let (weights, policy) = model.map_or((None, "rule".to_owned()), |(file, policy)| (Some(file), policy));
+        let (weights, policy) = model.unwrap_or_else(|| (None, "rule".to_owned()));
         Ok(UnitOptions { plant: site(self.site.as_deref())?, policy, weights, hour_start: self.hour_start })
     }
 }

@@ -1,16 +1,19 @@
 //! `gateway evaluate`
 
+use super::evaluate_tables::{self as tables, Beside, Judged};
 use super::{EXIT_CONFIGURATION, log_to_stderr};
 use anyhow::{Context, Result};
 use memg_core::builtin;
 use memg_core::equipment::Plant;
+use memg_core::observation::{Divisors, Schema};
 use memg_core::planner::{Foresight, PlanSettings};
 use memg_core::policy::Policy;
 use memg_core::profile::Profile;
 use memg_core::rules;
 use memg_evaluate::bound_cache::BoundCache;
-use memg_evaluate::compare::{Bound, Comparison, comparison, evaluate_all};
-use memg_evaluate::{Evaluation, evaluate, trace};
+use memg_evaluate::compare::{Bound, comparison, evaluate_all};
+use memg_evaluate::observing::Observing;
+use memg_evaluate::{Evaluation, evaluate_settled, trace};
 use memg_policy::{PolicySpec, Runtime, load_policy};
 use memg_settings::read_site;
 use std::ffi::OsString;
@@ -19,38 +22,42 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::ops::{Range, RangeInclusive};
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Step the environment over a profile's days and print what the policy costs.
+/// Step the environment over a profile's days and print what policies cost.
 ///
 /// Gaps between days start a new block; each block starts at SoC 0.5, CHP off and free to start, battery at 0, and is
-/// corrected for the energy left in the battery.
+/// corrected for the energy left in the battery. Several policies, models and sites give one table.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A policy that needs no file: idle, seed or rule (rules), or plan (plans 36 hours ahead on persistence forecasts)
-    #[arg(long, required_unless_present = "model", conflicts_with = "model")]
-    policy: Option<String>,
-    /// A model folder, with candle:, ort: or rust: before it to pick the runtime (default: rust)
+    /// A policy as a configuration names it: idle, seed, rule (rules), plan (plans 36 hours ahead on persistence forecasts)
+    /// or a model folder; may be repeated
+    #[arg(long, value_name = "POLICY", required_unless_present = "model")]
+    policy: Vec<String>,
+    /// A model folder, with candle:, ort: or rust: before it to pick the runtime (default: rust); may be repeated
     #[arg(long, value_name = "DIR")]
-    model: Option<String>,
-    /// Profile with the columns of config/profiles/site-a-2016.csv
+    model: Vec<String>,
+    /// Profile with the columns of config/profiles/site-a-2016.csv, see config/profiles/README.md
     #[arg(long, value_name = "CSV")]
     profile: PathBuf,
-    /// Site file (default: the reference plant)
+    /// Site file (default: the reference plant); may be repeated
     #[arg(long, value_name = "FILE")]
-    site: Option<PathBuf>,
-    /// Write one row a step
+    site: Vec<PathBuf>,
+    /// Write one row a step (of one policy at one site)
     #[arg(long, value_name = "CSV")]
     trace: Option<PathBuf>,
+    /// Let the trace hold what a network of this schema would see: 10d or extended
+    #[arg(long, value_name = "SCHEMA", requires = "trace", value_parser = super::parse_schema)]
+    observations: Option<Schema>,
     /// Longest block, days
     #[arg(long, value_name = "N")]
     block_days: Option<NonZeroUsize>,
     /// Judge these days of each month alone, such as 20-24; what the profile holds before them is known as history
     #[arg(long, value_name = "FROM-TO")]
     month_days: Option<String>,
-    /// Compare a rule with the perfect-foresight bound too (always done for a model and for plan)
+    /// Compare rules alone with the perfect-foresight bound too (always done for a model and for plan)
     #[arg(long)]
     compare: bool,
     /// Compare with the rules alone: the bound takes most of the time
@@ -67,49 +74,65 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The user's input is wrong; the status is then that of a wrong configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Wrong(String);
+
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
-    let plant = match &args.site {
-        None => Plant::reference(),
-        Some(path) => match read_site(path) {
-            Ok(site) => site.plant,
-            Err(problems) => return Ok(super::refuse(&problems)),
+    match judge(args) {
+        Ok(sites) => tables::print(&sites, args.json).map(|()| ExitCode::SUCCESS),
+        Err(error) => match error.downcast_ref::<Wrong>() {
+            Some(wrong) => {
+                eprintln!("error: {wrong}");
+                Ok(ExitCode::from(EXIT_CONFIGURATION))
+            }
+            None => Err(error),
         },
-    };
-    let days = match read_days(args, &plant)? {
-        Ok(days) => days,
-        Err(message) => {
-            eprintln!("error: {message}");
-            return Ok(ExitCode::from(EXIT_CONFIGURATION));
-        }
-    };
-    let (found, beside) = judged_beside(args, plant, &days)?;
-    print(&found, &beside, args.json)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Evaluates the policy, with a trace if there shall be one.
-fn judged(args: &Args, plant: Plant, days: &Days, policy: &mut dyn Policy) -> Result<Evaluation> {
-    let file = |path: &PathBuf| File::create(path).with_context(|| path.display().to_string());
-    let mut out = args.trace.as_ref().map(file).transpose()?.map(BufWriter::new);
-    if let Some(out) = &mut out {
-        writeln!(out, "{}", trace::HEADER)?;
     }
-    let mut failed = None;
-    let found = evaluate(plant, &days.profile, &days.blocks, policy, |step| {
-        if let Some(out) = &mut out
-            && let Err(error) = trace::write_row(out, &plant, step)
-        {
-            failed.get_or_insert(error);
-        }
-    })?;
-    failed.map_or(Ok(()), Err).context("the trace could not be written")?;
-    out.map_or(Ok(()), |mut out| out.flush()).context("the trace could not be written")?;
-    Ok(found)
 }
 
-/// Twice as fine as the online planner's, because nothing else blurs it.
-const FORESIGHT_SOC_LEVELS: usize = 41;
+/// Every asked policy at every site.
+fn judge(args: &Args) -> Result<Vec<Judged>> {
+    let asked = asked(args)?;
+    if args.trace.is_some() && (asked.len() > 1 || args.site.len() > 1) {
+        return Err(Wrong("--trace: expected one policy and one site".to_owned()).into());
+    }
+    let sites: Vec<Option<&Path>> = match &args.site[..] {
+        [] => vec![None],
+        files => files.iter().map(|file| Some(file.as_path())).collect(),
+    };
+    let judged = sites.into_iter().map(|site| {
+        let plant = plant(site)?;
+        judge_at(args, &asked, plant, site_name(site))
+    });
+    judged.collect()
+}
+
+/// What is asked for, in the order of the kinds of flags: `--policy`, then `--model`.
+fn asked(args: &Args) -> Result<Vec<PolicySpec>> {
+    // The fastest of the runtimes, which agree within 1e-5: a year is 35 040 decisions.
+    let policy =
+        |text: &String| PolicySpec::parse(text, Runtime::Rust).map_err(|error| Wrong(error.to_string()).into());
+    let models = args.model.iter().map(|text| Ok(PolicySpec::model(text, Runtime::Rust)));
+    args.policy.iter().map(policy).chain(models).collect()
+}
+
+fn plant(site: Option<&Path>) -> Result<Plant> {
+    let Some(path) = site else { return Ok(Plant::reference()) };
+    let problems = |problems: Vec<memg_plant_io::problem::Problem>| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        Wrong(lines.join("\nerror: "))
+    };
+    Ok(read_site(path).map_err(problems)?.plant)
+}
+
+/// The file's name without its ending.
+fn site_name(site: Option<&Path>) -> String {
+    let stem = site.and_then(Path::file_stem);
+    stem.map_or_else(|| "reference plant".to_owned(), |name| name.to_string_lossy().into_owned())
+}
 
 /// What is judged: blocks of rows, and the profile that they are taken from.
 struct Days {
@@ -117,35 +140,92 @@ struct Days {
     blocks: Vec<Range<usize>>,
 }
 
-/// What a policy is shown beside.
-enum Beside {
-    Nothing,
-    Rules(Vec<Evaluation>),
-    Bound(Comparison),
-}
-
-fn judged_beside(args: &Args, plant: Plant, days: &Days) -> Result<(Evaluation, Beside)> {
-    let mut policy = load_policy(&spec(args))?;
+fn judge_at(args: &Args, asked: &[PolicySpec], plant: Plant, site: String) -> Result<Judged> {
+    let days = read_days(args, &plant)?;
+    let load = |spec: &PolicySpec| load_policy(spec, &plant).with_context(|| spec.to_string());
+    let mut policies = asked.iter().map(load).collect::<Result<Vec<_>>>()?;
     // A rule is among those that every comparison holds; any other policy comes after them.
-    let rule = rules::NAMES.iter().position(|name| args.policy.as_deref() == Some(name));
-    if rule.is_some() && !args.compare && !args.foresight {
-        return Ok((judged(args, plant, days, policy.as_mut())?, Beside::Nothing));
+    let is_rule = |spec: &PolicySpec| matches!(spec, PolicySpec::Rule(name) if rules::NAMES.contains(&name.as_str()));
+    let alone = asked.len() == 1 && asked.iter().all(is_rule) && !args.compare && !args.foresight;
+    if alone {
+        let found = found(args, plant, &days, &mut policies)?;
+        return Ok(Judged { site, found, beside: Beside::Nothing });
     }
-    let bound = if args.no_bound { None } else { Some(bound_of(args, &plant, days)?) };
-    let mut others = others(args, days);
+    let wants_bound = !args.no_bound && (args.compare || args.foresight || !asked.iter().all(is_rule));
+    let bound = wants_bound.then(|| bound_of(args, &plant, &days)).transpose()?;
+    let mut others = others(args, asked, &days);
     let (found, others) = std::thread::scope(|scope| {
         let others = scope.spawn(|| evaluate_all(plant, &days.profile, &days.blocks, &mut others));
-        let found = judged(args, plant, days, policy.as_mut());
+        let found = found(args, plant, &days, &mut policies);
         (found, others.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
-    let (found, mut all) = (found?, others?);
-    all.insert(rule.unwrap_or(rules::NAMES.len()), found.clone());
-    Ok((found, bound.map_or_else(|| Beside::Rules(all.clone()), |bound| Beside::Bound(comparison(&all, bound)))))
+    let mut found = found?;
+    tell_apart(asked, &mut found);
+    let all = in_order(&found, others?);
+    let beside = match bound {
+        None => Beside::Rules(all),
+        Some(bound) => Beside::Bound(comparison(&all, bound)),
+    };
+    Ok(Judged { site, found, beside })
 }
 
-/// What the judged policy is shown beside: the rules, and the planner that knows all.
-fn others(args: &Args, days: &Days) -> Vec<Box<dyn Policy>> {
-    let others = rules::NAMES.iter().filter(|name| args.policy.as_deref() != Some(name));
+/// Rules first, in their own order; then what else was asked for, then what is shown beside.
+fn in_order(found: &[Evaluation], others: Vec<Evaluation>) -> Vec<Evaluation> {
+    let place = |e: &Evaluation| rules::NAMES.iter().position(|name| *name == e.policy).unwrap_or(rules::NAMES.len());
+    let mut all: Vec<Evaluation> = found.iter().cloned().chain(others).collect();
+    all.sort_by_key(place);
+    all
+}
+
+/// Policies of one name are called by what was asked for: two folders may hold a planner each.
+fn tell_apart(asked: &[PolicySpec], found: &mut [Evaluation]) {
+    let names: Vec<String> = found.iter().map(|e| e.policy.clone()).collect();
+    for ((spec, evaluation), name) in asked.iter().zip(found).zip(&names) {
+        let is_taken = names.iter().filter(|other| *other == name).count() > 1 || rules::NAMES.contains(&name.as_str());
+        if let (PolicySpec::Model { dir, .. }, true) = (spec, is_taken) {
+            evaluation.policy = dir.display().to_string();
+        }
+    }
+}
+
+/// What was asked for; with a trace if there shall be one.
+fn found(args: &Args, plant: Plant, days: &Days, policies: &mut [Box<dyn Policy>]) -> Result<Vec<Evaluation>> {
+    match (&args.trace, policies) {
+        (Some(path), [policy]) => Ok(vec![traced(args, path, plant, days, policy.as_mut())?]),
+        (_, policies) => Ok(evaluate_all(plant, &days.profile, &days.blocks, policies)?),
+    }
+}
+
+fn traced(args: &Args, path: &Path, plant: Plant, days: &Days, policy: &mut dyn Policy) -> Result<Evaluation> {
+    let unwritten = || format!("the trace {} could not be written", path.display());
+    let mut out = BufWriter::new(File::create(path).with_context(unwritten)?);
+    let schema = args.observations;
+    writeln!(out, "{}", trace::header(schema)).with_context(unwritten)?;
+    let mut failed = None;
+    let mut write = |step: &_, settled| {
+        if let Err(error) = trace::write_row(&mut out, &plant, step, settled, schema) {
+            failed.get_or_insert(error);
+        }
+    };
+    let Days { profile, blocks } = days;
+    let found = match schema {
+        None => evaluate_settled(plant, profile, blocks, policy, &mut write)?,
+        Some(schema) => {
+            let mut observing = Observing { policy, schema, divisors: Divisors::of(&plant) };
+            evaluate_settled(plant, profile, blocks, &mut observing, &mut write)?
+        }
+    };
+    failed.map_or(Ok(()), Err).and_then(|()| out.flush()).with_context(unwritten)?;
+    Ok(found)
+}
+
+/// Twice as fine as the online planner's, because nothing else blurs it.
+const FORESIGHT_SOC_LEVELS: usize = 41;
+
+/// What the judged policies are shown beside: the other rules, and the planner that knows all.
+fn others(args: &Args, asked: &[PolicySpec], days: &Days) -> Vec<Box<dyn Policy>> {
+    let is_asked = |name: &str| asked.iter().any(|spec| matches!(spec, PolicySpec::Rule(asked) if asked == name));
+    let others = rules::NAMES.iter().filter(|name| !is_asked(name));
     let mut policies: Vec<Box<dyn Policy>> = others.filter_map(|name| builtin::by_name(name)).collect();
     if args.foresight {
         let settings = PlanSettings { soc_levels: FORESIGHT_SOC_LEVELS, ..PlanSettings::default() };
@@ -177,32 +257,17 @@ fn cache_home(xdg: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> 
     xdg.and_then(absolute).or_else(|| home.and_then(absolute).map(|home| home.join(".cache")))
 }
 
-fn spec(args: &Args) -> PolicySpec {
-    match (&args.model, &args.policy) {
-        // The fastest of the runtimes, which agree within 1e-5: a year is 35 040 decisions.
-        (Some(model), _) => PolicySpec::model(model, Runtime::Rust),
-        (None, name) => PolicySpec::Rule(name.clone().unwrap_or_default()),
-    }
-}
-
-fn read_days(args: &Args, plant: &Plant) -> Result<Result<Days, String>> {
+fn read_days(args: &Args, plant: &Plant) -> Result<Days> {
     let name = args.profile.display().to_string();
-    let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
-    let profile = match Profile::parse_csv(&text, plant.step_h()) {
-        Ok(profile) => profile.at(plant),
-        Err(error) => return Ok(Err(format!("{name}: {error}"))),
-    };
-    let wanted = match args.month_days.as_deref().map(month_days).transpose() {
-        Ok(wanted) => wanted.unwrap_or(i64::MIN..=i64::MAX),
-        Err(message) => return Ok(Err(message)),
-    };
+    let profile = super::read_profile(&args.profile, plant)?.map_err(Wrong)?;
+    let wanted = args.month_days.as_deref().map(month_days).transpose().map_err(Wrong)?.unwrap_or(i64::MIN..=i64::MAX);
     let longest = args.block_days.map(NonZeroUsize::get);
     let blocks = profile.blocks_among(longest, |row| wanted.contains(&row.time.date().2));
     if blocks.is_empty() {
         let days = args.month_days.as_deref().unwrap_or_default();
-        return Ok(Err(format!("--month-days: no day of {name} is among {days}")));
+        return Err(Wrong(format!("--month-days: no day of {name} is among {days}")).into());
     }
-    Ok(Ok(Days { profile: Arc::new(profile), blocks }))
+    Ok(Days { profile: Arc::new(profile), blocks })
 }
 
 /// First and last day of a month.
@@ -210,116 +275,6 @@ fn month_days(text: &str) -> Result<RangeInclusive<i64>, String> {
     let ends = text.split_once('-').and_then(|(from, to)| Some((from.parse().ok()?, to.parse().ok()?)));
     let (from, to) = ends.ok_or_else(|| format!("--month-days: expected FROM-TO such as 20-24, found {text:?}"))?;
     Ok(from..=to)
-}
-
-/// The evaluation with the judged policy's place in the comparison, and one entry per policy.
-fn json(found: &Evaluation, beside: &Beside) -> Result<serde_json::Value> {
-    let mut value = serde_json::to_value(found)?;
-    if let (Beside::Rules(policies), Some(all)) = (beside, value.as_object_mut()) {
-        all.insert("policies".into(), serde_json::to_value(policies)?);
-    }
-    if let (Beside::Bound(comparison), Some(all)) = (beside, value.as_object_mut()) {
-        if let Some(own) = comparison.policies.iter().rev().find(|policy| policy.policy == found.policy) {
-            all.insert("gap_to_optimum".into(), own.gap_to_optimum.into());
-            all.insert("regret_to_rule".into(), own.regret_to_rule.into());
-            all.insert("saving_share".into(), own.saving_share.into());
-            all.insert("cvar95_regret".into(), own.cvar95_regret.into());
-        }
-        all.insert("optimum".into(), serde_json::to_value(&comparison.optimum)?);
-        all.insert("policies".into(), serde_json::to_value(&comparison.policies)?);
-    }
-    Ok(value)
-}
-
-pub(super) fn print_comparison(comparison: &Comparison) {
-    println!(
-        "{:<22} {:>9} {:>7} {:>7} {:>11} {:>16} {:>11} {:>13} {:>5} {:>6} {:>7}",
-        "policy",
-        "EUR/day",
-        "gap",
-        "saving",
-        "regret/rule",
-        "95 % interval",
-        "CVaR95 cost",
-        "CVaR95 regret",
-        "viol.",
-        "starts",
-        "end SoC"
-    );
-    for p in &comparison.policies {
-        let [low, high] = p.regret_to_rule_interval;
-        println!(
-            "{:<22} {:>9.2} {:>6.1}% {:>6.1}% {:>11.3} {:>16} {:>11.2} {:>13.2} {:>5} {:>6} {:>7.2}",
-            p.policy,
-            p.cost_eur_per_day,
-            p.gap_to_optimum * 100.0,
-            p.saving_share * 100.0,
-            p.regret_to_rule,
-            format!("{low:.3} .. {high:.3}"),
-            p.cvar95_cost,
-            p.cvar95_regret,
-            p.violations,
-            p.starts,
-            p.soc_at_block_ends
-        );
-    }
-    println!(
-        "{:<22} {:>9.2}   ({})",
-        "perfect foresight", comparison.optimum.cost_eur_per_day, comparison.optimum.kind
-    );
-}
-
-/// The table without a bound.
-fn print_rules(policies: &[Evaluation]) {
-    println!("{:<22} {:>9} {:>11} {:>5} {:>6} {:>7}", "policy", "EUR/day", "CVaR95 cost", "viol.", "starts", "end SoC");
-    for p in policies {
-        println!(
-            "{:<22} {:>9.2} {:>11.2} {:>5} {:>6} {:>7.2}",
-            p.policy,
-            p.cost_eur_per_day,
-            p.cvar95_cost,
-            p.violations,
-            p.starts,
-            mean(&p.soc_at_block_ends)
-        );
-    }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-fn print(found: &Evaluation, beside: &Beside, as_json: bool) -> Result<()> {
-    if as_json {
-        println!("{}", serde_json::to_string_pretty(&json(found, beside)?)?);
-        return Ok(());
-    }
-    println!("policy               {}", found.policy);
-    println!("days, blocks         {}, {}", found.days, found.blocks);
-    println!("cost                 {:.2} EUR a day", found.cost_eur_per_day);
-    println!(
-        "  of that            {:.2} EUR the sum of the trace's cost_eur, {:.2} EUR for stored energy, over all days",
-        found.cost_eur_per_day * found.days as f64 - found.stored_energy_eur,
-        found.stored_energy_eur
-    );
-    println!("CVaR95 of cost       {:.2} EUR a day", found.cvar95_cost);
-    println!("violations           {} ({} requested, before the filter)", found.violations, found.violations_requested);
-    println!("relaxations          {}", serde_json::to_string(&found.relaxations)?);
-    println!("CHP starts           {}", found.starts);
-    println!("curtailed, unserved  {:.1} kWh, {:.1} kWh", found.curtailed_kwh, found.unserved_kwh);
-    println!("SoC at block ends    {:.2} on average, each block began at 0.50", mean(&found.soc_at_block_ends));
-    match beside {
-        Beside::Nothing => {}
-        Beside::Rules(policies) => {
-            println!();
-            print_rules(policies);
-        }
-        Beside::Bound(comparison) => {
-            println!();
-            print_comparison(comparison);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

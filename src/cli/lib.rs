@@ -7,18 +7,30 @@
 
 mod calibrate;
 mod check;
+mod check_policy;
+mod check_probe;
 mod check_signals;
 mod command;
 mod cosim;
+mod devices;
+mod doctor;
 mod evaluate;
+mod evaluate_tables;
+mod init;
 mod journal;
 mod live;
+mod model;
 mod plant;
 mod run;
 mod train;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use memg_core::equipment::Plant;
+use memg_core::observation::Schema;
+use memg_core::profile::Profile;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,6 +56,12 @@ enum Verb {
     Plant(plant::Args),
     /// Check a configuration and show what it means; opens nothing unless --probe is given
     Check(check::Args),
+    /// Write a first configuration: asks, or takes flags, and looks at given addresses
+    Init(init::Args),
+    /// List and explain the device files of the library
+    Devices(devices::Args),
+    /// Look at a plant, live and read-only, and say what is wrong
+    Doctor(doctor::Args),
     /// Fit R and X of the grid connection from records
     Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
@@ -52,6 +70,9 @@ enum Verb {
     Evaluate(evaluate::Args),
     /// Learn a policy offline
     Train(train::Args),
+    /// Make a model folder from a network that was made elsewhere, or show one
+    #[command(subcommand)]
+    Model(model::ModelCommand),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
     /// Say in plain words why a set-point was sent
@@ -77,10 +98,14 @@ pub fn main() -> ExitCode {
         Verb::Run(args) => run::main(&args),
         Verb::Plant(args) => plant::main(&args),
         Verb::Check(args) => check::main(&args),
+        Verb::Init(args) => init::main(&args),
+        Verb::Devices(args) => devices::main(&args),
+        Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),
         Verb::Train(args) => train::main(&args),
+        Verb::Model(command) => model::main(&command),
         Verb::Fmu(command) => cosim::fmu_main(&command),
         Verb::Cosim(args) => cosim::cosim_main(&args),
         Verb::Mosaik(args) => cosim::mosaik_main(&args),
@@ -121,6 +146,30 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let value: f64 = number.parse().map_err(|_| wrong())?;
     let total = value * seconds;
     if total.is_finite() && (0.0..=1e10).contains(&total) { Ok(Duration::from_secs_f64(total)) } else { Err(wrong()) }
+}
+
+/// A schema on the command line.
+pub(crate) fn parse_schema(text: &str) -> Result<Schema, String> {
+    match text {
+        "10d" => Ok(Schema::TenD),
+        "extended" => Ok(Schema::Extended),
+        "forecast" => Ok(Schema::Forecast),
+        _ => Err("expected 10d, extended or forecast".into()),
+    }
+}
+
+/// Reads a profile for a plant; the inner error is the user's: file, line and column with what was expected.
+pub(crate) fn read_profile(path: &Path, plant: &Plant) -> anyhow::Result<Result<Profile, String>> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+    let profile = match Profile::parse_for(&text, plant) {
+        Ok(profile) => profile,
+        Err(error) => return Ok(Err(format!("{name}: {error}"))),
+    };
+    for exceeding in profile.exceeding(plant) {
+        tracing::warn!(profile = name, "{exceeding}; the filter's promise holds up to there.");
+    }
+    Ok(Ok(profile))
 }
 
 /// Prints configuration problems, one a line.

@@ -3,6 +3,7 @@
 use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
+use memg_core::forecast::{ForecastMae, LEADS_H};
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{BatteryState, ChpState, PlantState};
 use memg_core::safety::Intervention;
@@ -105,10 +106,24 @@ fn draw(site: &str, view: &View) -> String {
     }
     row(String::new());
     row(format!("\x1b[1mdevices\x1b[0m   {}", connections(view)));
+    if !view.forecast_mae.is_unknown() {
+        row(format!("\x1b[1mforecast\x1b[0m  {}", forecast(&view.forecast_mae)));
+    }
     row(format!("\x1b[1malarm\x1b[0m     {}", view.alarm.as_deref().unwrap_or("none")));
     row(format!("\x1b[1mtiming\x1b[0m    {} late cycles   Ctrl-C ends", view.slips));
     text.push_str("\x1b[J");
     text
+}
+
+/// Mean absolute errors at the shortest and the longest lead.
+fn forecast(mae: &ForecastMae) -> String {
+    let kw = |error: Option<f64>| error.map_or("?".to_owned(), |kw| format!("{kw:.1}"));
+    let each = mae.by_quantity().map(|(quantity, errors)| {
+        let [first, .., last] = errors.map(kw);
+        format!("{} {first} / {last}", quantity.name().trim_end_matches("_kw").replace('_', " "))
+    });
+    let [first, .., last] = LEADS_H;
+    format!("off by {} kW on average, {first} / {last} h ahead", each.collect::<Vec<_>>().join(", "))
 }
 
 fn measurements(input: &CycleInput) -> Vec<String> {

@@ -3,7 +3,6 @@
 use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
-use memg_core::profile::Profile;
 use memg_virtual_plant::{Options, VirtualPlant, mqtt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,12 +53,10 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 
 async fn go(args: &Args) -> Result<ExitCode> {
     let plant = Plant::reference();
-    let name = args.profile.display().to_string();
-    let text = std::fs::read_to_string(&args.profile).with_context(|| name.clone())?;
-    let profile = match Profile::parse_csv(&text, plant.step_h()) {
+    let profile = match super::read_profile(&args.profile, &plant)? {
         Ok(profile) => Arc::new(profile),
         Err(error) => {
-            eprintln!("error: {name}: {error}");
+            eprintln!("error: {error}");
             return Ok(ExitCode::from(EXIT_CONFIGURATION));
         }
     };

@@ -4,13 +4,12 @@ use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
 use memg_core::observation::Schema;
-use memg_core::profile::Profile;
 use memg_policy::plan_folder::ForecastError;
 use memg_settings::read_site;
 use memg_train::config::TrainConfig;
 use memg_train::forecast::PlanSummary;
 use memg_train::stage_updates::StageUpdates;
-use memg_train::{Begin, Stage, TrainError, TrainOptions, TrainingProgress, TrainingSummary};
+use memg_train::{Begin, Stage, TrainError, TrainOptions, TrainingProgress, TrainingSummary, words};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,7 +27,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "CSV", default_value = "config/profiles/site-a-2016.csv")]
     profile: PathBuf,
     /// Observation: 10d, extended or forecast
-    #[arg(long, value_parser = parse_schema)]
+    #[arg(long, value_parser = super::parse_schema)]
     schema: Option<Schema>,
     /// Output folder: checkpoint, metrics, report, model, plan
     #[arg(long, value_name = "DIR", default_value = "train-out")]
@@ -58,6 +57,9 @@ pub(super) struct Args {
     /// Export the actor even if it does not beat the good rule on the validation days
     #[arg(long)]
     force: bool,
+    /// Show the run in this output folder beside this one in the report, such as another seed's; may be repeated
+    #[arg(long, value_name = "DIR")]
+    beside: Vec<PathBuf>,
     /// Print the summary as JSON, and no progress
     #[arg(long)]
     json: bool,
@@ -90,15 +92,6 @@ fn parse_updates(text: &str) -> Result<Updates, String> {
 /// Minutes of a run that ends with its updates.
 const NO_TIME_LIMIT: f64 = 1e6;
 
-fn parse_schema(text: &str) -> Result<Schema, String> {
-    match text {
-        "10d" => Ok(Schema::TenD),
-        "extended" => Ok(Schema::Extended),
-        "forecast" => Ok(Schema::Forecast),
-        _ => Err("expected 10d, extended or forecast".into()),
-    }
-}
-
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
     match train(args) {
@@ -119,7 +112,8 @@ fn train(args: &Args) -> Result<()> {
         return print_plan(&memg_train::forecast::write(&options)?, args.json);
     }
     stop_on_signal(Arc::clone(&options.stop), args.interrupt_after)?;
-    let mut bar = Bar::new(!args.json);
+    let mut bar = Bar::new(!args.json, options.config.clone());
+    bar.say(&words::plan(&options.config));
     let summary = memg_train::run(&options, &mut |progress| bar.show(progress));
     bar.end();
     print(&summary?, args)
@@ -130,10 +124,11 @@ fn options(args: &Args) -> Result<TrainOptions> {
     Ok(TrainOptions {
         config,
         plant,
-        profile: Arc::new(read_profile(&args.profile, &plant)?),
+        profile: Arc::new(super::read_profile(&args.profile, &plant)?.map_err(TrainError::Config)?),
         data: args.profile.display().to_string(),
         out: args.out.clone(),
         model: None,
+        beside: args.beside.clone(),
         begin: match (args.resume, args.anew) {
             (true, _) => Begin::Resume,
             (false, true) => Begin::Anew,
@@ -206,13 +201,6 @@ fn command_line(arguments: impl Iterator<Item = String>) -> String {
     kept.join(" ")
 }
 
-fn read_profile(path: &Path, plant: &Plant) -> Result<Profile> {
-    let name = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
-    let wrong = |error| TrainError::Config(format!("{name}: {error}"));
-    Ok(Profile::parse_csv(&text, plant.step_h()).map_err(wrong)?.at(plant))
-}
-
 fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     std::thread::Builder::new().name("signals".into()).spawn(move || {
@@ -241,14 +229,27 @@ struct Bar {
     wanted: bool,
     terminal: bool,
     last: Option<Instant>,
+    /// What is going on has been said in words.
+    told: Option<Stage>,
+    config: TrainConfig,
 }
 
 impl Bar {
-    fn new(wanted: bool) -> Self {
-        Self { wanted, terminal: std::io::stderr().is_terminal(), last: None }
+    fn new(wanted: bool, config: TrainConfig) -> Self {
+        Self { wanted, terminal: std::io::stderr().is_terminal(), last: None, told: None, config }
+    }
+
+    /// A line above the bar.
+    fn say(&self, words: &str) {
+        if self.wanted {
+            eprintln!("{}{words}", if self.terminal { "\r\x1b[K" } else { "" });
+        }
     }
 
     fn show(&mut self, p: &TrainingProgress) {
+        if self.told.replace(p.stage) != Some(p.stage) {
+            self.say(&words::stage(p.stage, &self.config));
+        }
         let pause = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(30) };
         let soon = self.last.is_some_and(|last| last.elapsed() < pause);
         if !self.wanted || (soon && p.stage != Stage::Done) {
@@ -300,17 +301,20 @@ fn print(summary: &TrainingSummary, args: &Args) -> Result<()> {
         println!("Continue with the same command and --resume.");
         return Ok(());
     }
+    if let Some(said) = words::result(summary) {
+        println!("{said}\n");
+    }
     println!("{} updates, {} environment steps in {:.0} s", summary.updates, summary.steps, summary.seconds);
     if let Some(cut) = &summary.cut {
         println!("Cut: {cut}; --updates {} makes the same model again", summary.stage_updates);
     }
     if let Some(comparison) = &summary.validation {
         println!("\nValidation days (used for selection)");
-        super::evaluate::print_comparison(comparison);
+        super::evaluate_tables::print_comparison(comparison);
     }
     if let Some(comparison) = &summary.test {
         println!("\nTest days (never used before)");
-        super::evaluate::print_comparison(comparison);
+        super::evaluate_tables::print_comparison(comparison);
     }
     match (&summary.model, &summary.refused) {
         (Some(model), _) => println!("\nModel: {}", model.display()),

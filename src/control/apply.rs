@@ -30,6 +30,7 @@ pub(super) fn apply(
         config.filter.safe_stop(&anchor)
     };
     memory.record(&verdict);
+    state.asked = Some(*setpoints);
     if writes {
         (state.memory, state.cap) = (memory, verdict.safe.renewable_limit());
     }
@@ -72,6 +73,6 @@ fn filtered(
     let verdict = filter.filter(situation, anchor, setpoints);
     // A command is carried out exactly; a better set-point may wait.
     let exact = !state.mode.mode.writes() || input.commands.iter().any(|c| c.body.name() == "setpoint");
-    let policy_step = state.times.begun_ms == Some(input.uptime_ms);
-    if exact { verdict } else { held(&filter, situation, anchor, state, (verdict, policy_step)) }
+    let is_new = state.times.begun_ms == Some(input.uptime_ms) || state.asked != Some(*setpoints);
+    if exact { verdict } else { held(&filter, situation, anchor, state, (verdict, is_new)) }
 }

@@ -113,7 +113,7 @@ pub fn decide(
     let surprise = observe(config, state, input);
     let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
     let request = asked.and_then(|judged| ask(config, state, input, judged, chain));
-    let plan = request.and_then(|_| told(state, chain));
+    let plan = request.and_then(|_| told(config, state, chain));
     remember(state, input, judged.as_ref().ok());
     let fault = worst_fault(config, state, input, &judged, surprise);
     let facts = Facts {
@@ -189,6 +189,7 @@ fn pass_time(config: &ControlConfig, state: &mut ControlState, input: &CycleInpu
     let mut closed = None;
     if due {
         closed = state.history.begin_step(step, config.filter.plant().steps_per_day());
+        closed.iter().for_each(|closed| state.forecast_errors.arrived(closed));
         state.outlook.advance();
         (state.step, state.times.begun_ms) = (Some(step), Some(input.uptime_ms));
     }
@@ -252,8 +253,12 @@ fn ask(
     asked.ok()
 }
 
-/// The plan behind the request that was just made.
-fn told(state: &mut ControlState, chain: &Chain) -> Option<PlanByHour> {
+/// The plan behind the request that was just made; what it expects is remembered, to be compared with what comes.
+fn told(config: &ControlConfig, state: &mut ControlState, chain: &Chain) -> Option<PlanByHour> {
+    let forecast = chain.policy.as_deref().and_then(Policy::forecast);
+    if let (Some(step), Some(forecast)) = (state.step, forecast) {
+        state.forecast_errors.made(step, forecast, config.filter.plant().steps_per_hour());
+    }
     let plan = chain.policy.as_deref().and_then(Policy::plan).map(PlanSummary::by_hour);
     state.reason = plan.as_ref().map(|plan| plan.reason.clone());
     plan

@@ -2,8 +2,9 @@
 
 use super::fault::Fault;
 use memg_core::command::Command;
+use memg_core::measurement::Measurement;
 use memg_core::outlook::Outlook;
-use memg_core::plant_state::PlantState;
+use memg_core::plant_state::{PlantState, Tag};
 use serde::{Deserialize, Serialize};
 
 /// What comes from outside in one cycle.
@@ -22,6 +23,9 @@ pub struct CycleInput {
     pub plant_ms: i64,
     /// Frozen measurements.
     pub state: PlantState,
+    /// What is measured beside: no decision depends on it, but it shows whether the rest fits ([`super::books`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<(Tag, Measurement<f64>)>,
     /// What others say of the hours ahead, where it is news; it replaces what was said before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlook: Option<Outlook>,

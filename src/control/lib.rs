@@ -9,6 +9,7 @@
 pub mod account;
 mod apply;
 pub mod assumed;
+pub mod books;
 pub mod cycle;
 mod door;
 mod exceeding;

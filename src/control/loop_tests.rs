@@ -5,10 +5,12 @@ use super::fault::Fault;
 use super::mode::Mode;
 use super::rig::Rig;
 use memg_core::command::{CommandBody, Outcome};
+use memg_core::equipment::PlantParameters;
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Signal;
+use memg_core::safety::SafetyFilter;
 use memg_core::setpoints::Setpoints;
-use memg_core::units::Kilowatts;
+use memg_core::units::{Kilowatts, Watts};
 
 fn by_hand(battery_kw: f64, chp_kw: f64) -> CommandBody {
     let kw = Kilowatts::new;
@@ -149,4 +151,23 @@ fn an_import_beyond_the_limit_is_a_fault_whoever_causes_it() {
     let decision = rig.run(3);
     assert_eq!(decision.mode, Mode::Hold);
     assert!(decision.fault.unwrap().cause.contains("import 130.0 kW where 100.0 kW are allowed"));
+}
+
+#[test]
+fn a_set_point_of_an_operator_is_left_as_soon_as_the_policy_is_in_charge_again() {
+    let mut parameters = PlantParameters::reference();
+    parameters.margins.dead_band_kw = 0.5;
+    let mut rig = Rig::new(false);
+    rig.config.filter = SafetyFilter::new(parameters.validate().unwrap());
+    let mut rig = rig.in_auto();
+    rig.run(3);
+    let before = rig.state.memory.battery();
+    rig.order(CommandBody::Manual);
+    rig.order(by_hand(before.kilowatts().get() + 3.0, 0.0));
+    rig.run(3);
+    assert_eq!(rig.state.memory.battery(), before + Watts::new(3_000));
+    rig.order(CommandBody::Auto);
+    rig.run(3);
+    let left = (rig.state.memory.battery() - before).abs();
+    assert!(left <= Watts::new(500), "{left} of 3 kW are still the operator's");
 }

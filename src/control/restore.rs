@@ -6,6 +6,7 @@
 
 use super::cycle::{ControlState, ExchangeLimits};
 use super::journal::{Entry, older, parse};
+use memg_core::forecast::ForecastErrors;
 use memg_core::history::{ClosedStep, History};
 use memg_core::memory::ControlMemory;
 use memg_core::units::Watts;
@@ -29,6 +30,9 @@ pub fn restore(path: &Path, state: &mut ControlState, steps_per_day: usize) -> i
             let Kept { memory, limits, cap, latched, .. } = end.last;
             (state.memory, state.limits, state.cap) = (memory, limits, cap);
             state.mode.latched = latched;
+            if let Some(errors) = end.forecast_errors {
+                state.forecast_errors = errors;
+            }
             if let Some(mut history) = end.history {
                 end.closed.iter().rev().for_each(|step| history.restore_step(step, steps_per_day));
                 state.history = history;
@@ -44,6 +48,8 @@ struct End {
     last: Kept,
     /// As of the last header.
     history: Option<History>,
+    /// As of the last header; what has arrived since then is not counted.
+    forecast_errors: Option<ForecastErrors>,
     /// Steps closed since then, the latest first.
     closed: Vec<ClosedStep>,
 }
@@ -56,6 +62,7 @@ struct Kept {
     latched: bool,
     closed: Option<ClosedStep>,
     history: Option<History>,
+    forecast_errors: Option<ForecastErrors>,
 }
 
 /// The parts of a decision that are read back.
@@ -94,11 +101,12 @@ fn end_of(path: &Path) -> io::Result<Option<End>> {
 fn end_in(bytes: &[u8]) -> Option<End> {
     let mut lines = bytes.split(|byte| *byte == b'\n').rev().filter_map(kept);
     let mut last = lines.next()?;
-    let mut end = End { history: last.history.take(), closed: last.closed.into_iter().collect(), last };
+    let (history, forecast_errors) = (last.history.take(), last.forecast_errors.take());
+    let mut end = End { history, forecast_errors, closed: last.closed.into_iter().collect(), last };
     while end.history.is_none() {
         let Some(line) = lines.next() else { break };
         end.closed.extend(line.closed);
-        end.history = line.history;
+        (end.history, end.forecast_errors) = (line.history, line.forecast_errors);
     }
     Some(end)
 }
@@ -107,12 +115,13 @@ fn end_in(bytes: &[u8]) -> Option<End> {
 fn kept(line: &[u8]) -> Option<Kept> {
     match parse(str::from_utf8(line).ok()?).ok()? {
         Entry::Header(header) => {
-            let ControlState { mode, memory, limits, cap, history, .. } = header.state;
-            Some(Kept { memory, limits, cap, latched: mode.latched, closed: None, history: Some(history) })
+            let ControlState { mode, memory, limits, cap, history, forecast_errors, .. } = header.state;
+            let (history, forecast_errors) = (Some(history), Some(forecast_errors));
+            Some(Kept { memory, limits, cap, latched: mode.latched, closed: None, history, forecast_errors })
         }
         Entry::Cycle(record, _) => {
             let Decided { limits, cap, latched, closed } = serde_json::from_value(record.decision).ok()?;
-            Some(Kept { memory: record.memory, limits, cap, latched, closed, history: None })
+            Some(Kept { memory: record.memory, limits, cap, latched, closed, history: None, forecast_errors: None })
         }
     }
 }

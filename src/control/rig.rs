@@ -135,6 +135,7 @@ impl Rig {
             uptime_ms: self.uptime_ms,
             plant_ms: self.plant_ms,
             state: PlantState::from_measured(&self.values, 12.0),
+            witnesses: Vec::new(),
             outlook: None,
             commands: std::mem::take(&mut self.commands),
             fault: self.fault.clone(),

@@ -6,6 +6,7 @@ use super::mode::{ModeState, ModeTimes};
 use super::substitutes::Substitutes;
 use memg_core::command::ExchangeLimits;
 use memg_core::equipment::UNITS_MAX;
+use memg_core::forecast::ForecastErrors;
 use memg_core::history::History;
 use memg_core::memory::ControlMemory;
 use memg_core::outlook::Outlook;
@@ -60,7 +61,10 @@ pub struct ControlState {
     pub memory: ControlMemory,
     /// The request that is in force.
     pub request: Option<Setpoints>,
-    /// Why it was made, in words, where the policy plans.
+    /// The set-points that the last cycle filtered, whoever asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Setpoints>,
+    /// Why the request was made, in words, where the policy plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The operator's set-points.
@@ -82,6 +86,9 @@ pub struct ControlState {
     pub history: History,
     /// What others say of the hours ahead, from the present step on.
     pub outlook: Outlook,
+    /// What the policy's forecasts were worth.
+    #[serde(default, skip_serializing_if = "ForecastErrors::is_empty")]
+    pub forecast_errors: ForecastErrors,
     /// The policy failed at its last step.
     pub policy_failure: Option<String>,
     /// Filtered voltage of the grid behind the connection, pu.
@@ -117,6 +124,7 @@ impl ControlState {
             mode: ModeState::start(now_ms),
             memory: ControlMemory::at_rest(),
             request: None,
+            asked: None,
             reason: None,
             manual: None,
             cap: None,
@@ -126,6 +134,7 @@ impl ControlState {
             situation: None,
             history: History::default(),
             outlook: Outlook::default(),
+            forecast_errors: ForecastErrors::default(),
             policy_failure: None,
             source_voltage: None,
             socs: None,

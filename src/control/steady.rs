@@ -11,8 +11,8 @@ use memg_core::setpoints::Setpoints;
 use memg_core::situation::{Situation, SocEstimate};
 use memg_core::units::{Hours, Kilowatts, PerUnit, Soc, Watts};
 
-/// The dead band between policy steps, as a multiple of that at a policy step.
-const BETWEEN_STEPS: f64 = 10.0;
+/// The dead band while the request is the same, as a multiple of that for a new one.
+const SAME_REQUEST: f64 = 10.0;
 
 /// First-order filter `vs' = vs + (x - vs) dt / (tau + dt)`, never further from the meter than its declared error; a pause
 /// of ten time constants starts anew.
@@ -73,11 +73,11 @@ pub(super) fn held(
     situation: &Situation,
     anchor: &Anchor,
     state: &ControlState,
-    (verdict, policy_step): (Verdict, bool),
+    (verdict, is_new): (Verdict, bool),
 ) -> Verdict {
     let band_kw = filter.plant().parameters().margins.dead_band_kw;
-    // Between policy steps the request is the same: what moves the set-point then is a limit, and most of that is noise.
-    let band = Watts::floor(Kilowatts::new(if policy_step { band_kw } else { BETWEEN_STEPS * band_kw }));
+    // While the request is the same, what moves the set-point is a limit, and most of that is noise.
+    let band = Watts::floor(Kilowatts::new(if is_new { band_kw } else { SAME_REQUEST * band_kw }));
     let memory = &state.memory;
     let near = |a: Watts, b: Watts| (a - b).abs() <= band;
     let base = |verdict: &Verdict| verdict.battery_base.into_iter().sum::<Watts>();

@@ -73,7 +73,12 @@ impl Substitute {
             | Signal::BatteryRemote
             | Signal::ChpRemote
             | Signal::ChpFault
-            | Signal::BatteryFault => &[],
+            | Signal::BatteryFault
+            | Signal::GasKw
+            | Signal::ChpHeatKw
+            | Signal::BoilerHeatKw
+            | Signal::GridImportKwh
+            | Signal::GridExportKwh => &[],
         }
     }
 }

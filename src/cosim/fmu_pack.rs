@@ -6,13 +6,15 @@
 use super::error::CosimError;
 use super::platform;
 use memg_core::equipment::PlantParameters;
+use memg_core::guard::TariffRange;
+use memg_core::observation::Divisors;
 use memg_core::profile::{COLUMNS, Profile, ProfileRow};
 use memg_core::synthetic;
 use memg_fmu::describe::{Fmi, model_description};
-use memg_fmu::ems::packed_policy;
+use memg_fmu::ems::{packed_planner, packed_policy};
 use memg_fmu::model::Kind;
-use memg_policy::model::{Manifest, ModelFolder, SAFETENSORS};
-use memg_policy::plan_folder::COEFFICIENTS;
+use memg_policy::model::{ModelError, ModelFolder, SAFETENSORS};
+use memg_policy::plan_folder::{COEFFICIENTS, PlanFolder};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,7 +30,7 @@ pub struct BuildOptions {
     pub versions: Vec<Fmi>,
     /// Ratings and limits of the site: the start values of the parameters.
     pub plant: PlantParameters,
-    /// Model folder; its weights travel along and decide by default. Without it the rule decides.
+    /// Model folder, a network's or a planner's; it travels along and decides by default. Without it the rule decides.
     pub model: Option<PathBuf>,
     /// Profile of the plant FMU; synthetic days if absent.
     pub profile: Option<Profile>,
@@ -47,7 +49,10 @@ const SYNTHETIC_SEED: u64 = 7;
 /// # Errors
 /// The file that cannot be read or written, or the model that is not whole.
 pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
-    let network = options.model.as_deref().map(Network::load).transpose()?;
+    let model = options.model.as_deref().map(PackedModel::load).transpose()?;
+    if let (Some(folder), Some(fitted)) = (&options.model, model.as_ref().and_then(|model| model.step_ms)) {
+        check_step(folder, fitted, &options.plant)?;
+    }
     let library = find_library(options.library.as_deref())?;
     let binary = std::fs::read(&library).map_err(|error| CosimError::file(&library, &error))?;
     std::fs::create_dir_all(&options.out).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -55,7 +60,7 @@ pub fn fmu_build(options: &BuildOptions) -> Result<Vec<PathBuf>, CosimError> {
     for kind in &options.kinds {
         for fmi in &options.versions {
             let path = options.out.join(file_name(*kind, *fmi));
-            let archive = archive(options, *kind, *fmi, &binary, network.as_ref())?;
+            let archive = archive(options, *kind, *fmi, &binary, model.as_ref())?;
             std::fs::write(&path, archive).map_err(|error| CosimError::file(&path, &error))?;
             files.push(path);
         }
@@ -73,37 +78,64 @@ pub fn file_name(kind: Kind, fmi: Fmi) -> String {
     format!("{}_fmi{version}.fmu", kind.identifier())
 }
 
-/// The weights' file of a model folder that has proved itself (hashes, schema, shapes, golden outputs), and the policy
-/// with the tariffs and divisors that it was trained with, as [`UnitOptions::policy`](super::UnitOptions) takes it.
+/// The weights of a model folder that has proved itself (hashes, schema, shapes, golden outputs), none of a planner, and the
+/// policy with what else it was made with, its forecaster's file included, as [`UnitOptions::policy`](super::UnitOptions)
+/// takes it.
 ///
 /// # Errors
 /// The folder, and which file or key of it is wrong.
-pub fn checked_weights(folder: &Path) -> Result<(PathBuf, String), CosimError> {
-    let model = Network::load(folder)?;
-    Ok((folder.join(SAFETENSORS), model.policy(&folder.join(COEFFICIENTS).display().to_string())))
+pub fn checked_weights(folder: &Path) -> Result<(Option<PathBuf>, String), CosimError> {
+    let model = PackedModel::load(folder)?;
+    let weights = model.weights.is_some().then(|| folder.join(SAFETENSORS));
+    Ok((weights, model.policy(&folder.join(COEFFICIENTS).display().to_string())))
 }
 
 /// What of a whole model folder, hashes and golden outputs checked, a controller needs.
-struct Network {
-    manifest: Manifest,
-    weights: Vec<u8>,
-    /// The forecaster's file, if it has one.
+struct PackedModel {
+    /// A network's, with what it was trained with.
+    weights: Option<(Vec<u8>, Option<TariffRange>, Divisors)>,
+    /// Its forecaster's, if it has one, or a planner's.
     coefficients: Option<Vec<u8>>,
+    /// Length of the forecaster's steps, ms.
+    step_ms: Option<i64>,
 }
 
-impl Network {
+impl PackedModel {
     fn load(folder: &Path) -> Result<Self, CosimError> {
-        let model = ModelFolder::load(folder).map_err(|error| CosimError::file(folder, &error))?;
-        let bytes = |file| model.bytes(file).map(<[u8]>::to_vec).map_err(|error| CosimError::file(folder, &error));
-        let coefficients = model.manifest().forecaster.is_some().then(|| bytes(COEFFICIENTS)).transpose()?;
-        Ok(Self { weights: bytes(SAFETENSORS)?, coefficients, manifest: model.manifest().clone() })
+        let wrong = |error: ModelError| CosimError::file(folder, &error);
+        match memg_policy::model::kind(folder).map_err(wrong)? {
+            memg_policy::model::Kind::Actor => {
+                let model = ModelFolder::load(folder).map_err(wrong)?;
+                let (bytes, manifest) = (|file| model.bytes(file).map(<[u8]>::to_vec).map_err(wrong), model.manifest());
+                let coefficients = manifest.forecaster.is_some().then(|| bytes(COEFFICIENTS)).transpose()?;
+                let step_ms = manifest.forecaster.as_ref().map(|forecaster| forecaster.step_ms);
+                let weights = Some((bytes(SAFETENSORS)?, manifest.tariff, manifest.divisors()));
+                Ok(Self { weights, coefficients, step_ms })
+            }
+            memg_policy::model::Kind::Planner => {
+                let step_ms = Some(PlanFolder::load(folder).map_err(wrong)?.manifest().step_ms);
+                let bytes = std::fs::read(folder.join(COEFFICIENTS));
+                let coefficients = Some(bytes.map_err(|error| CosimError::file(folder, &error))?);
+                Ok(Self { weights: None, coefficients, step_ms })
+            }
+        }
     }
 
     /// The policy as it is packed, with the name of the forecaster's file.
     fn policy(&self, coefficients: &str) -> String {
         let file = if self.coefficients.is_some() { coefficients } else { "" };
-        packed_policy("td3", self.manifest.tariff.as_ref(), self.manifest.divisors(), file)
+        match &self.weights {
+            Some((_, tariff, divisors)) => packed_policy("td3", tariff.as_ref(), *divisors, file),
+            None => packed_planner(file),
+        }
     }
+}
+
+/// A forecaster belongs to a step length.
+fn check_step(folder: &Path, fitted_ms: i64, plant: &PlantParameters) -> Result<(), CosimError> {
+    let own_ms = (plant.step_h * 3.6e6).round() as i64;
+    let words = || format!("model.toml: step_ms: expected {own_ms} as the plant's, found {fitted_ms}");
+    if own_ms == fitted_ms { Ok(()) } else { Err(CosimError::file(folder, &words())) }
 }
 
 fn archive(
@@ -111,9 +143,9 @@ fn archive(
     kind: Kind,
     fmi: Fmi,
     binary: &[u8],
-    network: Option<&Network>,
+    model: Option<&PackedModel>,
 ) -> Result<Vec<u8>, CosimError> {
-    let policy = network.map_or_else(|| "rule".to_owned(), |network| network.policy(COEFFICIENTS));
+    let policy = model.map_or_else(|| "rule".to_owned(), |model| model.policy(COEFFICIENTS));
     let variables = kind.variables(&options.plant, &policy);
     let binary_name = format!("binaries/{}/{}", platform::folder(fmi), platform::library(kind.identifier()));
     let limits = serde_json::to_vec_pretty(&options.plant).map_err(|error| CosimError::file(&options.out, &error))?;
@@ -126,8 +158,8 @@ fn archive(
     match kind {
         Kind::Ems => {
             let files = [
-                (SAFETENSORS, network.map(|n| &n.weights)),
-                (COEFFICIENTS, network.and_then(|n| n.coefficients.as_ref())),
+                (SAFETENSORS, model.and_then(|model| model.weights.as_ref()).map(|(bytes, ..)| bytes)),
+                (COEFFICIENTS, model.and_then(|model| model.coefficients.as_ref())),
             ];
             let packed =
                 files.into_iter().filter_map(|(name, bytes)| Some((format!("resources/{name}"), bytes?.clone())));

@@ -125,7 +125,8 @@ const fn possible(signal: Signal) -> (f64, f64) {
         S::ImportPriceEurPerKwh => Quantity::ImportPrice.possible(),
         S::ExportPriceEurPerKwh => Quantity::ExportPrice.possible(),
         S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => (0.0, 1.0),
-        S::ChpKw => (0.0, 1e6),
+        S::ChpKw | S::GasKw | S::ChpHeatKw | S::BoilerHeatKw => (0.0, 1e6),
+        S::GridImportKwh | S::GridExportKwh => (0.0, 1e12),
         S::HeatLoadKw => Quantity::HeatLoad.possible(),
         S::PvKw | S::PvAvailableKw => Quantity::Pv.possible(),
         S::WindKw | S::WindAvailableKw => Quantity::Wind.possible(),
@@ -194,11 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_of_the_fmus_names_every_pair() {
-        let text = include_str!("../../fmu/README.md");
+    fn the_page_of_interfaces_names_every_pair() {
+        let text = include_str!("../../docs/simulation-interfaces.md");
         let first = FMU_NAMES.iter().filter(|(_, known)| known.tag.number() == 1).map(|(input, _)| input);
         for (input, alias) in first.filter_map(|input| Some((input, alias_of(input)?))) {
-            assert!(text.contains(&format!("`{input}` = `{alias}`")), "`{input}` = `{alias}` is not in fmu/README.md");
+            assert!(
+                text.contains(&format!("`{input}` = `{alias}`")),
+                "`{input}` = `{alias}` is not in docs/simulation-interfaces.md"
+            );
         }
     }
 

@@ -174,7 +174,7 @@ mod tests {
     fn a_network_leaves_tariffs_that_it_was_not_trained_for_to_the_rule_as_in_the_daemon() {
         let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/actor-10d");
         let (weights, policy) = checked_weights(&model).unwrap();
-        let network = |import, export| set_points(&policy, Some(weights.clone()), import, export);
+        let network = |import, export| set_points(&policy, weights.clone(), import, export);
         assert_eq!(network(0.40, 0.02), set_points("rule", None, 0.40, 0.02));
         assert_ne!(network(0.15, 0.08), set_points("rule", None, 0.15, 0.08));
     }
@@ -186,7 +186,7 @@ mod tests {
         let actions = |pv_kw: f64, divisor_kw: f64| {
             let policy = policy.replace("\"pv_kw\":60.0", &format!("\"pv_kw\":{divisor_kw}"));
             let plant = PlantParameters::reference();
-            let options = UnitOptions { plant, policy, weights: Some(weights.clone()), hour_start: 0.0 };
+            let options = UnitOptions { plant, policy, weights: weights.clone(), hour_start: 0.0 };
             let mut unit = Unit::controller(&options).unwrap();
             unit.initialize().unwrap();
             for (name, value) in [("p_pv", pv_kw), ("p_load", 40.0), ("q_heat", 30.0)] {

@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, watch};
 pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options: RunOptions) -> Result<RunSummary> {
     let Some(mqtt) = &settings.mqtt else { bail!("[cosim] needs [mqtt]") };
     let spec = &settings.policy.spec;
-    let policy = load_policy(spec).context("the policy cannot be loaded")?;
+    let policy = load_policy(spec, &settings.plant).context("the policy cannot be loaded")?;
     let chain = Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule };
     let journaling =
         Journaling { site: settings.site.clone(), policy: spec.recorded(), journal: open_journal_file(&settings)? };
@@ -94,7 +94,7 @@ impl Watcher {
             broker: Some(*service.link.borrow() == LinkState::Up),
             cost_eur: summary.cost_eur,
             alarm: self.alarms.latest.clone(),
-            slips: 0,
+            ..View::default()
         });
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }

@@ -29,9 +29,7 @@ impl Demo {
     ) -> Result<Self> {
         let text = std::fs::read_to_string(&settings.profile)
             .with_context(|| format!("cannot read the profile {}", settings.profile.display()))?;
-        let profile =
-            Profile::parse_csv(&text, plant.step_h()).with_context(|| settings.profile.display().to_string())?;
-        let profile = profile.at(&plant);
+        let profile = Profile::parse_for(&text, &plant).with_context(|| settings.profile.display().to_string())?;
         let start_row = first_row(&profile, settings.start.as_deref())?;
         let faults = faults.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
         let (seed, noise, sources) = (settings.seed, settings.noise, Some(sources));

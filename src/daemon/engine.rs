@@ -7,6 +7,7 @@ use super::messages::Messages;
 use super::view::View;
 use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
+use memg_control::books::Books;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
@@ -14,10 +15,12 @@ use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Signal, Tag};
 use memg_plant_io::WriteOrder;
-use memg_plant_io::event::DriverEvent;
+use memg_plant_io::event::{DriverEvent, EventKind};
+use memg_plant_io::formula::Formula;
 use memg_plant_io::image::{PointId, ProcessImage};
 use memg_plant_io::modbus::Running;
 use memg_settings::Settings;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -52,9 +55,10 @@ pub(super) struct Engine {
     chain: Chain,
     journal: Option<Recorder>,
     account: Account,
+    books: Books,
     alarms: Alarms,
     wires: Wires,
-    signals: Vec<(Tag, PointId)>,
+    signals: Vec<(Tag, Formula)>,
     ahead: Ahead,
     cycle: u64,
     started: Instant,
@@ -80,7 +84,21 @@ fn band(signal: Signal, plant: &Plant) -> Option<f64> {
         S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => Some(0.5),
         S::HeatLoadKw | S::Soc | S::BatteryKw | S::ChpKw | S::ChpOn => None,
         S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => None,
+        S::GasKw | S::ChpHeatKw | S::BoilerHeatKw | S::GridImportKwh | S::GridExportKwh => None,
     }
+}
+
+/// The points whose moves bring a cycle early; a part of a sum moves the sum.
+fn watched(signals: &[(Tag, Formula)], plant: &Plant) -> BTreeMap<PointId, f64> {
+    let mut bands = BTreeMap::new();
+    for (tag, formula) in signals {
+        let Some(band) = band(tag.signal(), plant) else { continue };
+        for term in formula.terms() {
+            let own = band / term.factor.abs();
+            bands.entry(term.point).and_modify(|known: &mut f64| *known = known.min(own)).or_insert(own);
+        }
+    }
+    bands
 }
 
 /// Lateness samples kept for the percentile in the summary.
@@ -95,14 +113,14 @@ impl Engine {
         journal: Option<Recorder>,
         wires: Wires,
     ) -> Self {
-        let signals: Vec<_> = settings.points.signals.iter().map(|(signal, (id, _))| (*signal, *id)).collect();
+        let signals = settings.points.signals.iter().map(|(signal, known)| (*signal, known.formula.clone()));
+        let signals: Vec<(Tag, Formula)> = signals.collect();
         let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
         let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
-        wires
-            .image
-            .watch(signals.iter().filter_map(|(signal, id)| Some((*id, band(signal.signal(), &settings.plant)?))));
+        wires.image.watch(watched(&signals, &settings.plant));
         Self {
             account: Account::new(settings.plant),
+            books: Books::default(),
             ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
             config,
             state,
@@ -183,6 +201,7 @@ impl Engine {
         }
         self.sync_journal();
         self.account.add(&input, &decision);
+        self.keep_books(&input);
         self.show(input, decision, order.as_ref());
     }
 
@@ -217,13 +236,16 @@ impl Engine {
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
         let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        let (witnesses, measured): (Vec<_>, Vec<_>) =
+            self.freeze(now).into_iter().partition(|(tag, _)| tag.signal().is_witness());
         CycleInput {
             cycle: self.cycle,
             early: false,
             now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
-            state: PlantState::from_measured(&self.freeze(now), local_hour),
+            state: PlantState::from_measured(&measured, local_hour),
+            witnesses,
             outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),
@@ -231,9 +253,12 @@ impl Engine {
     }
 
     fn freeze(&self, now: Instant) -> Vec<(Tag, Measurement<f64>)> {
-        let ids: Vec<PointId> = self.signals.iter().map(|(_, id)| *id).collect();
-        let values = self.wires.image.freeze(now, &ids);
-        self.signals.iter().map(|(signal, _)| *signal).zip(values).collect()
+        let points = self.signals.iter().flat_map(|(_, formula)| formula.terms()).map(|term| term.point);
+        let ids: Vec<PointId> = points.collect();
+        let values: BTreeMap<PointId, Measurement<f64>> =
+            ids.iter().copied().zip(self.wires.image.freeze(now, &ids)).collect();
+        let of = |id: PointId| values.get(&id).copied().unwrap_or_else(Measurement::never);
+        self.signals.iter().map(|(signal, formula)| (*signal, formula.of(of))).collect()
     }
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
@@ -273,6 +298,18 @@ impl Engine {
         })
     }
 
+    /// Tells when measurements have not fitted each other for long, and when they do again.
+    fn keep_books(&mut self, input: &CycleInput) {
+        for finding in self.books.observe(input, self.config.filter.plant()) {
+            let kind = if finding.off { EventKind::BalanceOff } else { EventKind::BalanceHolds };
+            let event = DriverEvent { device: "site".to_owned(), kind, detail: finding.detail };
+            self.alarms.take(&event);
+            if let Some(mqtt) = &self.wires.mqtt {
+                mqtt.alarm(&event);
+            }
+        }
+    }
+
     /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
     fn sync_journal(&mut self) {
         let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
@@ -291,6 +328,7 @@ impl Engine {
             broker: self.wires.mqtt.as_ref().map(Messages::is_up),
             cost_eur: self.account.summary.cost_eur,
             alarm: self.alarms.latest.clone(),
+            forecast_mae: self.state.forecast_errors.mae(),
             slips: self.account.summary.slips,
             last: None,
         };

@@ -24,6 +24,7 @@ use memg_control::cycle::{Chain, ControlConfig, ControlState, NO_MODEL};
 use memg_control::journal::{Header, Journal};
 use memg_control::recorder::Recorder;
 use memg_control::restore::restore;
+use memg_core::equipment::Plant;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
 use memg_plant_io::{modbus, mqtt};
@@ -56,7 +57,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
-    for warning in &settings.warnings {
+    for warning in settings.warnings.iter().chain(&settings.mistakes) {
         tracing::warn!(%warning, "The configuration needs a look.");
     }
     let cycle = settings.control.wall_cycle();
@@ -70,7 +71,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
         substitutes: settings.substitutes.clone(),
     };
-    let chain = chain(&settings.policy.spec);
+    let chain = chain(&settings.policy.spec, &settings.plant);
     let mut state = ControlState::start(0);
     let journal = open_journal(&settings, &config, &chain, &mut state)?;
     let clock = match &demo {
@@ -109,8 +110,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
 }
 
 /// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.
-fn chain(spec: &PolicySpec) -> Chain {
-    match load_policy(spec) {
+fn chain(spec: &PolicySpec, plant: &Plant) -> Chain {
+    match load_policy(spec, plant) {
         Ok(policy) => Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule },
         Err(error) => {
             tracing::error!(%error, "The policy could not be loaded; the good rule decides.");
@@ -143,7 +144,8 @@ pub fn chain_of(header: &Header) -> Result<Chain, String> {
     if header.model.starts_with(NO_MODEL) {
         return Ok(Chain { policy: None, model: header.model.clone(), rule: GoodRule });
     }
-    let policy = load_policy(&spec).map_err(|error| error.to_string())?;
+    let plant = header.plant.validate().map_err(|problems| format!("the plant in the journal: {problems:?}"))?;
+    let policy = load_policy(&spec, &plant).map_err(|error| error.to_string())?;
     Ok(Chain { policy: Some(policy), model: model_hash(&spec), rule: GoodRule })
 }
 

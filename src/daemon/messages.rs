@@ -85,6 +85,7 @@ impl Messages {
             reason: state.reason.as_deref().filter(|_| planned),
             fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
             limits: state.limits,
+            forecast_mae: Some(view.forecast_mae).filter(|mae| !mae.is_unknown()),
         };
         self.reporter.report(publisher, now, control, values);
         for change in &decision.changes {

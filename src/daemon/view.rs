@@ -2,6 +2,7 @@
 
 use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_control::mode::Mode;
+use memg_core::forecast::ForecastMae;
 use memg_plant_io::modbus::DeviceState;
 
 /// One cycle for the eye.
@@ -19,6 +20,8 @@ pub struct View {
     pub cost_eur: f64,
     /// Latest alarm.
     pub alarm: Option<String>,
+    /// What the policy's forecasts were worth.
+    pub forecast_mae: ForecastMae,
     /// Cycles that began late.
     pub slips: u64,
 }

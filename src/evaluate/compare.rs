@@ -64,7 +64,7 @@ pub struct Compared {
     pub policy: String,
     /// Mean cost of a day, EUR, corrected for stored energy.
     pub cost_eur_per_day: f64,
-    /// Cost above the optimum, as a share of the optimum.
+    /// Cost above the optimum, as a share of the optimum; as every share NaN of less than half a cent.
     pub gap_to_optimum: f64,
     /// Cost above the optimum, EUR a day.
     pub regret_eur_per_day: f64,
@@ -88,8 +88,7 @@ pub struct Compared {
     pub starts: u64,
     /// Cost of each day, EUR.
     pub daily_cost_eur: Vec<f64>,
-    /// Mean state of charge at the ends of blocks. Each began at 0.5, and what is missing or left over is settled at mean
-    /// prices: a policy that knew of it would sell out before a block ends, and that would be no skill.
+    /// See [`Evaluation::mean_soc_at_block_ends`].
     #[serde(default)]
     pub soc_at_block_ends: f64,
 }
@@ -184,6 +183,26 @@ pub fn compare(
     Ok(compare_with(plant, profile, blocks, policies, optimum)?)
 }
 
+/// Half a cent a day.
+const NOTHING_EUR: f64 = 0.005;
+
+/// A part of a whole; NaN of a whole that is nothing, as where prices are zero: there nobody can save or regret.
+fn share(part: f64, whole: f64) -> f64 {
+    if whole > NOTHING_EUR { part / whole } else { f64::NAN }
+}
+
+/// A figure for people: a dash where there is none.
+#[must_use]
+pub fn figure(value: f64, decimals: usize) -> String {
+    if value.is_finite() { format!("{value:.decimals$}") } else { "-".to_owned() }
+}
+
+/// The same of a share, in per cent.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{:.1}%", 100.0 * share) } else { "-".to_owned() }
+}
+
 /// Daily costs that others are measured against.
 struct Days {
     idle: Vec<f64>,
@@ -197,16 +216,16 @@ impl Days {
         let all: Vec<usize> = (0..e.daily_cost_eur.len()).collect();
         let [cost, idle, rule, best] = self.means(&e.daily_cost_eur, &all);
         let [to_rule, saving, above_rule] = self.intervals(&e.daily_cost_eur, |[cost, idle, rule, best]| {
-            [(cost - best) / (rule - best), (idle - cost) / (idle - best), cost - rule]
+            [share(cost - best, rule - best), share(idle - cost, idle - best), cost - rule]
         });
         Compared {
             policy: e.policy.clone(),
             cost_eur_per_day: cost,
-            gap_to_optimum: (cost - best) / best.abs().max(1e-9),
+            gap_to_optimum: share(cost - best, best.abs()),
             regret_eur_per_day: cost - best,
-            regret_to_rule: (cost - best) / (rule - best),
+            regret_to_rule: share(cost - best, rule - best),
             regret_to_rule_interval: to_rule,
-            saving_share: (idle - cost) / (idle - best),
+            saving_share: share(idle - cost, idle - best),
             saving_share_interval: saving,
             cost_above_rule_interval: above_rule,
             cvar95_cost: e.cvar95_cost,
@@ -214,7 +233,7 @@ impl Days {
             violations: e.violations,
             starts: e.starts,
             daily_cost_eur: e.daily_cost_eur.clone(),
-            soc_at_block_ends: e.soc_at_block_ends.iter().sum::<f64>() / e.soc_at_block_ends.len().max(1) as f64,
+            soc_at_block_ends: e.mean_soc_at_block_ends(),
         }
     }
 
@@ -252,6 +271,7 @@ mod tests {
     use super::*;
     use memg_core::forecast::Persistence;
     use memg_core::planner::{Foresight, Plan, PlanSettings};
+    use memg_core::profile::ProfileRow;
 
     #[test]
     fn the_good_rule_has_relative_regret_one_and_idle_saves_nothing() {
@@ -263,6 +283,19 @@ mod tests {
         assert!(of("idle").is_some_and(|p| p.saving_share.abs() < 1e-12));
         assert!(found.policies.iter().all(|p| p.regret_eur_per_day > 0.0 && p.violations == 0));
         assert_eq!((found.days, found.blocks), (2, 2));
+    }
+
+    #[test]
+    fn shares_of_nothing_are_not_numbers_and_costs_stay() {
+        let free = |row: &ProfileRow| ProfileRow { import_price: 0.0, export_price: 0.0, heat_load_kw: 0.0, ..*row };
+        let rows = memg_core::synthetic::profile(1, 1).rows().iter().map(free).collect();
+        let profile = Arc::new(Profile::from_rows(rows));
+        let Ok(found) = compare(Plant::reference(), &profile, &profile.blocks(None), &mut []) else {
+            panic!("no bound")
+        };
+        let Some(idle) = found.policies.iter().find(|p| p.policy == "idle") else { panic!("no idle") };
+        assert!(idle.cost_eur_per_day.abs() < 0.005 && idle.gap_to_optimum.is_nan() && idle.saving_share.is_nan());
+        assert!(found.policies.iter().all(|p| p.cost_eur_per_day.is_finite() && p.cvar95_regret.is_finite()));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod bound_cache;
 pub mod compare;
 pub mod feeder;
+pub mod observing;
 pub mod sites;
 pub mod trace;
 
@@ -59,8 +60,16 @@ pub struct Evaluation {
     pub soc_at_block_ends: Vec<f64>,
 }
 
-/// Steps the environment over blocks of a profile (ranges of rows, see [`Profile::blocks`]). `each` sees every step (for
-/// traces).
+impl Evaluation {
+    /// Mean state of charge at the ends of blocks, NaN without any. Each began at 0.5, and what is missing or left over is
+    /// settled at mean prices: a policy that knew of it would sell out before a block ends, and that would be no skill.
+    #[must_use]
+    pub fn mean_soc_at_block_ends(&self) -> f64 {
+        self.soc_at_block_ends.iter().sum::<f64>() / self.soc_at_block_ends.len() as f64
+    }
+}
+
+/// Steps the environment over blocks of a profile (ranges of rows, see [`Profile::blocks`]). `each` sees every step.
 ///
 /// # Errors
 /// The policy's own.
@@ -70,6 +79,21 @@ pub fn evaluate(
     blocks: &[Range<usize>],
     policy: &mut dyn Policy,
     mut each: impl FnMut(&EnvStep),
+) -> Result<Evaluation, PolicyError> {
+    evaluate_settled(plant, profile, blocks, policy, |step, _| each(step))
+}
+
+/// As [`evaluate`], for traces: `each` also sees what is settled with the step for stored energy, EUR, + = cost; that is 0
+/// but in the last step of a block. Both costs of all steps together are `days` times `cost_eur_per_day`.
+///
+/// # Errors
+/// The policy's own.
+pub fn evaluate_settled(
+    plant: Plant,
+    profile: &Arc<Profile>,
+    blocks: &[Range<usize>],
+    policy: &mut dyn Policy,
+    mut each: impl FnMut(&EnvStep, f64),
 ) -> Result<Evaluation, PolicyError> {
     let mut env = MemgEnv::new(plant, Arc::clone(profile), RewardWeights::default());
     let mut total = Totals::default();
@@ -99,23 +123,31 @@ impl Totals {
         env: &mut MemgEnv,
         start: Start,
         policy: &mut dyn Policy,
-        each: &mut impl FnMut(&EnvStep),
+        each: &mut impl FnMut(&EnvStep, f64),
     ) -> Result<(), PolicyError> {
         let soc_start = start.soc;
         let mut rows = Vec::with_capacity(start.block.len());
         env.reset(start);
         while let Some(step) = env.step_policy(policy)? {
-            each(&step);
             self.add(env.filter().plant(), &step);
             rows.push(step.row);
-        }
-        if let Some(last) = self.daily.last_mut() {
-            let correction = stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
-            *last += correction;
-            self.stored_energy_eur += correction;
+            let mut settled = 0.0;
+            if env.is_over() {
+                settled = stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
+                self.settle(settled);
+            }
+            each(&step, settled);
         }
         self.soc_at_block_ends.push(env.soc().get());
         Ok(())
+    }
+
+    /// A block's stored energy, on its last day.
+    fn settle(&mut self, eur: f64) {
+        if let Some(last) = self.daily.last_mut() {
+            *last += eur;
+        }
+        self.stored_energy_eur += eur;
     }
 
     fn add(&mut self, plant: &Plant, step: &EnvStep) {

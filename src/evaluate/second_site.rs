@@ -46,7 +46,7 @@ fn compare(sites: Vec<Site>, models: &[String]) -> Result<(), Box<dyn Error>> {
                 name if builtin::NAMES.contains(&name) => PolicySpec::Rule(name.to_owned()),
                 folder => PolicySpec::model(folder, Runtime::Rust),
             };
-            let found = judged(&profile, load_policy(&spec)?.as_mut())?;
+            let found = judged(&profile, load_policy(&spec, &Plant::reference())?.as_mut())?;
             let more = found.cost_eur_per_day - rule.cost_eur_per_day;
             print!("  {} {more:+.2} ({})", found.policy, found.violations);
         }

@@ -9,7 +9,7 @@ use memg_core::synthetic;
 /// A site to be tried.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
-    /// How it differs from home, as in the README's table.
+    /// How it differs from home, as in the table of docs/policies.md.
     pub name: &'static str,
     /// Whole days, in the home profile's columns and step.
     pub profile: Profile,

@@ -12,7 +12,7 @@ mod point_check;
 mod write_check;
 
 use super::image::{ImageBuilder, PointId};
-use super::point::{Point, Table};
+use super::point::{Point, Table, WriteRule};
 use super::problem::Problem;
 use super::{OutputTag, Share};
 use memg_core::plant_state::Tag;
@@ -40,6 +40,8 @@ pub struct DeviceFile {
     pub maker: String,
     /// Which model.
     pub model: String,
+    /// What it is and how far it can be trusted.
+    pub about: About,
     /// All points. Write rules are offers until a site permits them.
     pub points: Vec<Point>,
     /// Reading limits.
@@ -56,6 +58,21 @@ pub struct DeviceFile {
     pub remote: Option<usize>,
     /// Indices of the points that must be within their range before anything is written.
     pub identity: Vec<usize>,
+}
+
+/// What a device file says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// Battery, meter, …
+    pub kind: String,
+    /// One sentence.
+    pub description: String,
+    /// Somebody has tried it at such a device.
+    pub tried_on_hardware: bool,
+    /// Where the registers were looked up.
+    pub sources: Vec<String>,
+    /// In what the sources differ.
+    pub differences: Vec<String>,
 }
 
 /// Reads and checks a device file.
@@ -126,6 +143,30 @@ pub struct Device {
     pub identity: Arc<[usize]>,
     /// Place of `points[0]` in the process image, the others follow.
     pub first: PointId,
+    /// Name of its device file.
+    pub file: Arc<str>,
+    /// What the file offers for writing and the site does not permit.
+    pub unpermitted: Unpermitted,
+}
+
+/// What a device file offers for writing beyond what the site permits.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Unpermitted {
+    /// The site says what may be written, if only that nothing may.
+    pub stated: bool,
+    /// The offers; nothing writes them.
+    pub offers: Vec<Offer>,
+}
+
+/// A point that could be written if the site permitted it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Offer {
+    /// What it would take.
+    pub output: OutputTag,
+    /// Its name.
+    pub point: String,
+    /// How it would be written.
+    pub rule: WriteRule,
 }
 
 /// A register that can be written.
@@ -185,6 +226,13 @@ impl Device {
         self.points = points.into();
     }
 
+    /// The same device with these points alone, none of which can be written: for looking at it.
+    #[must_use]
+    pub fn read_only(&self, mut points: Vec<Point>) -> Self {
+        points.iter_mut().for_each(|point| point.write = None);
+        Self { points: points.into(), remote: None, identity: Arc::new([]), ..self.clone() }
+    }
+
     /// Every register that can be written, in the order of the sequences: for `gateway check`.
     #[must_use]
     pub fn written(&self) -> Vec<Written> {
@@ -206,7 +254,5 @@ impl Device {
     }
 }
 
-#[cfg(test)]
-mod shipped_tests;
 #[cfg(test)]
 mod tests;

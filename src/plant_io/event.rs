@@ -63,6 +63,10 @@ pub enum EventKind {
     ReconnectStorm,
     /// A connection that kept breaking has lasted.
     ConnectionStable,
+    /// Measurements have not fitted each other for long: powers, heat, gas or counters do not balance.
+    BalanceOff,
+    /// They fit again.
+    BalanceHolds,
 }
 
 impl EventKind {
@@ -75,7 +79,8 @@ impl EventKind {
             | Self::Applied
             | Self::Reconciled
             | Self::RemoteControl
-            | Self::ConnectionStable => false,
+            | Self::ConnectionStable
+            | Self::BalanceHolds => false,
             Self::Disconnected
             | Self::UnitSilent
             | Self::ForeignAnswer
@@ -89,7 +94,8 @@ impl EventKind {
             | Self::LocalControl
             | Self::BadMessage
             | Self::CommandRefused
-            | Self::ReconnectStorm => true,
+            | Self::ReconnectStorm
+            | Self::BalanceOff => true,
         }
     }
 }

@@ -71,12 +71,6 @@ impl ImageBuilder {
         self.add_all([age_max])
     }
 
-    /// The age from which on a point is stale; zero for a place that was never given out.
-    #[must_use]
-    pub fn age_max(&self, id: PointId) -> Duration {
-        self.ages_max.get(id.0).copied().unwrap_or_default()
-    }
-
     /// Places for several points, next to each other; the first of them.
     pub fn add_all(&mut self, ages_max: impl IntoIterator<Item = Duration>) -> PointId {
         let first = PointId(self.ages_max.len());

@@ -3,7 +3,10 @@
 //! Responsible for: the [`Problem`] every loader reports, finding the line of a key path, and turning a TOML table into a
 //! struct while collecting *all* unknown keys instead of stopping at the first. It does not print and does not exit.
 
+pub mod words;
+
 use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
 use std::fmt;
 use toml::de::{DeTable, DeValue};
 
@@ -66,6 +69,14 @@ pub fn locate(text: &str, key_path: &str) -> Option<usize> {
     Some(line_of(text, offset?))
 }
 
+/// Whether a text has the whole of a key path.
+#[must_use]
+pub fn has_key(text: &str, key_path: &str) -> bool {
+    let Ok(table) = DeTable::parse(text) else { return false };
+    let whole = DeValue::Table(table.into_inner());
+    steps(key_path).iter().try_fold(whole, |value, step| descend(&value, step).map(|(_, next)| next)).is_some()
+}
+
 /// Line (from 1) of a byte offset.
 #[must_use]
 pub fn line_of(text: &str, offset: usize) -> usize {
@@ -112,20 +123,66 @@ pub fn parse_table(text: &str) -> Result<toml::Table, Problem> {
     })
 }
 
-/// Turns a TOML value into `T`. `T` denies unknown fields; all of them are reported here, each at its key, because serde
-/// alone would stop at the first. What is left without them is returned, so that it can be checked further; the caller
-/// refuses the file because of the problems. Nested tables report their first unknown key at the outer key.
+/// Turns a TOML value into `T`. `T` denies unknown fields; all that is wrong is reported here, each at its own key, because
+/// serde alone would stop at the first. Unknown keys alone leave a `T` that can be checked further (the caller refuses the
+/// file because of the problems); after a wrong type there is none, because what followed from it would be no cause.
 pub fn read<T: DeserializeOwned>(key: &str, value: toml::Value, problems: &mut Vec<Problem>) -> Option<T> {
     let mut value = value;
+    // What was told already: wrong types, and what misspelt keys were meant to be.
+    let (mut wrong, mut meant): (Vec<String>, Vec<String>) = Default::default();
     loop {
-        let error = match value.clone().try_into::<T>() {
-            Ok(read) => return Some(read),
+        let error = match serde_path_to_error::deserialize::<_, T>(value.clone()) {
+            Ok(read) => return wrong.is_empty().then_some(read),
             Err(error) => error,
         };
-        let name = unknown_field(error.message());
-        let removed = name.and_then(|name| value.as_table_mut()?.remove(name).map(|_| name));
-        problems.push(Problem::new(removed.map_or(key.to_owned(), |name| join(key, name)), tidy(error.message())));
-        removed?;
+        let message = error.inner().message().trim();
+        let at = under(key, error.path());
+        if let Some(field) = words::missing_field(message) {
+            let at = join(&at, field);
+            if !wrong.contains(&at) && !meant.contains(&at) {
+                problems.push(Problem::new(at, "missing"));
+            }
+            return None;
+        }
+        problems.push(Problem::new(&*at, words::told(&at, message)));
+        match words::meant(message) {
+            Some(name) => meant.push(sibling(&at, name)),
+            None if words::is_unknown_field(message) => {}
+            None => wrong.push(at),
+        }
+        remove(&mut value, error.path())?;
+    }
+}
+
+/// The key path of a place below `key`.
+fn under(key: &str, path: &Path) -> String {
+    path.iter().fold(key.to_owned(), |key, segment| match segment {
+        Segment::Seq { index } => format!("{key}[{index}]"),
+        Segment::Map { key: name } | Segment::Enum { variant: name } => join(&key, name),
+        Segment::Unknown => key,
+    })
+}
+
+/// The key beside another one.
+fn sibling(key: &str, name: &str) -> String {
+    key.rsplit_once('.').map_or_else(|| name.to_owned(), |(table, _)| join(table, name))
+}
+
+/// Takes a value out of its table; `None` where that is impossible.
+fn remove(value: &mut toml::Value, path: &Path) -> Option<toml::Value> {
+    let mut segments: Vec<&Segment> = path.iter().collect();
+    let last = segments.pop()?;
+    let mut place = value;
+    for segment in segments {
+        place = match segment {
+            Segment::Seq { index } => place.get_mut(*index)?,
+            Segment::Map { key } | Segment::Enum { variant: key } => place.get_mut(key)?,
+            Segment::Unknown => return None,
+        };
+    }
+    match last {
+        Segment::Map { key } | Segment::Enum { variant: key } => place.as_table_mut()?.remove(key),
+        Segment::Seq { .. } | Segment::Unknown => None,
     }
 }
 
@@ -133,14 +190,6 @@ pub fn read<T: DeserializeOwned>(key: &str, value: toml::Value, problems: &mut V
 #[must_use]
 pub fn join(key: &str, name: &str) -> String {
     if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") }
-}
-
-fn unknown_field(message: &str) -> Option<&str> {
-    message.strip_prefix("unknown field `")?.split('`').next()
-}
-
-fn tidy(message: &str) -> String {
-    message.trim().replace('\n', ", ")
 }
 
 #[cfg(test)]
@@ -176,6 +225,81 @@ mod tests {
         assert!(read::<Known>("point[7]", value, &mut problems).is_some());
         let keys: Vec<_> = problems.iter().map(|problem| problem.key.as_str()).collect();
         assert_eq!(keys, ["point[7].b", "point[7].c"]);
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Typed {
+        #[serde(rename = "name")]
+        _name: String,
+        #[serde(rename = "hold_s", default)]
+        _hold_s: f64,
+        #[serde(rename = "range", default)]
+        _range: Option<[f64; 2]>,
+        #[serde(rename = "parts", default)]
+        _parts: Vec<Part>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        #[serde(rename = "import_kw_max")]
+        _import_kw_max: f64,
+        #[serde(rename = "unit_id", default)]
+        _unit_id: u8,
+    }
+
+    fn told(text: &str) -> Vec<String> {
+        let mut problems = Vec::new();
+        let value = toml::Value::Table(parse_table(text).unwrap_or_default());
+        let _: Option<Typed> = read("control", value, &mut problems);
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_wrong_type_has_its_own_key_and_says_what_was_expected() {
+        for (text, expected) in [
+            ("name = 'x'\nhold_s = '60'", "control.hold_s: \"60\" is text, expected seconds as a number"),
+            ("name = 5", "control.name: 5 is a number, expected text in quotes"),
+            ("name = 'x'\nhold_s = true", "control.hold_s: true stands here, expected seconds as a number"),
+            ("name = 'x'\nrange = [1]", "control.range: expected a list of 2, found 1"),
+            ("name = 'x'\nrange = 5", "control.range: 5 is a number, expected a list of 2"),
+            (
+                "name = 'x'\n[[parts]]\nimport_kw_max = '7 kW'",
+                "control.parts[0].import_kw_max: \"7 kW\" is text, expected kW as a number",
+            ),
+            (
+                "name = 'x'\n[[parts]]\nimport_kw_max = 7\nunit_id = 300",
+                "control.parts[0].unit_id: 300 is out of range, expected a whole number up to 255",
+            ),
+            ("name = 'x'\nparts = 5", "control.parts: 5 is a number, expected a list"),
+            ("name = 'x'\nparts = [5]", "control.parts[0]: 5 is a number, expected a table"),
+        ] {
+            assert_eq!(told(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn all_wrong_types_are_told_and_none_of_what_follows_from_them() {
+        assert_eq!(
+            told("name = 1\nhold_s = 'a'\ncolour = 3"),
+            [
+                "control.colour: unknown key; expected one of name, hold_s, range, parts",
+                "control.hold_s: \"a\" is text, expected seconds as a number",
+                "control.name: 1 is a number, expected text in quotes",
+            ]
+        );
+        assert_eq!(
+            told("nme = 'x'"),
+            ["control.nme: unknown key; did you mean \"name\"? Known are name, hold_s, range, parts"]
+        );
+        assert_eq!(
+            told("hold_z = 1"),
+            [
+                "control.hold_z: unknown key; did you mean \"hold_s\"? Known are name, hold_s, range, parts",
+                "control.name: missing",
+            ]
+        );
     }
 
     #[test]

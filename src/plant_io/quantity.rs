@@ -4,6 +4,7 @@
 //! [`memg_core::plant_state::Signal`] or [`super::Output`]. It knows no registers and no topics.
 
 use super::Output;
+use super::problem::words;
 use memg_core::plant_state::Signal;
 
 /// What a unit measures. Only units of one dimension convert into each other.
@@ -100,10 +101,39 @@ pub fn unit(name: &str) -> Option<(Dimension, f64)> {
     UNITS.iter().find(|(known, _, _)| *known == name).map(|(_, dimension, factor)| (*dimension, *factor))
 }
 
-/// The names of all units, for messages.
+/// An unknown unit, with what there is.
 #[must_use]
-pub fn unit_names() -> String {
-    UNITS.map(|(name, _, _)| name).join(", ")
+pub fn unknown_unit(name: &str) -> String {
+    words::unknown(name, UNITS.map(|(name, _, _)| name))
+}
+
+/// Why a unit is not taken where another dimension is measured, and how it converts where it does.
+#[must_use]
+pub fn mismatch(name: &str, found: Dimension, wanted: Dimension) -> String {
+    let hint = match (found, wanted) {
+        (Dimension::Voltage, Dimension::Ratio) => {
+            "state unit = \"pu\" and scale = 1/nominal (for V at 230 V: scale = 0.00434783)".to_owned()
+        }
+        (Dimension::Energy, Dimension::Ratio) => {
+            "state unit = \"1\" and scale = 1/capacity (for kWh of 50 kWh: scale = 0.02)".to_owned()
+        }
+        (Dimension::Power | Dimension::ApparentPower | Dimension::ReactivePower, Dimension::Ratio) => {
+            "state unit = \"1\" and scale = 1/rating".to_owned()
+        }
+        (Dimension::Ratio, Dimension::Power) => {
+            "state unit = \"kW\" and scale = rating in kW (for % of 50 kW: scale = 0.5)".to_owned()
+        }
+        (Dimension::Energy, Dimension::Power) => {
+            "a counter of energy is no power: take the register of the power".to_owned()
+        }
+        _ => format!("expected one of {}", names_of(wanted)),
+    };
+    format!("{name:?} does not convert to {}: {hint}", wanted.unit_name())
+}
+
+fn names_of(dimension: Dimension) -> String {
+    let of = UNITS.iter().filter(|(_, known, _)| *known == dimension).map(|(name, _, _)| *name);
+    of.collect::<Vec<_>>().join(", ")
 }
 
 /// What a signal measures; its unit is the project's unit of that dimension.
@@ -118,7 +148,11 @@ pub const fn signal_dimension(signal: Signal) -> Dimension {
         | Signal::HeatLoadKw
         | Signal::BatteryKw
         | Signal::ChpKw
-        | Signal::GridKw => Dimension::Power,
+        | Signal::GridKw
+        | Signal::GasKw
+        | Signal::ChpHeatKw
+        | Signal::BoilerHeatKw => Dimension::Power,
+        Signal::GridImportKwh | Signal::GridExportKwh => Dimension::Energy,
         Signal::GridKvar => Dimension::ReactivePower,
         Signal::FrequencyHz => Dimension::Frequency,
         Signal::ImportPriceEurPerKwh | Signal::ExportPriceEurPerKwh => Dimension::Price,

@@ -17,6 +17,7 @@ pub mod candle_actor;
 pub mod import_pt;
 pub mod model;
 pub mod onnx;
+mod onnx_dense;
 pub mod onnx_scan;
 #[cfg(feature = "ort")]
 pub mod ort_actor;
@@ -33,6 +34,7 @@ pub use reload::ReloadablePolicy;
 pub use spec::{PolicySpec, Runtime, SpecError};
 
 use memg_core::builtin;
+use memg_core::equipment::Plant;
 use memg_core::guard::Guarded;
 use memg_core::planner::{Plan, PlanSettings};
 use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy};
@@ -42,24 +44,40 @@ use std::path::Path;
 /// What the three outputs mean: [`memg_core::action::Action`]. Models name it, another one is refused.
 pub const ACTION_MAP: &str = "memg-3d/1";
 
-/// The policy of a spec. A network has been checked against its folder's hashes and golden outputs when this returns, a
-/// planner's forecaster against its hash; a planner runs in plain Rust, whatever runtime is named.
+/// The policy of a spec for a plant. A network has been checked against its folder's hashes and golden outputs when this
+/// returns, a planner's forecaster against its hash and the plant's step length; a planner runs in plain Rust, whatever
+/// runtime is named. A network that was trained for a plant with other parameters is told in the log and decides all the
+/// same: the filter keeps every limit, and what it is worth there only an evaluation says.
 ///
 /// # Errors
 /// Says which file and key is wrong, or what the runtime lacks. Nothing else has happened then.
-pub fn load_policy(spec: &PolicySpec) -> Result<Box<dyn Policy>, ModelError> {
+pub fn load_policy(spec: &PolicySpec, plant: &Plant) -> Result<Box<dyn Policy>, ModelError> {
     match spec {
         PolicySpec::Rule(name) => builtin::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
         PolicySpec::Model { dir, runtime } => match model::kind(dir)? {
-            Kind::Actor => network(dir, *runtime),
-            // The planner refuses a plant of another step length when it is asked first.
-            Kind::Planner => Ok(Box::new(Plan::new(PlanFolder::load(dir)?.ridge(), PlanSettings::default()))),
+            Kind::Actor => network(dir, *runtime, plant),
+            Kind::Planner => Ok(Box::new(Plan::new(load_forecaster(dir, plant)?, PlanSettings::default()))),
         },
     }
 }
 
-fn network(dir: &Path, runtime: Runtime) -> Result<Box<dyn Policy>, ModelError> {
+fn network(dir: &Path, runtime: Runtime, plant: &Plant) -> Result<Box<dyn Policy>, ModelError> {
     let model = ModelFolder::load(dir)?;
+    if runtime != Runtime::Ort && model.bytes(model::SAFETENSORS).is_err() {
+        let reason = format!(
+            "{0} has no {1}, it runs through ONNX Runtime alone: write ort:{0}",
+            dir.display(),
+            model::SAFETENSORS
+        );
+        return Err(ModelError::Runtime { runtime: runtime.name(), reason });
+    }
+    if !model.manifest().is_for(plant) {
+        tracing::warn!(
+            model = %dir.display(),
+            "The model was made for a plant with other parameters (plant_hash): safe here, but `gateway evaluate --site` \
+             has to tell what it is worth."
+        );
+    }
     let (actor, range) = (model.actor(runtime)?, model.manifest().tariff);
     Ok(match model.forecaster()? {
         // It refuses a plant of another step length when it is asked first.

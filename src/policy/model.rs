@@ -15,6 +15,7 @@
 mod folder_write;
 mod golden;
 mod manifest;
+mod pack;
 
 pub(crate) use folder_write::{FolderFile, hashes, replace_folder};
 pub use folder_write::{ModelRecord, write_model};
@@ -24,6 +25,7 @@ pub use manifest::{
     sha256_hex,
 };
 pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
+pub use pack::pack_onnx;
 
 use super::onnx::SCHEMA_KEY;
 use super::onnx_scan;

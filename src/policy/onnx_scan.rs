@@ -67,9 +67,9 @@ impl Kind {
     }
 }
 
-/// One field of a message.
+/// One field of a message; eight and four bytes of fixed width are bytes.
 #[derive(Clone, Copy)]
-enum Value<'a> {
+pub(crate) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
@@ -135,13 +135,13 @@ fn look_at_property(bytes: &[u8], facts: &mut OnnxFacts) -> Result<(), ScanError
 }
 
 /// Fields of a message in file order; after an error there are no more.
-struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
 impl<'a> Fields<'a> {
-    const fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 

@@ -67,6 +67,9 @@ fn a_plant_of_another_step_length_is_refused() {
     let hourly = PlantParameters { step_h: 1.0, ..*Plant::reference().parameters() }.validate().unwrap();
     let said = load_forecaster(&dir, &hourly).expect_err("hourly steps").to_string();
     assert_eq!(said, "model.toml: step_ms: expected 3600000 as the plant's, found 900000");
+    let spec = crate::PolicySpec::model(&dir.display().to_string(), crate::Runtime::Rust);
+    let loaded = crate::load_policy(&spec, &hourly).err().map(|error| error.to_string());
+    assert_eq!(loaded, Some(said), "and not only when it is asked first");
 }
 
 #[test]
@@ -136,9 +139,9 @@ fn a_planner_is_no_network_and_a_network_no_planner() {
 fn the_policy_of_a_planners_folder_plans() {
     let (_home, dir) = written();
     let spec = crate::PolicySpec::model(&dir.display().to_string(), crate::Runtime::Rust);
-    assert_eq!(crate::load_policy(&spec).unwrap().name(), "plan");
+    assert_eq!(crate::load_policy(&spec, &Plant::reference()).unwrap().name(), "plan");
     edit(&dir, "memg-regressors/1", "memg-regressors/0");
-    let said = crate::load_policy(&spec).err().unwrap().to_string();
+    let said = crate::load_policy(&spec, &Plant::reference()).err().unwrap().to_string();
     assert!(said.contains("regressors"), "{said}");
 }
 

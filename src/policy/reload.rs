@@ -1,12 +1,15 @@
 //! A policy that can be exchanged while it decides, and that stays as it is if the exchange fails.
 
 use super::{ModelError, PolicySpec, load_policy};
+use memg_core::equipment::Plant;
+use memg_core::forecast::Forecast;
 use memg_core::planner::PlanSummary;
 use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 
 /// The last good policy of a spec.
 pub struct ReloadablePolicy {
     spec: PolicySpec,
+    plant: Plant,
     current: Box<dyn Policy>,
 }
 
@@ -17,13 +20,13 @@ impl std::fmt::Debug for ReloadablePolicy {
 }
 
 impl ReloadablePolicy {
-    /// Loads a policy for the first time.
+    /// Loads a policy for a plant for the first time.
     ///
     /// # Errors
     /// There is no policy then; the caller falls back to a rule.
-    pub fn load(spec: PolicySpec) -> Result<Self, ModelError> {
-        let current = load_policy(&spec)?;
-        Ok(Self { spec, current })
+    pub fn load(spec: PolicySpec, plant: Plant) -> Result<Self, ModelError> {
+        let current = load_policy(&spec, &plant)?;
+        Ok(Self { spec, plant, current })
     }
 
     /// Loads the spec again, with every check, and exchanges the policy if all is well.
@@ -31,7 +34,7 @@ impl ReloadablePolicy {
     /// # Errors
     /// What is wrong on disk; the policy that was there goes on deciding. The caller raises an alarm.
     pub fn reload(&mut self) -> Result<(), ModelError> {
-        self.current = load_policy(&self.spec)?;
+        self.current = load_policy(&self.spec, &self.plant)?;
         Ok(())
     }
 
@@ -51,5 +54,8 @@ impl Policy for ReloadablePolicy {
     }
     fn plan(&self) -> Option<&PlanSummary> {
         self.current.plan()
+    }
+    fn forecast(&self) -> Option<&Forecast> {
+        self.current.forecast()
     }
 }

@@ -118,21 +118,32 @@ pub struct SpecError {
     text: String,
 }
 
-impl FromStr for PolicySpec {
-    type Err = SpecError;
-
-    /// A name without a path separator is that of a policy without a file; a folder in the present directory is written `./name`.
-    fn from_str(text: &str) -> Result<Self, SpecError> {
+impl PolicySpec {
+    /// A name without a path separator is that of a policy without a file; a folder in the present directory is written
+    /// `./name`. `runtime` runs it unless another one is named.
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn parse(text: &str, runtime: Runtime) -> Result<Self, SpecError> {
         let error = || SpecError { text: text.to_owned() };
         if builtin::NAMES.contains(&text) {
             return Ok(Self::Rule(text.to_owned()));
         }
-        let (runtime, dir) = split(text);
-        let is_path = runtime.is_some() || dir.contains(['/', std::path::MAIN_SEPARATOR]);
+        let (named, dir) = split(text);
+        let is_path = named.is_some() || dir.contains(['/', std::path::MAIN_SEPARATOR]);
         if dir.is_empty() || !is_path {
             return Err(error());
         }
-        Ok(Self::model(text, Runtime::default()))
+        Ok(Self::model(text, runtime))
+    }
+}
+
+impl FromStr for PolicySpec {
+    type Err = SpecError;
+
+    /// See [`PolicySpec::parse`]; the default runtime runs it unless another one is named.
+    fn from_str(text: &str) -> Result<Self, SpecError> {
+        Self::parse(text, Runtime::default())
     }
 }
 
@@ -148,6 +159,7 @@ impl fmt::Display for PolicySpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use memg_core::equipment::Plant;
 
     #[test]
     fn specs_name_rules_folders_and_runtimes() {
@@ -201,7 +213,8 @@ mod tests {
     fn a_runtime_that_is_not_built_in_is_named_with_the_way_to_get_it() {
         let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/actor-10d"));
         for runtime in Runtime::ALL.into_iter().filter(|runtime| !runtime.is_built()) {
-            let said = crate::load_policy(&PolicySpec::Model { dir: dir.clone(), runtime }).err().unwrap().to_string();
+            let spec = PolicySpec::Model { dir: dir.clone(), runtime };
+            let said = crate::load_policy(&spec, &Plant::reference()).err().unwrap().to_string();
             let words = format!("runtime {runtime}: not in this binary; build it with --features {runtime}");
             assert!(said.contains(&words), "{said}");
         }

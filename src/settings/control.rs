@@ -198,6 +198,10 @@ pub struct PolicySettings {
 
 pub(super) fn policy(loader: &mut Loader) -> PolicySettings {
     let rule = PolicySettings { spec: PolicySpec::Rule("rule".to_owned()) };
+    if !loader.layers.has("policy") {
+        let message = "missing: expected [policy] with decide_with, a model folder, plan or rule";
+        loader.problems.push(Problem::new("policy", message));
+    }
     let Some(raw) = loader.table::<RawPolicy>("policy") else { return rule };
     match raw.decide_with.parse::<PolicySpec>() {
         Ok(PolicySpec::Model { dir, runtime }) => {

@@ -8,7 +8,10 @@
 
 mod control;
 mod cosim;
+mod formulas;
 mod layers;
+mod lines;
+mod mistakes;
 mod operators;
 mod plant;
 mod points;
@@ -23,9 +26,10 @@ mod units_tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};
+pub use mistakes::rated;
 pub use operators::{Station, station};
 pub use plant::{SitePlant, read_site};
-pub use points::PointMap;
+pub use points::{Known, PointMap};
 
 use cosim::Beside;
 use memg_control::substitutes::Substitutes;
@@ -33,8 +37,9 @@ use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
 use memg_plant_io::device::{self, Device, RawDevice};
 use memg_plant_io::image::ImageBuilder;
+use memg_plant_io::library;
 use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
-use memg_plant_io::problem::{Problem, read};
+use memg_plant_io::problem::{Problem, read, words};
 use memg_plant_io::sources::Sources;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +78,24 @@ pub struct Settings {
     pub image: ImageBuilder,
     /// What should be looked at, although it is no error.
     pub warnings: Vec<Problem>,
+    /// What a gateway runs with although nobody means it; `gateway check` refuses it.
+    pub mistakes: Vec<Problem>,
+    layers: Layers,
+}
+
+impl Settings {
+    /// Ratings and sources as the site file states them.
+    #[must_use]
+    pub fn site_plant(&self) -> SitePlant {
+        SitePlant { plant: self.plant, sources: self.sources.clone() }
+    }
+
+    /// What is wrong with this machine: a model that is not there or damaged, a journal without a folder. A run would begin,
+    /// and fall back. Reads the model.
+    #[must_use]
+    pub fn problems_here(&self) -> Vec<Problem> {
+        mistakes::on_this_machine(self).into_iter().map(|problem| self.layers.locate(problem)).collect()
+    }
 }
 
 /// Top-level tables that a configuration may have.
@@ -90,6 +113,15 @@ pub fn load(path: &Path, extra: &str, overrides: &[Override]) -> Result<Settings
     Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() }.load()
 }
 
+/// The device files beside one that is not there.
+fn device_files(path: &Path) -> Vec<String> {
+    let entries = path.parent().and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    names.sort();
+    names
+}
+
 /// A device takes orders until they are `order_ttl_s` old. They have to outlive a cycle that is late: if they expire
 /// between cycles the refresh of watchdogs pauses, and nobody notices that a set-point is not confirmed.
 fn lifetime(key: &str, stated_s: f64, control: &ControlTimes) -> Option<Problem> {
@@ -103,6 +135,16 @@ fn lifetime(key: &str, stated_s: f64, control: &ControlTimes) -> Option<Problem>
     (stated_s < 2.0 * cycle_s).then(|| Problem::new(format!("{key}.order_ttl_s"), message()))
 }
 
+/// Devices and broker of a configuration.
+struct Found {
+    devices: Vec<Device>,
+    /// Key of each device's table.
+    keys: Vec<String>,
+    mqtt: Option<MqttSettings>,
+    /// Nothing is wrong with any of them: what is not there, nobody measures.
+    complete: bool,
+}
+
 struct Loader {
     layers: Layers,
     folder: PathBuf,
@@ -113,40 +155,42 @@ struct Loader {
 impl Loader {
     fn load(mut self) -> Result<Settings, Vec<Problem>> {
         for key in self.layers.unknown(&TABLES) {
-            let message = format!("unknown table; expected one of {}", TABLES.join(", "));
+            let message = format!("unknown table; {}", words::instead(&key, TABLES));
             self.problems.push(Problem::new(key, message));
         }
+        self.warnings.extend(self.layers.ignored());
         let mut image = ImageBuilder::default();
+        let elsewhere = self.layers.holds("site", "plant_file");
         let site = control::site(&mut self);
-        let plant = plant::plant(&mut self, site.as_ref().and_then(|site| site.plant_file.clone()));
+        // Of a wrong [site] that names no plant's file, the plant is missing all the same.
+        let file = site.as_ref().map(|site| site.plant_file.clone()).or_else(|| (!elsewhere).then_some(None));
+        let plant = plant::plant(&mut self, file);
         let control = control::times(&mut self, site.as_ref().is_none_or(|site| site.simulated));
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
-        let mut devices = self.devices(&mut image, &control);
-        let mqtt = self.mqtt();
+        let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
         if let Some(site) = site.as_ref().filter(|_| lockstep) {
-            let beside =
-                Beside { simulated: site.simulated, mqtt: mqtt.as_ref(), demo: demo.as_ref(), devices: &devices };
+            let (mqtt, demo) = (found.mqtt.as_ref(), demo.as_ref());
+            let beside = Beside { simulated: site.simulated, mqtt, demo, devices: &found.devices };
             self.problems.extend(cosim::problems(&beside));
         }
         if let (Some(site), Some(villas)) = (&plant, cosim.as_ref().and_then(|cosim| cosim.villas.as_ref())) {
             self.problems.extend(units::frames(villas, site));
         }
-        let later = demo.is_some() || lockstep;
         if let Some(site) = &plant {
-            devices.iter_mut().for_each(|device| device.share(|tag| site.sources.share(tag)));
+            found.devices.iter_mut().for_each(|device| device.share(|tag| site.sources.share(tag)));
         }
-        let around = points::Around { devices: &devices, mqtt: mqtt.as_ref(), site: plant.as_ref(), later };
-        let points = points::map(&around, &mut image, &mut self.problems);
-        let later = demo.is_some() && devices.is_empty();
-        let beside =
-            signals::Beside { points: &points, plant: plant.as_ref().map(|site| &site.plant), later, lockstep };
-        let substitutes = signals::substitutes(&mut self, &beside);
+        lines::check(&found, &mut self.problems, &mut self.warnings);
+        // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
+        let later = (demo.is_some() || lockstep) && found.devices.is_empty();
+        let (points, substitutes) = self.signals(&found, plant.as_ref(), later, lockstep, &mut image);
+        let mistakes = plant.as_ref().filter(|_| !later).map(|site| mistakes::of(&points, &found, site));
         self.finish()?;
         let (Some(site), Some(SitePlant { plant, sources })) = (site, plant) else { return Err(Vec::new()) };
+        let locate = |problems: Vec<Problem>| problems.into_iter().map(|problem| self.layers.locate(problem)).collect();
         Ok(Settings {
             simulated: site.simulated,
             clock: site.clock,
@@ -158,13 +202,39 @@ impl Loader {
             journal,
             demo,
             cosim,
-            devices,
-            mqtt,
+            devices: found.devices,
+            mqtt: found.mqtt,
             points,
             substitutes,
             image,
-            warnings: self.warnings.into_iter().map(|warning| self.layers.locate(warning)).collect(),
+            warnings: locate(self.warnings),
+            mistakes: locate(mistakes.unwrap_or_default()),
+            layers: self.layers,
         })
+    }
+
+    /// What is measured, made of others and optional.
+    fn signals(
+        &mut self,
+        found: &Found,
+        site: Option<&SitePlant>,
+        later: bool,
+        lockstep: bool,
+        image: &mut ImageBuilder,
+    ) -> (PointMap, Substitutes) {
+        let declared = signals::declarations(self, lockstep);
+        let before = self.problems.len();
+        let mut points = points::map(found, image, &mut self.problems);
+        // What is measured twice may have been meant for what nobody measures.
+        let clear = found.complete && self.problems.len() == before;
+        let unknown = later || !clear;
+        formulas::add(&declared, found, unknown, &mut points, &mut self.problems);
+        if !later {
+            units::check(&points, found, site, clear, &mut self.problems);
+        }
+        let beside = signals::Beside { points: &points, plant: site.map(|site| &site.plant), unknown };
+        let substitutes = signals::substitutes(&declared, &beside, &mut self.problems);
+        (points, substitutes)
     }
 
     fn finish(&mut self) -> Result<(), Vec<Problem>> {
@@ -180,7 +250,15 @@ impl Loader {
         read(key, value, &mut self.problems)
     }
 
-    fn devices(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> Vec<Device> {
+    /// Devices and broker, as far as they are right.
+    fn found(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> Found {
+        let before = self.problems.len();
+        let (devices, keys) = self.devices(image, control);
+        let mqtt = self.mqtt();
+        Found { devices, keys, mqtt, complete: self.problems.len() == before }
+    }
+
+    fn devices(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> (Vec<Device>, Vec<String>) {
         let list = match self.layers.take("device") {
             None => Vec::new(),
             Some(toml::Value::Array(list)) => list,
@@ -189,7 +267,7 @@ impl Loader {
                 Vec::new()
             }
         };
-        let mut devices: Vec<Device> = Vec::new();
+        let (mut devices, mut keys): (Vec<Device>, Vec<String>) = Default::default();
         for (index, value) in list.into_iter().enumerate() {
             let key = format!("device[{index}]");
             let Some(raw) = read::<RawDevice>(&key, value, &mut self.problems) else { continue };
@@ -202,9 +280,10 @@ impl Loader {
                     Some(stated_s) => self.problems.extend(lifetime(&key, stated_s, control)),
                 }
                 devices.push(device);
+                keys.push(key);
             }
         }
-        devices
+        (devices, keys)
     }
 
     fn device(&mut self, raw: &RawDevice, key: &str, image: &mut ImageBuilder) -> Option<Device> {
@@ -224,14 +303,16 @@ impl Loader {
         match std::fs::read_to_string(path) {
             Ok(text) => Some(text),
             Err(error) => {
-                // The devices of the virtual plant are part of the binary.
-                let standard = memg_virtual_plant::site::standard_devices();
-                let built_in = standard.into_iter().find(|spec| spec.file == raw.file);
+                // The library is part of the binary; a file of the site goes before.
+                let built_in = library::text(&raw.file);
                 if built_in.is_none() {
-                    let message = format!("cannot read {}: {error}", path.display());
+                    let own = device_files(path);
+                    let known = own.iter().map(String::as_str).chain(library::FILES.map(|(name, _)| name));
+                    let known = words::instead(&raw.file, known);
+                    let message = format!("cannot read {}: {error}; {known}", path.display());
                     self.problems.push(Problem::new(format!("{key}.file"), message));
                 }
-                built_in.map(|spec| spec.text.into_owned())
+                built_in.map(ToOwned::to_owned)
             }
         }
     }

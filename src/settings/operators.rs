@@ -261,7 +261,7 @@ mod tests {
              [[operator]]\nrole = 'viewer'\nkey_env = 'KEY'",
         );
         let expected = [
-            "operator[2].colour: unknown field",
+            "operator[2].colour: unknown key",
             "operator[0].role: expected one of viewer, guard, operator, engineer, found \"boss\"",
             "operator[0].key_env: names the variable NONE, which is not set in the environment",
             "operator[1].name: \"anna\" is used twice",

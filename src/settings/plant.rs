@@ -7,7 +7,7 @@
 
 use super::Loader;
 use memg_core::equipment::{Plant, PlantParameters, UNITS_MAX};
-use memg_plant_io::problem::{Problem, parse_table, read};
+use memg_plant_io::problem::{Problem, parse_table, read, words};
 use memg_plant_io::sources::Sources;
 use std::path::Path;
 use toml::Value;
@@ -38,9 +38,13 @@ pub struct SitePlant {
 }
 
 /// The validated plant; problems are added to the loader's with the file they are in.
-pub(super) fn plant(loader: &mut Loader, file: Option<String>) -> Option<SitePlant> {
+///
+/// `file` is the site's; `None` inside: it names none, `None` outside: nobody knows, because [site] is wrong.
+#[expect(clippy::option_option, reason = "the outer None says 'problem already reported', the inner one 'no file'")]
+pub(super) fn plant(loader: &mut Loader, file: Option<Option<String>>) -> Option<SitePlant> {
     let mut problems = Vec::new();
     let inline = loader.layers.take("plant");
+    let (file, known) = (file.clone().flatten(), file.is_some());
     let plant = match (inline, file) {
         (Some(_), Some(_)) => {
             problems.push(Problem::new("plant", "stands beside site.plant_file: expected one of the two"));
@@ -48,6 +52,7 @@ pub(super) fn plant(loader: &mut Loader, file: Option<String>) -> Option<SitePla
         }
         (Some(table), None) => parameters(table, &mut problems),
         (None, Some(file)) => return from_file(loader, &file),
+        (None, None) if !known => None,
         (None, None) => {
             problems.push(Problem::new(
                 "plant",
@@ -154,7 +159,7 @@ fn number(value: &Value) -> Option<f64> {
 fn compare(key: &str, expected: &Value, found: &Value, problems: &mut Vec<Problem>) {
     let Some(expected) = expected.as_table() else {
         if number(found).is_none() {
-            problems.push(Problem::new(key, format!("expected a number, found {found}")));
+            problems.push(Problem::new(key, words::wrong(key, found)));
         }
         return;
     };
@@ -163,6 +168,10 @@ fn compare(key: &str, expected: &Value, found: &Value, problems: &mut Vec<Proble
         return;
     };
     let optional = |name: &str| OPTIONAL.contains(&name);
+    let known: Vec<&str> = expected.keys().map(String::as_str).collect();
+    let is_unknown = |name: &&String| !expected.contains_key(*name) && !optional(name);
+    // A misspelt key stands for the one that it was meant to be.
+    let meant: Vec<&str> = table.keys().filter(is_unknown).filter_map(|name| words::nearest(name, &known)).collect();
     for (name, value) in expected {
         let key = format!("{key}.{name}");
         match table.get(name) {
@@ -171,14 +180,13 @@ fn compare(key: &str, expected: &Value, found: &Value, problems: &mut Vec<Proble
             }
             Some(Value::Array(list)) if RATINGS.contains(&name.as_str()) => rated(&key, list, problems),
             Some(found) => compare(&key, value, found, problems),
-            None if optional(name) || may_be_absent(name) => {}
+            None if optional(name) || may_be_absent(name) || meant.contains(&name.as_str()) => {}
             None => problems.push(Problem::new(key, "missing; a plant's limits have no defaults")),
         }
     }
-    let unknown = table.keys().filter(|name| !expected.contains_key(*name) && !optional(name));
-    let known: Vec<&str> = expected.keys().map(String::as_str).collect();
-    problems.extend(unknown.map(|name| {
-        Problem::new(format!("{key}.{name}"), format!("unknown key; expected one of {}", known.join(", ")))
+    problems.extend(table.keys().filter(is_unknown).map(|name| {
+        let message = format!("unknown key; {}", words::instead(name, known.iter().copied()));
+        Problem::new(format!("{key}.{name}"), message)
     }));
 }
 

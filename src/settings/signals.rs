@@ -1,75 +1,92 @@
 //! `[signals.<name>]`: which signals are optional, and what stands in for them.
 //!
 //! A signal that is measured and has no table here is required. An optional one names its substitute; that substitute
-//! has to exist for the signal, and what it is made from has to be there.
+//! has to exist for the signal, and what it is made from has to be there. What a signal is made of, where no meter shows
+//! it: [`super::formulas`].
 
 use super::Loader;
 use super::points::PointMap;
 use memg_control::substitutes::{Substitute, Substitutes};
 use memg_core::equipment::Plant;
 use memg_core::plant_state::{Signal, Tag};
-use memg_plant_io::problem::{Problem, read};
+use memg_plant_io::problem::{Problem, read, words};
 use serde::Deserialize;
 
 /// `[signals.<name>]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawSignal {
+pub(super) struct RawSignal {
     /// The gateway goes on without it. Without this table a signal is required.
-    optional: bool,
+    optional: Option<bool>,
     /// What stands in for it while it is lost.
     substitute: Option<String>,
+    /// It is this number, in the unit of its name: nobody measures it.
+    pub(super) constant: Option<f64>,
+    /// It is the sum of these: signals, `<device>.<point>` or `mqtt.<name>`; what has a minus in front is subtracted.
+    pub(super) sum_of: Option<Vec<String>>,
+    /// It is the first of these two less the second.
+    pub(super) difference_of: Option<Vec<String>>,
+}
+
+/// A declaration and its key.
+#[derive(Debug)]
+pub(super) struct Declaration {
+    pub tag: Tag,
+    pub key: String,
+    pub raw: RawSignal,
 }
 
 /// What the declarations are checked against.
 pub(super) struct Beside<'a> {
     pub points: &'a PointMap,
     pub plant: Option<&'a Plant>,
-    /// The devices come later (demonstration).
-    pub later: bool,
-    /// The plant is a simulator in lock-step.
-    pub lockstep: bool,
+    /// Nobody knows yet what is measured: the devices come later (demonstration), or one is wrong.
+    pub unknown: bool,
 }
 
-pub(super) fn substitutes(loader: &mut Loader, beside: &Beside<'_>) -> Substitutes {
-    let Some(value) = loader.layers.take("signals") else { return Substitutes::new() };
-    let mut problems = Vec::new();
-    let mut declared = Substitutes::new();
+/// The tables, as far as they are readable.
+pub(super) fn declarations(loader: &mut Loader, lockstep: bool) -> Vec<Declaration> {
+    let Some(value) = loader.layers.take("signals") else { return Vec::new() };
     match value {
-        _ if beside.lockstep => problems.push(Problem::new(
+        _ if lockstep => loader.problems.push(Problem::new(
             "signals",
             "cannot stand beside [cosim]: in lock-step nothing stands in for a missing measurement",
         )),
         toml::Value::Table(table) => {
-            for (name, value) in table {
-                declared.extend(signal(&name, value, beside, &mut problems));
-            }
+            let read = |(name, value): (String, toml::Value)| declaration(&name, value, &mut loader.problems);
+            return table.into_iter().filter_map(read).collect();
         }
-        _ => problems.push(Problem::new("signals", "expected tables [signals.<name>]")),
+        _ => loader.problems.push(Problem::new("signals", "expected tables [signals.<name>]")),
     }
-    loader.problems.extend(problems);
-    declared
+    Vec::new()
 }
 
-fn signal(
-    name: &str,
-    value: toml::Value,
-    beside: &Beside<'_>,
-    problems: &mut Vec<Problem>,
-) -> Option<(Tag, Substitute)> {
+fn declaration(name: &str, value: toml::Value, problems: &mut Vec<Problem>) -> Option<Declaration> {
     let key = format!("signals.{name}");
     let raw: RawSignal = read(&key, value, problems)?;
-    let Some(signal) = Tag::from_name(name) else {
-        let with: Vec<&str> =
-            Signal::ALL.into_iter().filter(|s| !Substitute::of(*s).is_empty()).map(Signal::name).collect();
-        problems.push(Problem::new(key, format!("is no signal; those with a substitute are {}", with.join(", "))));
-        return None;
-    };
-    let checked = chosen(signal, &raw, &key).and_then(|substitute| {
-        possible(signal, substitute, beside).map_err(|message| Problem::new(format!("{key}.substitute"), message))?;
-        Ok((signal, substitute))
-    });
-    checked.map_err(|problem| problems.push(problem)).ok()
+    let tag = Tag::from_name(name);
+    if tag.is_none() {
+        let known = words::instead(name, Signal::ALL.map(Signal::name));
+        problems.push(Problem::new(key.clone(), format!("is no signal; {known}")));
+    }
+    Some(Declaration { tag: tag?, key, raw })
+}
+
+/// Which signals are optional.
+pub(super) fn substitutes(list: &[Declaration], beside: &Beside<'_>, problems: &mut Vec<Problem>) -> Substitutes {
+    let of = |d: &Declaration| signal(d, beside).map_err(|problem| problems.push(problem)).ok().flatten();
+    list.iter().filter_map(of).collect()
+}
+
+fn signal(declaration: &Declaration, beside: &Beside<'_>) -> Result<Option<(Tag, Substitute)>, Problem> {
+    let Declaration { tag, key, raw } = declaration;
+    let is_made = raw.constant.is_some() || raw.sum_of.is_some() || raw.difference_of.is_some();
+    if is_made && raw.optional.is_none() && raw.substitute.is_none() {
+        return Ok(None);
+    }
+    let substitute = chosen(*tag, raw, key)?;
+    possible(*tag, substitute, beside).map_err(|message| Problem::new(format!("{key}.substitute"), message))?;
+    Ok(Some((*tag, substitute)))
 }
 
 /// The substitute, if it exists for the signal.
@@ -79,8 +96,9 @@ fn chosen(signal: Tag, raw: &RawSignal, key: &str) -> Result<Substitute, Problem
     if existing.is_empty() {
         return Err(Problem::new(key, format!("{signal} has no substitute: it is required, remove the table")));
     }
-    if !raw.optional {
-        let message = "expected true; a signal without such a table is required";
+    if raw.optional != Some(true) {
+        let message = "expected true with a substitute, or constant, sum_of or difference_of; a signal without such a \
+                       table is required";
         return Err(Problem::new(format!("{key}.optional"), message));
     }
     let expected = format!("expected one of {}", names.join(", "));
@@ -94,7 +112,7 @@ fn chosen(signal: Tag, raw: &RawSignal, key: &str) -> Result<Substitute, Problem
 
 /// What the substitute is made from is there.
 fn possible(signal: Tag, substitute: Substitute, beside: &Beside<'_>) -> Result<(), String> {
-    let measured = |signal| beside.points.signals.contains_key(&signal) || beside.later;
+    let measured = |signal| beside.points.signals.contains_key(&signal) || beside.unknown;
     if !measured(signal) {
         return Err(format!("nobody measures {signal}: there is nothing to stand in for"));
     }
@@ -109,7 +127,7 @@ fn possible(signal: Tag, substitute: Substitute, beside: &Beside<'_>) -> Result<
 fn balance(beside: &Beside<'_>) -> Result<(), String> {
     use Signal as S;
     let measured = |tag: &Tag| beside.points.signals.contains_key(tag);
-    if let Some(missing) = balanced(beside.plant).into_iter().find(|tag| !measured(tag) && !beside.later) {
+    if let Some(missing) = balanced(beside.plant).into_iter().find(|tag| !measured(tag) && !beside.unknown) {
         return Err(format!("\"balance\" needs {missing}, which nobody measures"));
     }
     // What could be produced says nothing of the exchange while a cap is in force.

@@ -68,11 +68,15 @@ fn what_would_measure_or_write_besides_the_simulator_is_refused() {
 #[test]
 fn unknown_keys_and_missing_limits_are_all_reported_with_file_line_and_key() {
     let found = problems(|gateway, site| {
-        (gateway.replace("hold_s =", "hold_sec ="), site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n"))
+        (
+            gateway.replace("hold_s =", "hold_sec ="),
+            site.replace("soc_max = 0.9\n", "soc_maximum = 0.9\n").replace("efficiency = 0.9\n", ""),
+        )
     });
     assert_eq!(found.len(), 3, "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:7: plant.battery.soc_max: missing")), "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("plant.battery.soc_maximum: unknown key")), "{found:#?}");
+    assert!(found.iter().any(|p| p.contains("/sites/site-a.toml:28: plant.boiler.efficiency: missing")), "{found:#?}");
+    let misspelt = "/sites/site-a.toml:14: plant.battery.soc_maximum: unknown key; did you mean \"soc_max\"?";
+    assert!(found.iter().any(|p| p.contains(misspelt)), "{found:#?}");
     assert!(found.iter().any(|p| p.contains("/gateway.toml:15: control.hold_sec")), "{found:#?}");
 }
 
@@ -82,7 +86,12 @@ fn values_out_of_range_and_wrong_types_are_named() {
         (gateway.replace("cycle_s = 1.0", "cycle_s = -1.0"), site.replace("soc_min = 0.1", "soc_min = \"low\""))
     });
     assert!(found.iter().any(|p| p.contains("control.cycle_s: expected a number from 0.01")), "{found:#?}");
-    assert!(found.iter().any(|p| p.contains("plant.battery.soc_min: expected a number")), "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .any(|p| p.contains("plant.battery.soc_min: \"low\" is text, expected a share from 0 to 1 as a number")),
+        "{found:#?}"
+    );
 }
 
 #[test]
@@ -95,7 +104,7 @@ fn a_syntax_error_has_its_line_and_a_missing_file_its_name() {
 
 #[test]
 fn a_real_plant_without_measurements_is_refused() {
-    let found = problems(|gateway, site| (gateway.split("[demo]").next().unwrap_or("").to_owned(), site));
+    let found = problems(|gateway, site| (gateway.split("\n[demo]").next().unwrap_or("").to_owned(), site));
     assert!(found.iter().any(|p| p.contains("nobody measures soc")), "{found:#?}");
 }
 
@@ -185,14 +194,11 @@ fn an_optional_signal_names_a_substitute_that_exists_for_it() {
         ("[signals.frequency_hz]\noptional = true\n".into(), "signals.frequency_hz.substitute: missing"),
         ("[signals.frequency_hz]\noptional = false\n".into(), "signals.frequency_hz.optional: expected true"),
         (declared("soc", "worst_case"), "signals.soc: soc has no substitute: it is required"),
-        (
-            declared("state_of_charge", "fixed"),
-            "signals.state_of_charge: is no signal; those with a substitute are battery_kw",
-        ),
+        (declared("state_of_charge", "fixed"), "signals.state_of_charge: is no signal; expected one of pv_kw"),
         (declared("grid_voltage_pu", "worst_case"), "nobody measures grid_voltage_pu"),
         (
             "[signals.frequency_hz]\noptional = true\nsubstitute = 'worst_case'\nage = 1\n".into(),
-            "signals.frequency_hz.age: unknown field",
+            "signals.frequency_hz.age: unknown key",
         ),
     ];
     for (text, expected) in rows {

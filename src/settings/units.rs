@@ -1,5 +1,6 @@
 //! Whether what is measured and written fits what the plant has: each unit that is there, and none that is not.
 
+use super::Found;
 use super::plant::SitePlant;
 use super::points::PointMap;
 use memg_core::plant_state::{Signal, Tag};
@@ -8,35 +9,58 @@ use memg_plant_io::device::Device;
 use memg_plant_io::problem::Problem;
 use memg_plant_io::sources::required;
 use memg_plant_io::{Output, OutputTag};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Told with the key of the device, or of the whole file. Without a plant (what is wrong with it has been told) those of
-/// one of each are missing.
-pub(super) fn check(map: &PointMap, devices: &[Device], site: Option<&SitePlant>, problems: &mut Vec<Problem>) {
-    let one_of_each = || Signal::ALL.into_iter().filter(|signal| signal.is_required()).map(Tag::first).collect();
-    let needed = site.map_or_else(one_of_each, |site| required(&site.plant, &site.sources));
-    let nobody = |signal: &Tag| format!("nobody measures {signal}; control cannot work without it");
-    let missing = needed.into_iter().filter(|tag| !map.signals.contains_key(tag));
-    problems.extend(missing.map(|tag| Problem::new("", nobody(&tag))));
-    if let Some(site) = site {
-        fits(map, devices, site, problems);
+/// Told with the key of the device, or of the whole file. Without a plant, and where it is not clear what is measured (a device
+/// or the broker is wrong), nobody knows what is missing: those causes have been told.
+pub(super) fn check(map: &PointMap, found: &Found, site: Option<&SitePlant>, clear: bool, problems: &mut Vec<Problem>) {
+    let Some(site) = site else { return };
+    let beyond = map.signals.keys().any(|tag| beyond_measured(*tag, site).is_some());
+    if clear && !beyond {
+        let missing = required(&site.plant, &site.sources).into_iter().filter(|tag| !map.signals.contains_key(tag));
+        problems.extend(missing.map(|tag| Problem::new("", nobody(tag))));
+        problems.extend(unseen_chps(map, site).map(|message| Problem::new("", message)));
     }
+    fits(map, found, site, problems);
+}
+
+fn nobody(signal: Tag) -> String {
+    format!(
+        "nobody measures {signal}; control cannot work without it: expected a [[device]] or [[mqtt.inputs]] with that \
+         signal, or [signals.{signal}] that makes it of others"
+    )
 }
 
 /// Nothing is measured or written of what the plant does not have.
-fn fits(map: &PointMap, devices: &[Device], site: &SitePlant, problems: &mut Vec<Problem>) {
-    problems.extend(unseen_chps(map, site).map(|message| Problem::new("", message)));
-    for (tag, (_, origin)) in &map.signals {
-        if let Some(limit) = beyond_measured(*tag, site) {
-            problems.push(Problem::new("", format!("{tag} is measured by {origin}, but {limit}")));
-        }
-    }
-    for (index, device) in devices.iter().enumerate() {
+fn fits(map: &PointMap, found: &Found, site: &SitePlant, problems: &mut Vec<Problem>) {
+    problems.extend(too_many_measured(map, site));
+    for (device, key) in found.devices.iter().zip(&found.keys) {
         for (tag, limit) in device.outputs().filter_map(|tag| Some((tag, beyond_written(tag, site)?))) {
-            problems.push(Problem::new(format!("device[{index}].write"), format!("takes {tag}, but {limit}")));
+            problems.push(Problem::new(format!("{key}.write"), format!("takes {tag}, but {limit}")));
         }
     }
-    caps(map, devices, site, problems);
+    if found.complete {
+        caps(map, &found.devices, site, problems);
+    }
+}
+
+/// What is measured of units that are not there; once for each who measures it.
+fn too_many_measured(map: &PointMap, site: &SitePlant) -> Vec<Problem> {
+    let mut by_key: BTreeMap<&str, Vec<(Tag, String)>> = BTreeMap::new();
+    for (tag, known) in &map.signals {
+        if let Some(limit) = beyond_measured(*tag, site) {
+            let message = format!("{tag} is measured by {}, but {limit}", known.origin);
+            by_key.entry(&known.key).or_default().push((*tag, message));
+        }
+    }
+    let told = |(key, list): (&str, Vec<(Tag, String)>)| {
+        let mut list = list.into_iter();
+        let (_, first) = list.next()?;
+        let others: Vec<String> = list.map(|(tag, _)| tag.to_string()).collect();
+        let also = if others.is_empty() { String::new() } else { format!("; so are {}", others.join(", ")) };
+        Some(Problem::new(key, first + &also))
+    };
+    by_key.into_iter().filter_map(told).collect()
 }
 
 /// Frames of a simulator in lock-step hold nothing of units that the plant does not have.

@@ -19,8 +19,8 @@ fn at_site(
 ) -> Result<Settings, Vec<String>> {
     let dir = tempfile::tempdir().unwrap();
     let known = super::read_site(&shipped(site)).unwrap();
-    let at = |spec| DeviceAddress { spec, address: ([127, 0, 0, 1], 1).into() };
-    let devices: Vec<_> = devices_of(&known.plant, &known.sources).into_iter().map(at).collect();
+    let at = |(spec, port)| DeviceAddress { spec, address: ([127, 0, 0, 1], port).into() };
+    let devices: Vec<_> = devices_of(&known.plant, &known.sources).into_iter().zip(1..).map(at).collect();
     let tables = device_tables(&known.plant, &known.sources, &devices);
     let head = "[site]\nname = 'x'\ntime_zone = '+00:00'\nplant_file = 'site.toml'\n[policy]\ndecide_with = 'rule'\n";
     std::fs::write(dir.path().join("site.toml"), edit_site(std::fs::read_to_string(shipped(site)).unwrap())).unwrap();

@@ -10,9 +10,8 @@ pub mod forecast;
 pub mod gradient;
 pub mod imitate;
 pub mod metrics;
-#[cfg(feature = "candle")]
-pub mod prototype;
 pub mod report;
+mod report_days;
 pub mod run;
 pub mod split;
 pub mod stage_updates;
@@ -21,6 +20,7 @@ pub mod tariff_range;
 pub mod td3;
 #[cfg(test)]
 mod tests;
+pub mod words;
 
 use config::TrainConfig;
 use forecast::PlanSummary;
@@ -95,6 +95,8 @@ pub struct TrainOptions {
     pub out: PathBuf,
     /// Where the model goes; `None`: `model` in the output folder.
     pub model: Option<PathBuf>,
+    /// Output folders of other runs, to be shown beside this one in the report: other seeds.
+    pub beside: Vec<PathBuf>,
     /// What the run does with a checkpoint in the output folder.
     pub begin: Begin,
     /// Export even if the actor does not beat the good rule on the validation days.

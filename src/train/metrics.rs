@@ -1,7 +1,9 @@
-//! Figures of a run while it goes: a CSV file and a TensorBoard event file.
+//! Figures of a run while it goes: a CSV file and a TensorBoard event file, under the same names.
 //!
-//! An event file is a row of records: length (u64), its masked CRC-32C, the bytes of a protobuf `Event`, their masked
-//! CRC-32C; the few fields that a scalar needs are written by hand.
+//! Names are those of CleanRL where it has one (`charts/…`, `losses/…`), so that dashboards and habits fit; [`GLOSSARY`] says
+//! what each means here. An event file is a row of records: length (u64), its masked CRC-32C, the bytes of a protobuf
+//! `Event`, their masked CRC-32C; the few fields that a scalar needs are written by hand: the crates that write such files
+//! bring a protobuf compiler or an image library.
 
 use super::TrainError;
 use std::fs::{File, OpenOptions};
@@ -9,8 +11,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// One line of figures. NaN where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+/// One line of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Figures {
     /// Updates of all stages.
     pub updates: u64,
@@ -18,7 +20,7 @@ pub struct Figures {
     pub stage: u8,
     /// Seconds since the start (those before a resume included).
     pub seconds: f64,
-    /// Loss of the stage: imitation error, cost of a training day, critic loss.
+    /// Loss of the stage: imitation error, cost of a training day, the critics' summed error.
     pub loss: f64,
     /// Mean cost of a validation day, EUR.
     pub validation_cost: f64,
@@ -26,10 +28,66 @@ pub struct Figures {
     pub validation_regret_to_rule: f64,
     /// CVaR95 of daily regret on the validation days, EUR.
     pub validation_cvar95_regret: f64,
+    /// Updates a second in this stage.
+    #[serde(default)]
+    pub rate: f64,
+    /// Of TD3.
+    #[serde(default)]
+    pub td3: Td3Figures,
 }
 
-const COLUMNS: &str =
-    "updates,stage,seconds,loss,validation_cost_eur_per_day,validation_regret_to_rule,validation_cvar95_regret_eur";
+/// What only TD3 has; of its last update, and of its last finished episode.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Td3Figures {
+    /// Reward of the episode, EUR.
+    pub episodic_return: Option<f64>,
+    /// Mean squared error of the first critic.
+    pub qf1_loss: Option<f64>,
+    /// Mean squared error of the second critic.
+    pub qf2_loss: Option<f64>,
+    /// Mean of the first critic's values.
+    pub qf1_values: Option<f64>,
+    /// The actor's objective.
+    pub actor_loss: Option<f64>,
+}
+
+/// A figure of a line, if it has one.
+type Value = fn(&Figures) -> Option<f64>;
+
+/// Loss of the stage of that number.
+fn loss_of(figures: &Figures, stage: u8) -> Option<f64> {
+    (figures.stage == stage).then_some(figures.loss)
+}
+
+/// Every figure: its name in both files, what it means, and the figure.
+pub const GLOSSARY: [(&str, &str, Value); 13] = [
+    ("stage", "1 imitation, 2 gradients through the plant, 3 TD3", |f| Some(f64::from(f.stage))),
+    ("charts/seconds", "Wall-clock time since the run began, s, parts before a resume included", |f| Some(f.seconds)),
+    ("charts/SPS", "Updates a second in this stage (in TD3 an update is a step of the plant)", |f| Some(f.rate)),
+    ("charts/episodic_return", "Reward of the last finished TD3 episode, EUR: what it cost, negative", |f| {
+        f.td3.episodic_return
+    }),
+    ("losses/imitation_loss", "Mean squared distance to what the teacher asks for", |f| loss_of(f, 1)),
+    ("losses/gradient_cost", "Cost of a training day in the gradient stage, EUR", |f| loss_of(f, 2)),
+    ("losses/qf1_loss", "Mean squared error of TD3's first critic", |f| f.td3.qf1_loss),
+    ("losses/qf2_loss", "Mean squared error of TD3's second critic", |f| f.td3.qf2_loss),
+    ("losses/qf1_values", "What TD3's first critic expects of a step's action and all that follows, EUR", |f| {
+        f.td3.qf1_values
+    }),
+    ("losses/actor_loss", "TD3's objective for the actor: minus the scaled value, plus the cloning term", |f| {
+        f.td3.actor_loss
+    }),
+    ("validation/cost_eur_per_day", "Mean cost of a validation day, EUR", |f| Some(f.validation_cost)),
+    ("validation/regret_to_rule", "Cost above perfect foresight over the good rule's: 0 is perfect, 1 the rule", |f| {
+        Some(f.validation_regret_to_rule)
+    }),
+    ("validation/cvar95_regret_eur", "Mean of the worst 5 % of daily regrets on validation days, EUR", |f| {
+        Some(f.validation_cvar95_regret)
+    }),
+];
+
+/// The column before them, and TensorBoard's step.
+const STEP: &str = "global_step";
 
 /// Appends figures to both files.
 #[derive(Debug)]
@@ -52,7 +110,7 @@ impl MetricsFiles {
         let options = if fresh { options.write(true).create(true).truncate(true) } else { options.append(true) };
         let mut csv = options.open(&csv_path).map_err(failed)?;
         if fresh {
-            writeln!(csv, "{COLUMNS}").map_err(failed)?;
+            writeln!(csv, "{}", header()).map_err(failed)?;
         }
         let (seconds, now) = clock();
         let path = dir.join(format!("events.out.tfevents.{seconds}.memg"));
@@ -65,43 +123,45 @@ impl MetricsFiles {
     ///
     /// # Errors
     /// The disk's.
-    pub fn write(&mut self, f: &Figures) -> Result<(), TrainError> {
-        let line = format!(
-            "{},{},{:.1},{:.6},{:.4},{:.4},{:.4}\n",
-            f.updates,
-            f.stage,
-            f.seconds,
-            f.loss,
-            f.validation_cost,
-            f.validation_regret_to_rule,
-            f.validation_cvar95_regret
-        );
-        let (_, now) = clock();
-        let scalars = [
-            (
-                ["imitation/loss", "gradient/cost_eur_per_day", "td3/critic_loss"]
-                    [usize::from(f.stage.clamp(1, 3)) - 1],
-                f.loss,
-            ),
-            ("validation/cost_eur_per_day", f.validation_cost),
-            ("validation/regret_to_rule", f.validation_regret_to_rule),
-            ("validation/cvar95_regret_eur", f.validation_cvar95_regret),
-        ];
-        let mut bytes = Vec::new();
-        for (tag, value) in scalars {
-            bytes.extend(record(&scalar_event(now, f.updates, tag, value as f32)));
-        }
+    pub fn write(&mut self, figures: &Figures) -> Result<(), TrainError> {
         let failed = |e: std::io::Error| TrainError::Save { path: self.csv_path.clone(), reason: e.to_string() };
-        self.csv.write_all(line.as_bytes()).map_err(failed)?;
-        self.events.write_all(&bytes).map_err(failed)
+        self.csv.write_all(line(figures).as_bytes()).map_err(failed)?;
+        self.events.write_all(&events(figures)).map_err(failed)
     }
+}
+
+fn header() -> String {
+    [STEP].into_iter().chain(GLOSSARY.map(|(name, ..)| name)).collect::<Vec<_>>().join(",")
+}
+
+/// A line of the CSV file; a cell is empty where there is no figure.
+fn line(figures: &Figures) -> String {
+    let cell = |value: Option<f64>| value.filter(|v| v.is_finite()).map_or_else(String::new, |v| format!("{v:.6}"));
+    let cells = GLOSSARY.map(|(.., value)| cell(value(figures)));
+    format!("{},{}\n", figures.updates, cells.join(","))
+}
+
+/// The same as records of an event file.
+fn events(figures: &Figures) -> Vec<u8> {
+    let (_, now) = clock();
+    let scalars = GLOSSARY.iter().filter_map(|(name, _, value)| Some((*name, value(figures)?)));
+    scalars.flat_map(|(name, value)| record(&scalar_event(now, figures.updates, name, value as f32))).collect()
+}
+
+/// A column of the `metrics.csv` of a run, beside its updates; lines without it are left out.
+#[must_use]
+pub fn read_column(csv: &str, name: &str) -> Vec<(f64, f64)> {
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let Some(header) = lines.next() else { return Vec::new() };
+    let Some(place) = header.iter().position(|known| *known == name) else { return Vec::new() };
+    let pair = |cells: Vec<&str>| Some((cells.first()?.parse().ok()?, cells.get(place)?.parse().ok()?));
+    lines.filter_map(pair).collect()
 }
 
 fn clock() -> (u64, f64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     (now.as_secs(), now.as_secs_f64())
 }
-
 fn record(event: &[u8]) -> Vec<u8> {
     let length = (event.len() as u64).to_le_bytes();
     let mut bytes = length.to_vec();
@@ -178,6 +238,30 @@ mod tests {
     fn the_checksum_is_castagnolis() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
+    }
+
+    #[test]
+    fn both_files_have_the_same_names_and_no_figure_is_an_empty_cell() {
+        let gradient = Figures { updates: 7, stage: 2, loss: 95.5, validation_cost: 90.0, ..Figures::default() };
+        let csv = format!("{}\n{}", header(), line(&gradient));
+        assert_eq!(read_column(&csv, "losses/gradient_cost"), [(7.0, 95.5)]);
+        assert_eq!(read_column(&csv, "losses/qf1_loss"), [], "there is no critic yet");
+        let td3 = Td3Figures { qf1_loss: Some(0.25), episodic_return: Some(-12.5), ..Td3Figures::default() };
+        let td3 = Figures { stage: 3, td3, ..gradient };
+        let csv = format!("{csv}{}", line(&td3));
+        assert_eq!(read_column(&csv, "charts/episodic_return"), [(7.0, -12.5)]);
+        let holds = |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+        for (name, _, value) in GLOSSARY {
+            assert_eq!(holds(&events(&td3), name), value(&td3).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_explained_in_the_docs() {
+        let docs = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/training.md")).unwrap();
+        for (name, meaning, _) in GLOSSARY {
+            assert!(docs.contains(&format!("| `{name}` | {meaning} |")), "{name}");
+        }
     }
 
     #[test]

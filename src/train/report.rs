@@ -1,61 +1,59 @@
 //! The report of a run: one HTML file that needs nothing else.
 //!
-//! Tables, learning curves, a day's dispatch beside the optimum, the risk of daily costs. Charts are inline SVG.
+//! What it came to in money, tables, other runs beside it, learning curves, a good and the worst day's dispatch
+//! ([`super::report_days`]), the risk of daily costs, what the figures are called. Charts are inline SVG.
 
-use super::TrainingSummary;
 use super::config::TrainConfig;
-use super::metrics::Figures;
+use super::metrics::{Figures, GLOSSARY, read_column};
+use super::split::Part;
 use super::svg_chart::{Curve, Points, svg_chart};
-use memg_core::env::EnvStep;
-use memg_core::equipment::Plant;
+use super::{MODEL, TrainOptions, TrainingSummary, report_days, words};
 use memg_core::policy::Policy;
-use memg_core::profile::Profile;
-use memg_evaluate::compare::Comparison;
-use memg_evaluate::evaluate;
+use memg_evaluate::compare::{Compared, Comparison, GOOD_RULE, figure, percent};
+use memg_policy::ModelFolder;
 use std::fmt::Write;
-use std::sync::Arc;
+use std::path::Path;
 
 /// What is told.
 pub struct Story<'a> {
-    /// The plant.
-    pub plant: Plant,
+    /// What was asked for: plant, days, folders.
+    pub options: &'a TrainOptions,
     /// Results.
     pub summary: &'a TrainingSummary,
     /// Validation figures over time.
     pub history: &'a [Figures],
-    /// What was asked for.
+    /// How it was trained.
     pub config: &'a TrainConfig,
-    /// Days for the dispatch charts.
-    pub days: &'a Arc<Profile>,
+    /// The part of every row of the profile.
+    pub parts: &'a [Part],
+    /// Days of which part are shown.
+    pub shown: Part,
     /// The model's name.
     pub name: &'a str,
 }
 
+impl Story<'_> {
+    /// The comparison on the days that are shown.
+    pub(crate) fn comparison(&self) -> Option<&Comparison> {
+        self.summary.test.as_ref().or(self.summary.validation.as_ref())
+    }
+}
+
+/// The colour of what was trained, wherever it is drawn; of the planner, of the rule, of perfect foresight.
+pub(crate) const OWN: &str = "#06c";
+pub(crate) const PLAN: &str = "#2a2";
+pub(crate) const OPTIMUM: &str = "#e80";
+const RULE: &str = "#999";
+/// Of runs beside.
+const OTHERS: [&str; 5] = ["#c3c", "#0aa", "#a60", "#66f", "#888"];
+
 /// The page.
 #[must_use]
-pub fn html(story: &Story<'_>, actor: &mut dyn Policy) -> String {
+pub fn html(story: &Story<'_>, actor: Box<dyn Policy>) -> String {
     let mut page = String::from(HEAD);
-    let s = story.summary;
-    let config = story.config;
     line(&mut page, &format!("<h1>Training of {}</h1>", escape(story.name)));
-    line(
-        &mut page,
-        &format!(
-            "<p>Schema {}, seed {}, {} updates, {} environment steps, {:.0} s.</p>",
-            config.schema.name(),
-            config.seed,
-            s.updates,
-            s.steps,
-            s.seconds
-        ),
-    );
-    if let Some(cut) = &s.cut {
-        let same = format!("Cut: {cut}; --updates {} makes the same model again.", s.stage_updates);
-        line(&mut page, &format!("<p>{}</p>", escape(&same)));
-    }
-    if let Some(reason) = &s.refused {
-        line(&mut page, &format!("<p class=bad>Not exported: {}</p>", escape(reason)));
-    }
+    open(&mut page, story);
+    let s = story.summary;
     for (title, table) in
         [("Test days (never used for training or selection)", &s.test), ("Validation days", &s.validation)]
     {
@@ -64,14 +62,15 @@ pub fn html(story: &Story<'_>, actor: &mut dyn Policy) -> String {
             page.push_str(&table_of(comparison));
         }
     }
+    page.push_str(&beside(story));
     line(&mut page, "<h2>Learning</h2>");
-    page.push_str(&learning(story.history));
-    line(&mut page, "<h2>A day's dispatch and the optimum</h2>");
-    page.push_str(&dispatch(story, actor));
-    if let Some(comparison) = s.test.as_ref().or(s.validation.as_ref()) {
+    page.push_str(&learning(story));
+    page.push_str(&report_days::html(story, actor));
+    if let Some(comparison) = story.comparison() {
         line(&mut page, "<h2>Risk: daily regret</h2>");
         page.push_str(&risk(comparison));
     }
+    page.push_str(&glossary());
     page.push_str("</body></html>\n");
     page
 }
@@ -79,16 +78,69 @@ pub fn html(story: &Story<'_>, actor: &mut dyn Policy) -> String {
 const HEAD: &str = "<!doctype html><html lang=en><head><meta charset=utf-8><title>Training report</title><style>
 body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}
 table{border-collapse:collapse}td,th{padding:.25em .6em;text-align:right;border-bottom:1px solid #ddd}td{white-space:nowrap}
-td:first-child,th:first-child{text-align:left}.bad{color:#b00}svg{width:100%;height:auto}text{font-size:12px;fill:#444}
+td:first-child,th:first-child,.words td{text-align:left}.words td{white-space:normal}.first{font-size:1.2em}
+.bad{color:#b00}svg{width:100%;height:auto}text{font-size:12px;fill:#444}
 </style></head><body>\n";
 
-fn line(page: &mut String, text: &str) {
+pub(crate) fn line(page: &mut String, text: &str) {
     page.push_str(text);
     page.push('\n');
 }
 
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// What it came to, with a picture, and how it was made.
+fn open(page: &mut String, story: &Story<'_>) {
+    let (s, config) = (story.summary, story.config);
+    if let Some(said) = words::result(s) {
+        line(page, &format!("<p class=first>{}</p>", escape(&said)));
+    }
+    if let Some(reason) = &s.refused {
+        line(page, &format!("<p class=bad>Not exported: {}</p>", escape(reason)));
+    }
+    if let Some(comparison) = story.comparison() {
+        page.push_str(&saved(comparison));
+    }
+    let made = format!(
+        "Schema {}, seed {}, {} updates, {} environment steps, {:.0} s: <code>{}</code>",
+        config.schema.name(),
+        config.seed,
+        s.updates,
+        s.steps,
+        s.seconds,
+        escape(&story.options.command)
+    );
+    line(page, &format!("<p>{made}</p>"));
+    if let Some(cut) = &s.cut {
+        let same = format!("Cut: {cut}; --updates {} makes the same model again.", s.stage_updates);
+        line(page, &format!("<p>{}</p>", escape(&same)));
+    }
+}
+
+/// The picture: what is saved against the rule, day after day.
+fn saved(c: &Comparison) -> String {
+    let Some(rule) = c.policies.iter().find(|p| p.policy == GOOD_RULE) else { return String::new() };
+    let summed = |costs: &[f64]| {
+        let mut sum = 0.0;
+        let days = rule.daily_cost_eur.iter().zip(costs).enumerate();
+        let point = |(day, (rule, cost)): (usize, (&f64, &f64))| {
+            sum += rule - cost;
+            (day as f64 + 1.0, sum)
+        };
+        std::iter::once((0.0, 0.0)).chain(days.map(point)).collect::<Points>()
+    };
+    let own = words::trained(c).map(|p| curve(&p.policy, OWN, summed(&p.daily_cost_eur)));
+    let bounds = [
+        curve("perfect foresight", OPTIMUM, summed(&c.optimum.daily_cost_eur)),
+        curve("the good rule", RULE, vec![(0.0, 0.0), (c.days as f64, 0.0)]),
+    ];
+    svg_chart(&own.into_iter().chain(bounds).collect::<Vec<_>>(), "days; EUR saved against the good rule so far")
+}
+
+pub(crate) fn curve(name: &str, colour: &'static str, points: Points) -> Curve {
+    Curve { name: name.to_owned(), colour, points }
 }
 
 fn table_of(c: &Comparison) -> String {
@@ -97,100 +149,111 @@ fn table_of(c: &Comparison) -> String {
          <th>gap<th>regret / rule's [95 %]<th>saving share<th>CVaR95 cost<th>CVaR95 regret<th>starts<th>violations</tr>\n",
         c.days, c.blocks, c.optimum.kind, c.optimum.cost_eur_per_day
     );
-    for p in &c.policies {
-        let [low, high] = p.regret_to_rule_interval;
-        let row = writeln!(
-            html,
-            "<tr><td>{}<td>{:.2}<td>{:.1} %<td>{:.2} [{:.2}, {:.2}]<td>{:.1} %<td>{:.2}<td>{:.2}<td>{}<td>{}</tr>",
-            escape(&p.policy),
-            p.cost_eur_per_day,
-            100.0 * p.gap_to_optimum,
-            p.regret_to_rule,
-            low,
-            high,
-            100.0 * p.saving_share,
-            p.cvar95_cost,
-            p.cvar95_regret,
-            p.starts,
-            p.violations
-        );
-        debug_assert!(row.is_ok());
+    c.policies.iter().for_each(|policy| line(&mut html, &row_of(policy)));
+    html.push_str("</table>\n");
+    html
+}
+
+fn row_of(p: &Compared) -> String {
+    let [low, high] = p.regret_to_rule_interval.map(|value| figure(value, 2));
+    format!(
+        "<tr><td>{}<td>{:.2}<td>{}<td>{} [{low}, {high}]<td>{}<td>{:.2}<td>{:.2}<td>{}<td>{}</tr>",
+        escape(&p.policy),
+        p.cost_eur_per_day,
+        percent(p.gap_to_optimum),
+        figure(p.regret_to_rule, 2),
+        percent(p.saving_share),
+        p.cvar95_cost,
+        p.cvar95_regret,
+        p.starts,
+        p.violations
+    )
+}
+
+/// Runs beside this one: what their models say of themselves.
+fn beside(story: &Story<'_>) -> String {
+    if story.options.beside.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<h2>Seeds side by side</h2><table><tr><th>run<th>seed<th>validation EUR/day<th>test EUR/day</tr>\n",
+    );
+    let own = |c: &Option<Comparison>| c.as_ref().and_then(words::trained).map(|p| p.cost_eur_per_day);
+    let s = story.summary;
+    line(&mut html, &seed_row("this run", story.config.seed, [own(&s.validation), own(&s.test)]));
+    for dir in &story.options.beside {
+        let row = match ModelFolder::load(&dir.join(MODEL)) {
+            Ok(model) => {
+                let manifest = model.manifest();
+                let of = |part: &str| {
+                    let rows = manifest.evaluation.iter();
+                    let mut rows = rows.filter(|row| row.policy == manifest.name && row.data.starts_with(part));
+                    rows.next().map(|row| row.cost_eur_per_day)
+                };
+                seed_row(&dir.display().to_string(), manifest.training.seed, [of("validation"), of("test")])
+            }
+            Err(error) => format!(
+                "<tr><td>{}<td colspan=3>{}</tr>",
+                escape(&dir.display().to_string()),
+                escape(&error.to_string())
+            ),
+        };
+        line(&mut html, &row);
     }
     html.push_str("</table>\n");
     html
 }
 
-fn learning(history: &[Figures]) -> String {
-    let points =
-        |figure: fn(&Figures) -> f64| history.iter().map(|f| (f.updates as f64, figure(f))).collect::<Vec<_>>();
-    let last = history.last().map_or(1.0, |f| f.updates as f64);
-    let regret = points(|f| f.validation_regret_to_rule.min(2.0));
-    let curves = [
-        Curve { name: "regret over the rule's (validation)", colour: "#06c", points: regret },
-        Curve { name: "the good rule", colour: "#999", points: vec![(0.0, 1.0), (last, 1.0)] },
-    ];
+fn seed_row(run: &str, seed: u64, costs: [Option<f64>; 2]) -> String {
+    let [validation, test] = costs.map(|cost| cost.map_or_else(|| "-".to_owned(), |eur| format!("{eur:.2}")));
+    format!("<tr><td>{}<td>{seed}<td>{validation}<td>{test}</tr>", escape(run))
+}
+
+fn learning(story: &Story<'_>) -> String {
+    let history = story.history;
+    let cut = |points: Points| points.into_iter().map(|(x, y)| (x, y.min(2.0))).collect::<Points>();
+    let regret = history.iter().map(|f| (f.updates as f64, f.validation_regret_to_rule)).collect();
+    let mut curves = vec![curve("regret over the rule's (validation)", OWN, cut(regret))];
+    for (dir, colour) in story.options.beside.iter().zip(OTHERS.into_iter().cycle()) {
+        curves.push(curve(&dir.display().to_string(), colour, cut(learned(dir))));
+    }
+    let last = curves.iter().flat_map(|curve| &curve.points).map(|point| point.0).fold(1.0, f64::max);
+    curves.push(curve("the good rule", RULE, vec![(0.0, 1.0), (last, 1.0)]));
     svg_chart(&curves, "updates")
 }
 
-/// Battery, CHP and grid over the first day of the second block (or the first), policy and optimum.
-fn dispatch(story: &Story<'_>, actor: &mut dyn Policy) -> String {
-    let blocks = story.days.blocks(None);
-    let Some(block) = blocks.get(1).or(blocks.first()) else { return String::new() };
-    let rows = story.days.rows()[block.clone()].to_vec();
-    let day = Arc::new(Profile::from_rows(rows));
-    let mut steps: Vec<EnvStep> = Vec::new();
-    let outcome = evaluate(story.plant, &day, &day.blocks(None), actor, |step| steps.push(*step));
-    let best = memg_optimum::of_block(&story.plant, &day, &(0..day.rows().len()));
-    let (Ok(_), Ok(best)) = (outcome, best) else { return String::new() };
-    let shown = 0..steps.len().min(story.plant.steps_per_day());
-    let hour = |(i, y): (usize, f64)| (i as f64 * story.plant.step_h(), y);
-    let hours = |values: Vec<f64>| values.into_iter().enumerate().map(hour).collect::<Vec<_>>();
-    let own = |of: fn(&EnvStep) -> f64| hours(steps[shown.clone()].iter().map(of).collect());
-    let ideal = |of: fn(&memg_optimum::PlanStep) -> f64| hours(best.plan[shown.clone()].iter().map(of).collect());
-    let mut html = String::new();
-    let pairs: [(&str, Points, Points); 4] = [
-        ("battery, kW (+ charges)", own(|s| s.verdict.safe.battery().kilowatts().get()), ideal(|p| p.battery_kw)),
-        ("CHP, kW", own(|s| s.verdict.safe.chp().kilowatts().get()), ideal(|p| p.chp_kw)),
-        ("grid, kW (+ imports)", own(|s| s.dispatch.grid.signed().get()), ideal(|p| p.grid_kw)),
-        ("state of charge, %", own(|s| 100.0 * s.soc_after.get()), ideal(|p| 100.0 * p.soc)),
-    ];
-    let first = day.rows().first().map(|row| row.time.to_string()).unwrap_or_default();
-    line(&mut html, &format!("<p>{}</p>", escape(first.get(..10).unwrap_or(&first))));
-    for (title, policy, optimum) in pairs {
-        line(&mut html, &format!("<h3>{title}</h3>"));
-        let curves = [
-            Curve { name: "model", colour: "#06c", points: policy },
-            Curve { name: "optimum", colour: "#e80", points: optimum },
-        ];
-        html.push_str(&svg_chart(&curves, "hours"));
-    }
-    html.push_str("<h3>import price, EUR/kWh</h3>");
-    let price = own(|s| s.row.import_price);
-    html.push_str(&svg_chart(&[Curve { name: "price", colour: "#666", points: price }], "hours"));
-    html
+/// The learning curve of another run; empty if it has none.
+fn learned(dir: &Path) -> Points {
+    let csv = std::fs::read_to_string(dir.join("metrics.csv")).unwrap_or_default();
+    read_column(&csv, "validation/regret_to_rule")
 }
 
 /// Daily regrets, sorted: the worst days at the right.
 fn risk(c: &Comparison) -> String {
-    let colours = [("seed", "#c9c"), ("rule", "#999")];
-    let curves: Vec<Curve> = c
-        .policies
-        .iter()
-        .filter(|p| p.policy != "idle")
-        .map(|p| {
-            let mut regrets: Vec<f64> =
-                p.daily_cost_eur.iter().zip(&c.optimum.daily_cost_eur).map(|(cost, best)| cost - best).collect();
-            regrets.sort_by(f64::total_cmp);
-            let n = regrets.len().max(1) as f64;
-            let points = regrets.into_iter().enumerate().map(|(i, y)| (100.0 * (i as f64 + 0.5) / n, y)).collect();
-            let known = colours.iter().find(|(name, _)| *name == p.policy);
-            let name = match p.policy.as_str() {
-                "seed" => "seed",
-                "rule" => "rule",
-                _ => "model",
-            };
-            Curve { name, colour: known.map_or("#06c", |(_, colour)| colour), points }
-        })
-        .collect();
+    let of = |p: &Compared| {
+        let mut regrets: Vec<f64> =
+            p.daily_cost_eur.iter().zip(&c.optimum.daily_cost_eur).map(|(cost, best)| cost - best).collect();
+        regrets.sort_by(f64::total_cmp);
+        let n = regrets.len().max(1) as f64;
+        let points = regrets.into_iter().enumerate().map(|(i, y)| (100.0 * (i as f64 + 0.5) / n, y)).collect();
+        let colour = match p.policy.as_str() {
+            "seed" => "#c9c",
+            GOOD_RULE => RULE,
+            _ => OWN,
+        };
+        curve(&p.policy, colour, points)
+    };
+    let curves: Vec<Curve> = c.policies.iter().filter(|p| p.policy != "idle").map(of).collect();
     svg_chart(&curves, "% of days, EUR above the optimum")
+}
+
+/// What the columns of `metrics.csv` and TensorBoard's tags mean.
+fn glossary() -> String {
+    let mut html = String::from("<h2>Names in metrics.csv and TensorBoard</h2><table class=words>\n");
+    for (name, meaning, _) in GLOSSARY {
+        let written = writeln!(html, "<tr><td><code>{name}</code><td>{meaning}</tr>");
+        debug_assert!(written.is_ok(), "a string takes everything");
+    }
+    html.push_str("</table>\n");
+    html
 }

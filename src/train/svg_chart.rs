@@ -8,7 +8,7 @@ pub type Points = Vec<(f64, f64)>;
 /// A line in a chart.
 pub struct Curve {
     /// What the legend calls it.
-    pub name: &'static str,
+    pub name: String,
     /// A CSS colour.
     pub colour: &'static str,
     /// Points from left to right; those that are not finite are left out.

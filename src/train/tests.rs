@@ -35,6 +35,7 @@ fn small() -> TrainConfig {
 
 fn options(config: TrainConfig, out: &Path) -> TrainOptions {
     TrainOptions {
+        beside: Vec::new(),
         config,
         plant: Plant::reference(),
         profile: Arc::new(synthetic::profile(5, 1)),
@@ -68,6 +69,39 @@ fn tensors(dir: &Path) -> Vec<(String, Vec<u32>)> {
 #[test]
 fn the_same_seed_gives_the_same_weights_and_a_stopped_run_continues_bit_by_bit() {
     check_repeats_and_resumes(&small());
+}
+
+#[test]
+fn the_report_opens_with_money_and_shows_a_good_and_the_worst_day_beside_other_seeds() {
+    let [first, second] = [folder(), folder()];
+    trained(&options(small(), first.path()));
+    let config = TrainConfig { seed: 2, ..small() };
+    let nowhere = first.path().join("nowhere");
+    let beside = vec![first.path().to_owned(), nowhere.clone()];
+    let found = trained(&TrainOptions { beside, ..options(config, second.path()) });
+    let page = std::fs::read_to_string(found.report.as_ref().unwrap_or_else(|| panic!("{found:?}"))).unwrap();
+    let said = crate::words::result(&found).unwrap_or_else(|| panic!("{found:?}"));
+    let parts = [
+        format!("<p class=first>{said}</p>\n<svg"),
+        "<h2>Seeds side by side</h2>".to_owned(),
+        format!("<tr><td>{}<td>1<td>", first.path().display()),
+        format!("<tr><td>{}<td colspan=3>", nowhere.display()),
+        "<h2>A good day: 20".to_owned(),
+        "<h2>The worst day: 20".to_owned(),
+        "<code>losses/qf1_loss</code>".to_owned(),
+    ];
+    let mut rest = &page[..];
+    for part in parts {
+        let at = rest.find(&part).unwrap_or_else(|| panic!("{part:?} is missing or not in its place"));
+        rest = &rest[at..];
+    }
+    let not_a_number = page.find("NaN").map(|at| &page[at.saturating_sub(200)..at + 3]);
+    assert_eq!(not_a_number, None);
+    assert!(page.contains(">perfect foresight</text>"), "curves of the optimum");
+    let csv = std::fs::read_to_string(second.path().join("metrics.csv")).unwrap();
+    for name in ["losses/imitation_loss", "losses/gradient_cost", "losses/qf1_loss", "validation/regret_to_rule"] {
+        assert!(!crate::metrics::read_column(&csv, name).is_empty(), "{name}: {csv}");
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ impl Sensors<'_> {
         let (f, index) = (self.physics.flows(), tag.index());
         let (battery, chp) = (self.physics.batteries().get(index), self.physics.chps().get(index));
         let (pv, wind) = (self.physics.pv().get(index), self.physics.wind().get(index));
+        let rating = self.physics.plant().chps().get(index).map(|unit| unit.parameters);
         match tag.signal() {
             Signal::PvKw => pv.map(|pv| pv.power_kw),
             Signal::WindKw => wind.map(|wind| wind.power_kw),
@@ -57,8 +58,19 @@ impl Sensors<'_> {
             Signal::FrequencyHz => Some(f.frequency_hz),
             Signal::ImportPriceEurPerKwh => Some(f.import_price),
             Signal::ExportPriceEurPerKwh => Some(f.export_price),
+            Signal::GasKw => self.gas(index),
+            Signal::ChpHeatKw => chp.zip(rating).map(|(chp, rating)| chp.power_kw * rating.heat_per_power),
+            Signal::BoilerHeatKw => Some(f.boiler_kw),
+            Signal::GridImportKwh => Some(self.physics.totals().import_kwh),
+            Signal::GridExportKwh => Some(self.physics.totals().export_kwh),
             Signal::BatteryRemote | Signal::ChpRemote | Signal::ChpFault | Signal::BatteryFault => None,
         }
+    }
+
+    /// Gas that a CHP burns.
+    fn gas(&self, index: usize) -> Option<f64> {
+        let (chp, rating) = (self.physics.chps().get(index)?, self.physics.plant().chps().get(index)?.parameters);
+        Some(chp.power_kw / rating.efficiency_electric)
     }
 
     /// Values that are no signals, by the names of points in the device files. `of` is a signal of the same device, which
@@ -79,7 +91,7 @@ impl Sensors<'_> {
             ("starts", _) => chp.map(|chp| f64::from(chp.starts)),
             // Durations are in seconds inside.
             ("running_time", _) => chp.map(|chp| chp.running_h * 3600.0),
-            ("gas_power", _) => chp.zip(rating).map(|(chp, rating)| chp.power_kw / rating.efficiency_electric),
+            ("gas_power", _) => self.gas(index),
             ("heat", _) => chp.zip(rating).map(|(chp, rating)| chp.power_kw * rating.heat_per_power),
             ("chp_heat", _) => Some(f.chp_heat_kw),
             ("boiler_heat", _) => Some(f.boiler_kw),
@@ -123,6 +135,11 @@ const fn accuracy(signal: Signal) -> (f64, f64, f64) {
         | Signal::BatteryRemote
         | Signal::ChpRemote
         | Signal::ChpFault
-        | Signal::BatteryFault => (0.0, f64::NEG_INFINITY, f64::INFINITY),
+        | Signal::BatteryFault
+        | Signal::GasKw
+        | Signal::ChpHeatKw
+        | Signal::BoilerHeatKw
+        | Signal::GridImportKwh
+        | Signal::GridExportKwh => (0.0, f64::NEG_INFINITY, f64::INFINITY),
     }
 }

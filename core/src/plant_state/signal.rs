@@ -47,11 +47,21 @@ pub enum Signal {
     ChpFault,
     /// Battery reports a fault, 0/1.
     BatteryFault,
+    /// Gas burnt, kW of the billed heating value.
+    GasKw,
+    /// Heat from a CHP, kW thermal.
+    ChpHeatKw,
+    /// Heat from a boiler, kW thermal.
+    BoilerHeatKw,
+    /// Counter of energy imported at the connection, kWh.
+    GridImportKwh,
+    /// Counter of energy exported at the connection, kWh.
+    GridExportKwh,
 }
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::PvKw,
         Self::WindKw,
         Self::PvAvailableKw,
@@ -72,6 +82,11 @@ impl Signal {
         Self::ChpRemote,
         Self::ChpFault,
         Self::BatteryFault,
+        Self::GasKw,
+        Self::ChpHeatKw,
+        Self::BoilerHeatKw,
+        Self::GridImportKwh,
+        Self::GridExportKwh,
     ];
 
     /// The name in configuration files, journals and messages; it carries the unit.
@@ -98,6 +113,11 @@ impl Signal {
             Self::ChpRemote => "chp_remote",
             Self::ChpFault => "chp_fault",
             Self::BatteryFault => "battery_fault",
+            Self::GasKw => "gas_kw",
+            Self::ChpHeatKw => "chp_heat_kw",
+            Self::BoilerHeatKw => "boiler_heat_kw",
+            Self::GridImportKwh => "grid_import_kwh",
+            Self::GridExportKwh => "grid_export_kwh",
         }
     }
 
@@ -105,6 +125,12 @@ impl Signal {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|signal| signal.name() == name)
+    }
+
+    /// Control decides nothing by it: it is read, journaled, and shows whether the other measurements fit each other.
+    #[must_use]
+    pub const fn is_witness(self) -> bool {
+        matches!(self, Self::GasKw | Self::ChpHeatKw | Self::BoilerHeatKw | Self::GridImportKwh | Self::GridExportKwh)
     }
 
     /// Control cannot act without it (there is no neutral value that would be safe).

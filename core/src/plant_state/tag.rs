@@ -76,7 +76,7 @@ impl Signal {
     /// The part that there may be several of, and what comes behind its number.
     fn parts(self) -> (&'static str, &'static str) {
         let name = self.name();
-        let part = ["battery", "chp", "pv", "wind", "electric_load", "heat_load", "soc"]
+        let part = ["battery", "chp", "pv", "wind", "electric_load", "heat_load", "soc", "gas", "boiler"]
             .into_iter()
             .find(|part| self.numbers_max() > 1 && name.starts_with(part));
         part.and_then(|part| Some((part, name.strip_prefix(part)?))).unwrap_or((name, ""))
@@ -93,19 +93,24 @@ impl Signal {
             | Self::ChpKw
             | Self::ChpOn
             | Self::ChpRemote
-            | Self::ChpFault => u16::try_from(UNITS_MAX).unwrap_or(1),
+            | Self::ChpFault
+            | Self::ChpHeatKw => u16::try_from(UNITS_MAX).unwrap_or(1),
             Self::PvKw
             | Self::WindKw
             | Self::PvAvailableKw
             | Self::WindAvailableKw
             | Self::ElectricLoadKw
-            | Self::HeatLoadKw => SUMMED_MAX,
+            | Self::HeatLoadKw
+            | Self::GasKw
+            | Self::BoilerHeatKw => SUMMED_MAX,
             Self::GridKw
             | Self::GridKvar
             | Self::GridVoltagePu
             | Self::FrequencyHz
             | Self::ImportPriceEurPerKwh
-            | Self::ExportPriceEurPerKwh => 1,
+            | Self::ExportPriceEurPerKwh
+            | Self::GridImportKwh
+            | Self::GridExportKwh => 1,
         }
     }
 
@@ -118,7 +123,7 @@ impl Signal {
     /// It belongs to a CHP of the plant.
     #[must_use]
     pub const fn is_of_chp(self) -> bool {
-        matches!(self, Self::ChpKw | Self::ChpOn | Self::ChpRemote | Self::ChpFault)
+        matches!(self, Self::ChpKw | Self::ChpOn | Self::ChpRemote | Self::ChpFault | Self::ChpHeatKw)
     }
 }
 
@@ -168,6 +173,9 @@ mod tests {
             ("pv_available_kw", Signal::PvAvailableKw, 1),
             ("electric_load_3_kw", Signal::ElectricLoadKw, 3),
             ("grid_kw", Signal::GridKw, 1),
+            ("chp_2_heat_kw", Signal::ChpHeatKw, 2),
+            ("gas_2_kw", Signal::GasKw, 2),
+            ("boiler_heat_kw", Signal::BoilerHeatKw, 1),
         ] {
             let tag = Tag::new(signal, number).unwrap();
             assert_eq!((tag.to_string().as_str(), Tag::from_name(name)), (name, Some(tag)));

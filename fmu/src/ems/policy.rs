@@ -1,6 +1,7 @@
 //! From the parameters `policy` and `model_file` to a policy.
 
-use super::{DIVISORS, FORECAST_FILE, MODEL_FILE, POLICY, TARIFF};
+use super::{DIVISORS, FORECAST_FILE, MODEL_FILE, PLAN_RIDGE, POLICY, TARIFF};
+use crate::limits::SAMPLE_TIME;
 use crate::resources::Resources;
 use crate::variable::Store;
 use memg_core::actor::{RustActor, WeightsError};
@@ -8,6 +9,7 @@ use memg_core::builtin;
 use memg_core::forecast::{Coefficients, Ridge};
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::observation::{Divisors, Schema};
+use memg_core::planner::{Plan, PlanSettings};
 use memg_core::policy::{ActorPolicy, ForeseeingPolicy, Policy, WithDivisors};
 
 /// The policy that the parameters ask for.
@@ -19,8 +21,24 @@ pub fn load(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, Str
     if name == "td3" {
         return network(store, resources);
     }
-    let known = || format!("policy: expected td3 or one of {:?}, found {name:?}", builtin::NAMES);
+    if name == PLAN_RIDGE {
+        return planner(store, resources);
+    }
+    let known = || format!("policy: expected td3, {PLAN_RIDGE} or one of {:?}, found {name:?}", builtin::NAMES);
     builtin::by_name(name).ok_or_else(known)
+}
+
+/// Plans on the forecaster of its file.
+fn planner(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
+    let ridge = forecaster(store, resources)?.ok_or("forecast_file: expected the name of a file, found nothing")?;
+    Ok(Box::new(Plan::new(ridge, PlanSettings::default())))
+}
+
+fn read(parameter: &str, file: &str, resources: &Resources) -> Result<Vec<u8>, String> {
+    if file.is_empty() {
+        return Err(format!("{parameter}: expected the name of a safetensors file, found nothing"));
+    }
+    resources.read(file).map_err(|error| format!("{parameter}: {error}"))
 }
 
 fn tariff(store: &Store) -> TariffRange {
@@ -38,13 +56,10 @@ fn divisors(store: &Store) -> Result<Divisors, String> {
 
 fn network(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, String> {
     let file = store.text(MODEL_FILE);
-    if file.is_empty() {
-        return Err("model_file: expected the name of a safetensors file, found nothing".to_owned());
-    }
-    let bytes = resources.read(file).map_err(|error| format!("model_file: {error}"))?;
+    let bytes = read("model_file", file, resources)?;
     let actor = any_schema(&bytes).map_err(|error| format!("model_file: {file}: {error}"))?;
     let (actor, range) = (WithDivisors { actor, divisors: divisors(store)? }, Some(tariff(store)));
-    Ok(match forecaster(store.text(FORECAST_FILE), resources)? {
+    Ok(match forecaster(store, resources)? {
         Some(ridge) => Box::new(Guarded { policy: ForeseeingPolicy::new(actor, ridge), range }),
         None => Box::new(Guarded { policy: ActorPolicy(actor), range }),
     })
@@ -52,14 +67,18 @@ fn network(store: &Store, resources: &Resources) -> Result<Box<dyn Policy>, Stri
 
 /// The forecaster of a file; none without one. Its coefficients reach as far as an outlook, so their number tells the length of
 /// the steps that they are for.
-fn forecaster(file: &str, resources: &Resources) -> Result<Option<Ridge>, String> {
+fn forecaster(store: &Store, resources: &Resources) -> Result<Option<Ridge>, String> {
+    let file = store.text(FORECAST_FILE);
     if file.is_empty() {
         return Ok(None);
     }
-    let bytes = resources.read(file).map_err(|error| format!("forecast_file: {error}"))?;
-    let coefficients = Coefficients::from_safetensors(&bytes);
+    let coefficients = Coefficients::from_safetensors(&read("forecast_file", file, resources)?);
     let coefficients = coefficients.map_err(|error| format!("forecast_file: {file}: {error}"))?;
-    let step_ms = coefficients.step_ms();
+    let (step_ms, sample_s) = (coefficients.step_ms(), store.real(SAMPLE_TIME));
+    if step_ms != (1000.0 * sample_s).round() as i64 {
+        let fitted_s = step_ms as f64 / 1000.0;
+        return Err(format!("forecast_file: {file}: fitted for steps of {fitted_s} s, sample_time is {sample_s} s"));
+    }
     Ok(Some(Ridge::new(coefficients, step_ms)))
 }
 

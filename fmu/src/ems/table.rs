@@ -92,7 +92,10 @@ pub const DIVISORS: [u32; 7] = [220, 221, 222, 223, 224, 225, 226];
 /// The parameter that names the file of a forecaster's coefficients.
 pub const FORECAST_FILE: u32 = 227;
 
-/// What a network was trained with, besides its weights.
+/// Name of the policy that plans on a fitted forecaster.
+pub const PLAN_RIDGE: &str = "plan_ridge";
+
+/// What a network was trained with, besides its weights, or a planner plans on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct TrainedWith {
     tariff: TariffRange,
@@ -113,9 +116,18 @@ const ANY_TARIFF: TariffRange = TariffRange {
 #[must_use]
 pub fn packed_policy(name: &str, tariff: Option<&TariffRange>, divisors: Divisors, forecast_file: &str) -> String {
     let forecast_file = forecast_file.to_owned();
-    let trained = TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors, forecast_file };
+    packed(name, &TrainedWith { tariff: tariff.copied().unwrap_or(ANY_TARIFF), divisors, forecast_file })
+}
+
+/// A planner's policy as it is packed: its name, and in a second line its forecaster's file.
+#[must_use]
+pub fn packed_planner(forecast_file: &str) -> String {
+    packed_policy(PLAN_RIDGE, None, Divisors::VERSION_1, forecast_file)
+}
+
+fn packed(name: &str, trained: &TrainedWith) -> String {
     // Finite numbers alone: JSON holds them all.
-    format!("{name}\n{}", serde_json::to_string(&trained).unwrap_or_default())
+    format!("{name}\n{}", serde_json::to_string(trained).unwrap_or_default())
 }
 
 /// Name, tariffs and divisors of a packed policy; a mere name is any tariff's, with the divisors of version 1.
@@ -154,7 +166,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     rows.extend(units::of_each(plant, |_| set_points(plant)));
     rows.extend(explanations());
     rows.extend(variables! { Parameter:
-        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead; rule, seed or idle = the rule of that name";
+        210 "policy" None, Value::Text(policy.to_owned()), "td3 = the network in model_file; plan = plans 36 h ahead on persistence, plan_ridge on the forecaster in forecast_file; rule, seed or idle = the rule of that name";
         211 "model_file" None, Value::Text("actor.safetensors".to_owned()), "Weights of the network, a file in the resources or an absolute path";
         212 "hour_start" Some(Unit::Hour), Value::Real(0.0), "Site's local time of day at time 0, in hours";
         213 "tariff.spread_low" Some(Unit::EurPerKwh), Value::Real(low), "Least distance of the export price below the import price at which the network decides; elsewhere the rule does";
@@ -165,7 +177,7 @@ pub fn rows(plant: &PlantParameters, policy: &str) -> Vec<Variable> {
     });
     rows.extend(divisors(&divided_by));
     rows.extend(variables! { Parameter:
-        227 "forecast_file" None, Value::Text(forecast_file), "Coefficients of the forecaster of a network that sees forecasts, a file in the resources or an absolute path; empty = persistence";
+        227 "forecast_file" None, Value::Text(forecast_file), "Coefficients of the forecaster of plan_ridge, or of a network that sees forecasts (empty = persistence), a file in the resources or an absolute path";
     });
     rows
 }

@@ -1,7 +1,7 @@
 //! One day gives the same set-points through the FMUs as through the built-in environment, bit by bit.
 
 use super::host::{BOTH, Host, log_lines};
-use super::{random_weights, resources};
+use super::{Untold, random_weights, resources};
 use crate::describe::Fmi;
 use crate::fault::Status;
 use crate::model::Kind;
@@ -11,43 +11,18 @@ use memg_core::equipment::Plant;
 use memg_core::forecast::Persistence;
 use memg_core::observation::Schema;
 use memg_core::planner::{Plan, PlanSettings};
-use memg_core::policy::{ActorPolicy, Policy, PolicyError, PolicyInput, Request};
+use memg_core::policy::{ActorPolicy, Policy};
 use memg_core::profile::Profile;
 use memg_core::reward::RewardWeights;
 use memg_core::rules::GoodRule;
-use memg_core::series::{Known, Quantity};
 use memg_core::synthetic;
 use std::path::Path;
 use std::sync::Arc;
 
 /// battery, CHP, grid cap as bits; CHP on; raw action as bits.
-type Row = (u64, u64, u64, bool, [u64; 3]);
+pub(super) type Row = (u64, u64, u64, bool, [u64; 3]);
 
 pub(super) const POLICIES: [&str; 3] = ["td3", "rule", "plan"];
-
-/// Knows no published prices, as an FMU that nobody tells any.
-struct Untold(Plan<Persistence>);
-
-impl Policy for Untold {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
-        self.0.act(&PolicyInput { known: &Past(input.known), ..*input })
-    }
-}
-
-#[derive(Debug)]
-struct Past<'a>(&'a dyn Known);
-
-impl Known for Past<'_> {
-    fn ahead(&self, _: Quantity, _: usize) -> Option<f64> {
-        None
-    }
-    fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64> {
-        self.0.ago(quantity, steps)
-    }
-}
 
 fn policy(name: &str) -> Box<dyn Policy> {
     match name {
@@ -69,7 +44,7 @@ pub(super) fn built_in_at(plant: Plant, name: &str, profile: &Profile) -> Vec<En
     std::iter::from_fn(|| env.step_policy(policy.as_mut()).unwrap()).take(96).collect()
 }
 
-fn row_of(step: &EnvStep) -> Row {
+pub(super) fn row_of(step: &EnvStep) -> Row {
     let safe = &step.verdict.safe;
     let cap = safe.renewable_limit().map_or(100.0, |limit| limit.kilowatts().get());
     let action = step.request.action.map(|a| a.0.map(|value| f64::from(value).to_bits()));
@@ -105,7 +80,7 @@ pub(super) fn feed_sums(ems: &Host, step: &EnvStep) {
     }
 }
 
-fn through_fmu(fmi: Fmi, name: &str, folder: &Path, day: &[EnvStep]) -> Vec<Row> {
+pub(super) fn through_fmu(fmi: Fmi, name: &str, folder: &Path, day: &[EnvStep]) -> Vec<Row> {
     let ems = Host::ready(fmi, Kind::Ems, folder);
     let mut rows = Vec::new();
     for (k, step) in day.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 mod day;
 mod faults;
+mod forecaster;
 mod golden;
 mod host;
 mod outlook;
@@ -12,7 +13,11 @@ mod units;
 use crate::abi::*;
 use crate::model::Kind;
 use memg_core::equipment::PlantParameters;
+use memg_core::forecast::Forecaster;
+use memg_core::planner::Plan;
+use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::profile::{COLUMNS, Profile};
+use memg_core::series::{Known, Quantity};
 use std::path::Path;
 
 /// A resources folder as the gateway packs it.
@@ -53,6 +58,30 @@ fn random_weights(inputs: usize) -> Vec<u8> {
     let header = format!("{{{}}}", header.join(","));
     let length = u64::try_from(header.len()).unwrap();
     [&length.to_le_bytes()[..], header.as_bytes(), &data].concat()
+}
+
+/// Knows no published prices, as an FMU that nobody tells any.
+struct Untold<F>(Plan<F>);
+
+impl<F: Forecaster> Policy for Untold<F> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+    fn act(&mut self, input: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        self.0.act(&PolicyInput { known: &Past(input.known), ..*input })
+    }
+}
+
+#[derive(Debug)]
+struct Past<'a>(&'a dyn Known);
+
+impl Known for Past<'_> {
+    fn ahead(&self, _: Quantity, _: usize) -> Option<f64> {
+        None
+    }
+    fn ago(&self, quantity: Quantity, steps: usize) -> Option<f64> {
+        self.0.ago(quantity, steps)
+    }
 }
 
 fn uri(folder: &Path) -> String {

@@ -215,6 +215,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
             uptime_ms: ms,
             plant_ms: ms,
             state: world.measure(),
+            witnesses: Vec::new(),
             outlook: None,
             commands: Vec::new(),
             fault: None,

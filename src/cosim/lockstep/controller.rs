@@ -157,6 +157,7 @@ impl Controller {
             uptime_ms: plant_ms.saturating_sub(self.zero_ms),
             plant_ms,
             state: PlantState::from_measured(&self.measured(values), local_hour),
+            witnesses: Vec::new(),
             outlook: self.outlook(values),
             commands: Vec::new(),
             fault: None,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 const DAY: usize = 96;
 
 fn chain(policy: &str) -> Chain {
-    let policy = load_policy(&policy.parse().unwrap()).unwrap();
+    let policy = load_policy(&policy.parse().unwrap(), &Plant::reference()).unwrap();
     Chain { policy: Some(policy), model: "the one".into(), rule: GoodRule }
 }
 
@@ -56,7 +56,7 @@ fn some_values() -> Values {
 
 /// Two days, so that the second one knows a yesterday.
 fn same_as_the_environment(policy: &str, profile: Profile) {
-    let mut judge = load_policy(&policy.parse().unwrap()).unwrap();
+    let mut judge = load_policy(&policy.parse().unwrap(), &Plant::reference()).unwrap();
     let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
     let mut controller = controller(policy, None, None);
     controller.begin(&start()).unwrap();
@@ -115,7 +115,7 @@ fn told(profile: &Profile, row: usize, what: impl Fn(&dyn Known, Quantity) -> Ve
 fn a_supplied_history_and_outlook_make_the_first_day_what_a_run_that_lived_through_both_would_do() {
     let policy = concat!("rust:", env!("CARGO_MANIFEST_DIR"), "/../../models/actor-extended");
     let profile = synthetic::profile(4, 7);
-    let mut judge = load_policy(&policy.parse().unwrap()).unwrap();
+    let mut judge = load_policy(&policy.parse().unwrap(), &Plant::reference()).unwrap();
     let mut env = MemgEnv::new(Plant::reference(), Arc::new(profile.clone()), RewardWeights::default());
     env.reset(memg_core::env::Start { first: DAY, ..memg_core::env::Start::block(0..profile.rows().len()) });
     let folder = tempfile::tempdir().unwrap();

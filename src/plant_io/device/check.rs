@@ -3,9 +3,9 @@
 //! Single points are checked in [`super::point_check`], write rules in [`super::write_check`].
 
 use super::raw::{RawHeader, RawHole, RawPoint};
-use super::{DeviceFile, ReadLimits, point_check, write_check};
+use super::{About, DeviceFile, ReadLimits, point_check, write_check};
 use crate::point::{Encoding, Point, Table};
-use crate::problem::{Problem, parse_table, read};
+use crate::problem::{Problem, parse_table, read, words};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -74,6 +74,13 @@ fn build(header: &RawHeader, raw: &RawPoints, problems: &mut Vec<Problem>) -> De
     DeviceFile {
         maker: header.maker.clone(),
         model: header.model.clone(),
+        about: About {
+            kind: header.kind.clone(),
+            description: header.description.clone().unwrap_or_default(),
+            tried_on_hardware: header.tried_on_hardware,
+            sources: header.sources.clone(),
+            differences: header.differences.clone(),
+        },
         limits,
         poll,
         own_poll: raw.points.iter().flatten().map(|point| point.poll_s.is_some()).collect(),
@@ -121,7 +128,8 @@ fn identity(header: &RawHeader, points: &[Point], names: &Names, problems: &mut 
 pub(super) fn reference(key: &str, name: &str, names: &Names, problems: &mut Vec<Problem>) -> Option<usize> {
     let found = names.get(name).copied();
     if found.is_none() {
-        problems.push(Problem::new(key, format!("there is no point named {name:?}")));
+        let message = format!("is no point of this file: {}", words::unknown(name, names.keys().map(String::as_str)));
+        problems.push(Problem::new(key, message));
     }
     found
 }

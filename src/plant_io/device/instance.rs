@@ -4,12 +4,12 @@ use super::check::seconds;
 use super::point_check::{default_age_max, set_signal};
 use super::raw::RawDevice;
 use super::raw::{RawPermission, RawSignal, RawTransport};
-use super::{Device, DeviceFile, Timing, Transport};
+use super::{Device, DeviceFile, Offer, Timing, Transport, Unpermitted};
 use crate::image::PointId;
 use crate::point::Point;
-use crate::problem::{Problem, join as path};
+use crate::problem::{Problem, join as path, words};
 use crate::{Output, OutputTag};
-use memg_core::plant_state::Tag;
+use memg_core::plant_state::{Signal, Tag};
 use std::time::Duration;
 
 /// Joins both; the places in the process image are not taken yet.
@@ -19,7 +19,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
     apply_poll(raw, file, &mut points, key, &mut problems);
     apply_number(raw, &mut points, key, &mut problems);
     apply_signals(&raw.signal, &mut points, key, &mut problems);
-    apply_permissions(&raw.write, &mut points, key, &mut problems);
+    let offers = apply_permissions(raw.write.as_deref().unwrap_or_default(), &mut points, key, &mut problems);
     apply_confirm(raw.confirm_s, &mut points, key, &mut problems);
     check_meaning(&points, key, &mut problems);
     if raw.name.is_empty() {
@@ -35,6 +35,8 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
         remote: file.remote,
         identity: file.identity.clone().into(),
         first: PointId(0),
+        file: raw.file.as_str().into(),
+        unpermitted: Unpermitted { stated: raw.write.is_some(), offers },
     };
     check_unit_ids(&device, key, &mut problems);
     check_pauses(&device, key, &mut problems);
@@ -79,11 +81,11 @@ fn apply_number(raw: &RawDevice, points: &mut [Point], key: &str, problems: &mut
 }
 
 fn find<'a>(points: &'a mut [Point], name: &str, key: &str, problems: &mut Vec<Problem>) -> Option<&'a mut Point> {
-    let found = points.iter_mut().find(|point| point.name == name);
-    if found.is_none() {
-        problems.push(Problem::new(path(key, "point"), format!("the device file has no point {name:?}")));
+    if !points.iter().any(|point| point.name == name) {
+        let known = words::unknown(name, points.iter().map(|point| point.name.as_str()));
+        problems.push(Problem::new(path(key, "point"), format!("is no point of the device file: {known}")));
     }
-    found
+    points.iter_mut().find(|point| point.name == name)
 }
 
 fn apply_signals(raw: &[RawSignal], points: &mut [Point], key: &str, problems: &mut Vec<Problem>) {
@@ -101,7 +103,10 @@ fn apply_signal(raw: &RawSignal, point: &mut Point, key: &str, problems: &mut Ve
         problems.push(Problem::new(path(key, "sign"), "must be 1 or -1"));
     }
     match Tag::from_name(&raw.signal) {
-        None => problems.push(Problem::new(path(key, "signal"), format!("unknown signal {:?}", raw.signal))),
+        None => {
+            let known = words::unknown(&raw.signal, Signal::ALL.map(Signal::name));
+            problems.push(Problem::new(path(key, "signal"), known));
+        }
         Some(signal) => {
             if let Err(message) = set_signal(point, signal, sign) {
                 problems.push(Problem::new(path(key, "signal"), message));
@@ -113,7 +118,7 @@ fn apply_signal(raw: &RawSignal, point: &mut Point, key: &str, problems: &mut Ve
         Some(_) => problems.push(Problem::new(path(key, "range"), "must be two finite numbers, the smaller first")),
         None => {}
     }
-    if !point.range.0.is_finite() {
+    if raw.range.is_none() && !point.range.0.is_finite() {
         problems.push(Problem::new(path(key, "range"), "the device file states none: required here"));
     }
     if let Some(age) = raw.age_max_s {
@@ -124,28 +129,42 @@ fn apply_signal(raw: &RawSignal, point: &mut Point, key: &str, problems: &mut Ve
     }
 }
 
-/// Points without permission lose their write rule: the driver cannot write what is not listed.
-fn apply_permissions(raw: &[RawPermission], points: &mut [Point], key: &str, problems: &mut Vec<Problem>) {
+/// Points without permission lose their write rule: the driver cannot write what is not listed. What the file offers
+/// beyond the permissions.
+fn apply_permissions(
+    raw: &[RawPermission],
+    points: &mut [Point],
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Vec<Offer> {
+    let writable: Vec<String> = points.iter().filter(|p| p.write.is_some()).map(|p| p.name.clone()).collect();
     for (index, permission) in raw.iter().enumerate() {
         let key = format!("{}[{index}]", path(key, "write"));
         if raw.iter().take(index).any(|earlier| earlier.point == permission.point) {
             problems.push(Problem::new(path(&key, "point"), "is listed twice"));
         }
         if let Some(point) = find(points, &permission.point, &key, problems) {
+            if point.write.is_none() {
+                let name = &permission.point;
+                let message = match &writable[..] {
+                    [] => format!("{name:?} cannot be written, nor can any point of this device file"),
+                    some => format!("{name:?} cannot be written; expected one of {}", some.join(", ")),
+                };
+                problems.push(Problem::new(path(&key, "point"), message));
+            }
             apply_permission(permission, point, &key, problems);
         }
     }
+    let mut offers = Vec::new();
     for point in points.iter_mut().filter(|point| !raw.iter().any(|permission| permission.point == point.name)) {
-        point.write = None;
+        let offer = point.write.take().map(|rule| Offer { output: rule.output, point: point.name.clone(), rule });
+        offers.extend(offer);
     }
+    offers
 }
 
 fn apply_permission(raw: &RawPermission, point: &mut Point, key: &str, problems: &mut Vec<Problem>) {
-    let Some(rule) = &mut point.write else {
-        problems
-            .push(Problem::new(path(key, "point"), format!("the device file does not make {:?} writable", raw.point)));
-        return;
-    };
+    let Some(rule) = &mut point.write else { return };
     let [low, high] = raw.range;
     let (offer_low, offer_high) = rule.range;
     if !(low.is_finite() && high.is_finite() && low < high) {

@@ -3,8 +3,8 @@
 use super::check::{Names, reference, seconds, wire_address};
 use super::raw::{RawHeader, RawPoint};
 use crate::point::{Encoding, EnumMap, Order, Point, Table, WordOrder};
-use crate::problem::Problem;
-use crate::quantity::{Dimension, output_dimension, signal_dimension, unit, unit_names};
+use crate::problem::{Problem, words};
+use crate::quantity::{Dimension, mismatch, output_dimension, signal_dimension, unit, unknown_unit};
 use memg_core::plant_state::{Signal, Tag};
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ pub(super) fn point(
     };
     point.sentinels = sentinels(raw, header, encoding?);
     check_end(&point, key, problems);
+    check_leading_digit(raw, header, key, problems);
     assign(raw, &mut point, key, problems);
     Some(point)
 }
@@ -105,7 +106,10 @@ fn encoding(raw: &RawPoint, key: &str, problems: &mut Vec<Problem>) -> Option<En
         ("string", None, Some(words @ 1..=125)) => Encoding::Text(words),
         (kind, None, None) if kind != "bit" && kind != "string" => match KINDS.iter().find(|(name, _)| *name == kind) {
             Some((_, encoding)) => *encoding,
-            None => return reject(format!("{key}.type"), format!("unknown type {kind:?}"), problems),
+            None => {
+                let known = KINDS.iter().map(|(name, _)| *name).chain(["bit", "string"]);
+                return reject(format!("{key}.type"), words::unknown(kind, known), problems);
+            }
         },
         ("bit", _, _) => return reject(format!("{key}.bit"), "a bit needs bit = 0..15, and no words", problems),
         ("string", _, _) => return reject(format!("{key}.words"), "a string needs words = 1..125, no bit", problems),
@@ -137,7 +141,8 @@ fn enum_map(raw: &RawPoint, key: &str, problems: &mut Vec<Problem>) -> Option<En
         let before = map.true_for.len();
         map.true_for.extend(map.names.iter().filter(|(_, known)| known == name).map(|(number, _)| *number));
         if map.true_for.len() == before {
-            problems.push(Problem::new(format!("{key}.true_for[{index}]"), format!("{name:?} is not in enum")));
+            let message = format!("is not in enum: {}", words::unknown(name, raw.names.values().map(String::as_str)));
+            problems.push(Problem::new(format!("{key}.true_for[{index}]"), message));
         }
     }
     Some(map)
@@ -217,12 +222,32 @@ fn check_end(point: &Point, key: &str, problems: &mut Vec<Problem>) {
     }
 }
 
+/// Manuals number registers with the table's digit in front: 30011 is input register 11, 40001 holding register 1. SunSpec
+/// maps do begin at 40001.
+fn check_leading_digit(raw: &RawPoint, header: &RawHeader, key: &str, problems: &mut Vec<Problem>) {
+    let first = match raw.table {
+        Table::Coil => return,
+        Table::Discrete => 10_001,
+        Table::Input => 30_001,
+        Table::Holding => 40_001,
+    };
+    if header.address_base == 1 && !header.sunspec && (first..first + 9_999).contains(&raw.address) {
+        let message = format!(
+            "{} seems to have the digit of its table in front: expected {}; if the device does count so far, state it \
+             from 0: address_base = 0 and {}",
+            raw.address,
+            raw.address - first + 1,
+            raw.address - 1
+        );
+        problems.push(Problem::new(format!("{key}.address"), message));
+    }
+}
+
 /// Applies the point's signal and output: from here on its unit is the project's.
 fn assign(raw: &RawPoint, point: &mut Point, key: &str, problems: &mut Vec<Problem>) {
     let unit_key = format!("{key}.unit");
     if raw.unit.as_ref().is_some_and(|name| unit(name).is_none()) {
-        let message = format!("unknown unit {:?}; known are {}", point.unit, unit_names());
-        problems.push(Problem::new(&unit_key, message));
+        problems.push(Problem::new(&unit_key, unknown_unit(&point.unit)));
     }
     if let Some(name) = &raw.signal {
         let result = Signal::from_name(name).ok_or_else(|| unknown(name));
@@ -250,7 +275,7 @@ fn unknown(name: &str) -> String {
             tag.signal().name(),
             tag.number()
         ),
-        None => format!("unknown signal {name:?}"),
+        None => words::unknown(name, Signal::ALL.map(Signal::name)),
     }
 }
 
@@ -275,7 +300,7 @@ fn convert(point: &mut Point, wanted: Dimension, sign: f64) -> Result<(), String
     // An unknown unit has been told already.
     let Some((dimension, factor)) = unit(&point.unit) else { return Ok(()) };
     if dimension != wanted {
-        return Err(format!("{:?} does not convert to {}", point.unit, wanted.unit_name()));
+        return Err(mismatch(&point.unit, dimension, wanted));
     }
     let factor = factor * sign;
     point.factor *= factor;

@@ -15,8 +15,20 @@ pub struct RawHeader {
     pub maker: String,
     /// Which model, firmware, options.
     pub model: String,
+    /// What it is: `battery`, `inverter`, `meter`, `chp`, `charge point`, `heat pump`, `boiler`.
+    #[serde(default)]
+    pub kind: String,
     /// One sentence: what it is and where the register list comes from.
     pub description: Option<String>,
+    /// Somebody has tried this file at such a device (default false).
+    #[serde(default)]
+    pub tried_on_hardware: bool,
+    /// Where the registers were looked up, each with the date.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// In what the sources differ, and what was taken.
+    #[serde(default)]
+    pub differences: Vec<String>,
     /// 0: addresses as on the wire. 1: register numbers as in many manuals (wire = number - 1).
     pub address_base: u16,
     /// Order of 32 and 64 bit values, unless a point says otherwise: `ABCD` (default), `CDAB`, `BADC`, `DCBA`, A the most
@@ -214,9 +226,8 @@ pub struct RawDevice {
     /// What points mean at this site; replaces the device file's `signal`.
     #[serde(default)]
     pub signal: Vec<RawSignal>,
-    /// Every register that may be written here.
-    #[serde(default)]
-    pub write: Vec<RawPermission>,
+    /// Every register that may be written here; `[]`: this device is only read.
+    pub write: Option<Vec<RawPermission>>,
 }
 
 /// One `[[device.signal]]`.

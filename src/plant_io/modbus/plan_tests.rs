@@ -2,7 +2,7 @@
 
 use super::super::codec::tests::point;
 use super::*;
-use crate::device::{Timing, Transport};
+use crate::device::{Timing, Transport, Unpermitted};
 use crate::image::PointId;
 use crate::point::Encoding;
 use proptest::prelude::*;
@@ -30,6 +30,8 @@ fn device(points: Vec<Point>, limits: ReadLimits) -> Device {
         remote: None,
         identity: Vec::new().into(),
         first: PointId(0),
+        file: "d.toml".into(),
+        unpermitted: Unpermitted::default(),
     }
 }
 

@@ -61,6 +61,7 @@ pub mod gate;
 mod inbound;
 mod inputs;
 mod link;
+pub mod listener;
 pub mod operator;
 mod outbox;
 mod outlooks;
@@ -78,6 +79,7 @@ pub mod station;
 mod task;
 pub mod timestamp;
 mod trim;
+pub mod visitor;
 
 pub use answer::{Answer, CommandRequest};
 pub use outbox::Publisher;

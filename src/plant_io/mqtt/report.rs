@@ -3,7 +3,7 @@
 //! | topic below the prefix | content | kind |
 //! |---|---|---|
 //! | `status` | birth, last will, good-bye | retained |
-//! | `state` | mode, who decides and why, fault, limits from outside, and every value with quality and age, one batch | retained |
+//! | `state` | mode, who decides and why, fault, limits from outside, errors of forecasts, and every value with quality and age, one batch | retained |
 //! | `state/<name>` | one value, if `per_value_topics` is on | retained |
 //! | `setpoints` | what was written last | retained |
 //! | `alarms`, `interventions`, `modes` | one message each | event |
@@ -15,6 +15,7 @@ use super::settings::{Outputs, PerValue};
 use crate::event::DriverEvent;
 use crate::{Output, OutputTag, WriteOrder};
 use memg_core::command::ExchangeLimits;
+use memg_core::forecast::ForecastMae;
 use memg_core::measurement::{Measurement, Quality};
 use serde::Serialize;
 use serde_json::Value;
@@ -45,6 +46,9 @@ pub struct ControlReport<'a> {
     pub fault: Option<&'a str>,
     /// Limits at the connection from outside that are in force.
     pub limits: ExchangeLimits,
+    /// Mean absolute errors of the policy's forecasts by quantity and hours ahead, kW; not there while none has arrived.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forecast_mae: Option<ForecastMae>,
 }
 
 #[derive(Debug, Serialize)]
@@ -234,7 +238,9 @@ mod tests {
         let limits = ExchangeLimits { import_kw_max: Some(40.0), export_kw_max: None };
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
         let reason = Some("holds 40 %");
-        let control = ControlReport { cycle: 7, mode: "auto", decided_by: "plan", reason, fault: None, limits };
+        let forecast_mae = None;
+        let control =
+            ControlReport { cycle: 7, mode: "auto", decided_by: "plan", reason, fault: None, limits, forecast_mae };
         let values = [("soc".into(), soc), ("pv_kw".into(), Measurement::good(f64::NAN))];
         reporter.report(&publisher, clock.now(), control, values);
         let expected = [

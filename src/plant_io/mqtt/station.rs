@@ -5,17 +5,12 @@
 
 use super::arming::{random_name, system_random};
 use super::command::CommandKind;
-use super::link;
 use super::operator::Operator;
 use super::seal::{Key, Sealed};
 use super::settings::Connection;
-use rumqttc::{AsyncClient, Event, EventLoop, Packet, PublishOptions, QoS, SubscribeReasonCode};
+use super::visitor::Visitor;
+use rumqttc::{Packet, PublishOptions};
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio::time::timeout;
-
-/// Time to say good-bye.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Identity and life time of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +65,7 @@ impl Signed {
 /// A connection to the broker.
 #[expect(missing_debug_implementations, reason = "the event loop has none")]
 pub struct Station {
-    client: AsyncClient,
-    eventloop: EventLoop,
+    visitor: Visitor,
     prefix: String,
 }
 
@@ -81,15 +75,8 @@ impl Station {
     /// # Errors
     /// Why there is no connection, for a person.
     pub async fn visit(connection: &Connection) -> Result<Self, String> {
-        let random = random_name(system_random).ok_or("no random numbers are available")?;
-        let random: String = random.chars().take(8).collect();
-        let client_id = format!("{}-command-{random}", connection.broker.client_id);
-        let (client, eventloop) = link::visit(connection, &client_id);
-        let mut station = Self { client, eventloop, prefix: connection.prefix.clone() };
-        let broker = &connection.broker;
-        let place = |error| format!("no connection to the broker at {}:{}: {error}", broker.host, broker.port);
-        station.until(|packet| matches!(packet, Packet::ConnAck(_)).then_some(())).await.map_err(place)?;
-        Ok(station)
+        let visitor = Visitor::visit(connection, "command").await?;
+        Ok(Self { visitor, prefix: connection.prefix.clone() })
     }
 
     /// Publishes a command and waits for its answer, the JSON of `<prefix>/ack/<kind>`; as long as that takes.
@@ -98,18 +85,13 @@ impl Station {
     /// The connection broke, or the broker does not let answers be read.
     pub async fn ask(&mut self, signed: &Signed) -> Result<Value, String> {
         let answers = signed.kind.answer_topic(&self.prefix);
-        let said = |error: rumqttc::ClientError| error.to_string();
-        self.client.subscribe(answers.clone(), QoS::AtLeastOnce).await.map_err(said)?;
-        let refused = self.until(|packet| match packet {
-            Packet::SubAck(answer) => Some(answer.return_codes.contains(&SubscribeReasonCode::Failure)),
-            _ => None,
-        });
-        if refused.await? {
+        if !self.visitor.subscribe(std::slice::from_ref(&answers)).await?.is_empty() {
             return Err(format!("the broker does not let {answers} be read; look at its access list"));
         }
-        let sent = self.client.publish(signed.topic.clone(), signed.payload.clone(), PublishOptions::at_least_once());
-        sent.await.map_err(said)?;
-        let answer = self.until(|packet| {
+        let sent = PublishOptions::at_least_once();
+        let sent = self.visitor.client.publish(signed.topic.clone(), signed.payload.clone(), sent);
+        sent.await.map_err(|error| error.to_string())?;
+        let answer = self.visitor.until(|packet| {
             let Packet::Publish(publish) = packet else { return None };
             serde_json::from_slice(&publish.payload).ok().filter(|answer| signed.is_answered_by(answer))
         });
@@ -117,19 +99,7 @@ impl Station {
     }
 
     /// Says good-bye to the broker.
-    pub async fn leave(mut self) {
-        if self.client.try_disconnect().is_ok() {
-            let _ = timeout(GOODBYE, async { while self.eventloop.poll().await.is_ok() {} }).await;
-        }
-    }
-
-    async fn until<T>(&mut self, wanted: impl Fn(&Packet) -> Option<T>) -> Result<T, String> {
-        loop {
-            if let Event::Incoming(packet) = self.eventloop.poll().await.map_err(|error| error.to_string())?
-                && let Some(found) = wanted(&packet)
-            {
-                return Ok(found);
-            }
-        }
+    pub async fn leave(self) {
+        self.visitor.leave().await;
     }
 }

@@ -4,7 +4,7 @@ use super::ModelError;
 use crate::ACTION_MAP;
 use crate::plan_folder::COEFFICIENTS;
 use crate::weights::ACTIONS;
-use memg_core::equipment::Plant;
+use memg_core::equipment::{Margins, Plant, PlantParameters};
 use memg_core::forecast::REGRESSORS_NAME;
 use memg_core::guard::TariffRange;
 use memg_core::observation::{Divisors, Schema};
@@ -147,6 +147,16 @@ impl SchemaVersion {
         }
     }
 
+    /// The version of models over the reference plant's divisors, where the list was once published so.
+    #[must_use]
+    pub const fn without_divisors(schema: Schema) -> Self {
+        match schema {
+            Schema::TenD => Self::TenD1,
+            Schema::Extended => Self::Extended1,
+            Schema::Forecast => Self::Forecast1,
+        }
+    }
+
     /// The list of numbers.
     #[must_use]
     pub const fn list(self) -> Schema {
@@ -260,7 +270,7 @@ impl Manifest {
         self.divisors.unwrap_or(Divisors::VERSION_1)
     }
 
-    /// Whether the model was trained for a plant with exactly these parameters. If not, its requests are still safe (the
+    /// Whether the model was trained for a plant with these parameters, see [`plant_hash`]. If not, its requests are still safe (the
     /// filter sees to that) but their worth is unknown.
     #[must_use]
     pub fn is_for(&self, plant: &Plant) -> bool {
@@ -273,11 +283,14 @@ const fn found_if(holds: bool) -> &'static str {
     if holds { "a model with forecasts and a file of coefficients" } else { "another schema, or no such file" }
 }
 
-/// SHA-256 of the plant's parameters as JSON, hex.
+/// SHA-256 of the plant's parameters as JSON, hex; without the margins of meters and the prices that stand in for lost ones,
+/// which belong to live control and have no part in training and evaluation.
 #[must_use]
 pub fn plant_hash(plant: &Plant) -> String {
+    let mut trained = PlantParameters { margins: Margins::NONE, ..*plant.parameters() };
+    (trained.costs.fixed_import_eur_per_kwh, trained.costs.fixed_export_eur_per_kwh) = (None, None);
     // Only finite numbers are in a validated plant: JSON can hold them all.
-    let json = serde_json::to_vec(plant.parameters()).unwrap_or_default();
+    let json = serde_json::to_vec(&trained).unwrap_or_default();
     sha256_hex(&json)
 }
 

@@ -2,7 +2,7 @@ use super::super::weights::tests::random;
 use super::super::{PolicySpec, ReloadablePolicy, load_policy};
 use super::*;
 use memg_core::action::Action;
-use memg_core::equipment::Plant;
+use memg_core::equipment::{Margins, Plant, PlantParameters};
 use memg_core::forecast::REGRESSORS;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
@@ -61,6 +61,23 @@ fn a_written_model_loads_with_its_weights_and_its_record() {
         assert!(folder.manifest().is_for(&Plant::reference()));
         assert!(folder.golden().rows().len() >= 32);
     }
+}
+
+#[test]
+fn a_model_is_for_a_plant_whatever_its_meters_but_for_no_other_battery() {
+    let (_home, dir) = written(Schema::TenD);
+    let reference = *Plant::reference().parameters();
+    let is_for = |parameters: PlantParameters| {
+        ModelFolder::load(&dir).unwrap().manifest().is_for(&parameters.validate().unwrap())
+    };
+    let metered = PlantParameters { margins: Margins { power_kw: 0.3, ..Margins::NONE }, ..reference };
+    assert!(is_for(reference) && is_for(metered));
+    let mut priced = reference;
+    priced.costs.fixed_import_eur_per_kwh = Some(0.15);
+    assert!(is_for(priced));
+    let mut other = reference;
+    other.battery.edit(|battery| battery.capacity_kwh = 200.0);
+    assert!(!is_for(other));
 }
 
 #[test]
@@ -166,7 +183,7 @@ fn a_graph_of_another_schema_or_with_data_elsewhere_is_refused() {
 fn a_failed_reload_keeps_the_last_good_model() {
     let (_home, dir) = written(Schema::TenD);
     let spec = PolicySpec::Model { dir: dir.clone(), runtime: Runtime::Rust };
-    let mut policy = ReloadablePolicy::load(spec).unwrap();
+    let mut policy = ReloadablePolicy::load(spec, Plant::reference()).unwrap();
     fs::write(dir.join(SAFETENSORS), "damaged").unwrap();
     assert!(matches!(policy.reload(), Err(ModelError::Hash { .. })));
     assert_eq!(policy.name(), "model");
@@ -187,9 +204,9 @@ fn writing_over_a_model_leaves_no_other_folder_behind() {
 #[test]
 fn rules_and_missing_folders_are_answered_without_a_panic() {
     let rule = PolicySpec::Rule("rule".to_owned());
-    assert_eq!(load_policy(&rule).unwrap().name(), "rule");
+    assert_eq!(load_policy(&rule, &Plant::reference()).unwrap().name(), "rule");
     let nowhere = PolicySpec::Model { dir: PathBuf::from("/nowhere"), runtime: Runtime::Rust };
-    let error = load_policy(&nowhere).err().unwrap();
+    let error = load_policy(&nowhere, &Plant::reference()).err().unwrap();
     assert!(error.to_string().contains("/nowhere/model.toml"), "{error}");
 }
 
@@ -211,7 +228,8 @@ fn a_model_that_sees_forecasts_brings_its_forecaster() {
     let (_home, dir) = foreseeing();
     let ridge = ModelFolder::load(&dir).unwrap().forecaster().unwrap().expect("a forecaster");
     assert_eq!((ridge.coefficients().leads(), ridge.step_ms()), (144, 900_000));
-    let mut policy = load_policy(&PolicySpec::model(&dir.display().to_string(), Runtime::Rust)).unwrap();
+    let mut policy =
+        load_policy(&PolicySpec::model(&dir.display().to_string(), Runtime::Rust), &Plant::reference()).unwrap();
     let day = memg_core::synthetic::profile(2, 1);
     let (block, at) = (0..day.rows().len(), 150);
     let (situation, memory) = (day.rows()[at].situation(Soc::new(0.5)), ControlMemory::at_rest());

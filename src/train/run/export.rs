@@ -7,7 +7,7 @@ use super::validation::{Best, Selection};
 use crate::config::TrainConfig;
 use crate::forecast;
 use crate::report::{self, Story};
-use crate::split::blocks_within;
+use crate::split::{Part, blocks_within};
 use crate::{MODEL, REPORT, Stage, TrainError, TrainOptions, TrainingSummary};
 use memg_core::observation::Divisors;
 use memg_core::policy::Policy;
@@ -160,16 +160,18 @@ impl Export<'_> {
     /// Writes the report; returns where it is.
     fn write_report(&self, selection: &Selection, summary: &TrainingSummary) -> Result<PathBuf, TrainError> {
         let Setup { options, split, .. } = self.setup;
+        let shown = if split.test.rows().is_empty() { Part::Validation } else { Part::Test };
         let story = Story {
-            plant: options.plant,
+            options,
             summary,
             history: &selection.history,
             config: self.config,
-            days: if split.test.rows().is_empty() { &split.validation } else { &split.test },
+            parts: &split.parts,
+            shown,
             name: &self.name,
         };
         let path = options.out.join(REPORT);
-        save_atomically(&path, report::html(&story, self.policy()?.as_mut()).as_bytes())?;
+        save_atomically(&path, report::html(&story, self.policy()?).as_bytes())?;
         Ok(path)
     }
 }

@@ -137,6 +137,8 @@ impl<'a> Run<'a> {
             validation_cost: found.cost_eur_per_day,
             validation_regret_to_rule: found.regret_to_rule,
             validation_cvar95_regret: found.cvar95_regret_eur,
+            rate: pace.rate(updates),
+            td3: learners.td3_figures(),
         };
         selection.take(Candidate { tensors, updates, stage }, &found);
         files.write(&figures)?;

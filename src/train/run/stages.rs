@@ -7,6 +7,7 @@ use super::validation::Best;
 use crate::config::TrainConfig;
 use crate::gradient::episode::EpisodeSource;
 use crate::gradient::trainer::GradientTrainer;
+use crate::metrics::Td3Figures;
 use crate::stage_updates::StageUpdates;
 use crate::td3::fused::{NamedTensor, StateError};
 use crate::td3::{Td3, Td3Setup};
@@ -24,6 +25,8 @@ pub(super) struct Learners {
     pub(super) done: Done,
     /// Of the last update, see [`crate::metrics::Figures::loss`].
     pub(super) loss: f64,
+    /// Of TD3's last updates.
+    td3_figures: Td3Figures,
 }
 
 /// Updates made in the first two stages; TD3 counts its own.
@@ -39,7 +42,7 @@ impl Learners {
         let (plant, schema) = (setup.options.plant, config.schema);
         let source = episodes(setup, schema, config.episodes.steps);
         let gradient = GradientTrainer::new(plant, schema, source, config.episodes.variation(0.0), config.seed);
-        Self { gradient, td3: None, done: Done::default(), loss: 0.0 }
+        Self { gradient, td3: None, done: Done::default(), loss: 0.0, td3_figures: Td3Figures::default() }
     }
 
     /// The stage of the next update.
@@ -81,6 +84,11 @@ impl Learners {
     /// Rewards of finished TD3 episodes, EUR.
     pub(super) fn episode_rewards(&self) -> &[f64] {
         self.td3.as_ref().map_or(&[], Td3::episode_rewards)
+    }
+
+    /// What only TD3 has.
+    pub(super) fn td3_figures(&self) -> Td3Figures {
+        Td3Figures { episodic_return: self.episode_rewards().last().copied(), ..self.td3_figures }
     }
 
     /// Finished TD3 episodes.
@@ -145,6 +153,11 @@ impl Learners {
         }
         if let Some(stats) = self.td3.as_mut().and_then(Td3::advance) {
             self.loss = stats.critic_loss;
+            let figures = &mut self.td3_figures;
+            figures.qf1_loss = Some(stats.q1_loss);
+            figures.qf2_loss = Some(stats.critic_loss - stats.q1_loss);
+            figures.qf1_values = Some(stats.q_mean);
+            figures.actor_loss = stats.actor.map(|actor| actor.loss).or(figures.actor_loss);
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::raw::RawInput;
 use super::validate::Problems;
 use super::{Input, Target, TimeSource, ValueSource};
+use crate::problem::words;
 use crate::quantity;
 use memg_core::plant_state::{Signal, Tag};
 use std::collections::BTreeSet;
@@ -99,14 +100,8 @@ impl Check<'_> {
             (Some(name), None) => {
                 let signal = Tag::from_name(name);
                 if signal.is_none() {
-                    let known: Vec<_> = Signal::ALL.into_iter().map(Signal::name).collect();
-                    self.problems.add(
-                        self.at("signal"),
-                        format!(
-                            "{name:?} is none of {}, nor one of them with a number (battery_2_kw)",
-                            known.join(", ")
-                        ),
-                    );
+                    let known = words::unknown(name, Signal::ALL.map(Signal::name));
+                    self.problems.add(self.at("signal"), format!("{known}; with a number where there are several"));
                 }
                 signal.map(Target::Signal)
             }
@@ -187,12 +182,14 @@ impl Check<'_> {
         };
         let unit = self.problems.require(&self.at("unit"), unit)?;
         let Some((dimension, factor)) = quantity::unit(unit) else {
-            self.problems.add(self.at("unit"), format!("{unit:?} is none of {}", quantity::unit_names()));
+            self.problems.add(self.at("unit"), quantity::unknown_unit(unit));
             return None;
         };
-        let fits = |factor: &f64| factor.is_finite() && own.is_none_or(|own| own == dimension);
-        let wanted = own.map_or("", quantity::Dimension::unit_name);
-        self.problems.check(&self.at("unit"), factor, fits, &format!("{unit:?} does not convert to {wanted}"))
+        if let Some(wanted) = own.filter(|own| *own != dimension) {
+            self.problems.add(self.at("unit"), quantity::mismatch(unit, dimension, wanted));
+            return None;
+        }
+        Some(factor)
     }
 
     pub(super) fn finite(&mut self, field: &str, number: f64) -> Option<f64> {

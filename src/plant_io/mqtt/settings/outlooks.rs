@@ -4,6 +4,7 @@ use super::inputs::{Check, is_below};
 use super::raw::{RawInput, RawOutlook};
 use super::validate::Problems;
 use super::{OutlookInput, Target};
+use crate::problem::words;
 use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
 use std::collections::BTreeSet;
@@ -79,8 +80,7 @@ impl Check<'_> {
         let name = self.problems.require(&self.at("quantity"), name)?;
         let quantity = Quantity::from_name(name);
         if quantity.is_none() {
-            let known = Quantity::ALL.map(Quantity::name).join(", ");
-            self.problems.add(self.at("quantity"), format!("{name:?} is none of {known}"));
+            self.problems.add(self.at("quantity"), words::unknown(name, Quantity::ALL.map(Quantity::name)));
         }
         quantity
     }

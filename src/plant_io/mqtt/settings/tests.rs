@@ -51,7 +51,7 @@ fn an_outlook_converts_like_an_input_and_has_every_problem_named() {
     assert_eq!((prices.start_key.as_str(), prices.value_key.as_str()), ("start_timestamp", "value"));
     assert_eq!((prices.age_max, prices.step_ms), (Duration::from_secs(129_600), None));
     for (old, new, wanted) in [
-        ("import_price_eur_per_kwh", "soc", "mqtt.outlook[0].quantity \"soc\" is none of pv_kw"),
+        ("import_price_eur_per_kwh", "soc", "mqtt.outlook[0].quantity \"soc\" is unknown; expected one of pv_kw"),
         ("EUR/MWh", "kW", "mqtt.outlook[0].unit \"kW\" does not convert to EUR/kWh"),
         ("/data", "data", "mqtt.outlook[0].pointer must be a JSON pointer"),
         ("market/day-ahead", "memg/harbour/x", "mqtt.outlook[0].topic is below the gateway's own prefix"),
@@ -124,15 +124,15 @@ fn all_problems_are_reported_together_with_their_keys() {
     );
     let keys = [
         "mqtt.prefix must not end",
-        "mqtt.inputs[0].rnage unknown field",
+        "mqtt.inputs[0].rnage unknown key; did you mean \"range\"?",
         "mqtt.inputs[0].topic must be an exact topic",
-        "mqtt.inputs[0].signal \"pv_kwh\" is none of pv_kw,",
+        "mqtt.inputs[0].signal \"pv_kwh\" is unknown; did you mean \"pv_kw\"?",
         "mqtt.inputs[0] needs exactly one of pointer and raw",
         "mqtt.inputs[0].time_format is missing",
         "mqtt.inputs[0].sign must be 1 or -1",
         "mqtt.inputs[0].range must be two",
         "mqtt.inputs[1].range is missing",
-        "mqtt.commands.ttl unknown field",
+        "mqtt.commands.ttl unknown key",
         "mqtt.commands.ttl_max_s must be between",
         "mqtt.commands.arm_secret must have at least 16",
         "mqtt.commands.trust_broker_as expected one of viewer, guard, operator, engineer, found \"boss\"",
@@ -165,7 +165,9 @@ fn a_signal_fed_twice_and_an_input_below_the_own_prefix_are_problems() {
 
 #[test]
 fn units_must_fit_the_signal_and_the_list() {
-    for (unit, expected) in [("kWh", "does not convert to kW"), ("furlong", "\"furlong\" is none of W, kW")] {
+    for (unit, expected) in
+        [("kWh", "does not convert to kW"), ("furlong", "\"furlong\" is unknown; expected one of W, kW")]
+    {
         let problems = problems_of(&GOOD.replace("unit = \"W\"", &format!("unit = {unit:?}")));
         assert!(problems[0].starts_with("mqtt.inputs[0].unit") && problems[0].contains(expected), "{problems:?}");
     }

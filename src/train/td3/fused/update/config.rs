@@ -87,6 +87,8 @@ pub enum Goal {
 pub struct UpdateStats {
     /// Sum of both critics' mean squared errors; zero in a pure cloning step.
     pub critic_loss: f64,
+    /// The first critic's part of it.
+    pub q1_loss: f64,
     /// Mean of Q₁(s, a) over the batch; zero in a pure cloning step.
     pub q_mean: f64,
     /// The actor's part, in steps that train it.

@@ -287,10 +287,12 @@ impl Td3Kernel {
             for row in 0..work.rows() {
                 let [q1, q2, y] = [&work.q[0], &work.q[1], &work.y].map(|xs| f64::from(xs[row]));
                 stats.critic_loss += (q1 - y).powi(2) + (q2 - y).powi(2);
+                stats.q1_loss += (q1 - y).powi(2);
                 stats.q_mean += q1;
             }
         }
         stats.critic_loss /= rows as f64;
+        stats.q1_loss /= rows as f64;
         stats.q_mean /= rows as f64;
         stats
     }
