@@ -101,7 +101,7 @@ fn ten_days_have_the_same_bits_on_every_processor() {
         ("plan", 0xa70a_fd6c_88ef_f2b5),
         ("ten numbers", 0xebf7_3402_8bad_416d),
         ("extended", 0x6b90_e64d_43ae_64ca),
-        ("forecast", 0),
+        ("forecast", 0xadb1_ae92_8572_12ef),
         ("several units", 0x3ee1_8e14_3519_750f),
     ];
     assert_eq!(found, expected);

@@ -57,11 +57,10 @@ pub enum Decider {
 }
 
 impl Decider {
-    /// The rule, and the shipped networks: one of each schema.
+    /// The rule, and the shipped networks: one of the small schema, one that looks at the hours ahead.
     pub fn all() -> Vec<Self> {
         let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
-        let networks = ["actor-10d", "actor-extended", "actor-forecast"].map(|name| Self::Network(models.join(name)));
-        [vec![Self::Rule], networks.into()].concat()
+        vec![Self::Rule, Self::Network(models.join("actor-10d")), Self::Network(models.join("actor-extended"))]
     }
 
     /// As `decide_with` in a configuration says it.

@@ -2,10 +2,9 @@
 
 use super::gradient::episode::Variation;
 use super::gradient::rollout::Objective;
+use super::stage_updates::StageUpdates;
 use memg_core::equipment::Plant;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-use std::str::FromStr;
 
 /// A whole training configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -357,105 +356,6 @@ impl TrainConfig {
     }
 }
 
-/// Updates of each stage, written as `imitation,gradient,critics,td3`: with the same configuration they make the same model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct StageUpdates {
-    /// Imitation of the good rule.
-    pub imitation: u64,
-    /// Gradients through the plant's equations.
-    pub gradient: u64,
-    /// TD3 of the critics alone.
-    pub critics: u64,
-    /// TD3 of all.
-    pub td3: u64,
-}
-
-impl StageUpdates {
-    /// The same with so many of TD3, the first `critic_first` of which are the critics' alone.
-    #[must_use]
-    pub const fn with_td3(self, updates: u64, critic_first: u64) -> Self {
-        let critics = if updates < critic_first { updates } else { critic_first };
-        Self { critics, td3: updates - critics, ..self }
-    }
-}
-
-impl fmt::Display for StageUpdates {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { imitation, gradient, critics, td3 } = self;
-        write!(f, "{imitation},{gradient},{critics},{td3}")
-    }
-}
-
-impl FromStr for StageUpdates {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let numbers: Option<Vec<u64>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-        match numbers.as_deref() {
-            Some(&[imitation, gradient, critics, td3]) => Ok(Self { imitation, gradient, critics, td3 }),
-            _ => Err(format!("expected four numbers such as 300,10000,1500,1500, found {text:?}")),
-        }
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_default_is_valid_and_survives_toml() {
-        let config = TrainConfig::default();
-        assert_eq!(config.problems(), Vec::<String>::new());
-        let text = toml::to_string(&config).unwrap_or_default();
-        assert_eq!(TrainConfig::parse(&text), Ok(config));
-    }
-
-    #[test]
-    fn the_shipped_files_are_valid_and_the_default_is_the_default() {
-        let file = |name: &str| {
-            let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/train").join(name);
-            let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{name}: {e}"));
-            TrainConfig::parse(&text).unwrap_or_else(|e| panic!("{name}: {e}"))
-        };
-        assert_eq!(file("default.toml"), TrainConfig::default());
-        let schema = memg_core::observation::Schema::Extended;
-        assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
-        let schema = memg_core::observation::Schema::Forecast;
-        assert_eq!(file("forecast.toml"), TrainConfig { schema, ..TrainConfig::default() });
-        assert_eq!(file("td3.toml").gradient.updates, 0);
-        assert!(file("risk-averse.toml").gradient.risk > 0.0);
-        assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);
-    }
-
-    #[test]
-    fn every_problem_is_named() {
-        let text = "minutes = 0\n[episodes]\nwide = 2\n[data]\ntest_days = [5, 9]";
-        let problems = TrainConfig::parse(text).unwrap_err();
-        for key in ["minutes", "episodes.wide", "data"] {
-            assert!(problems.contains(key), "{problems}");
-        }
-        assert!(TrainConfig::parse("minuets = 3").is_err_and(|e| e.contains("minuets")));
-    }
-
-    #[test]
-    fn updates_are_spread_over_the_stages() {
-        for total in [0, 1, 100, 100_000] {
-            let mut config = TrainConfig::default();
-            config.set_updates(total);
-            assert_eq!(config.planned_updates(), total);
-        }
-    }
-
-    #[test]
-    fn updates_by_stage_are_what_they_say_and_come_back() {
-        let asked: StageUpdates = "300,8680,1500,20".parse().unwrap_or_default();
-        let mut config = TrainConfig::default();
-        config.set_stage_updates(asked);
-        assert_eq!((config.stage_updates(), config.td3.updates), (asked, 1520));
-        assert_eq!(config.stage_updates().to_string().parse(), Ok(asked));
-        assert_eq!(StageUpdates::default().with_td3(7, 10), StageUpdates { critics: 7, ..StageUpdates::default() });
-        for wrong in ["300", "1,2,3", "1,2,3,4,5", "1,2,x,4", "1,2,-3,4"] {
-            assert!(wrong.parse::<StageUpdates>().is_err(), "{wrong}");
-        }
-    }
-}
+#[path = "config_tests.rs"]
+mod tests;

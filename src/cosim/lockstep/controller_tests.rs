@@ -97,7 +97,7 @@ fn further_units_are_measured_and_told_under_their_numbered_names() {
 #[test]
 fn two_days_are_those_of_the_environment_with_rule_and_both_schemas() {
     let models = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models");
-    for policy in ["rule", "actor-10d", "actor-extended", "actor-forecast"] {
+    for policy in ["rule", "actor-10d", "actor-extended"] {
         let policy = &if policy == "rule" { policy.to_owned() } else { format!("rust:{models}/{policy}") };
         same_as_the_environment(policy, synthetic::profile(4, 7));
     }
