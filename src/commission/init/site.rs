@@ -114,7 +114,7 @@ mod tests {
     fn what_it_writes_is_an_accepted_plant() {
         let dir = tempfile::tempdir().unwrap();
         let battery =
-            Sizes { batteries: vec![(80.0, 40.0)], load_kw: (2.0, 50.0), grid_kw: (60.0, 30.0), ..Sizes::default() };
+            Sizes { batteries: vec![(80.0, 40.0)], load_kw: (2.0, 50.0), grid_kw: (60.0, 40.0), ..Sizes::default() };
         let chp = ChpSize { min_kw: 20.0, max_kw: 20.0 };
         let all = Sizes {
             batteries: vec![(80.0, 40.0), (20.0, 10.0)],
