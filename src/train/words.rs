@@ -109,7 +109,7 @@ mod tests {
         let found = compare(Plant::reference(), &profile, &blocks, &mut [Box::new(plan)]).unwrap();
         TrainingSummary {
             cut: None,
-            stage_updates: crate::config::StageUpdates::default(),
+            stage_updates: crate::stage_updates::StageUpdates::default(),
             interrupted: false,
             updates: 0,
             steps: 0,
