@@ -21,15 +21,19 @@ pub(super) fn estimate(
 ) {
     let plant = config.filter.plant();
     let before = state.socs;
+    let mut powers_now = state.battery_powers;
     let mut socs = [situation.soc_of(0); UNITS_MAX];
     let seen = socs.iter_mut().zip(&input.state.batteries).zip(&state.memory.batteries);
     for (index, (((soc, seen), memory), unit)) in seen.zip(plant.batteries().iter()).enumerate() {
         let power = seen.power.usable().map_or(memory.now, Watts::nearest);
-        let battery = Metered { unit, soc: situation.soc_of(index).best, power };
+        let then = state.battery_powers.get(index).copied().unwrap_or(power);
+        let powers = (power.min(then).min(memory.now), power.max(then).max(memory.now));
+        let battery = Metered { unit, soc: situation.soc_of(index).best, power, powers };
+        powers_now.get_mut(index).into_iter().for_each(|slot| *slot = power);
         let before = before.and_then(|socs| socs.get(index).copied());
         *soc = filtered_soc(config, before, &battery, elapsed_ms);
     }
-    state.socs = Some(socs);
+    (state.socs, state.battery_powers) = (Some(socs), powers_now);
     situation.estimate_socs(plant, socs);
 }
 

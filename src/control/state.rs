@@ -97,6 +97,9 @@ pub struct ControlState {
     /// Filtered state of charge of each battery; those that a plant does not have repeat the first.
     #[serde(default)]
     pub socs: Option<[SocEstimate; UNITS_MAX]>,
+    /// Power that each battery was measured at in the last cycle.
+    #[serde(default)]
+    pub battery_powers: [Watts; UNITS_MAX],
     /// Whether batteries and CHPs do what they are told.
     #[serde(default)]
     pub following: Following,
@@ -138,6 +141,7 @@ impl ControlState {
             policy_failure: None,
             source_voltage: None,
             socs: None,
+            battery_powers: [Watts::ZERO; UNITS_MAX],
             following: Following::default(),
             exceeding: Exceeding::default(),
         }
