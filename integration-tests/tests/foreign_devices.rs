@@ -73,6 +73,7 @@ impl Plant {
         let (chp, meter) = self.peer.place.split_once(' ').expect("two ports");
         let serial = self._wire.end("b");
         let broker = self.broker.port;
+        let journal = text(&self.path("journal"));
         format!(
             r#"
 [site]
@@ -82,6 +83,9 @@ plant_file = "site.toml"
 
 [policy]
 decide_with = "rule"
+
+[journal]
+path = {journal:?}
 
 [[device]]
 name = "store"

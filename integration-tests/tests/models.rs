@@ -66,8 +66,10 @@ fn onnx_files_pass_the_checker_and_give_the_golden_outputs_in_foreign_onnx_runti
     let Some(python) = peer_python() else { return };
     let home = tempfile::tempdir().unwrap();
     for dir in models(home.path()) {
-        // With the large weights of the imitation ONNX Runtime itself is 1.7e-6 from the exact outputs.
-        let tolerance = if dir.ends_with("rule-imitation") { "1e-5" } else { "1e-6" };
+        // With the large weights of the imitation ONNX Runtime itself is 1.7e-6 from the exact outputs, with the 86 inputs of
+        // the actor that sees forecasts 2.1e-6; a folder promises 1e-5.
+        let wide = ["rule-imitation", "actor-forecast"].iter().any(|name| dir.ends_with(name));
+        let tolerance = if wide { "1e-5" } else { "1e-6" };
         let output = Command::new(&python).arg(peer("check_onnx.py")).arg(&dir).arg(tolerance).output().unwrap();
         assert!(output.status.success(), "{}: {}", dir.display(), text(&output));
         eprintln!("{}: {}", dir.display(), text(&output).trim());
