@@ -83,7 +83,7 @@ impl Compared {
 
 fn again((config, state, chain): &mut Run, record: &ReadRecord, line: usize) -> Option<Difference> {
     let decision = decide(config, state, &record.input, chain);
-    state.memory = record.memory.clone();
+    state.memory = record.memory;
     let (recorded, decided) = (outcome(&record.decision), outcome(&serde_json::to_value(&decision).ok()?));
     let (cycle, plant_ms) = (record.input.cycle, record.input.plant_ms);
     (recorded != decided).then_some(Difference { cycle, line, plant_ms, recorded, decided })
