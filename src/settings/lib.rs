@@ -23,6 +23,7 @@ mod units;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod units_tests;
+mod web;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use layers::{Layers, Override};
@@ -41,6 +42,7 @@ use memg_plant_io::library;
 use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
 use memg_plant_io::problem::{Problem, read, words};
 use memg_plant_io::sources::Sources;
+use memg_web::settings::WebSettings;
 use std::path::{Path, PathBuf};
 
 /// Everything that runs need to know, checked.
@@ -70,6 +72,8 @@ pub struct Settings {
     pub devices: Vec<Device>,
     /// MQTT, if configured, with the operators who may command over it.
     pub mqtt: Option<MqttSettings>,
+    /// The operator's station, if it is served.
+    pub web: Option<WebSettings>,
     /// Which point means what.
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
@@ -99,8 +103,8 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 11] =
-    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals"];
+const TABLES: [&str; 12] =
+    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals", "web"];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -169,6 +173,7 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
+        let web = web::web(&mut self);
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -204,6 +209,7 @@ impl Loader {
             cosim,
             devices: found.devices,
             mqtt: found.mqtt,
+            web,
             points,
             substitutes,
             image,

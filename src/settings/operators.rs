@@ -138,14 +138,17 @@ impl Reader<'_> {
 
     fn key_file(&mut self, key: String, file: &Path) -> (String, Result<Secret, String>) {
         let path = self.folder.join(file);
-        if let Some(mode) = open_to_others(&path) {
-            let message =
-                format!("{} can be read by others (mode {mode:03o}); expected 600: chmod 600 {0}", path.display());
-            self.read.warnings.push(Problem::new(&key, message));
-        }
+        self.read.warnings.extend(readable_by_others(&key, &path));
         let secret = secret::from_file(&path).map_err(|message| format!("{} {message}", path.display()));
         (key, secret)
     }
+}
+
+/// A warning about a file with a secret that others may read.
+pub(super) fn readable_by_others(key: &str, path: &Path) -> Option<Problem> {
+    let mode = open_to_others(path)?;
+    let message = format!("{} can be read by others (mode {mode:03o}); expected 600: chmod 600 {0}", path.display());
+    Some(Problem::new(key, message))
 }
 
 /// Permissions of a file that group or others may use; `None` where that cannot be told.
