@@ -23,6 +23,16 @@ pub fn hash(password: &str) -> Result<String, String> {
     Ok(hash.to_string())
 }
 
+/// A password of 80 random bits in letters and digits that are not mistaken for each other; `None`: no random numbers.
+#[must_use]
+pub fn made_up() -> Option<String> {
+    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).ok()?;
+    let letters = bytes.iter().filter_map(|byte| LETTERS.get(usize::from(byte % 32)));
+    Some(letters.map(|letter| char::from(*letter)).collect())
+}
+
 /// Whether this is a hash that [`verify`] can use.
 ///
 /// # Errors

@@ -58,8 +58,13 @@ enum Wish {
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WishedPowers {
+    #[serde(alias = "battery")]
     battery_kw: f64,
+    #[serde(alias = "chp")]
     chp_kw: f64,
+    /// The balance decides it: null, where the form of the core is used.
+    #[serde(default)]
+    grid: Option<()>,
 }
 
 /// Limits at the connection, kW; null: the plant's own.
@@ -91,7 +96,7 @@ impl Wish {
             Self::Auto => CommandBody::Auto,
             Self::Arm => CommandBody::Arm,
             Self::Acknowledge => CommandBody::Acknowledge,
-            Self::Setpoints(WishedPowers { battery_kw, chp_kw }) => CommandBody::Setpoints(Setpoints {
+            Self::Setpoints(WishedPowers { battery_kw, chp_kw, grid: _ }) => CommandBody::Setpoints(Setpoints {
                 battery: Kilowatts::new(power("battery_kw", battery_kw, -POWER_KW_MAX)?),
                 chp: Kilowatts::new(power("chp_kw", chp_kw, 0.0)?),
                 grid: None,
