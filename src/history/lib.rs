@@ -5,17 +5,35 @@
 
 #![forbid(unsafe_code)]
 
+mod block;
+mod codec;
+mod file;
+mod health;
+mod keeper;
 mod point;
+mod question;
 mod reader;
+mod rollup;
+mod tables;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests stop at the first surprise; small whole numbers")]
+mod tests;
+mod view;
 mod writer;
 
 pub use point::{Error, Note, NoteKind, PointInfo, Result, Series, SeriesTable, Settings};
+pub use question::Resolution;
 pub use reader::Reader;
 pub use writer::Writer;
 
-/// Opens or begins the history.
+use health::Shared;
+use std::sync::Arc;
+
+/// Opens or begins the history. It never fails: a damaged file is renamed and a new one begun; what else is wrong stands in
+/// [`Writer::trouble`], and is tried again with every commit.
 #[must_use]
 pub fn open(settings: &Settings, points: &[PointInfo]) -> (Writer, Reader) {
-    let _ = settings;
-    (Writer::default(), Reader::new(points))
+    let shared = Arc::new(Shared::default());
+    let reader = Reader::beside(&settings.path, points, &shared);
+    (Writer::begin(settings, points, &shared), reader)
 }

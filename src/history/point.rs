@@ -79,11 +79,17 @@ pub struct SeriesTable {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No such point was ever recorded.
-    #[error("no point {0:?} is recorded")]
+    #[error("no point {0:?} was ever recorded")]
     UnknownPoint(String),
     /// The question makes no sense; the text says what was expected.
     #[error("{0}")]
     Question(String),
+    /// The file cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// As SQLite says it; becomes [`Error::Unreadable`] with the file's name.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
 }
 
 /// What reading gives.
