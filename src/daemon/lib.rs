@@ -115,7 +115,14 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     };
     let served = options.station.map(|station| {
         let (views, notes) = (options.view.subscribe(), notes.clone());
-        let around = station::Around { settings: &settings, image: image.clone(), views, notes, stop: stopped.clone() };
+        let around = station::Around {
+            settings: &settings,
+            image: image.clone(),
+            health: &devices.devices,
+            views,
+            notes,
+            stop: stopped.clone(),
+        };
         station::serve(station, around)
     });
     let (desk, station_tasks) = served.unwrap_or_default();

@@ -8,6 +8,7 @@ use memg_alarms::{Kind, State};
 use memg_core::measurement::Measurement;
 use memg_plant_io::device::Device;
 use memg_plant_io::image::PointId;
+use memg_web::wires::Source as _;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -39,11 +40,20 @@ fn age_s(measured: &Measurement<f64>) -> Option<f64> {
 
 fn modbus(telling: &Telling, view: &View, device: &Device) -> Value {
     let ids: Vec<PointId> = (0..device.points.len()).map(|index| device.id(index)).collect();
-    let points = device.points.iter().zip(frozen(telling, &ids)).map(|(point, measured)| {
+    let seen = telling.place.glimpses.get(&*device.name).map(|glimpses| glimpses.all()).unwrap_or_default();
+    let now = Instant::now();
+    let moment = telling.moment();
+    let points = device.points.iter().enumerate().zip(frozen(telling, &ids)).map(|((index, point), measured)| {
+        let seen = seen.get(&index);
+        let raw = seen.map(|seen| &seen.raw).filter(|raw| !raw.is_empty());
+        let last_write = seen.and_then(|seen| seen.last_write).map(|last| {
+            let ago_ms = now.saturating_duration_since(last.at).as_secs_f64() * moment.speed * 1000.0;
+            json!({ "value": last.value, "unix_ms": moment.unix_ms - ago_ms as i64, "read_back": last.read_back })
+        });
         json!({
             "point": point.name, "signal": point.signal.map(|tag| tag.to_string()), "unit": point.unit,
-            "value": measured.value, "raw": null, "quality": quality(measured.quality), "age_s": age_s(&measured),
-            "register": point.place(), "last_write": null,
+            "value": measured.value, "raw": raw, "quality": quality(measured.quality), "age_s": age_s(&measured),
+            "register": point.place(), "last_write": last_write,
         })
     });
     let points: Vec<Value> = points.collect();

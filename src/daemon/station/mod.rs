@@ -13,6 +13,7 @@ use crate::view::View;
 use anyhow::{Context, Result};
 use memg_core::command::Role;
 use memg_plant_io::image::ProcessImage;
+use memg_plant_io::modbus::DeviceHealth;
 use memg_settings::Settings;
 use memg_web::Server;
 use memg_web::settings::{User, WebSettings};
@@ -69,6 +70,7 @@ fn with_user(mut web: WebSettings) -> Result<(WebSettings, Option<(String, Strin
 pub(super) struct Around<'a> {
     pub settings: &'a Settings,
     pub image: ProcessImage,
+    pub health: &'a [DeviceHealth],
     pub views: watch::Receiver<View>,
     pub notes: Notes,
     pub stop: watch::Receiver<bool>,
@@ -80,7 +82,7 @@ pub(super) fn serve(station: Station, around: Around<'_>) -> (Option<Desk>, Vec<
     let site = Arc::new(Site::of(around.settings));
     let (live_in, live) = watch::channel(Arc::new(Live::default()));
     let (asks, asked) = mpsc::channel(ASKS);
-    let place = Place::of(around.settings, around.image);
+    let place = Place::of(around.settings, around.image, around.health);
     let source = Arc::new(Telling::new(Arc::clone(&site), place, around.views.clone(), around.notes));
     let wires = Wires { live, asks, source };
     let tasks =

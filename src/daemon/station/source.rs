@@ -11,10 +11,13 @@ use memg_core::plant_state::Tag;
 use memg_history::NoteKind;
 use memg_plant_io::device::Device;
 use memg_plant_io::image::{PointId, ProcessImage};
+use memg_plant_io::modbus::DeviceHealth;
+use memg_plant_io::modbus::glimpse::Glimpses;
 use memg_policy::{PolicySpec, model};
 use memg_settings::Settings;
 use memg_web::wires::{Column, Format, Moment, NoAnswer, Source, Span, Table, Wanted};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -36,6 +39,8 @@ pub(super) struct Input {
 pub(super) struct Place {
     pub image: ProcessImage,
     pub devices: Vec<Device>,
+    /// Registers and last writes by device.
+    pub glimpses: BTreeMap<String, Arc<Glimpses>>,
     /// The broker's address and what it brings.
     pub broker: Option<(String, Vec<Input>)>,
     policy: PolicySpec,
@@ -43,7 +48,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub fn of(settings: &Settings, image: ProcessImage) -> Self {
+    pub fn of(settings: &Settings, image: ProcessImage, health: &[DeviceHealth]) -> Self {
         let broker = settings.mqtt.as_ref().map(|mqtt| {
             let broker = &mqtt.connection.broker;
             let inputs = mqtt.inputs.iter().zip(&settings.points.mqtt).map(|(input, id)| {
@@ -59,6 +64,7 @@ impl Place {
         Self {
             image,
             devices: settings.devices.clone(),
+            glimpses: health.iter().map(|d| (d.name.to_string(), Arc::clone(&d.glimpses))).collect(),
             broker,
             policy: settings.policy.spec.clone(),
             cycle: settings.control.wall_cycle(),

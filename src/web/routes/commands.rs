@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// A cycle takes commands within this time, or it does not.
-const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+const TAKEN_WITHIN: Duration = Duration::from_secs(8);
 /// No plant of this kind has more, kW.
 const POWER_KW_MAX: f64 = 1e6;
 
@@ -149,7 +149,7 @@ pub(super) async fn taken<T>(app: &App, ask: Ask, answered: oneshot::Receiver<T>
     match tokio::time::timeout(TAKEN_WITHIN, answered).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(_)) => Err(busy("control did not take it")),
-        Err(_) => Err(busy("control has not answered within 10 s; look at the state before you try again")),
+        Err(_) => Err(busy("control has not answered within 8 s; look at the state before you try again")),
     }
 }
 
