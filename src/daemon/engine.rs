@@ -3,6 +3,7 @@
 use super::PlantClock;
 use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
+use super::archive::Archive;
 use super::messages::Messages;
 use super::view::View;
 use memg_control::account::{Account, RunSummary};
@@ -34,6 +35,7 @@ pub(super) struct Wires {
     pub mqtt: Option<Messages>,
     pub clock: PlantClock,
     pub view: watch::Sender<View>,
+    pub archive: Option<Archive>,
     pub cycle: Duration,
     /// Shortest time between two cycles when a measurement moved; `None`: cycles come on their grid alone.
     pub react: Option<Duration>,
@@ -59,6 +61,8 @@ pub(super) struct Engine {
     alarms: Alarms,
     wires: Wires,
     signals: Vec<(Tag, Formula)>,
+    /// What this cycle measured.
+    frozen: Vec<(Tag, Measurement<f64>)>,
     ahead: Ahead,
     cycle: u64,
     started: Instant,
@@ -129,6 +133,7 @@ impl Engine {
             alarms: Alarms::default(),
             wires,
             signals,
+            frozen: Vec::new(),
             cycle: 0,
             started: Instant::now(),
             last_cycle: Instant::now(),
@@ -236,8 +241,9 @@ impl Engine {
         let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
         let (plant_ms, unix_ms) = self.wires.clock.now_ms();
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        self.frozen = self.freeze(now);
         let (witnesses, measured): (Vec<_>, Vec<_>) =
-            self.freeze(now).into_iter().partition(|(tag, _)| tag.signal().is_witness());
+            self.frozen.iter().partition(|(tag, _)| tag.signal().is_witness());
         CycleInput {
             cycle: self.cycle,
             early: false,
@@ -332,9 +338,14 @@ impl Engine {
             slips: self.account.summary.slips,
             last: None,
         };
-        let values = self.freeze(Instant::now());
+        if let Some(archive) = &self.wires.archive {
+            let (_, unix_ms) = self.wires.clock.now_ms();
+            let caps_kw =
+                decision.safe.map(|safe| share_renewable_limit(&self.config, &safe, input.state.wind.usable()));
+            archive.sample(unix_ms, &self.frozen, (&input, &decision), caps_kw);
+        }
         if let Some(mqtt) = &mut self.wires.mqtt {
-            let named = values.iter().map(|(signal, measurement)| (signal.to_string(), *measurement));
+            let named = self.frozen.iter().map(|(signal, measurement)| (signal.to_string(), *measurement));
             mqtt.publish(&view, (&decision, &self.state), order, named);
         }
         self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
@@ -362,6 +373,9 @@ impl Engine {
         }
         if let Some(mqtt) = self.wires.mqtt {
             mqtt.join().await;
+        }
+        if let Some(archive) = self.wires.archive {
+            archive.writer.close().await;
         }
     }
 }

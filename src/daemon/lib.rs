@@ -7,6 +7,7 @@
 
 mod ahead;
 mod alarms;
+mod archive;
 mod clock;
 mod cosim;
 mod demo;
@@ -78,6 +79,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         Some(demo) => demo.clock(),
         None => PlantClock::live(settings.clock.clone(), settings.control.speed),
     };
+    let archive = archive::Archive::open(&settings, demo.as_ref()).context("the history of the demonstration")?;
     let image = settings.image.clone().build();
     let (stop_drivers, stopped) = watch::channel(false);
     let (orders, order_slot) = watch::channel(None);
@@ -98,7 +100,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     });
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.
     let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
-    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, cycle, react };
+    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, archive, cycle, react };
     let mut engine = Engine::new(settings, config, state, chain, journal, wires);
     let summary = engine.run(options.duration, options.stop).await;
     let _ = stop_drivers.send(true);

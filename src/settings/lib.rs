@@ -9,6 +9,7 @@
 mod control;
 mod cosim;
 mod formulas;
+mod history;
 mod layers;
 mod lines;
 mod mistakes;
@@ -25,6 +26,7 @@ mod units;
 mod units_tests;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
+pub use history::HistorySettings;
 pub use layers::{Layers, Override};
 pub use mistakes::rated;
 pub use operators::{Station, station};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Where cycles are recorded.
     pub journal: JournalSettings,
+    /// What is recorded over years.
+    pub history: HistorySettings,
     /// The built-in virtual plant, if this is a demonstration.
     pub demo: Option<DemoSettings>,
     /// The plant is a simulator in lock-step over MQTT.
@@ -99,8 +103,10 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 11] =
-    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals"];
+const TABLES: [&str; 12] = [
+    "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
+    "signals",
+];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -169,6 +175,7 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
+        let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -200,6 +207,7 @@ impl Loader {
             control,
             policy,
             journal,
+            history,
             demo,
             cosim,
             devices: found.devices,
