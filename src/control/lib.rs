@@ -19,6 +19,7 @@ pub mod following;
 pub mod input;
 pub mod journal;
 pub mod mode;
+mod mode_number;
 mod mode_times;
 pub mod recorder;
 pub mod replay;

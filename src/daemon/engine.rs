@@ -1,13 +1,16 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
+mod show;
+
 use super::PlantClock;
 use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
+use super::archive::Archive;
 use super::early;
 use super::messages::Messages;
 use super::notes::Notes;
 use super::showing::{About, Event, Showing, event};
-use super::standing::{self, Facts};
+use super::standing;
 use super::station::Desk;
 use super::view::{Instants, View};
 use memg_alarms::Kind;
@@ -21,7 +24,7 @@ use memg_core::command::Command;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Tag};
 use memg_plant_io::WriteOrder;
-use memg_plant_io::event::{DriverEvent, EventKind};
+use memg_plant_io::event::DriverEvent;
 use memg_plant_io::formula::Formula;
 use memg_plant_io::image::{PointId, ProcessImage};
 use memg_plant_io::modbus::{DeviceHealth, Running};
@@ -46,6 +49,7 @@ pub(super) struct Wires {
     pub station: Option<String>,
     pub station_trouble: Option<String>,
     pub notes: Notes,
+    pub archive: Option<Archive>,
     pub cycle: Duration,
     /// Shortest time between two cycles when a measurement moved; `None`: cycles come on their grid alone.
     pub react: Option<Duration>,
@@ -76,6 +80,8 @@ pub(super) struct Engine {
     sources: BTreeMap<Tag, BTreeSet<String>>,
     /// A forecast is configured.
     forecasts: bool,
+    /// What this cycle measured.
+    frozen: Vec<(Tag, Measurement<f64>)>,
     ahead: Ahead,
     /// The present cycle's.
     at: Instants,
@@ -134,6 +140,7 @@ impl Engine {
             alarms,
             wires,
             signals,
+            frozen: Vec::new(),
             cycle: 0,
             started: Instant::now(),
             last_cycle: Instant::now(),
@@ -275,8 +282,9 @@ impl Engine {
         let commands = self.commands();
         let Instants { now_ms, plant_ms, unix_ms } = self.at;
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
+        self.frozen = self.freeze(now);
         let (witnesses, measured): (Vec<_>, Vec<_>) =
-            self.freeze(now).into_iter().partition(|(tag, _)| tag.signal().is_witness());
+            self.frozen.iter().partition(|(tag, _)| tag.signal().is_witness());
         CycleInput {
             cycle: self.cycle,
             early: false,
@@ -337,19 +345,6 @@ impl Engine {
         })
     }
 
-    /// Tells when measurements have not fitted each other for long, and when they do again.
-    fn keep_books(&mut self, input: &CycleInput) {
-        for finding in self.books.observe(input, self.config.filter.plant()) {
-            let kind = if finding.off { EventKind::BalanceOff } else { EventKind::BalanceHolds };
-            let event = DriverEvent { device: "site".to_owned(), kind, detail: finding.detail };
-            self.alarms.take(&event, self.at.now_ms);
-            self.alarms.balance(finding.balance, finding.off, &event.detail);
-            if let Some(mqtt) = &self.wires.mqtt {
-                mqtt.event(&event);
-            }
-        }
-    }
-
     /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
     fn sync_journal(&mut self) {
         let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
@@ -359,60 +354,6 @@ impl Engine {
             Ok(file) => drop(tokio::task::spawn_blocking(move || file.sync_data())),
             Err(error) => tracing::warn!(%error, "The journal cannot be synced to disk."),
         }
-    }
-
-    fn show(&mut self, input: CycleInput, decision: CycleDecision, order: Option<&WriteOrder>) {
-        self.showing.look(self.at, (&input, &decision), &self.state, &self.wires.notes);
-        let health = &self.wires.devices.devices;
-        let values = self.freeze(Instant::now());
-        let view = View {
-            cycle: self.cycle,
-            at: self.at,
-            taken: Some(self.last_cycle),
-            order: order.copied(),
-            mode_state: Some(self.state.mode),
-            sentences: self.showing.sentences(&decision, &self.state),
-            limits: self.state.limits,
-            devices: health.iter().map(|d| (d.name.to_string(), d.counters.state())).collect(),
-            counters: health.iter().map(|d| (d.name.to_string(), d.counters.values())).collect(),
-            broker: self.wires.mqtt.as_ref().map(Messages::is_up),
-            messages: self.wires.mqtt.as_ref().map_or(0, Messages::received),
-            cost_eur: self.account.summary.cost_eur,
-            forecast_mae: self.state.forecast_errors.mae(),
-            journal_trouble: self.journal_error().map(ToOwned::to_owned),
-            history_trouble: self.wires.notes.trouble(),
-            station: self.wires.station.clone(),
-            values,
-            ..View::default()
-        };
-        let view = self.showing.fill(view);
-        let view = self.list_alarms(view, &decision);
-        if let Some(mqtt) = &mut self.wires.mqtt {
-            mqtt.publish(&view, (&decision, &self.state), order);
-        }
-        self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
-    }
-
-    /// Brings the list of alarms up to date and tells what changed.
-    fn list_alarms(&mut self, view: View, decision: &CycleDecision) -> View {
-        let facts = Facts {
-            at: self.at,
-            devices: &view.devices,
-            broker: view.broker,
-            values: &view.values,
-            sources: &self.sources,
-            decision,
-            sentences: &view.sentences,
-            history_trouble: view.history_trouble.as_deref(),
-            outside_tariff: view.outside_tariff,
-            forecast_is_missing: self.forecasts && self.state.outlook.is_empty(),
-        };
-        let changes = self.alarms.observe(&facts, &self.wires.notes);
-        let (alarms, alarms_number) = self.alarms.shown();
-        if let Some(mqtt) = &mut self.wires.mqtt {
-            mqtt.alarms(&changes, &alarms, alarms_number);
-        }
-        View { alarms, alarms_number, alarm_last: self.alarms.last.clone(), ..view }
     }
 
     fn summary(&mut self) -> RunSummary {
@@ -437,6 +378,9 @@ impl Engine {
         }
         if let Some(mqtt) = self.wires.mqtt {
             mqtt.join().await;
+        }
+        if let Some(archive) = self.wires.archive {
+            archive.writer.close().await;
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod ahead;
 mod alarms;
+mod archive;
 mod clock;
 mod cosim;
 mod demo;
@@ -87,6 +88,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         Some(demo) => demo.clock(),
         None => PlantClock::live(settings.clock.clone(), settings.control.speed),
     };
+    let archive = archive::Archive::open(&settings, demo.as_ref()).context("the history of the demonstration")?;
     let image = settings.image.clone().build();
     let (stop_drivers, stopped) = watch::channel(false);
     let (orders, order_slot) = watch::channel(None);
@@ -107,7 +109,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     });
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.
     let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
-    let notes = Notes::default();
+    let notes = Notes::new(archive.as_ref().map(|archive| (archive.writer.clone(), archive.reader.clone())));
     let (address, trouble) = match options.station.as_ref().map(|station| station.address.clone()) {
         Some(Ok(address)) => (Some(address), None),
         Some(Err(trouble)) => (None, Some(trouble)),
@@ -138,6 +140,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         station: address,
         station_trouble: trouble,
         notes,
+        archive,
         cycle,
         react,
     };

@@ -142,10 +142,30 @@ pub(crate) fn put_aside(path: &Path) -> std::io::Result<PathBuf> {
     let free = |n: &u64| !beside(path, &format!(".damaged-{n}")).exists();
     let number = (since..).find(free).unwrap_or(since);
     let aside = beside(path, &format!(".damaged-{number}"));
-    std::fs::rename(path, &aside)?;
-    for ending in ["-wal", "-shm"] {
-        // They are there if the file was not closed.
-        let _ = std::fs::rename(beside(path, ending), beside(&aside, ending));
-    }
+    rename(path, &aside)?;
     Ok(aside)
+}
+
+/// Renames a history to `<name>.1`, so that another one begins: of a plant whose time begins anew. Without one nothing
+/// happens; what cannot be renamed goes on.
+pub fn begin_anew(path: &Path) {
+    match lock(path).map(|_lock| rename(path, &beside(path, ".1"))) {
+        Err(error) => tracing::warn!(path = %path.display(), %error, "The history goes on."),
+        Ok(Err(error)) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "The history goes on.");
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Renames a file and its log.
+fn rename(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::rename(from, to)?;
+    for ending in ["-wal", "-shm"] {
+        // They are there if the file was not closed; those of a file that stood here before belong to nothing.
+        if std::fs::rename(beside(from, ending), beside(to, ending)).is_err() {
+            let _ = std::fs::remove_file(beside(to, ending));
+        }
+    }
+    Ok(())
 }

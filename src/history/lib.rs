@@ -21,6 +21,7 @@ mod tests;
 mod view;
 mod writer;
 
+pub use file::begin_anew;
 pub use point::{Error, Note, NoteKind, PointInfo, Result, Series, SeriesTable, Settings};
 pub use question::Resolution;
 pub use reader::Reader;

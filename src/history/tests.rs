@@ -3,7 +3,7 @@
 use crate::file::HistoryFile;
 use crate::health::Shared;
 use crate::keeper::Keeper;
-use crate::{Error, NoteKind, PointInfo, Reader, Resolution, Settings, Writer, open};
+use crate::{Error, NoteKind, PointInfo, Reader, Resolution, Settings, Writer, begin_anew, open};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -473,4 +473,20 @@ fn a_file_of_a_newer_gateway_is_refused() {
     HistoryFile::open(&path).unwrap().conn.pragma_update(None, "user_version", 99).unwrap();
     let error = HistoryFile::open(&path).unwrap_err().to_string();
     assert!(error.contains("newer gateway"), "{error}");
+}
+
+#[test]
+fn a_history_that_begins_anew_leaves_the_one_before_beside_it() {
+    let mut bench = Bench::new();
+    bench.run(START, START + 10_000, 1000);
+    bench.keeper.commit();
+    let Bench { folder, shared, keeper } = bench;
+    let path = settings(folder.path()).path;
+    begin_anew(&path);
+    assert!(path.exists(), "a file that is being written stays");
+    drop((shared, keeper));
+    begin_anew(&path);
+    begin_anew(&path);
+    let before = Reader::of_file(&path.with_file_name("history.db.1")).unwrap();
+    assert_eq!((path.exists(), raw(&before, "pv_kw", START, START + HOUR).len()), (false, 10));
 }

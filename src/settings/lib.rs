@@ -9,6 +9,7 @@
 mod control;
 mod cosim;
 mod formulas;
+mod history;
 mod layers;
 mod lines;
 mod mistakes;
@@ -26,6 +27,7 @@ mod units_tests;
 mod web;
 
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
+pub use history::HistorySettings;
 pub use layers::{Layers, Override};
 pub use mistakes::rated;
 pub use operators::{Station, station};
@@ -64,6 +66,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Where cycles are recorded.
     pub journal: JournalSettings,
+    /// What is recorded over years.
+    pub history: HistorySettings,
     /// The built-in virtual plant, if this is a demonstration.
     pub demo: Option<DemoSettings>,
     /// The plant is a simulator in lock-step over MQTT.
@@ -103,8 +107,10 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 12] =
-    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals", "web"];
+const TABLES: [&str; 13] = [
+    "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
+    "signals", "web",
+];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -174,6 +180,7 @@ impl Loader {
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
         let web = web::web(&mut self);
+        let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -205,6 +212,7 @@ impl Loader {
             control,
             policy,
             journal,
+            history,
             demo,
             cosim,
             devices: found.devices,

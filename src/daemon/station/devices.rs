@@ -1,7 +1,8 @@
 //! Devices and the broker with their points, as they stand now.
 
 use super::source::{Input, Telling};
-use super::state::{device_state, quality, unit};
+use super::state::{device_state, quality};
+use crate::archive::unit;
 use crate::standing::BROKER;
 use crate::view::View;
 use memg_alarms::{Kind, State};

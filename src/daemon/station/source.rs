@@ -2,7 +2,8 @@
 
 use super::devices::devices;
 use super::metrics::metrics;
-use super::state::{Site, unit};
+use super::state::Site;
+use crate::archive::unit;
 use crate::notes::Notes;
 use crate::view::View;
 use memg_control::fault::Severity;
@@ -198,8 +199,7 @@ impl Source for Telling {
         let found = found.map_err(|error| match error {
             memg_history::Error::UnknownPoint(_) => NoAnswer::NotFound(error.to_string()),
             memg_history::Error::Question(_) => NoAnswer::Wrong(error.to_string()),
-            #[allow(unreachable_patterns, reason = "the history may learn to fail in other ways")]
-            other => NoAnswer::Failed(other.to_string()),
+            memg_history::Error::Unreadable(_) | memg_history::Error::Sqlite(_) => NoAnswer::Failed(error.to_string()),
         })?;
         let column = |series: memg_history::Series| Column {
             name: series.name,

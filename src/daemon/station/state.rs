@@ -1,5 +1,6 @@
 //! The state of the plant as JSON, made once a second for everybody.
 
+use crate::archive::unit;
 use crate::showing::local;
 use crate::view::View;
 use memg_alarms::{Alarm, Priority, State};
@@ -7,7 +8,7 @@ use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_control::fault::Severity;
 use memg_core::equipment::Plant;
 use memg_core::measurement::{Measurement, Quality};
-use memg_core::plant_state::{Signal, Tag};
+use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
 use memg_plant_io::modbus::DeviceState;
 use memg_settings::Settings;
@@ -64,21 +65,6 @@ fn plant(plant: &Plant) -> Value {
         "heat": p.exogenous.heat_load_kw_max > 0.0,
         "batteries": plant.batteries().len(), "chps": plant.chps().len(),
     })
-}
-
-/// Unit of a signal; its name ends with it.
-pub(super) fn unit(tag: Tag) -> &'static str {
-    use Signal as S;
-    match tag.signal() {
-        S::PvKw | S::WindKw | S::PvAvailableKw | S::WindAvailableKw | S::ElectricLoadKw | S::HeatLoadKw => "kW",
-        S::BatteryKw | S::ChpKw | S::GridKw | S::GasKw | S::ChpHeatKw | S::BoilerHeatKw => "kW",
-        S::GridKvar => "kvar",
-        S::GridVoltagePu => "pu",
-        S::FrequencyHz => "Hz",
-        S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => "EUR/kWh",
-        S::GridImportKwh | S::GridExportKwh => "kWh",
-        S::Soc | S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => "",
-    }
 }
 
 /// One word for how far a value can be trusted.
