@@ -210,3 +210,67 @@ impl Measured {
         f.gauge("cost_today_eur", "Cost since the local day began, EUR", one(view.cost_today_eur))
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::*;
+    use memg_core::measurement::Measurement;
+    use memg_core::plant_state::{Signal, Tag};
+    use memg_plant_io::modbus::DeviceState;
+    use std::collections::BTreeSet;
+
+    /// A view with one of everything.
+    fn told() -> String {
+        let view = View {
+            values: vec![(Tag::first(Signal::Soc), Measurement::good(0.5))],
+            devices: vec![("chp\"\\\n".into(), DeviceState::Offline)],
+            counters: [("chp".to_owned(), memg_plant_io::modbus::CounterValues::default())].into(),
+            broker: Some(true),
+            limits: memg_control::cycle::ExchangeLimits { import_kw_max: Some(40.0), export_kw_max: None },
+            ..View::default()
+        };
+        let mut registry = Registry::with_prefix("memg");
+        registry.register_collector(Box::new(Measured { view, alive: true, ready: false }));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_family_has_its_help_and_labels_are_escaped() {
+        let text = told();
+        let families = |head: &str| text.lines().filter(|line| line.starts_with(head)).count();
+        assert!(families("# HELP memg_") > 25 && families("# HELP memg_") == families("# TYPE memg_"), "{text}");
+        assert!(text.contains("memg_device_up{device=\"chp\\\"\\\\\\n\"} 0"), "{text}");
+        assert!(
+            text.contains("memg_point_value{point=\"soc\"} 0.5") && text.contains("memg_control_alive 1"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn the_dashboard_asks_for_nothing_that_is_not_there() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/grafana/memg-gateway.json");
+        let dashboard: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let panels = dashboard["panels"].as_array().unwrap();
+        let told = told();
+        // A set-point needs a decision, which needs a plant: its family is named in the source above.
+        let counter = |name: &str| told.contains(&format!("# TYPE {name} counter"));
+        let known = |name: &str| {
+            let family = name.strip_suffix("_total").filter(|family| counter(family)).unwrap_or(name);
+            told.contains(&format!("# TYPE {family} ")) && (counter(family) == name.ends_with("_total"))
+        };
+        let mut asked = BTreeSet::new();
+        for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+            let expression = target["expr"].as_str().unwrap();
+            let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            asked.extend(words.filter(|word| word.starts_with("memg_")).map(ToOwned::to_owned));
+        }
+        assert!(asked.len() > 20, "{asked:?}");
+        let unknown: Vec<_> = asked.iter().filter(|name| !known(name) && *name != "memg_setpoint_kilowatts").collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        let fields = ["title", "uid", "schemaVersion", "templating", "panels"];
+        assert!(fields.iter().all(|field| dashboard.get(field).is_some()));
+    }
+}
