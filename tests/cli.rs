@@ -26,7 +26,22 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     assert!(replay.status.success(), "{}", text(&replay.stderr));
     let explained = run(&["explain", &journal, "20"]);
     assert!(text(&explained.stdout).contains("Sent: battery"), "{}", text(&explained.stdout));
+    a_time_is_explained_by_the_policy_step_in_force(&journal);
     tampered_journal_is_refused(&file);
+}
+
+fn a_time_is_explained_by_the_policy_step_in_force(journal: &str) {
+    let at = |time: &str| run(&["explain", journal, "--at", time]);
+    let explained = text(&at("2016-04-20 01:07").stdout);
+    assert!(
+        explained.contains("plant time 2016-04-20 01:00") && explained.contains("asked in this cycle"),
+        "{explained}"
+    );
+    assert_eq!(text(&at("2016-04-20T01:14:59").stdout), explained, "the same step");
+    let (before, wrong) = (at("2016-04-19 12:00"), at("yesterday"));
+    let said = text(&before.stderr);
+    assert!(before.status.code() == Some(1) && said.contains("the journal covers 2016-04-20 00:0"), "{said}");
+    assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("expected a local time of the plant"));
 }
 
 fn tampered_journal_is_refused(file: &Path) {

@@ -195,3 +195,8 @@ fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests stop at the first surprise")]
+#[path = "standing_tests.rs"]
+mod tests;

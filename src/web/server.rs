@@ -7,11 +7,13 @@ use crate::settings::WebSettings;
 use crate::wires::Wires;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -116,13 +118,18 @@ impl One {
     }
 
     async fn http(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
-        let service = TowerToHyperService::new(self.app.layer(Extension(Peer(self.peer.ip()))));
+        let routes = TowerToHyperService::new(self.app.layer(Extension(Peer(self.peer.ip()))));
+        let asked = AtomicBool::new(false);
+        let service = service_fn(|request| {
+            asked.store(true, Ordering::Relaxed);
+            routes.call(request)
+        });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(HEAD_MAX);
         let served = builder.serve_connection(TokioIo::new(stream), service).await;
-        // Somebody who closes a page is no news.
+        // Somebody who closes a page, or leaves it alone, is no news.
         if let Err(error) = served
-            && (error.is_parse() || error.is_timeout())
+            && (error.is_parse() || (error.is_timeout() && !asked.load(Ordering::Relaxed)))
         {
             self.complaints.about(Complaint::Garbage, &error.to_string());
         }
