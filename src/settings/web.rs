@@ -116,7 +116,7 @@ fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {
     for (index, raw) in raw.into_iter().enumerate() {
         let key = format!("web.user[{index}]");
         let name = name(loader, &key, raw.name.as_deref());
-        if name.as_ref().is_some_and(|name| users.iter().any(|user| user.name == *name)) {
+        if let Some(name) = name.as_ref().filter(|name| users.iter().any(|user| user.name == **name)) {
             loader.problems.push(Problem::new(format!("{key}.name"), format!("{name:?} is used twice")));
         }
         let role = role(loader, &key, raw.role.as_deref());
@@ -166,4 +166,75 @@ fn hash(loader: &mut Loader, key: &str, raw: &RawUser) -> Option<String> {
         Err(_) => Err("holds no argon2 hash; expected one that `gateway web-password` makes".to_owned()),
     };
     found.and_then(usable).map_err(|message| loader.problems.push(Problem::new(key, message))).ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests stop at the first surprise")]
+mod tests {
+    use super::super::layers::Layers;
+    use super::*;
+    use std::collections::HashMap;
+
+    /// What a `[web]` table gives, with a user's hash in `hash` beside it, and what is wrong with it.
+    fn read(table: &str) -> (Option<WebSettings>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gateway.toml");
+        std::fs::write(folder.path().join("hash"), password::hash("correct horse").unwrap()).unwrap();
+        std::fs::write(folder.path().join("plain"), "correct horse").unwrap();
+        std::fs::write(&file, table).unwrap();
+        let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
+        let folder = folder.path().to_owned();
+        let mut loader = Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() };
+        let web = web(&mut loader);
+        (web, loader.problems.iter().map(ToString::to_string).collect())
+    }
+
+    const ANNA: &str = "[[web.user]]\nname = 'anna'\nrole = 'operator'\npassword_file = 'hash'\n";
+
+    #[test]
+    fn on_this_machine_an_address_suffices_and_users_have_their_roles() {
+        let (web, problems) = read("[web]\nlisten = '127.0.0.1:0'");
+        assert!(problems.is_empty() && web.is_some_and(|web| web.users.is_empty() && web.anonymous_may_look()));
+        let (web, problems) = read(&format!("[web]\nlisten = '[::1]:8470'\nhosts = ['x.example']\n{ANNA}"));
+        let web = web.unwrap();
+        assert_eq!((problems.len(), web.users[0].role, web.hosts.len()), (0, Role::Operator, 1));
+        assert!(!format!("{web:?}").contains("argon2"), "a hash is not printed");
+        assert!(read("").0.is_none());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_key() {
+        let beyond = "[web]\nlisten = '0.0.0.0:8443'\n";
+        let rows = [
+            ("[web]\n".to_owned(), vec!["web.listen: expected an address and a port"]),
+            ("[web]\nlisten = 'localhost'".to_owned(), vec!["web.listen: expected an address and a port"]),
+            ("[web]\nlisten = '127.0.0.1:0'\nlissen = 1".to_owned(), vec!["web.lissen: unknown key"]),
+            (beyond.to_owned(), vec!["web.tls_cert_file: missing: web.listen is 0.0.0.0:8443", "web.user: missing"]),
+            (format!("{beyond}{ANNA}"), vec!["web.tls_cert_file: missing"]),
+            (format!("{beyond}tls_cert_file = 'none'\n{ANNA}"), vec!["web.tls_key_file: missing"]),
+            (format!("{beyond}tls_cert_file = 'plain'\ntls_key_file = 'plain'\n{ANNA}"), vec!["web.tls_cert_file: "]),
+            (format!("[web]\nlisten = '127.0.0.1:0'\n{ANNA}{ANNA}"), vec!["web.user[1].name: \"anna\" is used twice"]),
+            (
+                "[web]\nlisten = '127.0.0.1:0'\n[[web.user]]\nname = 'a b'\nrole = 'boss'\npassword_file = 'plain'"
+                    .to_owned(),
+                vec![
+                    "web.user[0].name: expected 1 to 64 characters",
+                    "web.user[0].role: expected one of viewer, guard, operator, engineer, found \"boss\"",
+                    "web.user[0].password_file: holds no argon2 hash",
+                ],
+            ),
+            (
+                "[web]\nlisten = '127.0.0.1:0'\n[[web.user]]\nname = 'a'\nrole = 'viewer'".to_owned(),
+                vec!["web.user[0]: expected password_file or password_env"],
+            ),
+            ("[web]\nlisten = '127.0.0.1:0'\nsession_s = 0".to_owned(), vec!["web.session_s: expected a number"]),
+        ];
+        for (table, expected) in rows {
+            let (_, found) = read(&table);
+            assert_eq!(found.len(), expected.len(), "{table}: {found:#?}");
+            for (problem, start) in found.iter().zip(expected) {
+                assert!(problem.starts_with(start), "{problem:?} does not begin with {start:?}");
+            }
+        }
+    }
 }

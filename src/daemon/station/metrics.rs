@@ -40,6 +40,11 @@ fn one(value: f64) -> Vec<Sample> {
     vec![(Vec::new(), value)]
 }
 
+/// A label's value as the text format has it: prometheus-client 0.24 writes it as it is.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
 fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
@@ -66,6 +71,7 @@ impl Families<'_> {
             if labels.is_empty() {
                 return sample(family);
             }
+            let labels: Vec<_> = labels.into_iter().map(|(name, value)| (name, escaped(&value))).collect();
             sample(family.encode_family(&labels.as_slice())?)?;
         }
         Ok(())
