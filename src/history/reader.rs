@@ -58,6 +58,17 @@ impl Reader {
         found.map_or_else(|_| self.inner.given.clone(), |found| found.into_iter().map(|(_, point)| point).collect())
     }
 
+    /// From when to when there is anything, ms since 1970 UTC, in whole days of UTC at the begin; `None` of an empty history.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn recorded(&self) -> Result<Option<(i64, i64)>> {
+        self.view(&[], |view, _| {
+            let (reach, newest) = (view.reach()?, view.newest()?);
+            Ok(newest.map(|newest| (reach.quarters_ms, newest)))
+        })
+    }
+
     /// Points from `from_ms` (inclusive) to `to_ms` (exclusive), as finely as at most `max_points` rows each permit: single
     /// samples; otherwise rows of a usual length from samples, minutes or quarter hours, which begin at its multiples in UTC.
     ///

@@ -162,6 +162,11 @@ pub(crate) fn oldest(conn: &Connection, table: &str) -> Sql<Option<i64>> {
     conn.prepare_cached(&text)?.query_row([], |row| row.get(0))
 }
 
+/// The last day with quarter hours.
+pub(crate) fn newest_day(conn: &Connection) -> Sql<Option<i64>> {
+    conn.prepare_cached("SELECT max(key) >> 16 FROM quarters")?.query_row([], |row| row.get(0))
+}
+
 /// Removes what is older than a day or slot, at most that many of them; whether something was removed.
 pub(crate) fn remove_before(conn: &Connection, table: &str, limit: i64, at_most: i64) -> Sql<bool> {
     let Some(oldest) = oldest(conn, table)?.filter(|oldest| *oldest < limit) else { return Ok(false) };

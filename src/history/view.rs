@@ -43,6 +43,14 @@ impl<'a> View<'a> {
         Ok(Reach { raw_ms, minutes_ms, quarters_ms })
     }
 
+    /// Time of the newest sample, or the end of the last day that only buckets are left of.
+    pub fn newest(&self) -> Sql<Option<i64>> {
+        let of = |(slot, block): (&i64, &Block)| Some(time_ms(*slot, *block.offsets.iter().max()?));
+        let present = self.present.iter().filter_map(of).max();
+        let day = tables::newest_day(self.conn)?.map(|day| (day + 1) * DAY_MS - 1);
+        Ok(present.max(tables::newest_ms(self.conn)?).or(day))
+    }
+
     /// How many samples a range holds; more than `enough` need not be told apart.
     pub fn samples(&self, from_ms: i64, to_ms: i64, enough: usize) -> Sql<Option<usize>> {
         let slots = slot_of(from_ms)..=slot_of(to_ms - 1);

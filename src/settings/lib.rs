@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod control;
 mod cosim;
 mod formulas;
@@ -25,6 +26,7 @@ mod units;
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod units_tests;
 
+pub use clock::TIME_FORMATS;
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use history::HistorySettings;
 pub use layers::{Layers, Override};
