@@ -15,8 +15,8 @@ use memg_history::Reader;
 
 /// Hours of a point that may be missing: what is nearest stands in for them.
 const MISSING_H: f64 = 1.0;
-/// Minutes of what spoils a comparison that do not count: a change of mode within a step.
-const SPOILT_MIN: usize = 15;
+/// Hours of what spoils a comparison that do not count.
+const SPOILT_H: f64 = 0.25;
 
 /// The day, `None` if nothing at all is recorded of it.
 pub(crate) fn of(
@@ -27,7 +27,7 @@ pub(crate) fn of(
     now_ms: i64,
 ) -> Result<Option<Day>, Error> {
     let Some(record) = Record::read(reader, site, known, date, now_ms)? else { return Ok(None) };
-    if record.count("mode", |_, _| true) == 0 {
+    if record.hours("mode", |_| true) == 0.0 {
         return Ok(None);
     }
     let mut day = Day { day: date.to_string(), hours_auto: hours_in_charge(&record), ..empty(&record) };
@@ -53,7 +53,7 @@ fn empty(record: &Record) -> Day {
         valid: false,
         why: None,
         hours_auto: 0.0,
-        hours_shadow: Record::hours(minutes_in(record, Mode::Shadow)),
+        hours_shadow: hours_in(record, Mode::Shadow),
     }
 }
 
@@ -65,45 +65,43 @@ fn fill(day: &mut Day, plant: &Plant, inputs: &Inputs) {
     day.metered_eur = inputs.metered_eur.map(|metered| metered + settled_as_measured(plant, inputs));
 }
 
-fn minutes_in(record: &Record, mode: Mode) -> usize {
-    record.count("mode", |mean, _| Mode::from_number(mean) == Some(mode))
+fn hours_in(record: &Record, mode: Mode) -> f64 {
+    record.hours("mode", |mean| Mode::from_number(mean) == Some(mode))
 }
 
 fn hours_in_charge(record: &Record) -> f64 {
-    let modes = [Mode::Auto, Mode::Hold, Mode::Fallback];
-    Record::hours(modes.into_iter().map(|mode| minutes_in(record, mode)).sum())
+    [Mode::Auto, Mode::Hold, Mode::Fallback].into_iter().map(|mode| hours_in(record, mode)).sum()
 }
 
 /// What happened that no side of the comparison did by itself.
 fn spoilt(record: &Record, plant: &Plant) -> Option<String> {
-    let for_hours = |minutes: usize| format!("{:.1} h", Record::hours(minutes));
     let rows = [
-        (minutes_in(record, Mode::Manual), "an operator's set-points held for"),
-        (minutes_in(record, Mode::SafeStop), "a safe stop held for"),
+        (hours_in(record, Mode::Manual), "an operator's set-points held for"),
+        (hours_in(record, Mode::SafeStop), "a safe stop held for"),
         (limited(record), "limits from outside held for"),
         (capped(record, plant), "production was capped, and nobody measures what was available, for"),
     ];
-    let found = rows.into_iter().find(|(minutes, _)| *minutes >= SPOILT_MIN);
+    let found = rows.into_iter().find(|(hours, _)| *hours >= SPOILT_H);
     let over = (record.minutes < record.whole).then(|| "the day is not over".to_owned());
-    found.map(|(minutes, what)| format!("{what} {}", for_hours(minutes))).or(over)
+    found.map(|(hours, what)| format!("{what} {hours:.1} h")).or(over)
 }
 
-fn limited(record: &Record) -> usize {
-    let of = |name: &str| record.count(name, |_, _| true);
+fn limited(record: &Record) -> f64 {
+    let of = |name: &str| record.hours(name, |_| true);
     of("limit.import_kw_max").max(of("limit.export_kw_max"))
 }
 
-/// Minutes in which what the sun and the wind could have given is not known.
-fn capped(record: &Record, plant: &Plant) -> usize {
+/// Hours in which what the sun and the wind could have given is not known.
+fn capped(record: &Record, plant: &Plant) -> f64 {
     let rated = &plant.parameters().exogenous;
     let unknown = |available: Signal, cap: &str, rated_kw: f64| {
         let below = |cap_kw: f64| rated_kw > 0.0 && cap_kw < 0.999 * rated_kw;
-        record.count_without(&Tag::first(available).to_string(), cap, below)
+        record.hours_without(&Tag::first(available).to_string(), cap, below)
     };
     let pv = unknown(Signal::PvAvailableKw, "setpoint.pv_limit_kw", rated.pv_kw_nom);
     let wind = unknown(Signal::WindAvailableKw, "setpoint.wind_limit_kw", rated.wind_kw_nom);
     // In Shadow nobody writes the cap.
-    if hours_in_charge(record) > 0.0 { pv.max(wind) } else { 0 }
+    if hours_in_charge(record) > 0.0 { pv.max(wind) } else { 0.0 }
 }
 
 fn unsure(day: &Day) -> Option<String> {
@@ -121,7 +119,7 @@ impl Reading<'_> {
     /// Steps with small gaps filled by what is nearest; the name of what is missing for too long is kept.
     fn filled(&mut self, steps: &Steps, name: &str) -> Vec<f64> {
         let gaps = steps.iter().filter(|step| step.is_none()).count();
-        let hours = Record::hours(gaps * self.record.step_min);
+        let hours = self.record.hours_of_steps(gaps);
         if hours > MISSING_H || gaps == steps.len() {
             self.missing.get_or_insert_with(|| format!("{hours:.1} h of {name} were not recorded"));
         }
@@ -160,10 +158,13 @@ impl Reading<'_> {
     }
 }
 
-/// What was paid by the meters, EUR without starts: the mean of what the gateway recorded every second, over the hours that
-/// the model counts too.
+/// What was paid by the meters, EUR without starts, from what the gateway recorded every cycle; `None` where too much of it is
+/// missing.
 fn metered(record: &Record, plant: &Plant) -> Option<f64> {
-    Some(record.mean_of("cost_eur_per_h")? * record.steps() as f64 * plant.step_h())
+    let mut reading = Reading { record, missing: None };
+    let eur_per_h = reading.point("cost_eur_per_h");
+    let eur: f64 = eur_per_h.iter().map(|rate| rate * plant.step_h()).sum();
+    reading.missing.is_none().then_some(eur)
 }
 
 /// What the day is computed from, or what is missing.

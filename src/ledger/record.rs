@@ -1,4 +1,4 @@
-//! A day as it was recorded: minutes of the points that a comparison needs, and steps of the plant made of them.
+//! A day as it was recorded: means of minutes of the points that a comparison needs, and steps of the plant made of them.
 
 use crate::{Error, Site};
 use jiff::civil::Date;
@@ -8,13 +8,6 @@ use memg_history::{Reader, Resolution};
 use std::collections::BTreeMap;
 
 const MINUTE_MS: i64 = 60_000;
-
-/// Minutes of a point: mean and greatest value.
-#[derive(Debug, Clone, Default)]
-struct Minutes {
-    mean: Vec<Option<f32>>,
-    max: Vec<Option<f32>>,
-}
 
 /// A local day.
 #[derive(Debug)]
@@ -29,12 +22,12 @@ pub(crate) struct Record {
     offset_min: i64,
     /// Minutes of a step.
     pub step_min: usize,
-    points: BTreeMap<String, Minutes>,
+    points: BTreeMap<String, Vec<Option<f32>>>,
     /// Means of the minute before the day.
     before: BTreeMap<String, f64>,
 }
 
-/// The values of a point, a step each; `None` where less than half of it was known.
+/// The values of a point, a step each; `None` where less than a third of its minutes was known.
 pub(crate) type Steps = Vec<Option<f64>>;
 
 impl Record {
@@ -58,7 +51,7 @@ impl Record {
         let table = reader.series_at(&names, from_ms, to_ms, Resolution::Minute)?;
         let eve = reader.series_at(&names, from_ms - MINUTE_MS, from_ms, Resolution::Minute)?;
         let last = |s: memg_history::Series| Some((s.name, f64::from(s.mean.last().copied().flatten()?)));
-        let points = table.series.into_iter().map(|s| (s.name, Minutes { mean: s.mean, max: s.max })).collect();
+        let points = table.series.into_iter().map(|s| (s.name, s.mean)).collect();
         let minutes = |until: i64| usize::try_from((until - from_ms) / MINUTE_MS).unwrap_or(0);
         Ok(Some(Self {
             from_ms,
@@ -76,11 +69,6 @@ impl Record {
         self.minutes / self.step_min
     }
 
-    /// Hours that a number of minutes are.
-    pub fn hours(minutes: usize) -> f64 {
-        minutes as f64 / 60.0
-    }
-
     /// Begin of a step. Profiles have one offset throughout a day; where clocks change the later hours keep the earlier one.
     pub fn time(&self, step: usize) -> LocalTime {
         let minutes = i64::try_from(step * self.step_min).unwrap_or(0);
@@ -95,7 +83,7 @@ impl Record {
     /// Means of a point.
     pub fn steps_of(&self, name: &str) -> Steps {
         let none = Vec::new();
-        let minutes = self.points.get(name).map_or(&none, |minutes| &minutes.mean);
+        let minutes = self.points.get(name).unwrap_or(&none);
         (0..self.steps()).map(|step| mean(minutes, step * self.step_min, self.step_min)).collect()
     }
 
@@ -106,33 +94,38 @@ impl Record {
         each.reduce(|sum, unit| sum.into_iter().zip(unit).map(|(sum, unit)| Some(sum? + unit?)).collect())
     }
 
-    /// Minutes in which a point was known and `is` true of its mean and its greatest value.
-    pub fn count(&self, name: &str, is: impl Fn(f64, f64) -> bool) -> usize {
-        let Some(minutes) = self.points.get(name) else { return 0 };
-        let both = minutes.mean.iter().zip(&minutes.max);
-        both.filter(|(mean, max)| mean.zip(**max).is_some_and(|(mean, max)| is(f64::from(mean), f64::from(max))))
-            .count()
+    /// Hours of a point in which `is` is true of its minutes, as far as it was known; a slow cycle need not meet every minute.
+    pub fn hours(&self, name: &str, is: impl Fn(f64) -> bool) -> f64 {
+        self.hours_without("", name, is)
     }
 
-    /// Minutes in which `is` is true of a point's mean while another point is not known.
-    pub fn count_without(&self, unknown: &str, name: &str, is: impl Fn(f64) -> bool) -> usize {
+    /// The same of minutes in which another point was not known.
+    pub fn hours_without(&self, unknown: &str, name: &str, is: impl Fn(f64) -> bool) -> f64 {
         let none = Vec::new();
-        let of = |name: &str| self.points.get(name).map_or(&none, |minutes| &minutes.mean);
-        let is_known = |minute: usize| of(unknown).get(minute).copied().flatten().is_some();
-        let minutes = of(name).iter().enumerate();
-        minutes.filter(|(minute, mean)| mean.is_some_and(|mean| is(f64::from(mean))) && !is_known(*minute)).count()
+        let of = |name: &str| self.points.get(name).unwrap_or(&none);
+        let beside = of(unknown);
+        let minutes: Vec<Option<bool>> = of(name)
+            .iter()
+            .enumerate()
+            .map(|(minute, mean)| {
+                mean.map(|mean| is(f64::from(mean)) && beside.get(minute).copied().flatten().is_none())
+            })
+            .collect();
+        let share = |step: &[Option<bool>]| {
+            let known = step.iter().flatten().count();
+            step.iter().flatten().filter(|is| **is).count() as f64 / known.max(1) as f64 * step.len() as f64
+        };
+        minutes.chunks(self.step_min).map(share).sum::<f64>() / 60.0
     }
 
-    /// Mean of a point over what is known of the day, if that is nearly all.
-    pub fn mean_of(&self, name: &str) -> Option<f64> {
-        let known: Vec<f64> = self.points.get(name)?.mean.iter().flatten().map(|value| f64::from(*value)).collect();
-        let nearly_all = known.len() * 20 >= self.minutes * 19 && !known.is_empty();
-        nearly_all.then(|| known.iter().sum::<f64>() / known.len() as f64)
+    /// Hours that a number of steps are.
+    pub fn hours_of_steps(&self, steps: usize) -> f64 {
+        (steps * self.step_min) as f64 / 60.0
     }
 
     /// What a point was when the day began (just before, where that is known), and its last known value.
     pub fn ends(&self, name: &str) -> Option<(f64, f64)> {
-        let mean = &self.points.get(name)?.mean;
+        let mean = self.points.get(name)?;
         let first = mean.iter().flatten().next().map(|first| f64::from(*first));
         let begin = self.before.get(name).copied().or(first)?;
         Some((begin, f64::from(*mean.iter().flatten().next_back()?)))
@@ -142,7 +135,7 @@ impl Record {
 fn mean(minutes: &[Option<f32>], first: usize, count: usize) -> Option<f64> {
     let known = minutes.get(first..first + count)?.iter().flatten();
     let (number, sum) = known.fold((0, 0.0), |(number, sum), value| (number + 1, sum + f64::from(*value)));
-    (2 * number >= count).then(|| sum / number as f64)
+    (3 * number >= count).then(|| sum / number as f64)
 }
 
 /// Points that the comparison reads.
