@@ -78,9 +78,7 @@ impl<'a> View<'a> {
 
     /// A chunk in order of time.
     pub fn chunk(&mut self, slot: i64) -> Sql<Block> {
-        let transaction = self.conn.unchecked_transaction()?;
-        let mut block = tables::raw(&transaction, slot, &self.ids, &mut self.damaged)?;
-        drop(transaction);
+        let mut block = tables::raw(self.conn, slot, &self.ids, &mut self.damaged)?;
         if let Some(present) = self.present.get(&slot) {
             block.append(present);
             block = block.sorted();
@@ -90,11 +88,9 @@ impl<'a> View<'a> {
 
     /// A day of each point, in their order; `None` of points that have nothing then.
     pub fn day(&mut self, level: Level, day: i64) -> Sql<Vec<Option<Buckets>>> {
-        let transaction = self.conn.unchecked_transaction()?;
         let mut damaged = 0;
-        let read = |id: &PointId| tables::day(&transaction, level, day, *id, &mut damaged);
+        let read = |id: &PointId| tables::day(self.conn, level, day, *id, &mut damaged);
         let written: Vec<Option<Buckets>> = self.ids.iter().map(read).collect::<Sql<_>>()?;
-        drop(transaction);
         self.damaged += damaged;
         if !self.is_open(day) {
             return Ok(written);
