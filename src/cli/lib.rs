@@ -16,8 +16,10 @@ mod devices;
 mod doctor;
 mod evaluate;
 mod evaluate_tables;
+mod history;
 mod init;
 mod journal;
+mod ledger;
 mod live;
 mod model;
 mod plant;
@@ -76,6 +78,11 @@ enum Verb {
     /// Make a model folder from a network that was made elsewhere, or show one
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Take what was recorded over months and years out of a history
+    #[command(subcommand)]
+    History(history::HistoryCommand),
+    /// Say what the gateway has earned, or would have: each recorded day beside the good rule and the plant at rest
+    Ledger(ledger::Args),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
     /// Say in plain words why a set-point was sent
@@ -113,6 +120,8 @@ pub fn main() -> ExitCode {
         Verb::Fmu(command) => cosim::fmu_main(&command),
         Verb::Cosim(args) => cosim::cosim_main(&args),
         Verb::Mosaik(args) => cosim::mosaik_main(&args),
+        Verb::History(command) => history::main(&command),
+        Verb::Ledger(args) => ledger::main(&args),
         Verb::Replay(args) => journal::replay_main(&args),
         Verb::Explain(args) => journal::explain_main(&args),
     };

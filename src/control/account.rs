@@ -73,10 +73,16 @@ pub struct RunSummary {
     pub alarms: BTreeMap<String, u64>,
 }
 
-/// What the plant costs now, EUR/h, without starts; `None` where a price, the grid or a unit's power is not known.
+/// What the plant costs now, EUR/h, without starts, at the site's fixed prices where none are measured; `None` where a price,
+/// the exchange or a unit's power is not known.
 #[must_use]
 pub fn cost_rate(plant: &Plant, state: &PlantState) -> Option<f64> {
-    let prices = Prices { import: state.import_price.usable()?, export: state.export_price.usable()? };
+    let costs = &plant.parameters().costs;
+    let price = |measured: Measurement<EurPerKwh>, fixed: Option<f64>| measured.usable().or(fixed.map(EurPerKwh::new));
+    let prices = Prices {
+        import: price(state.import_price, costs.fixed_import_eur_per_kwh)?,
+        export: price(state.export_price, costs.fixed_export_eur_per_kwh)?,
+    };
     let battery = state.batteries.iter().take(plant.batteries().len()).map(|battery| battery.power.usable());
     let chp = state.chps.iter().take(plant.chps().len()).map(|chp| chp.power.usable());
     let known = state.grid.usable().is_some() && battery.chain(chp).all(|power| power.is_some());

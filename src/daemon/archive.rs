@@ -1,4 +1,5 @@
-//! What goes into the history: every signal as a cycle froze it, the set-points, what the plant costs, the mode.
+//! What goes into the history: every signal as a cycle froze it, the set-points, limits from outside where there are any, what
+//! the plant costs, the mode.
 
 use super::demo::Demo;
 use memg_control::account::cost_rate;
@@ -65,6 +66,8 @@ impl Archive {
             safe.map(|safe| safe.chp().kilowatts().get()),
             caps_kw.map(|(pv, _)| pv),
             caps_kw.map(|(_, wind)| wind),
+            decision.limits.import_kw_max,
+            decision.limits.export_kw_max,
             cost_rate(&self.plant, &input.state),
             Some(f64::from(decision.mode.number())),
         ];
@@ -89,6 +92,7 @@ fn points(settings: &Settings) -> Vec<PointInfo> {
     let signals = settings.points.signals.keys().map(|tag| info(tag.to_string(), unit(*tag)));
     let kw =
         ["battery_kw", "chp_kw", "pv_limit_kw", "wind_limit_kw"].map(|name| info(format!("setpoint.{name}"), "kW"));
+    let limits = ["import_kw_max", "export_kw_max"].map(|name| info(format!("limit.{name}"), "kW"));
     let beside = [info("cost_eur_per_h".to_owned(), "EUR/h"), info("mode".to_owned(), "")];
     let each = |part: &'static str, count: usize| {
         let number = move |n: usize| if n == 0 { "_1".to_owned() } else { format!("_{}", n + 1) };
@@ -96,7 +100,7 @@ fn points(settings: &Settings) -> Vec<PointInfo> {
         (0..all).map(move |n| format!("setpoint.{part}{}_kw", number(n)))
     };
     let units = each("battery", settings.plant.batteries().len()).chain(each("chp", settings.plant.chps().len()));
-    signals.chain(kw).chain(beside).chain(units.map(|name| info(name, "kW"))).collect()
+    signals.chain(kw).chain(limits).chain(beside).chain(units.map(|name| info(name, "kW"))).collect()
 }
 
 /// Unit of a signal; empty where there is none.

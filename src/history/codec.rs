@@ -4,8 +4,8 @@
 //! damaged blob from a good one. Neighbouring samples are alike: of their bit patterns' differences the upper bytes are
 //! mostly zero, and with all upper bytes together deflate finds long runs. Unknown is NaN, always the same one.
 
-use flate2::Compression;
-use flate2::read::{ZlibDecoder, ZlibEncoder};
+use flate2::bufread::ZlibEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
 use std::io::Read;
 
 /// What stands for a value that is not known.
@@ -69,12 +69,11 @@ fn pack_words(words: impl ExactSizeIterator<Item = u32>) -> Vec<u8> {
 
 fn unpack_words(blob: &[u8]) -> Result<Vec<u32>, Damaged> {
     let length = length(blob)?;
-    let mut planes = Vec::with_capacity(4 * length + 1);
-    // One byte more than there may be: the end of the stream is seen, and with it the checksum.
-    let limit = 4 * length as u64 + 1;
-    let stream = ZlibDecoder::new(blob.get(4..).unwrap_or_default());
-    stream.take(limit).read_to_end(&mut planes).map_err(|_| Damaged)?;
-    if planes.len() != 4 * length {
+    let mut planes = vec![0; 4 * length];
+    let mut inflate = Decompress::new(true);
+    // At once, and to the end of the stream: its checksum has been compared then.
+    let status = inflate.decompress(blob.get(4..).unwrap_or_default(), &mut planes, FlushDecompress::Finish);
+    if !matches!(status, Ok(Status::StreamEnd)) || inflate.total_out() != 4 * length as u64 {
         return Err(Damaged);
     }
     let (low, high) = planes.split_at(2 * length);

@@ -30,6 +30,18 @@ pub(crate) struct Reach {
     pub quarters_ms: i64,
 }
 
+impl Reach {
+    /// No coarser table has anything of that time which the samples have not. What no table has, a coarser one has neither.
+    pub fn has_samples(&self, from_ms: i64) -> bool {
+        self.raw_ms <= self.begin(from_ms)
+    }
+
+    /// The first time from `from_ms` on that anything is there of.
+    fn begin(&self, from_ms: i64) -> i64 {
+        from_ms.max(self.raw_ms.min(self.minutes_ms).min(self.quarters_ms))
+    }
+}
+
 /// What is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
@@ -65,9 +77,7 @@ pub(crate) fn affordable(rows: i64, points: usize) -> Result<()> {
 /// The finest source that gives at most `rows` rows and reaches back to `from_ms`; `samples` is how many samples there are,
 /// if that was worth counting.
 pub(crate) fn source(from_ms: i64, to_ms: i64, rows: usize, reach: Reach, samples: Option<usize>) -> Source {
-    // What no table has, a coarser one has neither.
-    let begin = from_ms.max(reach.raw_ms.min(reach.minutes_ms).min(reach.quarters_ms));
-    let raw = reach.raw_ms <= begin;
+    let (raw, begin) = (reach.has_samples(from_ms), reach.begin(from_ms));
     if raw && samples.is_some_and(|samples| samples <= rows) {
         return Source::Samples;
     }

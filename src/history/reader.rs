@@ -5,7 +5,7 @@ use crate::file::open_to_read;
 use crate::health::{Present, Shared};
 use crate::point::{Error, Note, NoteKind, PointInfo, Result, Series, SeriesTable};
 use crate::question::{Resolution, Source, affordable, checked, source};
-use crate::rollup::{DAY_MS, Fold, Level};
+use crate::rollup::{Buckets, DAY_MS, Fold, Level};
 use crate::tables::{self, day_of_ms};
 use crate::view::{View, numbers};
 use rusqlite::Connection;
@@ -58,6 +58,17 @@ impl Reader {
         found.map_or_else(|_| self.inner.given.clone(), |found| found.into_iter().map(|(_, point)| point).collect())
     }
 
+    /// From when to when there is anything, ms since 1970 UTC, in whole days of UTC at the begin; `None` of an empty history.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn recorded(&self) -> Result<Option<(i64, i64)>> {
+        self.view(&[], |view, _| {
+            let (reach, newest) = (view.reach()?, view.newest()?);
+            Ok(newest.map(|newest| (reach.quarters_ms, newest)))
+        })
+    }
+
     /// Points from `from_ms` (inclusive) to `to_ms` (exclusive), as finely as at most `max_points` rows each permit: single
     /// samples; otherwise rows of a usual length from samples, minutes or quarter hours, which begin at its multiples in UTC.
     ///
@@ -66,8 +77,9 @@ impl Reader {
     pub fn series(&self, points: &[&str], from_ms: i64, to_ms: i64, max_points: usize) -> Result<SeriesTable> {
         checked(from_ms, to_ms)?;
         self.view(points, |view, found| {
-            let samples = view.samples(from_ms, to_ms, max_points)?;
-            let source = source(from_ms, to_ms, max_points.max(2), view.reach()?, samples);
+            let reach = view.reach()?;
+            let samples = if reach.has_samples(from_ms) { view.samples(from_ms, to_ms, max_points)? } else { None };
+            let source = source(from_ms, to_ms, max_points.max(2), reach, samples);
             read(view, found, [from_ms, to_ms], source)
         })
     }
@@ -170,6 +182,7 @@ fn read(view: &mut View<'_>, found: &[(PointId, PointInfo)], range: [i64; 2], so
     let (step_ms, columns) = match source {
         Source::Samples => samples(view, range, found)?,
         Source::Raw(step_ms) => (step_ms, rows(view, range, step_ms, found, add_samples)?),
+        Source::Table(level, 1) => (level.step_ms(), days(view, range, level, found)?),
         Source::Table(level, factor) => {
             let step_ms = level.step_ms() * i64::try_from(factor).unwrap_or(1);
             (step_ms, rows(view, range, step_ms, found, |view, grid| add_days(view, grid, level))?)
@@ -230,6 +243,37 @@ fn rows(
         series
     };
     Ok(found.iter().zip(&grid.folds).map(series).collect())
+}
+
+/// Rows of a table as they are.
+fn days(
+    view: &mut View<'_>,
+    [from_ms, to_ms]: [i64; 2],
+    level: Level,
+    found: &[(PointId, PointInfo)],
+) -> Result<Vec<Series>> {
+    let step_ms = level.step_ms();
+    let start_ms = from_ms - from_ms.rem_euclid(step_ms);
+    affordable((to_ms - start_ms) / step_ms + 1, found.len())?;
+    let mut all: Vec<Series> = found.iter().map(|(_, point)| named(point)).collect();
+    for day in day_of_ms(start_ms)..=day_of_ms(to_ms - 1) {
+        let (begin, end) = (start_ms.max(day * DAY_MS), to_ms.min((day + 1) * DAY_MS));
+        let rows = index((begin - day * DAY_MS) / step_ms)..index((end - 1 - day * DAY_MS) / step_ms + 1);
+        for (series, buckets) in all.iter_mut().zip(view.day(level, day)?) {
+            series.t.extend(rows.clone().map(|row| day * DAY_MS + row as i64 * step_ms));
+            let buckets = buckets.unwrap_or_else(|| Buckets::unknown(level.per_day()));
+            let columns =
+                [(&mut series.min, &buckets.min), (&mut series.mean, &buckets.mean), (&mut series.max, &buckets.max)];
+            for (column, values) in columns {
+                column.extend(values.get(rows.clone()).unwrap_or_default().iter().map(|value| known(*value)));
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn index(row: i64) -> usize {
+    usize::try_from(row).unwrap_or(0)
 }
 
 fn add_samples(view: &mut View<'_>, grid: &mut Grid) -> Result<()> {
@@ -294,8 +338,10 @@ fn samples(view: &mut View<'_>, range: [i64; 2], found: &[(PointId, PointInfo)])
 /// moves, so what is usual is not the shortest.
 fn distances(times: &[i64]) -> (i64, i64) {
     let mut distances: Vec<i64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    distances.sort_unstable();
-    let at = |per_cent: usize| distances.get(distances.len() * per_cent / 100).copied();
+    let mut at = |per_cent: usize| {
+        let rank = distances.len() * per_cent / 100;
+        (rank < distances.len()).then(|| *distances.select_nth_unstable(rank).1)
+    };
     let usual = at(50).unwrap_or(1000).max(1);
     (usual, 3 * at(90).unwrap_or(usual).max(usual))
 }

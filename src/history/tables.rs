@@ -71,16 +71,30 @@ pub(crate) fn put_raw(conn: &Connection, slot: i64, block: &Block) -> Sql<()> {
     Ok(())
 }
 
-/// Some points of a chunk; empty if it was not written.
+/// Some points of a chunk; empty if it was not written. A reader holds no transaction, so that it holds up no checkpoint: a
+/// chunk that is written anew meanwhile shows by columns of another length, and is read again.
 pub(crate) fn raw(conn: &Connection, slot: i64, ids: &[PointId], damaged: &mut u64) -> Sql<Block> {
-    let mut statement = conn.prepare_cached("SELECT data FROM raw WHERE key = ?1")?;
-    let mut blob = |id: PointId| statement.query_row([key(slot, id)], |row| row.get::<_, Vec<u8>>(0)).optional();
-    let times = blob(TIMES)?.and_then(|times| readable(unpack_times(&times), damaged));
-    let mut block = Block { offsets: times.unwrap_or_default(), columns: BTreeMap::new() };
-    if block.offsets.is_empty() {
-        return Ok(block);
+    for _ in 0..3 {
+        let mut found = *damaged;
+        let block = raw_once(conn, slot, ids, &mut found)?;
+        if block.columns.values().all(|column| column.len() == block.offsets.len()) {
+            *damaged = found;
+            return Ok(block);
+        }
     }
-    for id in ids {
+    *damaged += 1;
+    Ok(Block::default())
+}
+
+fn raw_once(conn: &Connection, slot: i64, ids: &[PointId], damaged: &mut u64) -> Sql<Block> {
+    let mut statement = conn.prepare_cached("SELECT data FROM raw WHERE key = ?1")?;
+    let mut block = Block::default();
+    let mut blob =
+        |id: PointId| -> Sql<Option<Vec<u8>>> { statement.query_row([key(slot, id)], |row| row.get(0)).optional() };
+    let Some(times) = blob(TIMES)? else { return Ok(block) };
+    block.offsets = readable(unpack_times(&times), damaged).unwrap_or_default();
+    let wanted = ids.iter().filter(|_| !block.offsets.is_empty());
+    for id in wanted {
         if let Some(column) = blob(*id)?.and_then(|column| readable(unpack(&column), damaged)) {
             block.columns.insert(*id, column);
         }
@@ -160,6 +174,11 @@ pub(crate) fn day(conn: &Connection, level: Level, day: i64, id: PointId, damage
 pub(crate) fn oldest(conn: &Connection, table: &str) -> Sql<Option<i64>> {
     let text = format!("SELECT min(key) >> 16 FROM {table}");
     conn.prepare_cached(&text)?.query_row([], |row| row.get(0))
+}
+
+/// The last day with quarter hours.
+pub(crate) fn newest_day(conn: &Connection) -> Sql<Option<i64>> {
+    conn.prepare_cached("SELECT max(key) >> 16 FROM quarters")?.query_row([], |row| row.get(0))
 }
 
 /// Removes what is older than a day or slot, at most that many of them; whether something was removed.

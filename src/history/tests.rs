@@ -79,6 +79,7 @@ fn samples_are_the_same_before_a_commit_after_it_in_a_complete_chunk_and_after_a
     let expected: Vec<(i64, Option<f32>)> = (0..900).map(|i| (START + i * 1000, Some(i as f32))).collect();
     bench.run(START, START + 900_000, 1000);
     let read = |bench: &Bench| raw(&bench.reader(), "pv_kw", START, START + HOUR);
+    assert_eq!(bench.reader().recorded().unwrap(), Some((START, START + 899_000)));
     assert_eq!(read(&bench), expected, "from memory");
     bench.keeper.commit();
     assert_eq!(read(&bench), expected, "a chunk in the file, the present one in both");
@@ -86,6 +87,8 @@ fn samples_are_the_same_before_a_commit_after_it_in_a_complete_chunk_and_after_a
     assert_eq!(raw(&alone, "pv_kw", START, START + HOUR), expected, "read by somebody else");
     let bench = bench.restarted();
     assert_eq!(read(&bench), expected, "after a restart");
+    assert_eq!(bench.reader().recorded().unwrap(), Some((START, START + 899_000)));
+    assert_eq!(Bench::new().reader().recorded().unwrap(), None, "of an empty one");
 }
 
 #[test]

@@ -43,6 +43,14 @@ impl<'a> View<'a> {
         Ok(Reach { raw_ms, minutes_ms, quarters_ms })
     }
 
+    /// Time of the newest sample, or the end of the last day that only buckets are left of.
+    pub fn newest(&self) -> Sql<Option<i64>> {
+        let of = |(slot, block): (&i64, &Block)| Some(time_ms(*slot, *block.offsets.iter().max()?));
+        let present = self.present.iter().filter_map(of).max();
+        let day = tables::newest_day(self.conn)?.map(|day| (day + 1) * DAY_MS - 1);
+        Ok(present.max(tables::newest_ms(self.conn)?).or(day))
+    }
+
     /// How many samples a range holds; more than `enough` need not be told apart.
     pub fn samples(&self, from_ms: i64, to_ms: i64, enough: usize) -> Sql<Option<usize>> {
         let slots = slot_of(from_ms)..=slot_of(to_ms - 1);
@@ -70,9 +78,7 @@ impl<'a> View<'a> {
 
     /// A chunk in order of time.
     pub fn chunk(&mut self, slot: i64) -> Sql<Block> {
-        let transaction = self.conn.unchecked_transaction()?;
-        let mut block = tables::raw(&transaction, slot, &self.ids, &mut self.damaged)?;
-        drop(transaction);
+        let mut block = tables::raw(self.conn, slot, &self.ids, &mut self.damaged)?;
         if let Some(present) = self.present.get(&slot) {
             block.append(present);
             block = block.sorted();
@@ -82,11 +88,9 @@ impl<'a> View<'a> {
 
     /// A day of each point, in their order; `None` of points that have nothing then.
     pub fn day(&mut self, level: Level, day: i64) -> Sql<Vec<Option<Buckets>>> {
-        let transaction = self.conn.unchecked_transaction()?;
         let mut damaged = 0;
-        let read = |id: &PointId| tables::day(&transaction, level, day, *id, &mut damaged);
+        let read = |id: &PointId| tables::day(self.conn, level, day, *id, &mut damaged);
         let written: Vec<Option<Buckets>> = self.ids.iter().map(read).collect::<Sql<_>>()?;
-        drop(transaction);
         self.damaged += damaged;
         if !self.is_open(day) {
             return Ok(written);

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod control;
 mod cosim;
 mod formulas;
@@ -26,6 +27,7 @@ mod units;
 mod units_tests;
 mod web;
 
+pub use clock::TIME_FORMATS;
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use history::HistorySettings;
 pub use layers::{Layers, Override};
