@@ -41,11 +41,17 @@ function set(mock, change) {
 }
 
 const nowOf = (mock) => START_MS + (Date.now() - mock.began);
-const stateNow = (mock) => stateOf(mock.scenario, nowOf(mock), mock.cycle, mock);
+
+/** A frozen mock goes on answering with the state of the moment in which it froze, as a server whose control stands still. */
+function stateNow(mock) {
+  if (!mock.frozen || !mock.last) mock.last = stateOf(mock.scenario, nowOf(mock), mock.cycle, mock);
+  return mock.last;
+}
+
 const alarmsNow = (mock) => ({ alarms: mock.alarms, history: alarmHistory(mock.alarms) });
 
 function beat(mock) {
-  mock.cycle += 1;
+  if (!mock.frozen) mock.cycle += 1;
   if (!mock.mute) for (const stream of mock.streams) send(stream, "state", stateNow(mock));
 }
 
@@ -98,7 +104,7 @@ function read(mock, path, asked, request, response) {
     state: () => stateNow(mock),
     alarms: () => alarmsNow(mock),
     devices: () => devicesOf(mock.scenario).map((device) => ({ ...device, polls: device.polls && device.polls + Math.floor((now - START_MS) / 1000) })),
-    decisions: () => (mock.scenario === "unknown" ? [] : decisionsOf(ms("from", now - DAY), ms("to", now), ms("limit", 500))),
+    decisions: () => (mock.scenario === "unknown" ? [] : decisionsOf(mock.scenario, ms("from", now - DAY), ms("to", now), ms("limit", 500))),
     explain: () => ({ text: `14:30:00, cycle 52201, mode auto, decided by model td3-extended\n  asked    battery +18.0 kW, CHP 30.0 kW\n  changed  battery ramp: 10 kW a step, from 2.4 kW\n  written  battery +12.4 kW, CHP 30.0 kW` }),
     model: () => MODEL,
     log: () => LOG,

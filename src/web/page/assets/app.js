@@ -62,7 +62,7 @@ const siteName = h("p.site", "memg-gateway");
 const beat = h("span.beat", { title: "Age of the last message from the gateway" });
 const clock = h("time.clock");
 const user = h("span.user");
-const theme = h("button.theme", { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme }, "Theme");
+const theme = h("button.theme", { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme }, h("span.desk", "Theme"), h("span.phone", { "aria-hidden": "true" }, "◐"));
 const nav = h("nav", { "aria-label": "Pages" }, PAGES.map(([path, , name]) => h("a", { href: path || "./", "data-go": path }, name)));
 document.getElementById("top").append(siteName, nav, h("div.who", beat, user, clock, theme));
 
@@ -97,8 +97,8 @@ function switchTheme() {
 
 function linkWords() {
   const age = link.newsAgeS();
-  if (link.state === null) return age < link.noNewsS ? "Connecting" : `No news for ${duration(Math.floor(age))}`;
-  return link.live ? `Live, ${duration(age)}` : `No news for ${duration(Math.floor(age))}`;
+  if (link.state === null) return age < link.noNewsS ? "Connecting" : `No news for ${duration(Math.floor(age), 0)}`;
+  return link.live ? `Live, ${duration(age)}` : `No news for ${duration(Math.floor(age), 0)}`;
 }
 
 function tick() {

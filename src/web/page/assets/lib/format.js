@@ -32,6 +32,9 @@ export function quantity(value, unit, decimals = 1) {
 }
 
 export const kw = (value) => quantity(value, "kW");
+/** A count with its thousands apart: "51 233". */
+export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, NARROW);
+
 export const percent = (share) => (known(share) ? share * 100 : null);
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
@@ -47,11 +50,11 @@ export function shown(name, unit) {
   return [unit ?? "", 1, unit === "" || unit === null ? 0 : 1];
 }
 
-/** "0.4 s", "47 s", "3 min 20 s", "3 h 12 min", "2 d 4 h". */
-export function duration(seconds) {
+/** "0.4 s", "47 s", "3 min 20 s", "3 h 12 min", "2 d 4 h"; `decimals` of what is below ten seconds. */
+export function duration(seconds, decimals = 1) {
   if (!known(seconds)) return UNKNOWN;
   const s = Math.max(0, seconds);
-  if (s < 9.95) return `${s.toFixed(1)} s`;
+  if (s < 9.95) return `${s.toFixed(decimals)} s`;
   if (s < 119.5) return `${Math.round(s)} s`;
   const minutes = Math.floor(s / 60);
   if (minutes < 10) return pair(minutes, "min", Math.floor(s % 60), "s");

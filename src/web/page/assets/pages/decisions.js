@@ -9,6 +9,7 @@ import { failed, spanPicker, toggles } from "../parts/range.js";
 
 const DAY_MS = 86_400_000;
 const LIMIT = 700;
+const ROWS = 40;
 
 export class Page {
   #link;
@@ -25,6 +26,7 @@ export class Page {
   #tools = h("div.tools");
   #error = h("div");
   #newest = 0;
+  #many = false;
 
   constructor(link) {
     this.#link = link;
@@ -91,7 +93,9 @@ export class Page {
       toggles("Show", filters, this.#filter, (which) => { this.#filter = which; this.#show(); }), h("span.push", h("button.btn", { type: "button", onclick: () => this.#save() }, "CSV")));
     const { plant } = this.#link.state;
     const shown = this.#all.filter((one) => this.#fits(one));
-    replace(this.#table, shown.length ? this.#rows(shown, plant) : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."));
+    const first = this.#many ? shown : shown.slice(0, ROWS);
+    replace(this.#table, shown.length ? this.#rows(first, plant) : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."));
+    if (first.length < shown.length) this.#table.append(h("button.btn", { type: "button", "data-key": "many", onclick: () => { this.#many = true; this.#show(); } }, `Show all ${shown.length}`));
     if (this.#all.length === LIMIT) this.#table.append(h("p.sm.m", `The newest ${LIMIT} are shown.`));
     this.#bars();
     this.#showWhy();
@@ -138,7 +142,7 @@ export class Page {
     if (!margins) return null;
     const rows = [["Charge to its limit", known(margins.soc) ? withUnit(margins.soc * 100, "%") : null], ["Import", known(margins.import_kw) ? withUnit(margins.import_kw, "kW") : null],
       ["Export", known(margins.export_kw) ? withUnit(margins.export_kw, "kW") : null], ["Voltage", known(margins.voltage_pu) ? withUnit(margins.voltage_pu, "pu", 3) : null]];
-    return h("dl.dl.rows", h("h3", "Room to each limit"), rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]));
+    return [h("h3.b.sm", "Room to each limit"), h("dl.dl.rows", rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]))];
   }
 
   async #explain() {
@@ -169,14 +173,14 @@ export class Page {
     const frame = { from: now - this.#spanMs, to: Math.max(now, shown[0].unix_ms + stepMs), right: width - 34 };
     const x = (ms) => ((ms - frame.from) / (frame.to - frame.from)) * frame.right;
     const most = Math.max(1, ...shown.flatMap((one) => [one.written.battery_kw, one.asked?.battery_kw ?? 0]).map(Math.abs));
-    const y = (power) => 46 - (power / most) * 36;
+    const y = (power) => 60 - (power / most) * 36;
     const wide = Math.max(1, (x(frame.from + stepMs) - x(frame.from)) * 0.85);
     const rect = (name, one, power) => s(`rect.${name}`, { x: x(one.unix_ms), width: wide, y: Math.min(y(0), y(power)), height: Math.abs(y(power) - y(0)) });
     const asked = shown.filter((one) => known(one.asked?.battery_kw) && Math.abs(one.asked.battery_kw - one.written.battery_kw) > 0.05);
-    const size = { viewBox: `0 0 ${width} 106`, width, height: 106 };
+    const size = { viewBox: `0 0 ${width} 122`, width, height: 122 };
     for (const [name, value] of Object.entries(size)) this.#svg.setAttribute(name, value);
     replace(this.#svg, grid(frame, x, time, width), shown.map((one) => rect("bar", one, one.written.battery_kw)), asked.map((one) => rect("asked", one, one.asked.battery_kw)),
-      s("path.base", { d: `M0 46H${frame.right}` }), s("text.ax", { x: frame.right + 6, y: 14 }, number(most, 0)), s("text.ax", { x: frame.right + 6, y: 50 }, "0"), s("text.ax", { x: frame.right + 6, y: 86 }, number(-most, 0)),
+      s("path.base", { d: `M0 60H${frame.right}` }), s("text.ax", { x: frame.right + 6, y: 28 }, number(most, 0)), s("text.ax", { x: frame.right + 6, y: 64 }, "0"), s("text.ax", { x: frame.right + 6, y: 100 }, number(-most, 0)),
       s("text.lg.halo2", { x: 0, y: 12 }, s("tspan.nm", {}, "Battery"), s("tspan", { dx: 6 }, "kW, up = charging; dashed: asked, filled: written")));
   }
 
@@ -203,7 +207,7 @@ function grid(frame, x, time, width) {
   for (let at = time.midnight(frame.from); at < frame.to; at += each) {
     if (at < frame.from) continue;
     const text = hours > 48 ? time.day(at) : time.minute(at);
-    lines.push(s("path.gl", { d: `M${x(at)} 4V86` }), s("text.ax", { x: Math.min(frame.right - 20, Math.max(20, x(at))), y: 101, "text-anchor": "middle" }, text));
+    lines.push(s("path.gl", { d: `M${x(at)} 18V102` }), s("text.ax", { x: Math.min(frame.right - 20, Math.max(20, x(at))), y: 117, "text-anchor": "middle" }, text));
   }
   return lines;
 }

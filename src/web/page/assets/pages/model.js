@@ -101,7 +101,7 @@ function familiarity(distance) {
 /** Names and values of any depth as a list: what a passport holds is the model's own business. */
 function list(first, more) {
   const rows = [...first, ...flat(more)];
-  return rows.length ? h("dl.dl.rows", rows.map(([name, value]) => [h("dt", sentence(name)), h("dd", say(value))])) : h("p.empty", "Nothing is said.");
+  return rows.length ? h("dl.dl.rows.passport", rows.map(([name, value]) => [h("dt", sentence(name)), h("dd", say(value))])) : h("p.empty", "Nothing is said.");
 }
 
 function flat(value, path = "") {

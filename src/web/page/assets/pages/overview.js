@@ -68,13 +68,12 @@ class PlantCard {
   element = this.#card.element;
   #svg = s("svg.sld", { role: "img" });
   #table = h("div");
-  #details = h("details.astable", h("summary", "As a table"), this.#table);
+  #asTable = false;
   #width = 0;
   #link = null;
 
   constructor() {
-    this.#card.body.append(this.#svg, this.#details);
-    this.#details.addEventListener("toggle", () => this.#link && this.update(this.#link));
+    this.#card.body.append(this.#svg, this.#table);
     new ResizeObserver(([entry]) => {
       this.#width = Math.floor(entry.contentRect.width);
       if (this.#link?.state) this.update(this.#link);
@@ -86,8 +85,17 @@ class PlantCard {
     this.#width ||= Math.floor(this.#card.body.clientWidth);
     if (!this.#width) return;
     const scale = drawDiagram(this.#svg, link, this.#width);
-    replace(this.#card.side, band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1), band(link, "Frequency", "frequency_hz", 49, 51), legend(scale, link.state.plant.heat));
-    if (this.#details.open) drawTable(this.#table, link);
+    replace(this.#card.side, band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1), band(link, "Frequency", "frequency_hz", 49, 51), legend(scale, link.state.plant.heat), this.#switch());
+    if (this.#asTable) drawTable(this.#table, link);
+    else this.#table.replaceChildren();
+  }
+
+  #switch() {
+    const turn = () => {
+      this.#asTable = !this.#asTable;
+      this.update(this.#link);
+    };
+    return h("button.plain", { type: "button", "aria-expanded": String(this.#asTable), "data-key": "as-table", onclick: turn }, "Table");
   }
 }
 

@@ -78,13 +78,20 @@ function drawBox({ one, x, y, width, height }, link) {
   return s(`g.n${lost ? ".stale" : ""}`,
     s("rect.box", { x, y, width, height, rx: 4 }),
     s("text.nm", { x: left, y: y + 20 }, one.name),
-    ageTag(one.point, right, y + 20),
-    s("text.vb", { x: left, y: y + 37 }, boxVerb(one, state)),
+    ...ageAndVerb(one, state, { left, right, y, narrow: width < 150 }),
     valueText(one.point, left, y + 62, "start"),
-    one.heat && heatText(one, { left, right, y, narrow: width < 225 }),
-    ratingText(one, right, y + 62),
+    one.heat && heatText(one, { left, right, y, narrow: width < 225, tall: height > 100 }),
+    width >= 140 && ratingText(one, right, y + 62),
     bar(one, { x: left, y: y + 71, width: right - left }),
     alarm && alarmFrame(alarm, { x, y, width, height }));
+}
+
+/** Where a box is too narrow for its name and a framed age, the age takes the place of the verb. */
+function ageAndVerb(one, state, { left, right, y, narrow }) {
+  const framed = one.point && state !== "fresh";
+  if (narrow && framed) return [ageTag(one.point, right, y + 38)];
+  if (narrow && !one.point) return [s("text.vb", { x: left, y: y + 37 }, "not measured")];
+  return [ageTag(one.point, right, y + 20), s("text.vb", { x: left, y: y + 37 }, boxVerb(one, state))];
 }
 
 function boxVerb(one, state) {
@@ -98,7 +105,8 @@ function valueText(point, x, y, anchor, unit = "kW") {
 }
 
 /** The heat of a CHP: a second figure where there is room, else a line of its own. */
-function heatText(one, { left, right, y, narrow }) {
+function heatText(one, { left, right, y, narrow, tall }) {
+  if (narrow && !tall) return s("text.bl", { x: right, y: y + 62, "text-anchor": "end" }, "heat ", withUnit(one.heat.value, "kW"));
   if (narrow) return s("text.bl", { x: left, y: y + 96 }, "heat ", withUnit(one.heat.value, "kW"));
   return s("g", s("text.vb", { x: right, y: y + 37, "text-anchor": "end" }, usable(one.heat) ? "giving off" : ""),
     valueText(one.heat, right, y + 62, "end", "kW heat"));

@@ -48,7 +48,7 @@ function chps(link, plant) {
       max, setpoint: unitSetpoint(link, "chp", number), heat: pointNow(link, unitTag("chp", "_heat_kw", number)),
     });
     if (plant.chps === 1 || !made.heat) return [made];
-    const heat = part(link, "chpheat", `${name} heat`, "heat", "source", unitTag("chp", "_heat_kw", number));
+    const heat = part(link, "chpheat", title("Heat", number, plant.chps), "heat", "source", unitTag("chp", "_heat_kw", number));
     return [{ ...made, heat: null }, heat];
   });
 }
