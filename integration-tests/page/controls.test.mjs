@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { close, until, withMock } from "./harness.mjs";
+import { close, open, until, withMock } from "./harness.mjs";
+import { start } from "./mock.mjs";
 
 after(close);
 
@@ -17,8 +18,8 @@ const CLICKS = [
   ["normal", "Safe stop", {}, "Safe stop", { body: "safe_stop" }, "Mode Safe stop: done."],
   ["normal", "Disarm", {}, "Disarm", { body: "shadow" }, "Disarm: done."],
   ["latched", "Acknowledge the stop", {}, "Acknowledge the stop", { body: "acknowledge" }, "Stop: done."],
-  ["manual", "Set", { "Battery power": "\u221210", "CHP power": "20,5" }, "Set", { body: { setpoints: { battery: -10, chp: 20.5, grid: null } } }, "Set-points: done."],
-  ["manual", "Set", { "Battery power": "45", "CHP power": "0" }, "Set", { body: { setpoints: { battery: 45, chp: 0, grid: null } } }, "Set-points: in force with less: battery 40 kW, CHP 0 kW."],
+  ["manual", "Set", { "Battery power": "\u221210", "CHP power": "20,5" }, "Set", { body: { setpoints: { battery_kw: -10, chp_kw: 20.5 } } }, "Set-points: done."],
+  ["manual", "Set", { "Battery power": "45", "CHP power": "0" }, "Set", { body: { setpoints: { battery_kw: 45, chp_kw: 0 } } }, "Set-points: in force with less: battery 40 kW, CHP 0 kW."],
   ["normal", /^Import max/, { "Import max": "90" }, "Set limit", { body: { limits: { import_kw_max: 90, export_kw_max: null } } }, "Import max: done."],
   ["normal", /^Export max/, { "Export max": "80" }, "Set limit", { body: { limits: { import_kw_max: null, export_kw_max: null } } }, "Export max: done."],
 ];
@@ -94,6 +95,18 @@ test("log-in: wrong password, too many tries, then a name; log-out", () => withM
   await page.getByText("You may look. Log in to operate.").waitFor();
   assert.ok(!JSON.stringify(mock.records).includes("pass\""), "the mock keeps no password");
 }));
+
+test("where nobody may look without a name, the page asks for it and shows the plant after it", async () => {
+  const mock = await start({ open: false });
+  const { page, close: done } = await open(mock.url, { content: "dialog[open]" });
+  assert.equal(await page.locator(".beat").innerText(), "Log in to look");
+  await page.getByLabel("Name").fill("vera");
+  await page.getByLabel("Password").fill("pass");
+  await page.getByRole("dialog").getByRole("button", { name: "Log in" }).click();
+  await page.locator(".sld .box").first().waitFor();
+  await done();
+  await mock.stop();
+});
 
 test("a session that has ended is said, and the page is a viewer's again", () => withMock({ role: "operator" }, async (page, mock) => {
   await button(page, "Manual").click();

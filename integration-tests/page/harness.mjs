@@ -33,7 +33,7 @@ export async function launch() {
 export const close = async () => browser?.close();
 
 /** A page at `url`, with `errors` of scripts and of the policy. `clock`: time can be moved. */
-export async function open(url, { width = 1440, height = 900, theme = "light", clock = false } = {}) {
+export async function open(url, { width = 1440, height = 900, theme = "light", clock = false, content = "main .card" } = {}) {
   const context = await (await launch()).newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", acceptDownloads: true });
   const page = await context.newPage();
   const errors = [];
@@ -41,7 +41,7 @@ export async function open(url, { width = 1440, height = 900, theme = "light", c
   page.on("console", (message) => message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()) && errors.push(message.text()));
   if (clock) await page.clock.install();
   await page.goto(url);
-  await page.waitForSelector("main .card");
+  await page.waitForSelector(content);
   return { page, errors, close: () => context.close() };
 }
 

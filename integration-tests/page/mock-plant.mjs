@@ -218,7 +218,7 @@ function decision(at, scenario) {
   const chp = newest ? 30 : truth(at).chp_kw;
   return { unix_ms: at, local: new Date(at + OFFSET_MIN * MINUTE).toISOString().slice(0, 19), cycle: 52_201 - Math.round((START_MS - at) / 1000), mode: scenario === "shadow" ? "shadow" : "auto", decided_by: "model td3-extended",
     asked: { battery_kw: wanted, chp_on: true, chp_kw: chp, grid_kw: null }, written: { battery_kw: written, chp_on: true, chp_kw: chp, renewable_limit_kw: null, sent: scenario !== "shadow" },
-    changes: limited ? [{ rule: "battery_ramp", text: "battery ramp: 10 kW a step", by_kw: Math.round((wanted - written) * 10) / 10 }] : [],
+    changes: limited ? [{ rule: "battery_ramp", text: "battery ramp: 10 kW a step", quantity: "battery", by_kw: Math.round((written - wanted) * 10) / 10, margin_kw: 0 }] : [],
     margins: { soc: 0.151, import_kw: 96.6, export_kw: 83.4, voltage_pu: 0.047 },
     reason: newest ? "Power costs 9.8 ct now and 34.2 ct at 18:00, so the battery charges. The ramp allows 12.4 kW of the 18.0 kW asked." : "Holds what the plan says." };
 }

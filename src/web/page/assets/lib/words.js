@@ -68,4 +68,4 @@ export const ALARM_STATES = {
   normal: ["Normal", ""],
 };
 
-export const MEANS = { web: "this page", mqtt: "MQTT", modbus_server: "SCADA", terminal: "the terminal" };
+export const MEANS = { web: "this page", mqtt: "MQTT", modbus_server: "SCADA", modbus: "SCADA", terminal: "the terminal" };

@@ -133,7 +133,7 @@ export class Page {
     const { plant } = this.#link.state;
     this.#why.heading.textContent = `Why, at ${this.#link.time.second(one.unix_ms)}`;
     replace(this.#why.side, `${modeName(one.mode)}, ${one.decided_by ?? ""}`);
-    const limits = (one.changes ?? []).map((change) => h("li", h("span.limc", ruleName(change)), h("span.m2", ` ${change.text ?? ""}${known(change.by_kw) ? `, by ${withUnit(change.by_kw, "kW")}` : ""}`)));
+    const limits = (one.changes ?? []).map((change) => h("li", h("span.limc", ruleName(change)), h("span.m2", ` ${change.text ?? ""}${known(change.by_kw) ? `, by ${withUnit(Math.abs(change.by_kw), "kW")}` : ""}`)));
     replace(this.#why.body, h("p.why.short", one.reason || "No reason was recorded."), awcTable(one, { ...plant, renewables: plant.pv || plant.wind }),
       limits.length > 0 && h("ul.limits", limits), this.#room(one.margins), h("p.sm.m", `Journal: cycle ${one.cycle}`));
   }

@@ -186,7 +186,7 @@ export class Page {
   #showEvents(list) {
     const { time } = this.#link;
     const day = this.#spanMs > DAY;
-    const item = (one) => h("li", h("time", day ? time.day(one.unix_ms).split(" ").slice(1).join(" ") : time.minute(one.unix_ms)), h("span", `${sentence(one.what ?? "")}${one.principal ? `, ${one.principal}` : ""}`, h("span.m", one.outcome === "rejected" ? ", rejected" : "")));
+    const item = (one) => h("li", h("time", day ? time.day(one.unix_ms).split(" ").slice(1).join(" ") : time.minute(one.unix_ms)), h("span", `${sentence(one.what ?? "")}${one.principal && one.means !== "control" ? `, ${one.principal}` : ""}`, h("span.m", one.outcome === "rejected" ? ", rejected" : "")));
     replace(this.#events.side, h("a", { href: "events", "data-go": "events" }, "All"));
     replace(this.#events.body, list.length ? h("ul.ev", list.map(item)) : h("p.empty", "None."));
   }
