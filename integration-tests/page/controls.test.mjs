@@ -181,7 +181,7 @@ test("everything can be reached and done with the keyboard alone", () => withMoc
 test("a decision is explained by its time", () => withMock({ path: "decisions" }, async (page) => {
   await page.getByRole("button", { name: "13:30", exact: true }).click();
   assert.match(await page.locator(".explain").innerText(), /changed {2}battery ramp/);
-  assert.match(await page.locator("#explain-at").inputValue(), /T13:30/);
+  assert.match(await page.locator("#explain-at").inputValue(), /^2026-09-15 13:30:00$/);
 }));
 
 test("trends: ranges, zoom by key and by dragging, points, and a CSV of what is shown", () => withMock({ path: "trends" }, async (page) => {

@@ -27,7 +27,7 @@ function browserPath() {
 
 let browser = null;
 export async function launch() {
-  browser ??= await chromium.launch({ executablePath: browserPath(), args: process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
+  browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--lang=en-GB", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])], env: { ...process.env, LANGUAGE: "en_GB" } });
   return browser;
 }
 export const close = async () => browser?.close();

@@ -127,6 +127,11 @@ const MOCK_SHOTS = [["", "normal", 1440, "light", "overview"], ["", "normal", 14
 test("pictures are taken", { skip: SHOTS === undefined }, async () => {
   for (const [path, scenario, width, theme, name] of STATION ? STATION_SHOTS : MOCK_SHOTS) {
     const phone = width < 721;
+    // A mock of its own for each, so that all show the same time.
+    if (!STATION) {
+      await mocks[scenario].stop();
+      mocks[scenario] = await start({ scenario, role: "operator" });
+    }
     await view(scenario, path, { width, height: phone ? 844 : 900, theme }, async (page) => {
       await page.waitForTimeout(500);
       await page.screenshot({ path: join(SHOTS, `${name}.png`) });

@@ -115,9 +115,15 @@ export class LocalTime {
     return this.parts(unixMs).toISOString().slice(0, 19);
   }
 
-  /** Unix ms of a local ISO time, `NaN` where it is none. */
-  parse(iso) {
-    return Date.parse(`${iso}Z`) - this.offsetMs;
+  /** Unix ms of a local time, "2026-09-15 14:32" with or without seconds or a T, `NaN` where it is none. */
+  parse(text) {
+    const [, day, minute, second] = /^\s*(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d)(:\d\d)?\s*$/.exec(text) ?? [];
+    return day ? Date.parse(`${day}T${minute}${second ?? ":00"}Z`) - this.offsetMs : NaN;
+  }
+
+  /** "2026-09-15 14:32:07", as `parse` reads it. */
+  typed(unixMs) {
+    return this.iso(unixMs).replace("T", " ");
   }
 
   /** Start of the local day that holds `unixMs`. */

@@ -1,6 +1,6 @@
 // Decisions: every policy step as asked, changed by, written, and the room that was left. A time is explained in words.
 
-import { card, csv, h, replace, s, save } from "../lib/dom.js";
+import { card, csv, h, replace, s, save, timeField } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { known, number, withUnit } from "../lib/format.js";
 import { modeName, verb } from "../lib/words.js";
@@ -16,7 +16,7 @@ export class Page {
   #list = card("Decisions");
   #why = card("Why");
   #text = card("Explained");
-  #at = h("input", { id: "explain-at", type: "datetime-local", step: 1 });
+  #at = timeField({ id: "explain-at" });
   #spanMs = DAY_MS;
   #filter = "all";
   #all = [];
@@ -77,7 +77,7 @@ export class Page {
       return;
     }
     this.#chosen ??= this.#all[0]?.unix_ms ?? null;
-    if (!this.#at.value && this.#all[0]) this.#at.value = this.#link.time.iso(this.#all[0].unix_ms);
+    if (!this.#at.value && this.#all[0]) this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
     this.#show();
   }
 
@@ -121,7 +121,7 @@ export class Page {
 
   #choose(one) {
     this.#chosen = one.unix_ms;
-    this.#at.value = this.#link.time.iso(one.unix_ms);
+    this.#at.value = this.#link.time.typed(one.unix_ms);
     this.#show();
     this.#explain();
   }
@@ -146,10 +146,10 @@ export class Page {
   }
 
   async #explain() {
-    const at = this.#link.time.parse(this.#at.value.length === 16 ? `${this.#at.value}:00` : this.#at.value);
+    const at = this.#link.time.parse(this.#at.value);
     this.#text.element.hidden = false;
     if (!Number.isFinite(at)) {
-      replace(this.#text.body, h("p.empty", { role: "status" }, "Give a date and a time."));
+      replace(this.#text.body, h("p.empty", { role: "status" }, "Expected a date and a time, such as 2026-09-15 14:30."));
       return;
     }
     this.#text.heading.textContent = `Explained: ${this.#link.time.event(at, this.#link.nowMs())}`;

@@ -169,15 +169,6 @@ class DecisionCard {
     this.#shown = { unix_ms: decision.unix_ms, askedAt: performance.now() };
     this.#card.heading.textContent = `Decision of ${link.time.minute(decision.unix_ms)}`;
     replace(this.#card.side, h("span", decision.written?.sent ? "✓ written" : "nothing written"), h("a", { href: "decisions", "data-go": "decisions" }, "All decisions"));
-    replace(this.#card.body, awcTable(decision, { ...plant, renewables: plant.pv || plant.wind }), margins(decision));
+    replace(this.#card.body, awcTable(decision, { ...plant, renewables: plant.pv || plant.wind }));
   }
-}
-
-function margins({ margins: left }) {
-  if (!left) return null;
-  const words = [
-    known(left.import_kw) && `import ${withUnit(left.import_kw, "kW")}`, known(left.export_kw) && `export ${withUnit(left.export_kw, "kW")}`,
-    known(left.soc) && `charge ${withUnit(left.soc * 100, "%")}`,
-  ].filter(Boolean);
-  return words.length > 0 && h("p.sm.m.room", `Room left: ${words.join(", ")}`);
 }

@@ -53,7 +53,7 @@ function does(link, power, number_) {
   const state = link.state;
   if (!power || !usable(power)) return h("b", "power unknown");
   const now = h("b", `${verb("battery", power.value)} `, quantity(Math.abs(power.value), "kW"));
-  const wish = unitSetpoint(link, "battery", number_);
+  const wish = unitSetpoint(link, "battery", number_, true);
   const shadow = state.mode.now === "shadow" && known(wish) && [`, would be ${verb("battery", wish)} `, quantity(Math.abs(wish), "kW")];
   return [now, shadow];
 }

@@ -137,7 +137,7 @@ export class Controls {
     const batteryMax = plant.battery_kw_max ?? 0;
     const battery = powerField("Battery power", number(setpoints?.battery_kw ?? 0), { hint: `+ charges, ${"\u2212"} discharges; up to ${number(batteryMax, 0)} kW`, least: -batteryMax, most: batteryMax });
     const chpMax = plant.chp_kw_max ?? 0;
-    const chp = powerField("CHP power", number(unitSetpoint(this.#link, "chp", 1) ?? 0), { hint: `0 stops it; else ${number(plant.chp_kw_min ?? 0, 0)} to ${number(chpMax, 0)} kW`, least: 0, most: chpMax });
+    const chp = powerField("CHP power", number(unitSetpoint(this.#link, "chp", 1, true) ?? 0), { hint: `0 stops it; else ${number(plant.chp_kw_min ?? 0, 0)} to ${number(chpMax, 0)} kW`, least: 0, most: chpMax });
     const shown = [plant.batteries > 0 && battery.element, plant.chps > 0 && chp.element];
     this.#ask({
       what: "Set these powers?", detail: "They hold until they are changed or the mode is.", verb: "Set", fields: h("div.pair", shown),

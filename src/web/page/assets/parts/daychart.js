@@ -39,8 +39,8 @@ const longest = (plan) => Math.max(0, ...["soc", "battery_kw", "chp_kw", "import
 function rowsOf(frame, state, history) {
   const plant = state.plant;
   const all = [
-    { name: "Price", unit: "ct/kWh, import", height: 48, draw: price },
-    { name: "Power", unit: "kW", height: 66, draw: power },
+    { name: "Price", unit: "ct/kWh, import", height: 46, draw: price },
+    { name: "Power", unit: "kW", height: 62, draw: power },
     plant.batteries > 0 && { name: "Battery", unit: "kW, up = charging", height: 40, draw: battery },
     plant.batteries > 0 && { name: "Stored", unit: storedUnit(plant), height: 42, draw: stored },
   ].filter(Boolean);
@@ -48,7 +48,7 @@ function rowsOf(frame, state, history) {
   return all.map((row) => {
     const titled = frame.narrow ? 18 : 0;
     const placed = { ...row, top: top + titled, bottom: top + titled + row.height };
-    top = placed.bottom + 14;
+    top = placed.bottom + 12;
     return { ...placed, draw: () => [rowName(frame, placed), row.draw(frame, placed, state, history)] };
   });
 }

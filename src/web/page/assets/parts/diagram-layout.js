@@ -19,7 +19,7 @@ function layLying(parts, width) {
   const cell = Math.min(WIDE, (width - gap * (columns - 1) - 2) / columns);
   if (cell < LEAST) return null;
   const boxes = [];
-  const roomy = spanOf(rows.heatTop) + rows.heatLow.length > 0 ? 22 : 90;
+  const roomy = spanOf(rows.heatTop) + rows.heatLow.length > 0 ? 22 : 200;
   const grown = Math.min(roomy, Math.max(gap, (width - 2 - columns * cell) / Math.max(1, columns - 1)));
   const pitch = cell + grown;
   placeTop(rows, boxes, { cell, pitch, grown, width });
@@ -47,7 +47,8 @@ function placeTop(rows, boxes, { cell, pitch, grown, width }) {
     x += wide + grown;
   }
   const free = width - 1 - (rows.heatTop.length * pitch - grown);
-  rows.heatTop.forEach((one, index) => boxes.push({ one, x: free + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }));
+  const from = Math.min(free, x - grown + 99);
+  rows.heatTop.forEach((one, index) => boxes.push({ one, x: from + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }));
 }
 
 function placeLow(rows, boxes, { cell, pitch, width }) {
@@ -74,7 +75,7 @@ function lyingBuses(boxes, rows, width, crowded) {
   const heat = rows.heatLow.length + rows.heatTop.length ? extent(ends, true, boxes) : null;
   const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : width - 1];
   const buses = [{ bus: "electric", x: left, y: 152, width: right - left, height: 6 }];
-  if (heat) buses.push({ bus: "heat", x: heat[0], y: 152.5, width: width - 1 - heat[0], height: 5.5 });
+  if (heat) buses.push({ bus: "heat", x: heat[0], y: 152.5, width: Math.min(width - 1, heat[1] - 8) - heat[0], height: 5.5 });
   return { ends, buses, labels: crowded ? buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" })) : lyingLabels(ends, buses) };
 }
 

@@ -24,7 +24,10 @@ export function drawDiagram(svg, link, width) {
   svg.setAttribute("height", plan.height);
   svg.setAttribute("aria-label", inWords(parts));
   svg.replaceChildren();
-  add(svg, [
+  const right = Math.max(...plan.boxes.map((box) => box.x + box.width));
+  const middle = s("g", { transform: `translate(${Math.max(0, (plan.width - right - 1) / 2)} 0)` });
+  svg.append(middle);
+  add(middle, [
     ...plan.ends.map((end) => s("path.wire", { d: `M${end.x1} ${end.y1}L${end.x2} ${end.y2}` })),
     ...plan.buses.map(({ bus, ...box }) => s(bus === "heat" ? "rect.hbus" : "rect.bus", { ...box, rx: 1 })),
     ...plan.ends.map((end) => flow(end, scale)),
@@ -95,7 +98,7 @@ function ageAndVerb(one, state, { left, right, y, narrow }) {
 }
 
 function boxVerb(one, state) {
-  if (state === "bad") return "no value";
+  if (state === "bad") return "";
   return state === "stale" ? "last known" : verb(one.kind, one.point.value);
 }
 
