@@ -47,7 +47,8 @@ export function shown(name, unit) {
   if (/_pu$/.test(name)) return ["pu", 1, 3];
   if (/_hz$/.test(name)) return ["Hz", 1, 2];
   if (/_eur_per_h$/.test(name)) return ["EUR/h", 1, 2];
-  return [unit ?? "", 1, unit === "" || unit === null ? 0 : 1];
+  const none = !unit || unit === "1";
+  return [none ? "" : unit, 1, none ? 0 : 1];
 }
 
 /** "0.4 s", "47 s", "3 min 20 s", "3 h 12 min", "2 d 4 h"; `decimals` of what is below ten seconds. */

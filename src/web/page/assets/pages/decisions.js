@@ -27,6 +27,8 @@ export class Page {
   #error = h("div");
   #newest = 0;
   #many = false;
+  /** Somebody has chosen a step; until then the newest is shown. */
+  #picked = false;
 
   constructor(link) {
     this.#link = link;
@@ -76,8 +78,8 @@ export class Page {
       replace(this.#error, failed(error));
       return;
     }
-    this.#chosen ??= this.#all[0]?.unix_ms ?? null;
-    if (!this.#at.value && this.#all[0]) this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
+    if (!this.#picked) this.#chosen = this.#all[0]?.unix_ms ?? null;
+    if (!this.#picked && this.#all[0] && document.activeElement !== this.#at) this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
     this.#show();
   }
 
@@ -120,6 +122,7 @@ export class Page {
   }
 
   #choose(one) {
+    this.#picked = true;
     this.#chosen = one.unix_ms;
     this.#at.value = this.#link.time.typed(one.unix_ms);
     this.#show();
@@ -146,6 +149,7 @@ export class Page {
   }
 
   async #explain() {
+    this.#picked = true;
     const at = this.#link.time.parse(this.#at.value);
     this.#text.element.hidden = false;
     if (!Number.isFinite(at)) {

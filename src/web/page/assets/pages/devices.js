@@ -105,7 +105,7 @@ export class Page {
 
   #point({ device, point, now }) {
     const [unit, factor, decimals] = shown(point.signal ?? point.point, point.unit);
-    const value = now.value === null ? h("span.val.bad", "no value") : h(`span.val${now.state === "stale" ? ".stale" : ""}`, unit === "" ? number(now.value, 0) : quantity(now.value * factor, unit, decimals));
+    const value = now.value === null ? h("span.val.bad", "no value") : h(`span.val${now.state === "stale" ? ".stale" : ""}`, unit === "" ? number(now.value, Number.isInteger(now.value) ? 0 : 2) : quantity(now.value * factor, unit, decimals));
     const raw = point.raw ? h("span.mono", point.raw.map((word) => `0x${word.toString(16).toUpperCase().padStart(4, "0")}`).join(" ")) : h("span.m", "none");
     return h("tr", h("th.b", { scope: "row" }, pointName(point.signal ?? point.point), h("small", this.#all ? `${device}: ${point.point}` : point.point)), h("td.nw", value), h("td", qualityMark(now.state)),
       h("td.nw.r", { "data-l": "age" }, now.ageS === null ? "never read" : duration(now.ageS)), h("td.nw", { "data-l": "raw" }, raw), h("td.m2.full.long", { "data-l": "register" }, point.register ?? "none"), h("td.full", { "data-l": "last write" }, this.#write(point)));
@@ -116,7 +116,7 @@ export class Page {
     if (!last) return h("span.m", "never");
     const at = this.#link.time.event(last.unix_ms, this.#link.nowMs());
     const back = last.read_back === true ? "✓ read back equal" : "✕ not read back";
-    return [h("span.nw", quantity(last.value, point.unit ?? "")), h("small", `${at}, `, h("span.nw", back))];
+    return [h("span.nw", quantity(last.value, point.unit === "1" ? "" : point.unit ?? "")), h("small", `${at}, `, h("span.nw", back))];
   }
 
   #showAbout() {

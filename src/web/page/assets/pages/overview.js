@@ -11,8 +11,11 @@ import { awcTable } from "../parts/decision.js";
 import { drawDiagram, drawTable } from "../parts/diagram.js";
 import { ModeStrip } from "../parts/mode.js";
 
-const HISTORY_EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
+const COLUMNS = 400;
+
+/** As often as a column of the chart passes: a minute at most, two seconds at least (simulated plants hurry). */
+const everyMs = (link) => Math.min(60_000, Math.max(2_000, DAY_MS / COLUMNS / (link.state.time.speed || 1)));
 
 export const title = "Overview";
 
@@ -43,7 +46,7 @@ export class Page {
   update() {
     if (!this.#link.state) return;
     for (const part of [this.#mode, this.#plant, this.#day, this.#battery, this.#controls]) part.update(this.#link);
-    if (performance.now() - this.#asked > HISTORY_EVERY_MS || this.#decision.old(this.#link)) this.#ask();
+    if (performance.now() - this.#asked > everyMs(this.#link) || this.#decision.old(this.#link)) this.#ask();
   }
 
   wake() {
@@ -56,7 +59,7 @@ export class Page {
     const have = this.#link.state.points;
     const points = DAY_POINTS.filter((tag) => have[tag]).join(",");
     const wanted = [
-      get("history", { points, from: to - DAY_MS, to, max: 400 }).then((table) => this.#day.show(this.#link, table)),
+      get("history", { points, from: to - DAY_MS, to, max: COLUMNS }).then((table) => this.#day.show(this.#link, table)),
       get("decisions", { limit: 1 }).then(([newest]) => this.#decision.show(this.#link, newest)),
     ];
     await Promise.allSettled(wanted);

@@ -72,7 +72,7 @@ export class Page {
   update() {
     if (!this.#link.state) return;
     if (this.#names === null) return void this.#begin();
-    const every = Math.min(60_000, Math.max(2000, this.#spanMs / 400));
+    const every = Math.min(60_000, Math.max(2000, this.#spanMs / 400 / (this.#link.state.time.speed || 1)));
     if (this.#endMs === null && this.#table && performance.now() - this.#askedAt > every) this.#ask();
   }
 

@@ -20,7 +20,7 @@ export function drawDay(svg, link, history, width) {
   const narrow = width < 600;
   const left = narrow ? 0 : 112;
   const plan = state.plan;
-  const aheadMs = plan ? Math.min(AHEAD_MS_MAX, plan.from_unix_ms + plan.step_s * 1000 * longest(plan) - now) : 0;
+  const aheadMs = Math.min(AHEAD_MS_MAX, Math.max(endOf(plan, longest(plan)), endOf(state.prices?.ahead, state.prices?.ahead?.import?.length)) - now);
   const ends = { from: now - BACK_MS, to: now + Math.max(HOUR, aheadMs) };
   const x = (ms) => left + ((ms - ends.from) / (ends.to - ends.from)) * (width - left - RIGHT);
   const frame = { ...ends, now, x, left, right: width - RIGHT, width, narrow, link };
@@ -34,7 +34,10 @@ export function drawDay(svg, link, history, width) {
   add(svg, [ground(frame, rows), ...rows.map((row) => row.draw()), nowLine(frame, rows, plan)]);
 }
 
-const longest = (plan) => Math.max(0, ...["soc", "battery_kw", "chp_kw", "import_price"].map((key) => plan[key]?.length ?? 0));
+const longest = (plan) => Math.max(0, ...["soc", "battery_kw", "chp_kw", "import_price"].map((key) => plan?.[key]?.length ?? 0));
+
+/** When a list of steps ends, ms; 0 where there is none. */
+const endOf = (list, count) => (list && count ? list.from_unix_ms + list.step_s * 1000 * count : 0);
 
 function rowsOf(frame, state, history) {
   const plant = state.plant;
@@ -83,8 +86,8 @@ function nowLine(frame, rows, plan) {
     s("path.now", { d: `M${x} 16V${rows.at(-1).bottom + 4}` }),
     s("rect.nowb", { x: middle - half, y: 0, width: 2 * half, height: 18, rx: 3 }),
     s("text.nowt", { x: middle, y: 13 }, text),
-    s("text.ax", { x: middle - half - 10, y: 13, "text-anchor": "end" }, plan ? "← measured" : "← measured; there is no plan"),
-    plan && s("text.ax", { x: middle + half + 10, y: 13 }, frame.narrow ? "planned →" : made),
+    s("text.ax", { x: middle - half - 10, y: 13, "text-anchor": "end" }, "← measured"),
+    (plan || frame.to - frame.now > 2 * HOUR) && s("text.ax", { x: middle + half + 10, y: 13 }, made && !frame.narrow ? made : made ? "planned →" : "known ahead, no plan →"),
   ];
 }
 

@@ -109,7 +109,7 @@ function valueAxis(colors, group) {
 
 const decimals = (splits, most) => {
   const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-  return step >= 1 ? 0 : Math.min(Math.max(most, 1), Math.ceil(-Math.log10(step)));
+  return Math.abs(step - Math.round(step)) < 1e-9 && step >= 1 ? 0 : Math.min(Math.max(most, 2), Math.max(1, Math.ceil(-Math.log10(step))));
 };
 
 const font = () => getComputedStyle(document.body).fontFamily;
