@@ -203,22 +203,22 @@ function devicePoint(tag, index, scenario) {
 }
 
 /** Policy steps, newest first. */
-export function decisionsOf(fromMs, toMs, limit) {
+export function decisionsOf(scenario, fromMs, toMs, limit) {
   const step = 15 * MINUTE;
   const list = [];
-  for (let at = Math.floor(Math.min(toMs, START_MS) / step) * step; at >= fromMs && list.length < limit; at -= step) list.push(decision(at));
+  for (let at = Math.floor(Math.min(toMs, START_MS) / step) * step; at >= fromMs && list.length < limit; at -= step) list.push(decision(at, scenario));
   return list;
 }
 
-function decision(at) {
+function decision(at, scenario) {
   const newest = START_MS - at < 15 * MINUTE;
   const limited = newest || Math.floor(at / (15 * MINUTE)) % 9 === 4;
   const wanted = newest ? 18 : Math.round(truth(at).battery_kw * 10) / 10;
   const written = newest ? 12.4 : limited ? Math.round(wanted * 6) / 10 : wanted;
   const chp = newest ? 30 : truth(at).chp_kw;
-  return { unix_ms: at, local: new Date(at + OFFSET_MIN * MINUTE).toISOString().slice(0, 19), cycle: 52_201 - Math.round((START_MS - at) / 1000), mode: "auto", decided_by: "model td3-extended",
-    asked: { battery_kw: wanted, chp_on: true, chp_kw: chp, grid_kw: null }, written: { battery_kw: written, chp_on: true, chp_kw: chp, renewable_limit_kw: null, sent: true },
-    changes: limited ? [{ rule: "battery_ramp", text: "battery ramp: 10 kW a step", by_kw: Math.round((wanted - written) * 10) / 10 }] : [],
+  return { unix_ms: at, local: new Date(at + OFFSET_MIN * MINUTE).toISOString().slice(0, 19), cycle: 52_201 - Math.round((START_MS - at) / 1000), mode: scenario === "shadow" ? "shadow" : "auto", decided_by: "model td3-extended",
+    asked: { battery_kw: wanted, chp_on: true, chp_kw: chp, grid_kw: null }, written: { battery_kw: written, chp_on: true, chp_kw: chp, renewable_limit_kw: null, sent: scenario !== "shadow" },
+    changes: limited ? [{ rule: "battery_ramp", text: "battery ramp: 10 kW a step", quantity: "battery", by_kw: Math.round((written - wanted) * 10) / 10, margin_kw: 0 }] : [],
     margins: { soc: 0.151, import_kw: 96.6, export_kw: 83.4, voltage_pu: 0.047 },
     reason: newest ? "Power costs 9.8 ct now and 34.2 ct at 18:00, so the battery charges. The ramp allows 12.4 kW of the 18.0 kW asked." : "Holds what the plan says." };
 }

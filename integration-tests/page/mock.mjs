@@ -16,8 +16,8 @@ const HEADERS = { "Content-Security-Policy": "default-src 'self'", "X-Content-Ty
 const USERS = { anna: "operator", vera: "viewer", erik: "engineer", grid: "guard" };
 
 /** Starts it: `{url, records, set({scenario, mute, …}), stop()}`. `mute` drops the link: nothing is answered or sent. */
-export async function start({ scenario = "normal", role = null, port = 0, users = true } = {}) {
-  const mock = { scenario, users, session: role ? { name: Object.keys(USERS).find((name) => USERS[name] === role), role } : null, mute: false, failures: 0,
+export async function start({ scenario = "normal", role = null, port = 0, users = true, open = true } = {}) {
+  const mock = { scenario, users, open, session: role ? { name: Object.keys(USERS).find((name) => USERS[name] === role), role } : null, mute: false, failures: 0,
     records: [], streams: new Set(), sockets: new Set(), cycle: 1000, began: Date.now(), limits: { import_kw_max: null, export_kw_max: null }, control: null, alarms: alarmsOf(scenario) };
   const server = createServer((request, response) => answer(mock, request, response).catch((error) => fail(response, 500, String(error))));
   server.on("connection", (socket) => {
@@ -41,11 +41,17 @@ function set(mock, change) {
 }
 
 const nowOf = (mock) => START_MS + (Date.now() - mock.began);
-const stateNow = (mock) => stateOf(mock.scenario, nowOf(mock), mock.cycle, mock);
+
+/** A frozen mock goes on answering with the state of the moment in which it froze, as a server whose control stands still. */
+function stateNow(mock) {
+  if (!mock.frozen || !mock.last) mock.last = stateOf(mock.scenario, nowOf(mock), mock.cycle, mock);
+  return mock.last;
+}
+
 const alarmsNow = (mock) => ({ alarms: mock.alarms, history: alarmHistory(mock.alarms) });
 
 function beat(mock) {
-  mock.cycle += 1;
+  if (!mock.frozen) mock.cycle += 1;
   if (!mock.mute) for (const stream of mock.streams) send(stream, "state", stateNow(mock));
 }
 
@@ -62,6 +68,7 @@ async function answer(mock, request, response) {
   const url = new URL(request.url, "http://mock");
   if (!url.pathname.startsWith("/api/")) return file(url.pathname, response);
   const path = url.pathname.replace("/api/v1/", "");
+  if (request.method === "GET" && path !== "session" && !mock.open && !mock.session) return fail(response, 401, "Log in first.");
   if (request.method === "GET") return read(mock, path, url.searchParams, request, response);
   const origin = request.headers.origin;
   if (origin && new URL(origin).host !== request.headers.host) return fail(response, 403, "another origin");
@@ -88,7 +95,7 @@ async function file(path, response) {
   }
 }
 
-const session = (mock) => ({ principal: mock.session?.name ?? null, role: mock.session?.role ?? "viewer", log_in: mock.users, expires_unix_ms: mock.session ? nowOf(mock) + 3_600_000 : null });
+const session = (mock) => ({ principal: mock.session?.name ?? null, role: mock.session?.role ?? "viewer", log_in: mock.users, may_look: mock.open || mock.session !== null, expires_unix_ms: mock.session ? nowOf(mock) + 3_600_000 : null });
 
 function read(mock, path, asked, request, response) {
   const ms = (key, otherwise) => Number(asked.get(key) ?? otherwise);
@@ -98,7 +105,7 @@ function read(mock, path, asked, request, response) {
     state: () => stateNow(mock),
     alarms: () => alarmsNow(mock),
     devices: () => devicesOf(mock.scenario).map((device) => ({ ...device, polls: device.polls && device.polls + Math.floor((now - START_MS) / 1000) })),
-    decisions: () => (mock.scenario === "unknown" ? [] : decisionsOf(ms("from", now - DAY), ms("to", now), ms("limit", 500))),
+    decisions: () => (mock.scenario === "unknown" ? [] : decisionsOf(mock.scenario, ms("from", now - DAY), ms("to", now), ms("limit", 500))),
     explain: () => ({ text: `14:30:00, cycle 52201, mode auto, decided by model td3-extended\n  asked    battery +18.0 kW, CHP 30.0 kW\n  changed  battery ramp: 10 kW a step, from 2.4 kW\n  written  battery +12.4 kW, CHP 30.0 kW` }),
     model: () => MODEL,
     log: () => LOG,
@@ -149,7 +156,7 @@ function command(mock, { body, confirm }) {
   if (body === "arm" && confirm !== "t-1") return { id: "w1", outcome: "rejected", reason: "The token is not known." };
   mock.control = { principal: mock.session.name, means: "web", what: typeof body === "string" ? body : Object.keys(body)[0], unix_ms: nowOf(mock) };
   if (body.limits) mock.limits = body.limits;
-  if (body.setpoints?.battery > 40) return { id: "w1", outcome: "clamped", battery_kw: 40, chp_kw: body.setpoints.chp };
+  if (body.setpoints?.battery_kw > 40) return { id: "w1", outcome: "clamped", battery_kw: 40, chp_kw: body.setpoints.chp_kw };
   return { id: "w1", outcome: "done" };
 }
 
@@ -204,8 +211,8 @@ const LOG = [
   { unix_ms: START_MS - 3_600_000, principal: "anna", role: "operator", means: "web", what: "limits", outcome: "done", detail: "import at most 90 kW" },
   { unix_ms: START_MS - 7_200_000, principal: "grid", role: "guard", means: "mqtt", what: "limits", outcome: "done", detail: "export at most 60 kW" },
   { unix_ms: START_MS - 30_000_000, principal: "vera", role: "viewer", means: "web", what: "manual", outcome: "rejected", detail: "viewer may not" },
-  { unix_ms: START_MS - 31_000_000, principal: null, role: null, means: null, what: "mode", outcome: "done", detail: "shadow to auto" },
-  { unix_ms: START_MS - 31_200_000, principal: null, role: null, means: null, what: "start", outcome: "done", detail: "version 0.4.0" },
+  { unix_ms: START_MS - 31_000_000, principal: "gateway", role: "control", means: "control", what: "mode", outcome: "done", detail: "shadow to auto" },
+  { unix_ms: START_MS - 31_200_000, principal: "gateway", role: "control", means: "control", what: "start", outcome: "done", detail: "version 0.4.0" },
 ];
 const money = (key, name, more = {}) => ({ [key]: name, gateway_eur: 88.1, rule_eur: 92.6, idle_eur: 121.4, error_eur: 0.6, valid: true, why: null, hours_auto: 24, hours_shadow: 0, ...more });
 const LEDGER = { currency: "EUR", text: "In September the gateway has cost 63.10 EUR less than the rule, within 8.40 EUR.",

@@ -15,11 +15,12 @@ const PAGES = [["", "overview", "Overview"], ["trends", "trends", "Trends"], ["a
 const link = new Link();
 const main = document.getElementById("main");
 const bar = new AlarmBar(document.getElementById("alarmbar"), link);
-const logIn = new LogIn(() => link.refreshSession());
+const logIn = new LogIn(() => link.wake());
 const shell = { askLogIn: logIn.open, go: (path) => go(path) };
 let page = null;
 let pageTitle = "";
 let turn = 0;
+let asked = false;
 
 const place = () => location.pathname.split("/").pop();
 const found = (path) => PAGES.find(([own]) => own === path) ?? PAGES[0];
@@ -62,7 +63,7 @@ const siteName = h("p.site", "memg-gateway");
 const beat = h("span.beat", { title: "Age of the last message from the gateway" });
 const clock = h("time.clock");
 const user = h("span.user");
-const theme = h("button.theme", { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme }, "Theme");
+const theme = h("button.theme", { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme }, h("span.desk", "Theme"), h("span.phone", { "aria-hidden": "true" }, "◐"));
 const nav = h("nav", { "aria-label": "Pages" }, PAGES.map(([path, , name]) => h("a", { href: path || "./", "data-go": path }, name)));
 document.getElementById("top").append(siteName, nav, h("div.who", beat, user, clock, theme));
 
@@ -82,6 +83,7 @@ const drawUser = onChange(({ principal, role, log_in: canLogIn }) => {
 
 async function leave() {
   await logOut().catch(() => {});
+  asked = false;
   await link.refreshSession();
 }
 
@@ -97,12 +99,21 @@ function switchTheme() {
 
 function linkWords() {
   const age = link.newsAgeS();
-  if (link.state === null) return age < link.noNewsS ? "Connecting" : `No news for ${duration(Math.floor(age))}`;
-  return link.live ? `Live, ${duration(age)}` : `No news for ${duration(Math.floor(age))}`;
+  if (link.session.may_look === false) return "Log in to look";
+  if (link.state === null) return age < link.noNewsS ? "Connecting" : `No news for ${duration(Math.floor(age), 0)}`;
+  return link.live ? `Live, ${duration(age)}` : `No news for ${duration(Math.floor(age), 0)}`;
+}
+
+/** Where nobody may look without a name, the page asks for it before anything else. */
+function askToLook() {
+  if (link.session.may_look !== false || logIn.element.open || asked) return;
+  asked = true;
+  logIn.open();
 }
 
 function tick() {
   const { state } = link;
+  askToLook();
   beat.textContent = linkWords();
   beat.classList.toggle("quiet", !link.live);
   drawUser(link.session);

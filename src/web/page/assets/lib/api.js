@@ -61,11 +61,11 @@ export const logOut = () => request("DELETE", "session");
 /** A command of the operator; `confirm` is the token of arming. Answer: `{outcome, reason?, …}`. */
 export const command = (body, confirm) => post("commands", confirm === undefined ? { body } : { body, confirm });
 
-/** Bodies of commands, as `core/src/command.rs` reads them. Powers kW, battery + = charging. */
+/** Bodies of commands, as `openapi.json` says them. Powers kW, battery + = charging. */
 export const Command = {
   mode: (name) => name,
   arm: () => "arm",
   acknowledge: () => "acknowledge",
-  setpoints: (batteryKw, chpKw) => ({ setpoints: { battery: batteryKw, chp: chpKw, grid: null } }),
+  setpoints: (batteryKw, chpKw) => ({ setpoints: { battery_kw: batteryKw, chp_kw: chpKw } }),
   limits: (importKwMax, exportKwMax) => ({ limits: { import_kw_max: importKwMax, export_kw_max: exportKwMax } }),
 };

@@ -32,6 +32,9 @@ export function quantity(value, unit, decimals = 1) {
 }
 
 export const kw = (value) => quantity(value, "kW");
+/** A count with its thousands apart: "51 233". */
+export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, NARROW);
+
 export const percent = (share) => (known(share) ? share * 100 : null);
 export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
@@ -44,14 +47,15 @@ export function shown(name, unit) {
   if (/_pu$/.test(name)) return ["pu", 1, 3];
   if (/_hz$/.test(name)) return ["Hz", 1, 2];
   if (/_eur_per_h$/.test(name)) return ["EUR/h", 1, 2];
-  return [unit ?? "", 1, unit === "" || unit === null ? 0 : 1];
+  const none = !unit || unit === "1";
+  return [none ? "" : unit, 1, none ? 0 : 1];
 }
 
-/** "0.4 s", "47 s", "3 min 20 s", "3 h 12 min", "2 d 4 h". */
-export function duration(seconds) {
+/** "0.4 s", "47 s", "3 min 20 s", "3 h 12 min", "2 d 4 h"; `decimals` of what is below ten seconds. */
+export function duration(seconds, decimals = 1) {
   if (!known(seconds)) return UNKNOWN;
   const s = Math.max(0, seconds);
-  if (s < 9.95) return `${s.toFixed(1)} s`;
+  if (s < 9.95) return `${s.toFixed(decimals)} s`;
   if (s < 119.5) return `${Math.round(s)} s`;
   const minutes = Math.floor(s / 60);
   if (minutes < 10) return pair(minutes, "min", Math.floor(s % 60), "s");
@@ -112,9 +116,15 @@ export class LocalTime {
     return this.parts(unixMs).toISOString().slice(0, 19);
   }
 
-  /** Unix ms of a local ISO time, `NaN` where it is none. */
-  parse(iso) {
-    return Date.parse(`${iso}Z`) - this.offsetMs;
+  /** Unix ms of a local time, "2026-09-15 14:32" with or without seconds or a T, `NaN` where it is none. */
+  parse(text) {
+    const [, day, minute, second] = /^\s*(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d)(:\d\d)?\s*$/.exec(text) ?? [];
+    return day ? Date.parse(`${day}T${minute}${second ?? ":00"}Z`) - this.offsetMs : NaN;
+  }
+
+  /** "2026-09-15 14:32:07", as `parse` reads it. */
+  typed(unixMs) {
+    return this.iso(unixMs).replace("T", " ");
   }
 
   /** Start of the local day that holds `unixMs`. */

@@ -52,6 +52,7 @@ export class Link extends EventTarget {
   async refreshSession() {
     try {
       this.session = await get("session");
+      if (this.session.may_look === false) this.state = null;
       this.dispatchEvent(new Event("session"));
     } catch { /* what was known stays; the server judges every request anyway */ }
   }
@@ -123,8 +124,8 @@ export class Link extends EventTarget {
     this.dispatchEvent(new Event("state"));
   }
 
-  #hearAlarms(alarms) {
-    this.alarms = alarms;
+  #hearAlarms({ alarms, history }) {
+    this.alarms = { alarms: alarms.filter((one) => one.state !== "normal"), history };
     this.dispatchEvent(new Event("alarms"));
   }
 

@@ -36,11 +36,11 @@ const VERBS = {
 /** "battery_ramp" -> "Battery ramp"; names of the field in capitals. */
 export function sentence(name) {
   const text = String(name).replace(/([a-z])([A-Z])/g, "$1_$2").replaceAll("_", " ").replaceAll(".", " ").trim().toLowerCase();
-  const words = text.replace(/\b(chp|pv|kw|soc|eur|mqtt|id|url)\b/g, (word) => CAPITALS[word] ?? word.toUpperCase());
+  const words = text.replace(/\b(chp|pv|kw|kwh|soc|eur|mqtt|id|url)\b/g, (word) => CAPITALS[word] ?? word.toUpperCase());
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-const CAPITALS = { kw: "kW", soc: "charge" };
+const CAPITALS = { kw: "kW", kwh: "kWh", soc: "charge" };
 
 /** A point's name for people: label of the gateway, else made of the tag. */
 export function pointName(tag, label) {
@@ -68,4 +68,4 @@ export const ALARM_STATES = {
   normal: ["Normal", ""],
 };
 
-export const MEANS = { web: "this page", mqtt: "MQTT", modbus_server: "SCADA", terminal: "the terminal" };
+export const MEANS = { web: "this page", mqtt: "MQTT", modbus_server: "SCADA", modbus: "SCADA", terminal: "the terminal" };

@@ -29,7 +29,10 @@ export class Page {
   #spanMs = DAY_MS;
   #shelveFor = 30;
   #said = h("p.sm.said", { role: "status" });
-  #reason = h("input", { id: "shelve-reason", maxlength: 200, autocomplete: "off" });
+  #reason = h("input", { id: "shelve-reason", "data-key": "reason", maxlength: 200, autocomplete: "off" });
+  #hint = h("span.sm.m");
+  #shelve = null;
+  #barredFromShelving = false;
   #draw = onChange(() => this.#show());
   #drawAnswer = onChange(() => this.#showAnswer());
   #historyOf = "";
@@ -41,7 +44,7 @@ export class Page {
   mount(main) {
     main.className = "two";
     main.append(h("div.col", this.#now.element, this.#past.element), h("div.col", this.#about.element, this.#answer.element));
-    this.#reason.addEventListener("input", () => this.update());
+    this.#reason.addEventListener("input", () => this.#reasoned());
     this.update();
     this.#askHistory();
   }
@@ -52,7 +55,7 @@ export class Page {
     if (!list.some((one) => one.id === this.#chosen)) this.#chosen = sorted(list)[0]?.id ?? null;
     const minute = Math.floor(this.#link.nowMs() / 10_000);
     this.#draw(list, this.#filter, this.#chosen, minute, this.#link.session, this.#link.live);
-    this.#drawAnswer(this.#one(), this.#link.session, this.#link.live, this.#shelveFor, this.#reason.value.trim() !== "");
+    this.#drawAnswer(this.#one(), this.#link.session, this.#link.live, this.#shelveFor);
     const states = list.map((one) => `${one.id} ${one.state} ${one.count}`).join();
     if (this.#historyOf !== "" && this.#historyOf !== states) this.#askHistory();
     this.#historyOf = states;
@@ -71,7 +74,7 @@ export class Page {
     const shown = sorted(list.filter(FILTERS[this.#filter][1]));
     const table = shown.length === 0
       ? h("p.empty", this.#filter === "all" ? "No alarm." : "None of these.")
-      : h("table.tbl", h("thead", h("tr", ["Priority", "State", "Since", "What, and what to do", ""].map((text) => h("th", text)))), h("tbody", shown.map((one) => this.#row(one))));
+      : h("table.tbl", h("thead", h("tr", [...["Priority", "State", "Since", "What, and what to do"].map((text) => h("th", text)), h("th", h("span.vh", "Answer"))])), h("tbody", shown.map((one) => this.#row(one))));
     replace(this.#now.body, h("div.tools", chips), table);
     this.#showAbout();
   }
@@ -84,7 +87,7 @@ export class Page {
     const by = one.acknowledged_by ? ` by ${one.acknowledged_by}` : "";
     const pick = h("button.pick", { type: "button", "data-key": `a-${one.id}`, onclick: () => this.#choose(one.id) }, one.text);
     return h(`tr${one.id === this.#chosen ? ".sel" : ""}`,
-      h("td", alarmMark(one)), h("td", h("span.b", state), h("small", [detail, by, until].join("").trim())),
+      h("td", alarmMark(one)), h("td", h("span.b", state), h("small", [`${detail}${by}`.trim(), until].filter(Boolean).join(", "))),
       h("td", h("span.nw", time.event(one.since_unix_ms, now)), h("small", `for ${duration((now - one.since_unix_ms) / 1000)}${one.count > 1 ? `, ${one.count} times` : ""}`)),
       h("td.full", pick, h("small", one.advice ?? "")), h("td.r.full", this.#rowButton(one)));
   }
@@ -128,23 +131,29 @@ export class Page {
     this.#answer.element.hidden = one === null;
     if (!one) return;
     const why = this.#barred();
-    const act = (text, path, body, done) => h("button.btn", { type: "button", disabled: Boolean(why), "data-key": path, onclick: () => this.#do(done, () => post(`alarms/${encodeURIComponent(one.id)}/${path}`, body)) }, text);
+    const act = (text, path, body, done) => h("button.btn", { type: "button", disabled: Boolean(why), "data-key": path, onclick: () => this.#do(done, () => post(`alarms/${encodeURIComponent(one.id)}/${path}`, body())) }, text);
     const open = isUnacknowledged(one);
     const acknowledgement = h("button.btn.go", { type: "button", disabled: Boolean(why) || !open, "data-key": "acknowledge", onclick: () => this.#do("Acknowledged", () => acknowledge(this.#link, one)) }, open ? "Acknowledge" : "Acknowledged already");
-    const shelving = one.state === "shelved" ? act("End shelving", "unshelve", {}, "Shelving ended") : this.#shelving(act);
+    const shelving = one.state === "shelved" ? act("End shelving", "unshelve", () => ({}), "Shelving ended") : this.#shelving(act);
     replace(this.#answer.body, h("div.ctl", why && h("p.sm.m", `You may look: ${why}.`), acknowledgement, h("hr"), shelving,
       h("p.sm.m", "Acknowledging says that you have seen it; it changes nothing at the plant. Shelving ends by itself and is logged with your name."), this.#said));
   }
 
   #shelving(act) {
-    const reason = this.#reason.value.trim();
     const spans = SHELVE.map(([text, minutes]) => h("button", { type: "button", "aria-pressed": String(minutes === this.#shelveFor), "data-key": `s-${minutes}`, onclick: () => { this.#shelveFor = minutes; this.update(); } }, text));
-    const button = act("Shelve", "shelve", { minutes: this.#shelveFor, reason }, "Shelved");
-    if (!reason) button.disabled = true;
-    this.#reason.dataset.key = "reason";
+    this.#shelve = act("Shelve", "shelve", () => ({ minutes: this.#shelveFor, reason: this.#reason.value.trim() }), "Shelved");
+    this.#barredFromShelving = this.#shelve.disabled;
+    this.#reasoned();
     return [h("div.row", h("span.k", "Shelve"), h("div.seg.wide", { role: "group", "aria-label": "Shelve for" }, spans)),
       h("div.row", h("label.k", { for: "shelve-reason" }, "Reason"), h("span.tool.wide", this.#reason)),
-      h("div.row", h("span"), h("span.sm.m", reason ? "" : "A reason is needed."), button)];
+      h("div.row", h("span"), this.#hint, this.#shelve)];
+  }
+
+  /** Typing changes the button alone: a field that is drawn anew would lose what is being typed. */
+  #reasoned() {
+    const given = this.#reason.value.trim() !== "";
+    if (this.#shelve) this.#shelve.disabled = this.#barredFromShelving || !given;
+    this.#hint.textContent = given ? "" : "A reason is needed.";
   }
 
   async #do(done, run) {

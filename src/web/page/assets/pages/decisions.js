@@ -1,6 +1,6 @@
 // Decisions: every policy step as asked, changed by, written, and the room that was left. A time is explained in words.
 
-import { card, csv, h, replace, s, save } from "../lib/dom.js";
+import { card, csv, h, replace, s, save, timeField } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { known, number, withUnit } from "../lib/format.js";
 import { modeName, verb } from "../lib/words.js";
@@ -9,13 +9,14 @@ import { failed, spanPicker, toggles } from "../parts/range.js";
 
 const DAY_MS = 86_400_000;
 const LIMIT = 700;
+const ROWS = 40;
 
 export class Page {
   #link;
   #list = card("Decisions");
   #why = card("Why");
   #text = card("Explained");
-  #at = h("input", { id: "explain-at", type: "datetime-local", step: 1 });
+  #at = timeField({ id: "explain-at" });
   #spanMs = DAY_MS;
   #filter = "all";
   #all = [];
@@ -25,6 +26,9 @@ export class Page {
   #tools = h("div.tools");
   #error = h("div");
   #newest = 0;
+  #many = false;
+  /** Somebody has chosen a step; until then the newest is shown. */
+  #picked = false;
 
   constructor(link) {
     this.#link = link;
@@ -74,8 +78,8 @@ export class Page {
       replace(this.#error, failed(error));
       return;
     }
-    this.#chosen ??= this.#all[0]?.unix_ms ?? null;
-    if (!this.#at.value && this.#all[0]) this.#at.value = this.#link.time.iso(this.#all[0].unix_ms);
+    if (!this.#picked) this.#chosen = this.#all[0]?.unix_ms ?? null;
+    if (!this.#picked && this.#all[0] && document.activeElement !== this.#at) this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
     this.#show();
   }
 
@@ -91,7 +95,9 @@ export class Page {
       toggles("Show", filters, this.#filter, (which) => { this.#filter = which; this.#show(); }), h("span.push", h("button.btn", { type: "button", onclick: () => this.#save() }, "CSV")));
     const { plant } = this.#link.state;
     const shown = this.#all.filter((one) => this.#fits(one));
-    replace(this.#table, shown.length ? this.#rows(shown, plant) : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."));
+    const first = this.#many ? shown : shown.slice(0, ROWS);
+    replace(this.#table, shown.length ? this.#rows(first, plant) : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."));
+    if (first.length < shown.length) this.#table.append(h("button.btn", { type: "button", "data-key": "many", onclick: () => { this.#many = true; this.#show(); } }, `Show all ${shown.length}`));
     if (this.#all.length === LIMIT) this.#table.append(h("p.sm.m", `The newest ${LIMIT} are shown.`));
     this.#bars();
     this.#showWhy();
@@ -116,8 +122,9 @@ export class Page {
   }
 
   #choose(one) {
+    this.#picked = true;
     this.#chosen = one.unix_ms;
-    this.#at.value = this.#link.time.iso(one.unix_ms);
+    this.#at.value = this.#link.time.typed(one.unix_ms);
     this.#show();
     this.#explain();
   }
@@ -129,7 +136,7 @@ export class Page {
     const { plant } = this.#link.state;
     this.#why.heading.textContent = `Why, at ${this.#link.time.second(one.unix_ms)}`;
     replace(this.#why.side, `${modeName(one.mode)}, ${one.decided_by ?? ""}`);
-    const limits = (one.changes ?? []).map((change) => h("li", h("span.limc", ruleName(change)), h("span.m2", ` ${change.text ?? ""}${known(change.by_kw) ? `, by ${withUnit(change.by_kw, "kW")}` : ""}`)));
+    const limits = (one.changes ?? []).map((change) => h("li", h("span.limc", ruleName(change)), h("span.m2", ` ${change.text ?? ""}${known(change.by_kw) ? `, by ${withUnit(Math.abs(change.by_kw), "kW")}` : ""}`)));
     replace(this.#why.body, h("p.why.short", one.reason || "No reason was recorded."), awcTable(one, { ...plant, renewables: plant.pv || plant.wind }),
       limits.length > 0 && h("ul.limits", limits), this.#room(one.margins), h("p.sm.m", `Journal: cycle ${one.cycle}`));
   }
@@ -138,14 +145,15 @@ export class Page {
     if (!margins) return null;
     const rows = [["Charge to its limit", known(margins.soc) ? withUnit(margins.soc * 100, "%") : null], ["Import", known(margins.import_kw) ? withUnit(margins.import_kw, "kW") : null],
       ["Export", known(margins.export_kw) ? withUnit(margins.export_kw, "kW") : null], ["Voltage", known(margins.voltage_pu) ? withUnit(margins.voltage_pu, "pu", 3) : null]];
-    return h("dl.dl.rows", h("h3", "Room to each limit"), rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]));
+    return [h("h3.b.sm", "Room to each limit"), h("dl.dl.rows", rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]))];
   }
 
   async #explain() {
-    const at = this.#link.time.parse(this.#at.value.length === 16 ? `${this.#at.value}:00` : this.#at.value);
+    this.#picked = true;
+    const at = this.#link.time.parse(this.#at.value);
     this.#text.element.hidden = false;
     if (!Number.isFinite(at)) {
-      replace(this.#text.body, h("p.empty", { role: "status" }, "Give a date and a time."));
+      replace(this.#text.body, h("p.empty", { role: "status" }, "Expected a date and a time, such as 2026-09-15 14:30."));
       return;
     }
     this.#text.heading.textContent = `Explained: ${this.#link.time.event(at, this.#link.nowMs())}`;
@@ -169,14 +177,14 @@ export class Page {
     const frame = { from: now - this.#spanMs, to: Math.max(now, shown[0].unix_ms + stepMs), right: width - 34 };
     const x = (ms) => ((ms - frame.from) / (frame.to - frame.from)) * frame.right;
     const most = Math.max(1, ...shown.flatMap((one) => [one.written.battery_kw, one.asked?.battery_kw ?? 0]).map(Math.abs));
-    const y = (power) => 46 - (power / most) * 36;
+    const y = (power) => 60 - (power / most) * 36;
     const wide = Math.max(1, (x(frame.from + stepMs) - x(frame.from)) * 0.85);
     const rect = (name, one, power) => s(`rect.${name}`, { x: x(one.unix_ms), width: wide, y: Math.min(y(0), y(power)), height: Math.abs(y(power) - y(0)) });
     const asked = shown.filter((one) => known(one.asked?.battery_kw) && Math.abs(one.asked.battery_kw - one.written.battery_kw) > 0.05);
-    const size = { viewBox: `0 0 ${width} 106`, width, height: 106 };
+    const size = { viewBox: `0 0 ${width} 122`, width, height: 122 };
     for (const [name, value] of Object.entries(size)) this.#svg.setAttribute(name, value);
     replace(this.#svg, grid(frame, x, time, width), shown.map((one) => rect("bar", one, one.written.battery_kw)), asked.map((one) => rect("asked", one, one.asked.battery_kw)),
-      s("path.base", { d: `M0 46H${frame.right}` }), s("text.ax", { x: frame.right + 6, y: 14 }, number(most, 0)), s("text.ax", { x: frame.right + 6, y: 50 }, "0"), s("text.ax", { x: frame.right + 6, y: 86 }, number(-most, 0)),
+      s("path.base", { d: `M0 60H${frame.right}` }), s("text.ax", { x: frame.right + 6, y: 28 }, number(most, 0)), s("text.ax", { x: frame.right + 6, y: 64 }, "0"), s("text.ax", { x: frame.right + 6, y: 100 }, number(-most, 0)),
       s("text.lg.halo2", { x: 0, y: 12 }, s("tspan.nm", {}, "Battery"), s("tspan", { dx: 6 }, "kW, up = charging; dashed: asked, filled: written")));
   }
 
@@ -203,7 +211,7 @@ function grid(frame, x, time, width) {
   for (let at = time.midnight(frame.from); at < frame.to; at += each) {
     if (at < frame.from) continue;
     const text = hours > 48 ? time.day(at) : time.minute(at);
-    lines.push(s("path.gl", { d: `M${x(at)} 4V86` }), s("text.ax", { x: Math.min(frame.right - 20, Math.max(20, x(at))), y: 101, "text-anchor": "middle" }, text));
+    lines.push(s("path.gl", { d: `M${x(at)} 18V102` }), s("text.ax", { x: Math.min(frame.right - 20, Math.max(20, x(at))), y: 117, "text-anchor": "middle" }, text));
   }
   return lines;
 }

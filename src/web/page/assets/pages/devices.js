@@ -3,9 +3,9 @@
 
 import { card, csv, h, replace, s, save } from "../lib/dom.js";
 import { get } from "../lib/api.js";
-import { duration, known, number, quantity, shown } from "../lib/format.js";
+import { count, duration, known, number, quantity, shown } from "../lib/format.js";
 import { aged, qualityMark } from "../lib/values.js";
-import { pointName } from "../lib/words.js";
+import { pointName, sentence } from "../lib/words.js";
 import { failed, toggles } from "../parts/range.js";
 
 const EVERY_MS = 2000;
@@ -80,7 +80,7 @@ export class Page {
     const good = one.points.filter((point) => ["fresh", "ageing"].includes(this.#now(point).state)).length;
     const pick = h("button.pick", { type: "button", "data-key": `d-${one.name}`, onclick: () => { this.#chosen = one.name; this.#show(); } }, one.name);
     return h(`tr${one.name === this.#chosen ? ".sel" : ""}`, h("th.b", { scope: "row" }, pick, h("small", one.address ?? "")), h("td", linkMark(one)),
-      h("td.r.nw", { "data-l": "polls" }, this.#rate(one)), h("td.r.nw", { "data-l": "answered" }, answered(one)), h("td.r.nw", { "data-l": "writes" }, one.writes > 0 ? String(one.writes) : "none"),
+      h("td.r.nw", { "data-l": "polls" }, this.#rate(one)), h("td.r.nw", { "data-l": one.kind === "mqtt" ? null : "answered" }, answered(one)), h("td.r.nw", { "data-l": "writes" }, one.writes > 0 ? count(one.writes) : "none"),
       h("td.r.nw", { "data-l": "good points" }, `${good} of ${one.points.length}`));
   }
 
@@ -105,10 +105,10 @@ export class Page {
 
   #point({ device, point, now }) {
     const [unit, factor, decimals] = shown(point.signal ?? point.point, point.unit);
-    const value = now.value === null ? h("span.val.bad", "no value") : h(`span.val${now.state === "stale" ? ".stale" : ""}`, unit === "" ? number(now.value, 0) : quantity(now.value * factor, unit, decimals));
+    const value = now.value === null ? h("span.val.bad", "no value") : h(`span.val${now.state === "stale" ? ".stale" : ""}`, unit === "" ? number(now.value, Number.isInteger(now.value) ? 0 : 2) : quantity(now.value * factor, unit, decimals));
     const raw = point.raw ? h("span.mono", point.raw.map((word) => `0x${word.toString(16).toUpperCase().padStart(4, "0")}`).join(" ")) : h("span.m", "none");
     return h("tr", h("th.b", { scope: "row" }, pointName(point.signal ?? point.point), h("small", this.#all ? `${device}: ${point.point}` : point.point)), h("td.nw", value), h("td", qualityMark(now.state)),
-      h("td.nw.r", { "data-l": "age" }, now.ageS === null ? "never read" : duration(now.ageS)), h("td.nw", { "data-l": "raw" }, raw), h("td.m2.full.long", { "data-l": "register" }, point.register ?? "none"), h("td.full", this.#write(point)));
+      h("td.nw.r", { "data-l": "age" }, now.ageS === null ? "never read" : duration(now.ageS)), h("td.nw", { "data-l": "raw" }, raw), h("td.m2.full.long", { "data-l": "register" }, point.register ?? "none"), h("td.full", { "data-l": "last write" }, this.#write(point)));
   }
 
   #write(point) {
@@ -116,7 +116,7 @@ export class Page {
     if (!last) return h("span.m", "never");
     const at = this.#link.time.event(last.unix_ms, this.#link.nowMs());
     const back = last.read_back === true ? "✓ read back equal" : "✕ not read back";
-    return [h("span.nw", number(last.value)), h("small", `${at}, `, h("span.nw", back))];
+    return [h("span.nw", quantity(last.value, point.unit === "1" ? "" : point.unit ?? "")), h("small", `${at}, `, h("span.nw", back))];
   }
 
   #showAbout() {
@@ -124,9 +124,9 @@ export class Page {
     this.#about.element.hidden = !one;
     if (!one) return;
     this.#about.heading.textContent = one.name;
-    const rows = [["Address", one.address], ["Kind", one.kind === "mqtt" ? "MQTT" : "Modbus"], ["Polls", known(one.polls) ? String(one.polls) : "on change"],
-      ["Polls without answer", known(one.polls_missed) ? String(one.polls_missed) : "does not apply"], ["Writes", String(one.writes ?? 0)], ["Points", String(one.points.length)]];
-    replace(this.#about.body, h("p.note", h("b.b", `${(LINKS[one.state] ?? LINKS.down)[1]}. `), one.error ? `${one.error}.` : ""),
+    const rows = [["Address", one.address], ["Kind", one.kind === "mqtt" ? "MQTT" : "Modbus"], ["Polls", known(one.polls) ? count(one.polls) : "on change"],
+      ["Polls without answer", known(one.polls_missed) ? count(one.polls_missed) : "does not apply"], ["Writes", count(one.writes ?? 0)], ["Points", String(one.points.length)]];
+    replace(this.#about.body, h("p.note", h("b.b", `${sentence((LINKS[one.state] ?? LINKS.down)[1])}. `), one.error ? `${one.error}.` : ""),
       h("dl.dl.rows", rows.map(([name, value]) => [h("dt", name), h("dd", value ?? "unknown")])));
   }
 

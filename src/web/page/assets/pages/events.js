@@ -46,13 +46,13 @@ export class Page {
   }
 
   #fits(one) {
-    if (this.#filter === "people") return Boolean(one.principal);
+    if (this.#filter === "people") return byPerson(one);
     return this.#filter === "refused" ? one.outcome === "rejected" : true;
   }
 
   #show() {
     const count = (fits) => this.#list.filter(fits).length;
-    const filters = [["all", "All", this.#list.length], ["people", "By people", count((one) => Boolean(one.principal))], ["refused", "Refused", count((one) => one.outcome === "rejected")]];
+    const filters = [["all", "All", this.#list.length], ["people", "By people", count((one) => byPerson(one))], ["refused", "Refused", count((one) => one.outcome === "rejected")]];
     const tools = h("div.tools", spanPicker("Events of", [["24 h", DAY_MS], ["7 d", 7 * DAY_MS], ["30 d", 30 * DAY_MS], ["1 y", 366 * DAY_MS]], this.#spanMs, (ms) => { this.#spanMs = ms; this.#ask(); }),
       toggles("Show", filters, this.#filter, (which) => { this.#filter = which; this.#show(); }), h("span.push", h("button.btn", { type: "button", "data-key": "csv", onclick: () => this.#save() }, "CSV")));
     const shown = this.#list.filter((one) => this.#fits(one));
@@ -63,7 +63,7 @@ export class Page {
 
   #row(one) {
     const means = one.means ? `by ${MEANS[one.means] ?? one.means}` : "";
-    const who = one.principal ? [h("span.b", one.principal), h("small", [one.role, means].filter(Boolean).join(", "))] : h("span.m", "the gateway itself");
+    const who = byPerson(one) ? [h("span.b", one.principal), h("small", [one.role, means].filter(Boolean).join(", "))] : h("span.m", "the gateway itself");
     return h("tr", h("td.nw", this.#link.time.event(one.unix_ms, this.#link.nowMs())), h("td", who), h("td.b", sentence(one.what ?? "")),
       h(`td${one.outcome === "rejected" ? ".b" : ""}`, one.outcome === "rejected" ? "✕ rejected" : sentence(one.outcome ?? "")), h("td.full.m2.long", detail(one.detail)));
   }
@@ -74,4 +74,6 @@ export class Page {
   }
 }
 
+/** What the gateway does by itself has no person behind it. */
+const byPerson = ({ principal, means }) => Boolean(principal) && means !== "control";
 const detail = (value) => (value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value));

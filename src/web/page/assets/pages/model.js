@@ -57,7 +57,7 @@ export class Page {
     replace(this.#passport.body, isModel ? list(passport, model.made) : h("p.note", "The good rule needs no training: it has no passport."));
     for (const part of [this.#evaluation, this.#trained, this.#known]) part.element.hidden = !isModel;
     if (!isModel) return;
-    replace(this.#evaluation.body, list([], model.evaluation));
+    replace(this.#evaluation.body, Array.isArray(model.evaluation) ? judged(model.evaluation) : list([], model.evaluation));
     replace(this.#trained.body, list([], model.trained_for));
     replace(this.#known.body, h("p.why.short", familiarity(model.out_of_distribution)), h("p.note", model.out_of_distribution?.why ?? ""));
   }
@@ -86,6 +86,16 @@ export class Page {
   }
 }
 
+const FIGURES = [["cost_eur_per_day", "EUR a day", 2], ["cvar95_eur_per_day", "worst days, EUR", 2], ["chp_starts", "CHP starts", 0], ["violations", "Violations", 0], ["days", "Days", 0]];
+
+/** What was judged beside what: one table for each set of days. */
+function judged(rows) {
+  const sets = [...new Set(rows.map((one) => one.data))];
+  const head = ["Policy", ...FIGURES.map(([, text]) => text)];
+  const row = (one) => h("tr", h("th.b", { scope: "row" }, one.policy), FIGURES.map(([key, text, decimals]) => h("td.r", { "data-l": text }, number(one[key], decimals))));
+  return sets.map((data) => [h("h3.b.sm.set", String(data ?? "all days").replace(/^./, (first) => first.toUpperCase())), h("table.tbl", h("thead", h("tr", head.map((text, index) => h(`th${index ? ".r" : ""}`, text)))), h("tbody", rows.filter((one) => one.data === data).map(row)))]);
+}
+
 function moneyRow(one) {
   const versus = (other) => (one.valid && known(other) && known(one.gateway_eur)
     ? [h("span.nw", signed(other - one.gateway_eur), known(one.error_eur) && h("span.m", ` ± ${number(one.error_eur, 2)}`)), h("small", number(other, 2))] : h("span.m", "not compared"));
@@ -101,7 +111,7 @@ function familiarity(distance) {
 /** Names and values of any depth as a list: what a passport holds is the model's own business. */
 function list(first, more) {
   const rows = [...first, ...flat(more)];
-  return rows.length ? h("dl.dl.rows", rows.map(([name, value]) => [h("dt", sentence(name)), h("dd", say(value))])) : h("p.empty", "Nothing is said.");
+  return rows.length ? h("dl.dl.rows.passport", rows.map(([name, value]) => [h("dt", sentence(name)), h("dd", say(value))])) : h("p.empty", "Nothing is said.");
 }
 
 function flat(value, path = "") {
@@ -112,7 +122,7 @@ function flat(value, path = "") {
 
 function say(value) {
   if (value === null || value === undefined) return "unknown";
-  if (Array.isArray(value)) return value.map(say).join(" to ");
+  if (Array.isArray(value)) return value.map(say).join(value.length === 2 && value[0] < value[1] ? " to " : ", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
-  return typeof value === "number" ? String(value).replace("-", "\u2212") : String(value);
+  return typeof value === "number" ? String(Number(value.toPrecision(6))).replace("-", "\u2212") : String(value);
 }

@@ -11,8 +11,11 @@ import { awcTable } from "../parts/decision.js";
 import { drawDiagram, drawTable } from "../parts/diagram.js";
 import { ModeStrip } from "../parts/mode.js";
 
-const HISTORY_EVERY_MS = 60_000;
 const DAY_MS = 86_400_000;
+const COLUMNS = 400;
+
+/** As often as a column of the chart passes: a minute at most, two seconds at least (simulated plants hurry). */
+const everyMs = (link) => Math.min(60_000, Math.max(2_000, DAY_MS / COLUMNS / (link.state.time.speed || 1)));
 
 export const title = "Overview";
 
@@ -43,7 +46,7 @@ export class Page {
   update() {
     if (!this.#link.state) return;
     for (const part of [this.#mode, this.#plant, this.#day, this.#battery, this.#controls]) part.update(this.#link);
-    if (performance.now() - this.#asked > HISTORY_EVERY_MS || this.#decision.old(this.#link)) this.#ask();
+    if (performance.now() - this.#asked > everyMs(this.#link) || this.#decision.old(this.#link)) this.#ask();
   }
 
   wake() {
@@ -56,7 +59,7 @@ export class Page {
     const have = this.#link.state.points;
     const points = DAY_POINTS.filter((tag) => have[tag]).join(",");
     const wanted = [
-      get("history", { points, from: to - DAY_MS, to, max: 400 }).then((table) => this.#day.show(this.#link, table)),
+      get("history", { points, from: to - DAY_MS, to, max: COLUMNS }).then((table) => this.#day.show(this.#link, table)),
       get("decisions", { limit: 1 }).then(([newest]) => this.#decision.show(this.#link, newest)),
     ];
     await Promise.allSettled(wanted);
@@ -68,13 +71,12 @@ class PlantCard {
   element = this.#card.element;
   #svg = s("svg.sld", { role: "img" });
   #table = h("div");
-  #details = h("details.astable", h("summary", "As a table"), this.#table);
+  #asTable = false;
   #width = 0;
   #link = null;
 
   constructor() {
-    this.#card.body.append(this.#svg, this.#details);
-    this.#details.addEventListener("toggle", () => this.#link && this.update(this.#link));
+    this.#card.body.append(this.#svg, this.#table);
     new ResizeObserver(([entry]) => {
       this.#width = Math.floor(entry.contentRect.width);
       if (this.#link?.state) this.update(this.#link);
@@ -86,8 +88,17 @@ class PlantCard {
     this.#width ||= Math.floor(this.#card.body.clientWidth);
     if (!this.#width) return;
     const scale = drawDiagram(this.#svg, link, this.#width);
-    replace(this.#card.side, band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1), band(link, "Frequency", "frequency_hz", 49, 51), legend(scale, link.state.plant.heat));
-    if (this.#details.open) drawTable(this.#table, link);
+    replace(this.#card.side, band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1), band(link, "Frequency", "frequency_hz", 49, 51), legend(scale, link.state.plant.heat), this.#switch());
+    if (this.#asTable) drawTable(this.#table, link);
+    else this.#table.replaceChildren();
+  }
+
+  #switch() {
+    const turn = () => {
+      this.#asTable = !this.#asTable;
+      this.update(this.#link);
+    };
+    return h("button.plain", { type: "button", "aria-expanded": String(this.#asTable), "data-key": "as-table", onclick: turn }, "Table");
   }
 }
 
@@ -161,15 +172,6 @@ class DecisionCard {
     this.#shown = { unix_ms: decision.unix_ms, askedAt: performance.now() };
     this.#card.heading.textContent = `Decision of ${link.time.minute(decision.unix_ms)}`;
     replace(this.#card.side, h("span", decision.written?.sent ? "✓ written" : "nothing written"), h("a", { href: "decisions", "data-go": "decisions" }, "All decisions"));
-    replace(this.#card.body, awcTable(decision, { ...plant, renewables: plant.pv || plant.wind }), margins(decision));
+    replace(this.#card.body, awcTable(decision, { ...plant, renewables: plant.pv || plant.wind }));
   }
-}
-
-function margins({ margins: left }) {
-  if (!left) return null;
-  const words = [
-    known(left.import_kw) && `import ${withUnit(left.import_kw, "kW")}`, known(left.export_kw) && `export ${withUnit(left.export_kw, "kW")}`,
-    known(left.soc) && `charge ${withUnit(left.soc * 100, "%")}`,
-  ].filter(Boolean);
-  return words.length > 0 && h("p.sm.m.room", `Room left: ${words.join(", ")}`);
 }

@@ -1,6 +1,6 @@
 // Trends: any points over any range, from seconds to years. The address holds what is shown, so it can be sent.
 
-import { card, h, replace, s } from "../lib/dom.js";
+import { card, h, replace, s, timeField } from "../lib/dom.js";
 import { get, urlOf } from "../lib/api.js";
 import { duration, known, number } from "../lib/format.js";
 import { pointName, sentence } from "../lib/words.js";
@@ -23,8 +23,8 @@ export class Page {
   #kept = card("What a point on the line is");
   #plots = h("div.plots");
   #spans = h("div.seg", { role: "group", "aria-label": "Range" });
-  #from = h("input", { type: "datetime-local", step: 1, "aria-label": "From" });
-  #to = h("input", { type: "datetime-local", step: 1, "aria-label": "To" });
+  #from = timeField({ "aria-label": "From" });
+  #to = timeField({ "aria-label": "To" });
   #file = h("a.btn", { download: "trends.csv" }, "CSV");
   #note = h("p.sm.m");
   #choose = h("div.picker");
@@ -72,7 +72,7 @@ export class Page {
   update() {
     if (!this.#link.state) return;
     if (this.#names === null) return void this.#begin();
-    const every = Math.min(60_000, Math.max(2000, this.#spanMs / 400));
+    const every = Math.min(60_000, Math.max(2000, this.#spanMs / 400 / (this.#link.state.time.speed || 1)));
     if (this.#endMs === null && this.#table && performance.now() - this.#askedAt > every) this.#ask();
   }
 
@@ -143,10 +143,9 @@ export class Page {
 
   #typed() {
     const { time } = this.#link;
-    const read = (input) => time.parse(input.value.length === 16 ? `${input.value}:00` : input.value);
-    const [from, to] = [read(this.#from), read(this.#to)];
+    const [from, to] = [time.parse(this.#from.value), time.parse(this.#to.value)];
     if (!(to - from >= LEAST_MS)) {
-      this.#note.textContent = "From has to be at least 10 s before to.";
+      this.#note.textContent = "Expected two times such as 2026-09-15 14:30, the first at least 10 s before the second.";
       return;
     }
     this.#set(to - from, to);
@@ -186,7 +185,7 @@ export class Page {
   #showEvents(list) {
     const { time } = this.#link;
     const day = this.#spanMs > DAY;
-    const item = (one) => h("li", h("time", day ? time.day(one.unix_ms).split(" ").slice(1).join(" ") : time.minute(one.unix_ms)), h("span", `${sentence(one.what ?? "")}${one.principal ? `, ${one.principal}` : ""}`, h("span.m", one.outcome === "rejected" ? ", rejected" : "")));
+    const item = (one) => h("li", h("time", day ? time.day(one.unix_ms).split(" ").slice(1).join(" ") : time.minute(one.unix_ms)), h("span", `${sentence(one.what ?? "")}${one.principal && one.means !== "control" ? `, ${one.principal}` : ""}`, h("span.m", one.outcome === "rejected" ? ", rejected" : "")));
     replace(this.#events.side, h("a", { href: "events", "data-go": "events" }, "All"));
     replace(this.#events.body, list.length ? h("ul.ev", list.map(item)) : h("p.empty", "None."));
   }
@@ -221,8 +220,8 @@ export class Page {
     const now = this.#link.nowMs();
     const say = (ms) => `${time.day(ms, now)} ${this.#spanMs < 600_000 ? time.second(ms) : time.minute(ms)}`;
     this.#chart.heading.textContent = `${say(from)} to ${say(to)}`;
-    if (document.activeElement !== this.#from) this.#from.value = time.iso(from);
-    if (document.activeElement !== this.#to) this.#to.value = time.iso(to);
+    if (document.activeElement !== this.#from) this.#from.value = time.typed(from);
+    if (document.activeElement !== this.#to) this.#to.value = time.typed(to);
     this.#note.textContent = "Hatched: no data. Gaps are never bridged by a line. Times are those of the site as its clock stands today.";
     replace(this.#kept.body, h("dl.dl.rows", [["Each stands for", duration(stepMs / 1000)], ["Line", stepMs <= 1000 ? "the values as recorded" : "their mean"], ["Band", stepMs <= 1000 ? "none" : "least to most"], ["Follows the present", this.#endMs === null ? "yes" : "no"]].map(([name, value]) => [h("dt", name), h("dd", value)])));
   }

@@ -40,10 +40,10 @@ export const glyph = (priority) =>
 
 const RANK = { high: 0, medium: 1, low: 2 };
 
-/** The worst first; among equals those not acknowledged, then the newest. */
+/** Those not acknowledged first, then the worst, then the newest; what is shelved or out of service last. */
 export const sorted = (alarms) => [...alarms].sort((a, b) =>
-  QUIET.includes(a.state) - QUIET.includes(b.state) || RANK[a.priority] - RANK[b.priority]
-  || isUnacknowledged(b) - isUnacknowledged(a) || b.since_unix_ms - a.since_unix_ms);
+  QUIET.includes(a.state) - QUIET.includes(b.state) || isUnacknowledged(b) - isUnacknowledged(a)
+  || RANK[a.priority] - RANK[b.priority] || b.since_unix_ms - a.since_unix_ms);
 
 /** The worst active alarm whose source is this part of the plant ("chp", "chp_2", "chp-2", "chp.link"). */
 export function alarmOf(alarms, one) {
@@ -51,5 +51,5 @@ export function alarmOf(alarms, one) {
   const keys = [base, base.replaceAll("_", "-"), one.kind === "load" ? "load" : base, one.kind === "grid" ? "grid-meter" : base];
   const about = (alarm) => [alarm.source, alarm.id?.split(".")[0]].some((name) => keys.includes(String(name ?? "").toLowerCase()));
   const active = (alarms?.alarms ?? []).filter((alarm) => !QUIET.includes(alarm.state) && alarm.state !== "returned");
-  return sorted(active.filter(about))[0] ?? null;
+  return active.filter(about).sort((a, b) => RANK[a.priority] - RANK[b.priority] || isUnacknowledged(b) - isUnacknowledged(a))[0] ?? null;
 }

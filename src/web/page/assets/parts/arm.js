@@ -57,5 +57,7 @@ export class Arming {
   }
 }
 
+const capital = (text) => String(text).replace(/^./, (first) => first.toUpperCase());
+
 const line = ({ what, value, ok }) =>
-  h("tr", h("th", { scope: "row" }, what), h("td.r", value === null ? "unknown" : String(value)), h("td.r.b", ok === false ? "✕ not ready" : "✓"));
+  h("tr", h("th", { scope: "row" }, capital(what)), h("td.r", value === null ? "unknown" : String(value)), h("td.r.b", ok === false ? "✕ not ready" : "✓"));

@@ -53,7 +53,7 @@ function does(link, power, number_) {
   const state = link.state;
   if (!power || !usable(power)) return h("b", "power unknown");
   const now = h("b", `${verb("battery", power.value)} `, quantity(Math.abs(power.value), "kW"));
-  const wish = unitSetpoint(link, "battery", number_);
+  const wish = unitSetpoint(link, "battery", number_, true);
   const shadow = state.mode.now === "shadow" && known(wish) && [`, would be ${verb("battery", wish)} `, quantity(Math.abs(wish), "kW")];
   return [now, shadow];
 }
@@ -65,7 +65,8 @@ export function planMarks(link) {
   const at = (index) => plan.from_unix_ms + index * plan.step_s * 1000;
   const ahead = plan.soc.map((share, index) => ({ share, unixMs: at(index) })).filter((mark) => known(mark.share) && mark.unixMs > link.nowMs());
   const turning = ahead.filter((mark, index) => isTurn(ahead, index));
-  return turning.slice(0, 2);
+  const other = turning.find((mark) => Math.abs(mark.share - turning[0].share) > 0.05);
+  return [turning[0], other].filter(Boolean);
 }
 
 /** The first of a plateau that ends a rise or a fall of at least five percent. */

@@ -42,7 +42,7 @@ export class Controls {
     const { state, session } = this.#link;
     if (!state) return;
     const { mode, setpoints, limits, plant, control } = state;
-    const quiet = this.#link.live ? null : duration(Math.floor(this.#link.newsAgeS()));
+    const quiet = this.#link.live ? null : duration(Math.floor(this.#link.newsAgeS()), 0);
     this.#arming.update();
     this.#draw(mode.now, mode.armed, mode.latched, mode.fault, setpoints, limits, plant, control, session, quiet, this.#open);
   }
@@ -50,7 +50,7 @@ export class Controls {
   /** Why nothing may be done at all, or null. */
   #locked() {
     const { session, live } = this.#link;
-    if (!this.#link.live) return `No news for ${duration(Math.floor(this.#link.newsAgeS()))}: nothing can be commanded until the gateway answers.`;
+    if (!this.#link.live) return `No news for ${duration(Math.floor(this.#link.newsAgeS()), 0)}: nothing can be commanded until the gateway answers.`;
     if (session.principal === null && session.role === "viewer") {
       return session.log_in ? "You may look. Log in to operate." : "You may look. This gateway has no users, so nobody can operate it from here.";
     }
@@ -76,12 +76,13 @@ export class Controls {
     replace(this.#rows, note, this.#mode(locked), h("hr"), this.#setpoints(locked), h("hr"), this.#limits(locked), h("hr"), this.#armed(locked));
   }
 
+  /** A mode that nobody can command (Hold, Fallback, Init) stands in the place of Auto, to which it leads back. */
   #mode(locked) {
     const now = this.#link.state.mode.now;
-    const modes = MODES.includes(now) ? MODES : [now, ...MODES];
+    const modes = MODES.includes(now) ? MODES : MODES.map((mode) => (mode === "auto" ? now : mode));
     const buttons = modes.map((mode) => this.#modeButton(mode, now, locked));
-    const barred = ["auto", "manual"].map((mode) => mode !== now && this.#barred(mode)).filter(Boolean);
-    const reason = !locked && barred.length > 0 && h("span.sm.m.wide", `Auto, Manual: ${barred[0]}.`);
+    const barred = modes.filter((mode) => mode !== now && this.#barred(mode));
+    const reason = !locked && barred.length > 0 && h("span.sm.m.wide", `${barred.map(modeName).join(", ")}: ${this.#barred(barred[0])}.`);
     return h("div.row", h("span.k", "Mode"), h("div.seg.wide", { role: "group", "aria-label": "Mode" }, buttons), reason, this.#latch(locked));
   }
 
@@ -136,7 +137,7 @@ export class Controls {
     const batteryMax = plant.battery_kw_max ?? 0;
     const battery = powerField("Battery power", number(setpoints?.battery_kw ?? 0), { hint: `+ charges, ${"\u2212"} discharges; up to ${number(batteryMax, 0)} kW`, least: -batteryMax, most: batteryMax });
     const chpMax = plant.chp_kw_max ?? 0;
-    const chp = powerField("CHP power", number(unitSetpoint(this.#link, "chp", 1) ?? 0), { hint: `0 stops it; else ${number(plant.chp_kw_min ?? 0, 0)} to ${number(chpMax, 0)} kW`, least: 0, most: chpMax });
+    const chp = powerField("CHP power", number(unitSetpoint(this.#link, "chp", 1, true) ?? 0), { hint: `0 stops it; else ${number(plant.chp_kw_min ?? 0, 0)} to ${number(chpMax, 0)} kW`, least: 0, most: chpMax });
     const shown = [plant.batteries > 0 && battery.element, plant.chps > 0 && chp.element];
     this.#ask({
       what: "Set these powers?", detail: "They hold until they are changed or the mode is.", verb: "Set", fields: h("div.pair", shown),

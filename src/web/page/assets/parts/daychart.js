@@ -20,7 +20,7 @@ export function drawDay(svg, link, history, width) {
   const narrow = width < 600;
   const left = narrow ? 0 : 112;
   const plan = state.plan;
-  const aheadMs = plan ? Math.min(AHEAD_MS_MAX, plan.from_unix_ms + plan.step_s * 1000 * longest(plan) - now) : 0;
+  const aheadMs = Math.min(AHEAD_MS_MAX, Math.max(endOf(plan, longest(plan)), endOf(state.prices?.ahead, state.prices?.ahead?.import?.length)) - now);
   const ends = { from: now - BACK_MS, to: now + Math.max(HOUR, aheadMs) };
   const x = (ms) => left + ((ms - ends.from) / (ends.to - ends.from)) * (width - left - RIGHT);
   const frame = { ...ends, now, x, left, right: width - RIGHT, width, narrow, link };
@@ -34,13 +34,16 @@ export function drawDay(svg, link, history, width) {
   add(svg, [ground(frame, rows), ...rows.map((row) => row.draw()), nowLine(frame, rows, plan)]);
 }
 
-const longest = (plan) => Math.max(0, ...["soc", "battery_kw", "chp_kw", "import_price"].map((key) => plan[key]?.length ?? 0));
+const longest = (plan) => Math.max(0, ...["soc", "battery_kw", "chp_kw", "import_price"].map((key) => plan?.[key]?.length ?? 0));
+
+/** When a list of steps ends, ms; 0 where there is none. */
+const endOf = (list, count) => (list && count ? list.from_unix_ms + list.step_s * 1000 * count : 0);
 
 function rowsOf(frame, state, history) {
   const plant = state.plant;
   const all = [
-    { name: "Price", unit: "ct/kWh, import", height: 48, draw: price },
-    { name: "Power", unit: "kW", height: 66, draw: power },
+    { name: "Price", unit: "ct/kWh, import", height: 46, draw: price },
+    { name: "Power", unit: "kW", height: 62, draw: power },
     plant.batteries > 0 && { name: "Battery", unit: "kW, up = charging", height: 40, draw: battery },
     plant.batteries > 0 && { name: "Stored", unit: storedUnit(plant), height: 42, draw: stored },
   ].filter(Boolean);
@@ -48,7 +51,7 @@ function rowsOf(frame, state, history) {
   return all.map((row) => {
     const titled = frame.narrow ? 18 : 0;
     const placed = { ...row, top: top + titled, bottom: top + titled + row.height };
-    top = placed.bottom + 14;
+    top = placed.bottom + 12;
     return { ...placed, draw: () => [rowName(frame, placed), row.draw(frame, placed, state, history)] };
   });
 }
@@ -78,13 +81,13 @@ function nowLine(frame, rows, plan) {
   const text = `Now ${frame.link.time.minute(frame.now)}`;
   const half = 40;
   const middle = Math.min(frame.right - half, Math.max(frame.left + half, x));
-  const made = plan ? `planned at ${frame.link.time.minute(plan.made_unix_ms)} →` : "no plan";
+  const made = plan && `planned at ${frame.link.time.minute(plan.made_unix_ms)} →`;
   return [
     s("path.now", { d: `M${x} 16V${rows.at(-1).bottom + 4}` }),
     s("rect.nowb", { x: middle - half, y: 0, width: 2 * half, height: 18, rx: 3 }),
     s("text.nowt", { x: middle, y: 13 }, text),
     s("text.ax", { x: middle - half - 10, y: 13, "text-anchor": "end" }, "← measured"),
-    s("text.ax", { x: middle + half + 10, y: 13 }, frame.narrow && made.length > 12 ? "planned →" : made),
+    (plan || frame.to - frame.now > 2 * HOUR) && s("text.ax", { x: middle + half + 10, y: 13 }, made && !frame.narrow ? made : made ? "planned →" : "known ahead, no plan →"),
   ];
 }
 
@@ -142,12 +145,11 @@ function power(frame, row, state, history) {
   const load = measured(history, "electric_load_kw");
   const green = sum(measured(history, "pv_kw"), measured(history, "wind_kw"));
   const chp = measured(history, "chp_kw");
-  const chpPlan = planned(state.plan, "chp_kw").filter((one) => one.ms >= frame.now - 1 && one.ms < frame.to);
+  const chpPlan = planned(state.plan, "chp_kw").filter((one) => state.plant.chps > 0 && one.ms >= frame.now - 1 && one.ms < frame.to);
   const scale = scaleOf([values(load), values(green), values(chp), values(chpPlan)], row);
   if (!scale) return nothing(frame, row);
   const { plant } = state;
   const names = [
-    { name: "load", at: load.at(-1)?.value, ahead: null },
     plant.chps > 0 && { name: "CHP", at: chpPlan.at(-1)?.value ?? chp.at(-1)?.value },
   ].filter((one) => one && known(one.at));
   return [
@@ -157,7 +159,7 @@ function power(frame, row, state, history) {
     chpPlan.length > 0 && s("path.l2.pl", { d: stepPath(chpPlan, frame, scale.y, frame.to) }),
     ...lineSegments(load, frame).map((segment) => s("path.l1", { d: line(segment, frame, scale.y) })),
     base(frame, scale.y(0)), axis(frame, row.top, number(scale.most, 0)), axis(frame, scale.y(0), "0"),
-    endNames(frame, names, scale, row), greenName(frame, green, plant, row),
+    endNames(frame, names, scale, row), loadName(frame, load, scale), greenName(frame, green, plant, row),
   ];
 }
 
@@ -170,6 +172,13 @@ function endNames(frame, names, scale, row) {
     taken.push(y);
     return s("text.ax", { x: frame.right + 6, y }, name);
   });
+}
+
+/** Above its own line, early in the day that is shown. */
+function loadName(frame, load, scale) {
+  const from = frame.from + 0.06 * (frame.now - frame.from);
+  const one = load.find(({ ms, value }) => ms >= from && known(value));
+  return one && s("text.lg.halo2", { x: frame.x(one.ms), y: scale.y(one.value) + 15 }, "load");
 }
 
 function greenName(frame, green, plant, row) {
@@ -205,7 +214,7 @@ function stored(frame, row, state, history) {
   const y = (share) => row.bottom - share * (row.bottom - row.top);
   const { soc_min: low, soc_max: high } = state.plant;
   const limit = (share) => known(share) && [s("path.lim", { d: `M${frame.left} ${y(share)}H${frame.right}` }), axis(frame, y(share), number(percent(share), 0))];
-  const turns = ahead.filter((one, index) => known(one.value) && isPeak(ahead, index)).slice(0, frame.narrow ? 2 : 3);
+  const turns = apart(ahead.filter((one, index) => known(one.value) && isPeak(ahead, index)), frame).slice(0, 3);
   return [
     drawGaps(past, frame, row),
     ...lineSegments(past, frame).map((segment) => s("path.ar", { d: `${line(segment, frame, y)}V${row.bottom}H${frame.x(segment[0].ms)}Z` })),
@@ -215,6 +224,9 @@ function stored(frame, row, state, history) {
     ...turns.map((one) => s("text.pk.halo", { x: Math.min(frame.right - 16, frame.x(one.ms)), y: y(one.value) + (one.value > 0.55 ? 15 : -6), "text-anchor": "middle" }, `${number(percent(one.value), 0)} %`)),
   ];
 }
+
+/** Those whose labels do not touch the one before. */
+const apart = (list, frame) => list.reduce((kept, one) => (kept.length && frame.x(one.ms) - frame.x(kept.at(-1).ms) < 42 ? kept : [...kept, one]), []);
 
 /** A highest or lowest of at least two hours on both sides. */
 function isPeak(list, index) {

@@ -6,9 +6,9 @@ import { sentence, verb } from "../lib/words.js";
 
 const SAME_KW = 0.05;
 
-/** Which row a rule belongs to; what it does not name stands where something changed. */
-function rowOf(rule) {
-  const name = String(rule).toLowerCase();
+/** Which row a change belongs to: what the gateway names, else what the rule's name says, else where something changed. */
+function rowOf({ quantity, rule }) {
+  const name = String(quantity ?? rule).toLowerCase();
   if (/chp/.test(name)) return "chp";
   if (/battery|soc|charge/.test(name)) return "battery";
   return /curtail|negative|renewable/.test(name) ? "cap" : "any";
@@ -19,10 +19,10 @@ const differs = (asked, written) => known(asked) && known(written) && Math.abs(a
 /** The changes that a row shows. */
 export function changesOf(decision, row) {
   const changes = decision.changes ?? [];
-  const own = changes.filter((change) => rowOf(change.rule) === row);
+  const own = changes.filter((change) => rowOf(change) === row);
   if (own.length || row === "cap") return own;
   const key = row === "chp" ? "chp_kw" : "battery_kw";
-  return differs(decision.asked?.[key], decision.written?.[key]) ? changes.filter((change) => rowOf(change.rule) === "any") : [];
+  return differs(decision.asked?.[key], decision.written?.[key]) ? changes.filter((change) => rowOf(change) === "any") : [];
 }
 
 export const ruleName = (change) => sentence(change.rule);
@@ -37,13 +37,14 @@ function changed(decision, row) {
   const changes = changesOf(decision, row);
   if (!changes.length) return h("span.m", "not changed");
   const [first] = changes;
-  const more = changes.length > 1 ? `and ${changes.length - 1} more` : known(first.by_kw) ? h("span.nw", "by ", kw(first.by_kw)) : "";
+  const more = changes.length > 1 ? `and ${changes.length - 1} more` : known(first.by_kw) ? h("span.nw", "by ", kw(Math.abs(first.by_kw))) : "";
   return [h("span.lim", { title: first.text ?? "" }, ruleName(first)), h("small", more)];
 }
 
 /** The table; `batteries` and `chps` say which rows the plant has. */
 export function awcTable(decision, { batteries = 1, chps = 1, renewables = true }) {
-  const { asked = {}, written = {} } = decision;
+  const asked = decision.asked ?? {};
+  const written = decision.written ?? {};
   const sent = written.sent === true;
   const mark = sent ? " ✓" : "";
   const chp = (side) => (side.chp_on === false ? 0 : side.chp_kw);

@@ -19,11 +19,13 @@ function layLying(parts, width) {
   const cell = Math.min(WIDE, (width - gap * (columns - 1) - 2) / columns);
   if (cell < LEAST) return null;
   const boxes = [];
-  const grown = Math.min(22, Math.max(gap, (width - 2 - columns * cell) / Math.max(1, columns - 1)));
+  const roomy = spanOf(rows.heatTop) + rows.heatLow.length > 0 ? 22 : 200;
+  const grown = Math.min(roomy, Math.max(gap, (width - 2 - columns * cell) / Math.max(1, columns - 1)));
   const pitch = cell + grown;
   placeTop(rows, boxes, { cell, pitch, grown, width });
   placeLow(rows, boxes, { cell, pitch, width });
-  return { kind: "lying", width, height: 308, boxes, ...lyingBuses(boxes, rows, width) };
+  const crowded = cell < 140;
+  return { kind: "lying", width, height: crowded ? 330 : 308, boxes, ...lyingBuses(boxes, rows, width, crowded) };
 }
 
 function rowsOf(parts) {
@@ -45,7 +47,8 @@ function placeTop(rows, boxes, { cell, pitch, grown, width }) {
     x += wide + grown;
   }
   const free = width - 1 - (rows.heatTop.length * pitch - grown);
-  rows.heatTop.forEach((one, index) => boxes.push({ one, x: free + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }));
+  const from = Math.min(free, x - grown + 99);
+  rows.heatTop.forEach((one, index) => boxes.push({ one, x: from + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }));
 }
 
 function placeLow(rows, boxes, { cell, pitch, width }) {
@@ -57,7 +60,7 @@ function placeLow(rows, boxes, { cell, pitch, width }) {
     boxes.push({ one, x: Math.min(from + 20 + index * pitch, width - 1 - cell), y: 218, width: cell, height: BOX_HEIGHT }));
 }
 
-function lyingBuses(boxes, rows, width) {
+function lyingBuses(boxes, rows, width, crowded) {
   const ends = [];
   for (const box of boxes) {
     const top = box.y < 100;
@@ -72,8 +75,8 @@ function lyingBuses(boxes, rows, width) {
   const heat = rows.heatLow.length + rows.heatTop.length ? extent(ends, true, boxes) : null;
   const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : width - 1];
   const buses = [{ bus: "electric", x: left, y: 152, width: right - left, height: 6 }];
-  if (heat) buses.push({ bus: "heat", x: heat[0], y: 152.5, width: width - 1 - heat[0], height: 5.5 });
-  return { ends, buses, labels: lyingLabels(ends, buses) };
+  if (heat) buses.push({ bus: "heat", x: heat[0], y: 152.5, width: Math.min(width - 1, heat[1] - 8) - heat[0], height: 5.5 });
+  return { ends, buses, labels: crowded ? buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" })) : lyingLabels(ends, buses) };
 }
 
 /** From the leftmost to the rightmost connection, and as far as the boxes on both sides reach. */
@@ -95,18 +98,18 @@ function lyingLabels(ends, buses) {
 function layStanding(parts, width) {
   const rows = rowsOf(parts);
   const middle = Math.round(width / 2);
-  const cell = Math.min(220, middle - 37);
+  const cell = Math.min(220, middle - 31);
   const boxes = [];
   const chp = rows.electricTop.find((one) => one.heat);
   const left = [...rows.electricTop.filter((one) => one !== chp), ...(chp ? [chp] : [])];
   const electricRows = Math.max(left.length, rows.electricLow.length);
   const column = (list, from, x) => list.forEach((one, index) =>
     boxes.push({ one, x, y: 4 + (from + index) * 102, width: cell, height: one.heat ? 106 : 90 }));
-  column(left, electricRows - left.length, middle - 36 - cell);
-  column(rows.electricLow, 0, middle + 36);
+  column(left, electricRows - left.length, middle - 30 - cell);
+  column(rows.electricLow, 0, middle + 30);
   const heatFrom = electricRows + (rows.heatTop.length + rows.heatLow.length ? 0.42 : 0);
-  column(rows.heatTop, heatFrom, middle - 36 - cell);
-  column(rows.heatLow, heatFrom, middle + 36);
+  column(rows.heatTop, heatFrom, middle - 30 - cell);
+  column(rows.heatLow, heatFrom, middle + 30);
   const heatRows = Math.max(rows.heatTop.length, rows.heatLow.length);
   const height = 4 + (heatFrom + heatRows) * 102 + (chp && !heatRows ? 16 : 0);
   return { kind: "standing", width, height, boxes, ...standingBuses(boxes, middle, electricRows, heatFrom, heatRows) };
@@ -125,6 +128,6 @@ function standingBuses(boxes, middle, electricRows, heatFrom, heatRows) {
   const buses = [{ bus: "electric", x: middle - 3, y: 10, width: 6, height: (heatRows ? split - 6 : electricRows * 102 - 12) - 10 }];
   if (heatRows) buses.push({ bus: "heat", x: middle - 2.5, y: heatTop, width: 5.5, height: (heatFrom + heatRows) * 102 - 8 - heatTop });
   const y = 4 + electricRows * 102 + 16;
-  const at = (bus, dy) => ({ bus, x: middle + 36, y: y + dy, anchor: "start" });
+  const at = (bus, dy) => ({ bus, x: middle + 30, y: y + dy, anchor: "start" });
   return { ends, buses, labels: heatRows ? [at("electric", -2), at("heat", 14)] : [] };
 }

@@ -24,7 +24,10 @@ export function drawDiagram(svg, link, width) {
   svg.setAttribute("height", plan.height);
   svg.setAttribute("aria-label", inWords(parts));
   svg.replaceChildren();
-  add(svg, [
+  const right = Math.max(...plan.boxes.map((box) => box.x + box.width));
+  const middle = s("g", { transform: `translate(${Math.max(0, (plan.width - right - 1) / 2)} 0)` });
+  svg.append(middle);
+  add(middle, [
     ...plan.ends.map((end) => s("path.wire", { d: `M${end.x1} ${end.y1}L${end.x2} ${end.y2}` })),
     ...plan.buses.map(({ bus, ...box }) => s(bus === "heat" ? "rect.hbus" : "rect.bus", { ...box, rx: 1 })),
     ...plan.ends.map((end) => flow(end, scale)),
@@ -78,17 +81,24 @@ function drawBox({ one, x, y, width, height }, link) {
   return s(`g.n${lost ? ".stale" : ""}`,
     s("rect.box", { x, y, width, height, rx: 4 }),
     s("text.nm", { x: left, y: y + 20 }, one.name),
-    ageTag(one.point, right, y + 20),
-    s("text.vb", { x: left, y: y + 37 }, boxVerb(one, state)),
+    ...ageAndVerb(one, state, { left, right, y, narrow: width < 150 }),
     valueText(one.point, left, y + 62, "start"),
-    one.heat && heatText(one, { left, right, y, narrow: width < 225 }),
-    ratingText(one, right, y + 62),
+    one.heat && heatText(one, { left, right, y, narrow: width < 225, tall: height > 100 }),
+    width >= 140 && ratingText(one, right, y + 62),
     bar(one, { x: left, y: y + 71, width: right - left }),
     alarm && alarmFrame(alarm, { x, y, width, height }));
 }
 
+/** Where a box is too narrow for its name and a framed age, the age takes the place of the verb. */
+function ageAndVerb(one, state, { left, right, y, narrow }) {
+  const framed = one.point && state !== "fresh";
+  if (narrow && framed) return [ageTag(one.point, right, y + 38)];
+  if (narrow && !one.point) return [s("text.vb", { x: left, y: y + 37 }, "not measured")];
+  return [ageTag(one.point, right, y + 20), s("text.vb", { x: left, y: y + 37 }, boxVerb(one, state))];
+}
+
 function boxVerb(one, state) {
-  if (state === "bad") return "no value";
+  if (state === "bad") return "";
   return state === "stale" ? "last known" : verb(one.kind, one.point.value);
 }
 
@@ -98,7 +108,8 @@ function valueText(point, x, y, anchor, unit = "kW") {
 }
 
 /** The heat of a CHP: a second figure where there is room, else a line of its own. */
-function heatText(one, { left, right, y, narrow }) {
+function heatText(one, { left, right, y, narrow, tall }) {
+  if (narrow && !tall) return s("text.bl", { x: right, y: y + 62, "text-anchor": "end" }, "heat ", withUnit(one.heat.value, "kW"));
   if (narrow) return s("text.bl", { x: left, y: y + 96 }, "heat ", withUnit(one.heat.value, "kW"));
   return s("g", s("text.vb", { x: right, y: y + 37, "text-anchor": "end" }, usable(one.heat) ? "giving off" : ""),
     valueText(one.heat, right, y + 62, "end", "kW heat"));

@@ -61,8 +61,7 @@ function next(mode) {
 }
 
 /** Cost so far, and what the ledger says that doing nothing and the rule would have cost. */
-function money({ money: today, mode }) {
-  const shadow = mode.now === "shadow";
+function money({ money: today }) {
   const days = h("a", { href: "model#ledger", "data-go": "model" }, "all days");
   const cost = figure("Cost today", number(today.today_eur, 2), [known(today.today_eur) ? "since 00:00, " : "not known, ", days]);
   if (!today.valid) {
@@ -71,7 +70,7 @@ function money({ money: today, mode }) {
   return [
     cost,
     difference("Doing nothing", today.idle_today_eur, today),
-    difference(shadow ? "This gateway" : "The rule", today.rule_today_eur, today, true),
+    difference("The rule", today.rule_today_eur, today, true),
   ];
 }
 

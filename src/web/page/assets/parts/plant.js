@@ -35,7 +35,7 @@ function renewables(link, base, name, has, max) {
   if (!has) return [];
   const tags = numbers(999).map((number) => unitTag(base, "_kw", number)).filter((tag) => link.state.points[tag]);
   const found = tags.length ? tags : [unitTag(base, "_kw", 1)];
-  const cap = link.state.setpoints?.[`${base}_limit_kw`];
+  const cap = link.state.setpoints?.sent === false ? null : link.state.setpoints?.[`${base}_limit_kw`];
   const more = (index) => ({ max: found.length === 1 ? max : null, setpoint: found.length === 1 && index === 0 ? cap : null });
   return found.map((tag, index) => part(link, base, title(name, index + 1, found.length), "electric", "source", tag, more(index)));
 }
@@ -48,7 +48,7 @@ function chps(link, plant) {
       max, setpoint: unitSetpoint(link, "chp", number), heat: pointNow(link, unitTag("chp", "_heat_kw", number)),
     });
     if (plant.chps === 1 || !made.heat) return [made];
-    const heat = part(link, "chpheat", `${name} heat`, "heat", "source", unitTag("chp", "_heat_kw", number));
+    const heat = part(link, "chpheat", title("Heat", number, plant.chps), "heat", "source", unitTag("chp", "_heat_kw", number));
     return [{ ...made, heat: null }, heat];
   });
 }
@@ -77,10 +77,10 @@ function batteries(link, plant) {
   });
 }
 
-/** What is written to one unit, kW; null where nothing is. */
-export function unitSetpoint(link, base, number) {
+/** What is written to one unit, kW; null where nothing is. `wished`: also what would be, in Shadow. */
+export function unitSetpoint(link, base, number, wished = false) {
   const setpoints = link.state?.setpoints;
-  if (!setpoints) return null;
+  if (!setpoints || (setpoints.sent === false && !wished)) return null;
   const tag = unitTag(base, "_kw", number);
   const value = setpoints.units?.[tag] ?? (number === 1 ? setpoints[tag] : null);
   return known(value) ? value : null;

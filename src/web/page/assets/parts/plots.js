@@ -37,10 +37,10 @@ export function grouped(series, names, labels) {
 
 /** Where rows are missing altogether a row of nulls is put in, so that no line crosses it. */
 function withGaps({ t, min, mean, max }, stepMs) {
-  const made = [[], [], [], []];
+  const made = [[], [], [], []]; // time, most, least, mean: a band is drawn with its upper edge, so below the line
   t.forEach((ms, index) => {
     if (index > 0 && ms - t[index - 1] > 2.5 * stepMs) [t[index - 1] + stepMs, null, null, null].forEach((value, row) => made[row].push(row ? value : value / 1000));
-    [ms / 1000, min[index], mean[index], max[index]].forEach((value, row) => made[row].push(value ?? null));
+    [ms / 1000, max[index], min[index], mean[index]].forEach((value, row) => made[row].push(value ?? null));
   });
   return made;
 }
@@ -51,12 +51,12 @@ export function plot(group, { range, stepMs, width, height, time, on, axis }) {
   const place = h("div.plot", { role: "img", "aria-label": inWords(group) }, h("p.hd", title(group), " ", h("span", group.unit ? `${group.unit}${spread(group) ? ", mean; band: least to most" : ""}` : "")));
   const data = uPlot.join(group.list.map((one) => withGaps(one, stepMs)));
   const options = {
-    width, height: height + (axis ? 30 : 8), pxAlign: 1, legend: { show: false },
+    width, height: height + (axis ? 30 : 8), pxAlign: 1, padding: [10, 0, 0, 0], legend: { show: false },
     tzDate: (seconds) => shifted(seconds, time),
     cursor: { sync: { key: "trends" }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => on.wider() }, points: { size: 7, fill: colors.card, stroke: colors.ink, width: 1.5 } },
     scales: { x: { time: true, range: () => [range.from / 1000, range.to / 1000] }, y: { range: (_, least, most) => bounds(least, most) } },
     series: [{}, ...group.list.flatMap((one) => lines(one, colors))],
-    bands: group.list.map((_, index) => ({ series: [3 * index + 3, 3 * index + 1], fill: withAlpha(colors.band, 0.6) })),
+    bands: group.list.map((_, index) => ({ series: [3 * index + 1, 3 * index + 2], fill: withAlpha(colors.band, 0.6) })),
     axes: [timeAxis(colors, time, range, axis), valueAxis(colors, group)],
     hooks: {
       drawAxes: [(u) => hatch(u, commonGaps(group, range), colors)],
@@ -76,7 +76,7 @@ function lines(one, colors) {
   const stroke = one.style.soft ? colors.soft : colors.ink;
   const quiet = { stroke: "transparent", width: 0, points: { show: false } };
   const stepped = /^setpoint\.|^mode$|_on$|price/.test(one.name) ? { paths: uPlot.paths.stepped({ align: 1 }) } : {};
-  return [quiet, { stroke, width: one.style.width, dash: one.style.dash, points: { show: false }, ...stepped }, quiet];
+  return [quiet, quiet, { stroke, width: one.style.width, dash: one.style.dash, points: { show: false }, ...stepped }];
 }
 
 /** A band of its own where nothing moves, and some room above and below. */
@@ -109,11 +109,11 @@ function valueAxis(colors, group) {
 
 const decimals = (splits, most) => {
   const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-  return step >= 1 ? 0 : Math.min(Math.max(most, 1), Math.ceil(-Math.log10(step)));
+  return Math.abs(step - Math.round(step)) < 1e-9 && step >= 1 ? 0 : Math.min(Math.max(most, 2), Math.max(1, Math.ceil(-Math.log10(step))));
 };
 
 const font = () => getComputedStyle(document.body).fontFamily;
-const withAlpha = (rgb, alpha) => rgb.replace(/^rgba?\(([^)]+?)(, [\d.]+)?\)$/, (_, parts) => `rgba(${parts.split(",").slice(0, 3).join(",")}, ${alpha})`);
+const withAlpha = (rgb, alpha) => `rgba(${(rgb.match(/[\d.]+/g) ?? [128, 128, 128]).slice(0, 3).join(", ")}, ${alpha})`;
 
 /** Times in which no line of the plot has a value. */
 function commonGaps(group, range) {
