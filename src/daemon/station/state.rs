@@ -1,8 +1,10 @@
 //! The state of the plant as JSON, made once a second for everybody.
 
+use super::money::uncounted;
 use crate::archive::unit;
 use crate::showing::local;
 use crate::view::View;
+use jiff::tz::TimeZone;
 use memg_alarms::{Alarm, Priority, State};
 use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_control::fault::Severity;
@@ -33,10 +35,14 @@ pub(super) struct Site {
     /// How old each signal may be.
     pub ages_max: BTreeMap<Tag, Option<Duration>>,
     plant_told: Value,
+    /// Whose ledger it is.
+    pub ledger: memg_ledger::Site,
 }
 
 impl Site {
     pub fn of(settings: &Settings) -> Self {
+        // A virtual plant has no zone: its local time stands for UTC.
+        let zone = if settings.demo.is_some() { TimeZone::UTC } else { settings.clock.zone() };
         let ages_max = settings.points.signals.iter().map(|(tag, known)| (*tag, known.age_max)).collect();
         Self {
             name: settings.site.clone(),
@@ -45,6 +51,7 @@ impl Site {
             speed: settings.control.speed,
             ages_max,
             plant_told: plant(&settings.plant),
+            ledger: memg_ledger::Site { plant: settings.plant, zone },
         }
     }
 }
@@ -198,16 +205,13 @@ fn health(view: &View) -> Value {
     })
 }
 
-fn state(site: &Site, view: &View, (input, decision): &(CycleInput, CycleDecision)) -> Value {
+fn state(site: &Site, view: &View, money: &Value, (input, decision): &(CycleInput, CycleDecision)) -> Value {
     let device = |(name, state): &(String, DeviceState)| json!({ "name": name, "state": device_state(*state) });
     let control = view
         .commanded
         .as_ref()
         .map(|c| json!({ "principal": c.principal, "means": c.means, "what": c.what, "unix_ms": c.unix_ms }));
-    let money = json!({
-        "today_eur": view.cost_today_eur, "rule_today_eur": null, "idle_today_eur": null, "error_eur": null,
-        "valid": false, "why": "no ledger compares it yet",
-    });
+    let money = if money.is_null() { uncounted(view) } else { money.clone() };
     json!({
         "site": site.name, "simulated": site.simulated, "version": env!("CARGO_PKG_VERSION"),
         "time": { "unix_ms": view.at.unix_ms, "local": local(view.at.plant_ms),
@@ -249,11 +253,11 @@ fn review(view: &View, decision: &CycleDecision) -> Vec<Value> {
 }
 
 /// Everything for everybody.
-pub(super) fn live(site: &Site, view: &View) -> Live {
+pub(super) fn live(site: &Site, view: &View, money: &Value) -> Live {
     let Some(last) = &view.last else { return Live::default() };
     let text = |value: &Value| value.to_string().into_bytes().into();
     Live {
-        state: text(&state(site, view, last)),
+        state: text(&state(site, view, money, last)),
         alarms: text(&json!({ "alarms": &*view.alarms, "history": [] })),
         alarms_number: view.alarms_number,
         review: review(view, &last.1),
