@@ -40,6 +40,7 @@ use memg_settings::Settings;
 use notes::Notes;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use view::View;
 
 /// Events waiting for the cycle; more are lost and counted by the drivers.
@@ -148,10 +149,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let summary = engine.run(options.duration, options.stop).await;
     let _ = stop_drivers.send(true);
     engine.join().await;
-    for task in station_tasks {
-        // What publishes ends with the view, what serves when it is told to.
-        let _ = task.await;
-    }
+    // Nobody waits for a page.
+    station_tasks.iter().for_each(JoinHandle::abort);
     if let Some(demo) = demo {
         demo.shutdown().await;
     }

@@ -3,6 +3,7 @@
 mod desk;
 mod devices;
 mod metrics;
+mod money;
 mod source;
 mod state;
 
@@ -82,20 +83,31 @@ pub(super) fn serve(station: Station, around: Around<'_>) -> (Option<Desk>, Vec<
     let site = Arc::new(Site::of(around.settings));
     let (live_in, live) = watch::channel(Arc::new(Live::default()));
     let (asks, asked) = mpsc::channel(ASKS);
+    let (money_in, money) = watch::channel(serde_json::Value::Null);
     let place = Place::of(around.settings, around.image, around.health);
-    let source = Arc::new(Telling::new(Arc::clone(&site), place, around.views.clone(), around.notes));
+    let source = Arc::new(Telling::new(Arc::clone(&site), place, around.views.clone(), around.notes.clone()));
     let wires = Wires { live, asks, source };
-    let tasks =
-        vec![tokio::spawn(publish(around.views, site, live_in)), tokio::spawn(server.serve(wires, around.stop))];
+    let tasks = vec![
+        tokio::spawn(publish(around.views.clone(), Arc::clone(&site), money, live_in)),
+        tokio::spawn(server.serve(wires, around.stop)),
+    ];
+    // Ends with the runtime, at the latest when nobody is told any more.
+    tokio::spawn(money::count(site, around.notes, around.views, money_in));
     (Some(Desk::new(asked)), tasks)
 }
 
 /// Makes the state for everybody, from the latest cycle, at most once a second.
-async fn publish(mut views: watch::Receiver<View>, site: Arc<Site>, live: watch::Sender<Arc<Live>>) {
+async fn publish(
+    mut views: watch::Receiver<View>,
+    site: Arc<Site>,
+    money: watch::Receiver<serde_json::Value>,
+    live: watch::Sender<Arc<Live>>,
+) {
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
         if view.last.is_some() {
-            live.send_replace(Arc::new(state::live(&site, &view)));
+            let told = state::live(&site, &view, &money.borrow());
+            live.send_replace(Arc::new(told));
         }
         tokio::time::sleep(STATE_EVERY).await;
     }

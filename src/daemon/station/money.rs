@@ -59,7 +59,8 @@ fn today(site: &Site, now_ms: i64) -> Date {
 }
 
 fn csv(found: &Ledger) -> String {
-    let mut text = String::from("day,gateway_eur,rule_eur,idle_eur,error_eur,metered_eur,valid,why,hours_auto,hours_shadow\n");
+    let mut text =
+        String::from("day,gateway_eur,rule_eur,idle_eur,error_eur,metered_eur,valid,why,hours_auto,hours_shadow\n");
     for day in &found.days {
         let costs = [day.gateway_eur, day.rule_eur, day.idle_eur, day.error_eur, day.metered_eur];
         let costs = costs.map(|eur| eur.map_or_else(String::new, |eur| format!("{eur:.4}"))).join(",");

@@ -2,6 +2,7 @@
 
 use super::devices::devices;
 use super::metrics::metrics;
+use super::money;
 use super::state::Site;
 use crate::archive::unit;
 use crate::notes::Notes;
@@ -212,7 +213,8 @@ impl Source for Telling {
         Ok(Table { step_ms: found.step_ms, columns: found.series.into_iter().map(column).collect() })
     }
 
-    fn ledger(&self, _from: &str, _until: &str, _format: Format) -> Result<String, NoAnswer> {
-        Err(NoAnswer::NotKept("this gateway keeps no ledger yet".into()))
+    fn ledger(&self, from: &str, until: &str, format: Format) -> Result<String, NoAnswer> {
+        let now_ms = self.moment().unix_ms;
+        money::answer((&self.site, &self.notes), now_ms, (from, until), format)
     }
 }
