@@ -26,7 +26,78 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     assert!(replay.status.success(), "{}", text(&replay.stderr));
     let explained = run(&["explain", &journal, "20"]);
     assert!(text(&explained.stdout).contains("Sent: battery"), "{}", text(&explained.stdout));
+    a_time_is_explained_by_the_policy_step_in_force(&journal);
     tampered_journal_is_refused(&file);
+    let history = file.with_extension("history").display().to_string();
+    the_history_beside_the_journal_is_exported(&history);
+    wrong_questions_to_a_history_are_told_what_was_expected(&history);
+    the_ledger_reads_the_history(&history);
+}
+
+fn the_history_beside_the_journal_is_exported(history: &str) {
+    let export = |more: &[&str]| {
+        let output = run(&[&["history", "export", "--history", history, "--points", "soc,mode"], more].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let raw = export(&["--from", "2016-04-20 00:30", "--to", "2016-04-20T01:00:00Z"]);
+    let rows: Vec<Vec<&str>> = raw.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["time", "unix_ms", "soc", "mode"]);
+    assert!(rows.len() > 20 && rows.iter().all(|row| row.len() == 4), "{raw}");
+    let times: Vec<i64> = rows[1..].iter().map(|row| row[1].parse().unwrap()).collect();
+    let begin = 1_461_112_200_000;
+    assert!(times.is_sorted() && times.iter().all(|t| (begin..begin + 1_800_000).contains(t)), "{raw}");
+    assert!(rows[1..].iter().all(|row| (0.1..0.9).contains(&row[2].parse::<f64>().unwrap()) && row[3] == "2"), "{raw}");
+    let minutes = export(&["--resolution", "minute", "--zone", "Europe/Berlin", "--from", "2016-04-20 02:30"]);
+    let head =
+        "time,unix_ms,soc_min,soc_mean,soc_max,mode_min,mode_mean,mode_max\n2016-04-20T02:30:00+02:00,1461112200000,";
+    assert!(minutes.starts_with(head), "{minutes}");
+    let influx = export(&["--resolution", "quarter", "--format", "influx"]);
+    let lines: Vec<&str> = influx.lines().collect();
+    assert!(lines.len() >= 8 && lines.iter().all(|line| line.starts_with("memg soc_min=0.")), "{influx}");
+    assert!(lines[1].ends_with(" 1461111300000000000"), "{influx}");
+}
+
+fn wrong_questions_to_a_history_are_told_what_was_expected(history: &str) {
+    for (more, told) in [
+        (["--points", "soz"], "--points: \"soz\" is unknown; did you mean \"soc\"?"),
+        (["--from", "yesterday"], "--from: expected a local time such as 2026-11-24"),
+        (["--zone", "Mars"], "--zone: expected a name like Europe/Berlin"),
+        (["--history", "/none/there.history"], "the history /none/there.history cannot be read"),
+    ] {
+        let known: &[&str] = if more[0] == "--history" { &[] } else { &["--history", history] };
+        let output = run(&[&["history", "export"], known, &more].concat());
+        assert_eq!(output.status.code(), Some(64), "{more:?}");
+        assert!(text(&output.stderr).contains(told), "{}", text(&output.stderr));
+    }
+}
+
+fn the_ledger_reads_the_history(history: &str) {
+    let output =
+        run(&["ledger", "--history", history, "--config", "config/gateway.toml", "--month", "2016-04", "--json"]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let day = &found["days"][0];
+    // Two hours are no day.
+    assert_eq!((day["day"].as_str(), day["valid"].as_bool()), (Some("2016-04-20"), Some(false)), "{found}");
+    assert!(day["why"].as_str().unwrap().contains("were not recorded") && day["rule_eur"].is_null(), "{found}");
+    assert!(day["hours_auto"].as_f64().unwrap() > 1.5, "{found}");
+    let refused = run(&["ledger", "--history", history, "--config", "config/gateway.toml", "--month", "April"]);
+    assert_eq!(refused.status.code(), Some(64));
+    assert!(text(&refused.stderr).contains("--month: expected a month such as 2026-11"), "{}", text(&refused.stderr));
+}
+
+fn a_time_is_explained_by_the_policy_step_in_force(journal: &str) {
+    let at = |time: &str| run(&["explain", journal, "--at", time]);
+    let explained = text(&at("2016-04-20 01:07").stdout);
+    assert!(
+        explained.contains("plant time 2016-04-20 01:00") && explained.contains("asked in this cycle"),
+        "{explained}"
+    );
+    assert_eq!(text(&at("2016-04-20T01:14:59").stdout), explained, "the same step");
+    let (before, wrong) = (at("2016-04-19 12:00"), at("yesterday"));
+    let said = text(&before.stderr);
+    assert!(before.status.code() == Some(1) && said.contains("the journal covers 2016-04-20 00:0"), "{said}");
+    assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("expected a local time of the plant"));
 }
 
 #[test]

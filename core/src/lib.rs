@@ -54,6 +54,7 @@ pub mod rules;
 pub mod safety;
 pub mod series;
 pub mod setpoints;
+pub mod settlement;
 pub mod situation;
 pub mod synthetic;
 pub mod units;

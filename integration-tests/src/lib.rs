@@ -6,6 +6,7 @@ pub mod cosim_day;
 pub mod fault_proxy;
 pub mod gateway;
 pub mod gateway_process;
+pub mod http;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;

@@ -16,14 +16,17 @@ mod devices;
 mod doctor;
 mod evaluate;
 mod evaluate_tables;
+mod history;
 mod init;
 mod journal;
+mod ledger;
 mod live;
 mod model;
 mod plant;
 mod run;
 mod train;
 mod upgrade;
+mod web_password;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -67,6 +70,8 @@ enum Verb {
     Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
     Command(command::Args),
+    /// Make the hash of a password for the operator's station
+    WebPassword(web_password::Args),
     /// Judge a policy on a profile
     Evaluate(evaluate::Args),
     /// Learn a policy offline
@@ -74,6 +79,11 @@ enum Verb {
     /// Make a model folder from a network that was made elsewhere, or show one
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Take what was recorded over months and years out of a history
+    #[command(subcommand)]
+    History(history::HistoryCommand),
+    /// Say what the gateway has earned, or would have: each recorded day beside the good rule and the plant at rest
+    Ledger(ledger::Args),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
     /// Show what another version of this program would have sent on a journal, before it is installed
@@ -106,12 +116,15 @@ pub fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
+        Verb::WebPassword(args) => web_password::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),
         Verb::Train(args) => train::main(&args),
         Verb::Model(command) => model::main(&command),
         Verb::Fmu(command) => cosim::fmu_main(&command),
         Verb::Cosim(args) => cosim::cosim_main(&args),
         Verb::Mosaik(args) => cosim::mosaik_main(&args),
+        Verb::History(command) => history::main(&command),
+        Verb::Ledger(args) => ledger::main(&args),
         Verb::Replay(args) => journal::replay_main(&args),
         Verb::UpgradeCheck(args) => upgrade::main(&args),
         Verb::Explain(args) => journal::explain_main(&args),

@@ -5,6 +5,7 @@ use super::mode::Mode;
 use memg_core::dispatch::{Dispatch, Prices};
 use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::measurement::Measurement;
+use memg_core::plant_state::PlantState;
 use memg_core::safety::Relaxations;
 use memg_core::units::{EurPerKwh, Hours, Kilowatts};
 use serde::Serialize;
@@ -70,6 +71,23 @@ pub struct RunSummary {
     pub worst_input_age_s: f64,
     /// Alarms by kind.
     pub alarms: BTreeMap<String, u64>,
+}
+
+/// What the plant costs now, EUR/h, without starts, at the site's fixed prices where none are measured; `None` where a price,
+/// the exchange or a unit's power is not known.
+#[must_use]
+pub fn cost_rate(plant: &Plant, state: &PlantState) -> Option<f64> {
+    let costs = &plant.parameters().costs;
+    let price = |measured: Measurement<EurPerKwh>, fixed: Option<f64>| measured.usable().or(fixed.map(EurPerKwh::new));
+    let prices = Prices {
+        import: price(state.import_price, costs.fixed_import_eur_per_kwh)?,
+        export: price(state.export_price, costs.fixed_export_eur_per_kwh)?,
+    };
+    let battery = state.batteries.iter().take(plant.batteries().len()).map(|battery| battery.power.usable());
+    let chp = state.chps.iter().take(plant.chps().len()).map(|chp| chp.power.usable());
+    let known = state.grid.usable().is_some() && battery.chain(chp).all(|power| power.is_some());
+    let hour = Hours::new(1.0);
+    known.then(|| Dispatch::measured(plant, state).cost(plant, prices, false, hour).get())
 }
 
 /// Adds up cycles.

@@ -20,6 +20,7 @@ pub mod following;
 pub mod input;
 pub mod journal;
 pub mod mode;
+mod mode_number;
 mod mode_times;
 pub mod recorder;
 pub mod replay;
@@ -28,6 +29,7 @@ mod seen;
 pub mod state;
 mod steady;
 pub mod substitutes;
+pub mod words;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]

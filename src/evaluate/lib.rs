@@ -18,10 +18,10 @@ pub mod trace;
 use memg_core::env::{EnvStep, MemgEnv, Start};
 use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
-use memg_core::profile::{Profile, ProfileRow};
+use memg_core::profile::Profile;
 use memg_core::reward::{RewardWeights, value_at_risk};
 use memg_core::safety::Relaxations;
-use memg_core::units::Soc;
+use memg_core::settlement::stored_energy_correction;
 use serde::Serialize;
 use std::ops::Range;
 use std::sync::Arc;
@@ -185,20 +185,6 @@ impl Totals {
             daily_cost_eur: self.daily,
             soc_at_block_ends: self.soc_at_block_ends,
         }
-    }
-}
-
-/// Value of the energy that a block took from or left in the battery, EUR (positive = cost).
-#[must_use]
-pub fn stored_energy_correction(plant: &Plant, rows: &[ProfileRow], start: Soc, end: Soc) -> f64 {
-    let battery = plant.battery();
-    let count = rows.len().max(1) as f64;
-    let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
-    let missing_kwh = (start - end).get() * battery.capacity_kwh;
-    if missing_kwh > 0.0 {
-        missing_kwh * mean(|row| row.import_price) / battery.efficiency_store
-    } else {
-        missing_kwh * mean(|row| row.export_price) * battery.efficiency_dispatch
     }
 }
 

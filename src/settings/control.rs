@@ -35,7 +35,7 @@ pub(super) struct Site {
 /// Local time of the site.
 #[derive(Debug, Clone)]
 pub struct SiteClock {
-    zone: TimeZone,
+    pub(super) zone: TimeZone,
 }
 
 impl SiteClock {
@@ -46,7 +46,7 @@ impl SiteClock {
         unix_ms + i64::from(self.zone.to_offset(moment).seconds()) * 1000
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let fixed = text.strip_prefix(['+', '-']).and_then(|digits| {
             let (hours, minutes) = digits.split_once(':')?;
             let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;

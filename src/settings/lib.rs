@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
 mod control;
 mod cosim;
 mod files;
 mod formulas;
+mod history;
 mod layers;
 mod lines;
 mod mistakes;
@@ -24,8 +26,11 @@ mod units;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod units_tests;
+mod web;
 
+pub use clock::TIME_FORMATS;
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
+pub use history::HistorySettings;
 pub use layers::{Layers, Override};
 pub use mistakes::rated;
 pub use operators::{Station, station};
@@ -42,6 +47,7 @@ use memg_plant_io::library;
 use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
 use memg_plant_io::problem::{Problem, read, words};
 use memg_plant_io::sources::Sources;
+use memg_web::settings::WebSettings;
 use std::path::{Path, PathBuf};
 
 /// Everything that runs need to know, checked.
@@ -63,6 +69,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Where cycles are recorded.
     pub journal: JournalSettings,
+    /// What is recorded over years.
+    pub history: HistorySettings,
     /// The built-in virtual plant, if this is a demonstration.
     pub demo: Option<DemoSettings>,
     /// The plant is a simulator in lock-step over MQTT.
@@ -71,6 +79,8 @@ pub struct Settings {
     pub devices: Vec<Device>,
     /// MQTT, if configured, with the operators who may command over it.
     pub mqtt: Option<MqttSettings>,
+    /// The operator's station, if it is served.
+    pub web: Option<WebSettings>,
     /// Which point means what.
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
@@ -100,8 +110,10 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 11] =
-    ["site", "plant", "control", "policy", "journal", "demo", "cosim", "device", "mqtt", "operator", "signals"];
+const TABLES: [&str; 13] = [
+    "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
+    "signals", "web",
+];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
 /// to the file's own folder. `extra` is TOML text appended to the file (the demonstration's devices).
@@ -170,6 +182,8 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
+        let web = web::web(&mut self);
+        let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -201,10 +215,12 @@ impl Loader {
             control,
             policy,
             journal,
+            history,
             demo,
             cosim,
             devices: found.devices,
             mqtt: found.mqtt,
+            web,
             points,
             substitutes,
             image,

@@ -3,6 +3,7 @@
 //!
 //! A gateway in shadow lives with these, so they stop no run; `gateway check` calls none of them correct.
 
+use super::history::HistorySettings;
 use super::plant::SitePlant;
 use super::points::{Known, PointMap};
 use super::{Found, Settings};
@@ -13,6 +14,7 @@ use memg_plant_io::point::WriteRule;
 use memg_plant_io::problem::Problem;
 use memg_plant_io::{Output, OutputTag};
 use memg_policy::{PolicySpec, load_policy};
+use std::path::Path;
 
 /// Of the configuration alone.
 pub(super) fn of(map: &PointMap, found: &Found, site: &SitePlant) -> Vec<Problem> {
@@ -54,20 +56,25 @@ pub(super) fn on_this_machine(settings: &Settings) -> Vec<Problem> {
                 "missing: expected path = \"gateway.journal\"; without it nothing can be explained or replayed";
             mistakes.push(Problem::new("journal.path", message));
         }
-        Some(path) if path.is_dir() => {
-            mistakes.push(Problem::new("journal.path", format!("{} is a folder, expected a file", path.display())));
-        }
-        Some(path) => {
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-                let message =
-                    format!("there is no folder {} (paths of journals begin in the working folder)", folder.display());
-                mistakes.push(Problem::new("journal.path", message));
-            }
-        }
+        Some(path) => mistakes.extend(file_problem("journal.path", path)),
         None => {}
     }
+    if let HistorySettings::Kept(history) = &settings.history {
+        let beside = settings.journal.path.as_ref().and_then(|journal| journal.parent()) == history.path.parent();
+        mistakes.extend(file_problem("history.path", &history.path).filter(|_| !beside));
+    }
     mistakes
+}
+
+/// A file that is written while the gateway runs needs its folder.
+fn file_problem(key: &str, path: &Path) -> Option<Problem> {
+    if path.is_dir() {
+        return Some(Problem::new(key, format!("{} is a folder, expected a file", path.display())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())?;
+    let what =
+        format!("there is no folder {} (paths of journal and history begin in the working folder)", folder.display());
+    Some(Problem::new(key, what))
 }
 
 /// The set-points that a plant needs somebody to take.

@@ -1,0 +1,61 @@
+// Asked, changed by, written: one decision of a policy step, for the overview and the page of decisions.
+
+import { h } from "../lib/dom.js";
+import { known, kw } from "../lib/format.js";
+import { sentence, verb } from "../lib/words.js";
+
+const SAME_KW = 0.05;
+
+/** Which row a change belongs to: what the gateway names, else what the rule's name says, else where something changed. */
+function rowOf({ quantity, rule }) {
+  const name = String(quantity ?? rule).toLowerCase();
+  if (/chp/.test(name)) return "chp";
+  if (/battery|soc|charge/.test(name)) return "battery";
+  return /curtail|negative|renewable/.test(name) ? "cap" : "any";
+}
+
+const differs = (asked, written) => known(asked) && known(written) && Math.abs(asked - written) > SAME_KW;
+
+/** The changes that a row shows. */
+export function changesOf(decision, row) {
+  const changes = decision.changes ?? [];
+  const own = changes.filter((change) => rowOf(change) === row);
+  if (own.length || row === "cap") return own;
+  const key = row === "chp" ? "chp_kw" : "battery_kw";
+  return differs(decision.asked?.[key], decision.written?.[key]) ? changes.filter((change) => rowOf(change) === "any") : [];
+}
+
+export const ruleName = (change) => sentence(change.rule);
+
+/** A power with its verb below. */
+function power(kind, value, more = "") {
+  if (!known(value)) return h("span.m", kind === "cap" ? "no cap" : "not asked");
+  return [h("span.num", kw(Math.abs(value))), h("small", verb(kind, value), more)];
+}
+
+function changed(decision, row) {
+  const changes = changesOf(decision, row);
+  if (!changes.length) return h("span.m", "not changed");
+  const [first] = changes;
+  const more = changes.length > 1 ? `and ${changes.length - 1} more` : known(first.by_kw) ? h("span.nw", "by ", kw(Math.abs(first.by_kw))) : "";
+  return [h("span.lim", { title: first.text ?? "" }, ruleName(first)), h("small", more)];
+}
+
+/** The table; `batteries` and `chps` say which rows the plant has. */
+export function awcTable(decision, { batteries = 1, chps = 1, renewables = true }) {
+  const asked = decision.asked ?? {};
+  const written = decision.written ?? {};
+  const sent = written.sent === true;
+  const mark = sent ? " ✓" : "";
+  const chp = (side) => (side.chp_on === false ? 0 : side.chp_kw);
+  const rows = [
+    batteries > 0 && row("Battery", power("battery", asked.battery_kw), changed(decision, "battery"), power("battery", written.battery_kw, mark)),
+    chps > 0 && row("CHP", power("chp", chp(asked)), changed(decision, "chp"), power("chp", chp(written), mark)),
+    renewables && row("PV, wind", "no cap", changed(decision, "cap"), known(written.renewable_limit_kw) ? ["at most ", kw(written.renewable_limit_kw)] : "no cap"),
+  ];
+  const head = h("tr", h("th.c1", h("span.vh", "Device")), h("th.c2", "asked"), h("th.ar", "changed by"), h("th.to", sent ? "written" : "would write"));
+  return h("table.awc", h("thead", head), h("tbody", rows));
+}
+
+const row = (name, asked, changes, written) =>
+  h("tr", h("th", { scope: "row" }, name), h("td", asked), h("td.ar", changes), h("td.to", written));
