@@ -137,7 +137,7 @@ function legend(scale, heat) {
   const size = (kw) => Math.max(2, kw * scale);
   const svg = s(
     "svg",
-    { width: 30, height: 10, "aria-hidden": "true" },
+    { width: heat ? 30 : 15, height: 10, "aria-hidden": "true" },
     s("rect.lf", { x: 0, y: 5 - size(20) / 2, width: 14, height: size(20) }),
     heat && s("rect.lh", { x: 17, y: 5 - size(20) / 2, width: 12, height: size(20) }),
   );

@@ -5,6 +5,8 @@ const LEAST = 118;
 const WIDE = 160;
 const BOX_HEIGHT = 88;
 const GAP = 14;
+/** Width of "in 100.0, out 100.0 kW". */
+const LABEL = 130;
 
 /** The layout for a width: `{kind, width, height, boxes, buses, labels}`. */
 export function layOut(parts, width) {
@@ -27,8 +29,7 @@ function layLying(parts, width) {
   const pitch = cell + grown;
   placeTop(rows, boxes, { cell, pitch, grown, width });
   placeLow(rows, boxes, { cell, pitch, width });
-  const crowded = cell < 140;
-  return { kind: "lying", width, height: crowded ? 330 : 308, boxes, ...lyingBuses(boxes, rows, width, crowded) };
+  return { kind: "lying", width, boxes, ...lyingBuses(boxes, rows, width) };
 }
 
 function rowsOf(parts) {
@@ -79,7 +80,7 @@ function placeLow(rows, boxes, { cell, pitch, width }) {
   );
 }
 
-function lyingBuses(boxes, rows, width, crowded) {
+function lyingBuses(boxes, rows, width) {
   const ends = [];
   for (const box of boxes) {
     const top = box.y < 100;
@@ -93,17 +94,15 @@ function lyingBuses(boxes, rows, width, crowded) {
   }
   const electric = extent(ends, false, boxes);
   const heat = rows.heatLow.length + rows.heatTop.length ? extent(ends, true, boxes) : null;
-  const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : width - 1];
+  const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : electric[1] - 8];
   const buses = [{ bus: "electric", x: left, y: 152, width: right - left, height: 6 }];
   if (heat)
     buses.push({ bus: "heat", x: heat[0], y: 152.5, width: Math.min(width - 1, heat[1] - 8) - heat[0], height: 5.5 });
-  return {
-    ends,
-    buses,
-    labels: crowded
-      ? buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" }))
-      : lyingLabels(ends, buses),
-  };
+  const beside = lyingLabels(ends, buses, width);
+  const below = buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" }));
+  return beside.includes(null)
+    ? { ends, buses, labels: below, height: 330 }
+    : { ends, buses, labels: beside, height: 308 };
 }
 
 /** From the leftmost to the rightmost connection, and as far as the boxes on both sides reach. */
@@ -116,15 +115,15 @@ function extent(ends, heat, boxes) {
   ];
 }
 
-/** Beside the first arrow above the busbar, where there is room for words. */
-function lyingLabels(ends, buses) {
+/** Beside the first arrow above each busbar where there is room for words; null where there is none. */
+function lyingLabels(ends, buses, width) {
+  const above = ends.filter((end) => end.to === 1);
+  const room = ({ x1 }) => Math.min(width, ...above.map((end) => end.x1).filter((x) => x > x1)) - x1;
   return buses.map(({ bus, x }) => {
-    const above = ends
-      .filter((end) => end.heat === (bus === "heat") && end.to === 1)
-      .map((end) => end.x1)
-      .sort((a, b) => a - b);
-    const first = above.find((at, index) => (above[index + 1] ?? Infinity) - at > 150) ?? above.at(-1) ?? x;
-    return { bus, x: first + 17, y: 145, anchor: "start" };
+    const own = above.filter((end) => end.heat === (bus === "heat")).sort((a, b) => a.x1 - b.x1);
+    if (!own.length) return { bus, x, y: 145, anchor: "start" };
+    const free = own.find((end) => room(end) > LABEL + 40);
+    return free ? { bus, x: free.x1 + 17, y: 145, anchor: "start" } : null;
   });
 }
 
@@ -172,6 +171,7 @@ function standingBuses(boxes, middle, electricRows, heatFrom, heatRows) {
       height: (heatFrom + heatRows) * 102 - 8 - heatTop,
     });
   const y = 4 + electricRows * 102 + 16;
-  const at = (bus, dy) => ({ bus, x: middle + 30, y: y + dy, anchor: "start" });
+  const right = Math.max(...boxes.map((box) => box.x + box.width));
+  const at = (bus, dy) => ({ bus, x: right, y: y + dy, anchor: "end" });
   return { ends, buses, labels: heatRows ? [at("electric", -2), at("heat", 14)] : [] };
 }
