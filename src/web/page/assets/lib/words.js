@@ -56,6 +56,12 @@ export function sentence(name) {
 
 const CAPITALS = { kw: "kW", kwh: "kWh", soc: "charge" };
 
+/** "at 14:48 it stops" -> "At 14:48 it stops." */
+export const asSentence = (text) =>
+  String(text)
+    .replace(/^./, (first) => first.toUpperCase())
+    .replace(/([^.!?])$/, "$1.");
+
 /** A point's name for people: label of the gateway, else made of the tag. */
 export function pointName(tag, label) {
   if (label) return label;

@@ -5,7 +5,7 @@ import { card, csv, h, replace, s, save } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { count, duration, known, number, quantity, shown } from "../lib/format.js";
 import { aged, qualityMark } from "../lib/values.js";
-import { pointName, sentence } from "../lib/words.js";
+import { asSentence, pointName, sentence } from "../lib/words.js";
 import { failed, toggles } from "../parts/range.js";
 
 const EVERY_MS = 2000;
@@ -66,14 +66,14 @@ export class Page {
   /** Ages go on growing between two answers of the gateway. */
   #now(point) {
     const waited = (Date.now() - this.#heardAt) / 1000;
-    const state = this.#link.state?.points[point.signal]?.state ?? (point.quality === "good" ? "fresh" : "bad");
+    const state = this.#link.state?.points[point.signal]?.state ?? looks(point);
     const made = { value: point.value, unit: point.unit, quality: point.quality, age_s: point.age_s, state };
     const now = aged(this.#link, made);
     return { ...now, ageS: known(point.age_s) ? point.age_s + waited : null };
   }
 
   #show() {
-    const head = ["Device", "Link", "Polls", "Answered", "Writes", "Good points"];
+    const head = ["Device", "Link", "Answers", "Of those due", "Writes", "Good points"];
     const rows = this.#devices.map((one) => this.#row(one));
     replace(
       this.#list.body,
@@ -111,8 +111,8 @@ export class Page {
       `tr${one.name === this.#chosen ? ".sel" : ""}`,
       h("th.b", { scope: "row" }, pick, h("small", one.address ?? "")),
       h("td", linkMark(one)),
-      h("td.r.nw", { "data-l": "polls" }, this.#rate(one)),
-      h("td.r.nw", { "data-l": one.kind === "mqtt" ? null : "answered" }, answered(one)),
+      h("td.r.nw", { "data-l": "answers" }, this.#rate(one)),
+      h("td.r.nw", { "data-l": one.kind === "mqtt" ? null : "of those due" }, answered(one)),
       h("td.r.nw", { "data-l": "writes" }, one.writes > 0 ? count(one.writes) : "none"),
       h("td.r.nw", { "data-l": "good points" }, `${good} of ${one.points.length}`),
     );
@@ -216,14 +216,18 @@ export class Page {
     const rows = [
       ["Address", one.address],
       ["Kind", one.kind === "mqtt" ? "MQTT" : "Modbus"],
-      ["Polls", known(one.polls) ? count(one.polls) : "on change"],
-      ["Polls without answer", known(one.polls_missed) ? count(one.polls_missed) : "does not apply"],
+      ["Answers", known(one.polls) ? count(one.polls) : "on change"],
+      ["Passed without an answer", known(one.polls_missed) ? count(one.polls_missed) : "does not apply"],
       ["Writes", count(one.writes ?? 0)],
       ["Points", String(one.points.length)],
     ];
     replace(
       this.#about.body,
-      h("p.note", h("b.b", `${sentence((LINKS[one.state] ?? LINKS.down)[1])}. `), one.error ? `${one.error}.` : ""),
+      h(
+        "p.note",
+        h("b.b", `${sentence((LINKS[one.state] ?? LINKS.down)[1])}. `),
+        one.error ? asSentence(one.error) : "",
+      ),
       h(
         "dl.dl.rows",
         rows.map(([name, value]) => [h("dt", name), h("dd", value ?? "unknown")]),
@@ -271,6 +275,12 @@ export class Page {
   }
 }
 
+/** A point that no signal reads has no judgement of its own: what was read once and is not good now is the last known. */
+function looks({ quality, value }) {
+  if (quality === "good" || quality === "uncertain") return quality === "good" ? "fresh" : "ageing";
+  return known(value) ? "stale" : "bad";
+}
+
 function linkMark(one) {
   const [path, word] = LINKS[one.state] ?? LINKS.down;
   const svg = s(
@@ -285,10 +295,10 @@ function linkMark(one) {
   );
 }
 
-/** Share of the polls that were answered; what was never polled has none. */
+/** Answers among the places of the poll grid that are over; what was never polled has no share. */
 function answered(one) {
-  if (!known(one.polls) || !known(one.polls_missed) || one.polls === 0) return "";
-  return quantity(Math.max(0, 1 - one.polls_missed / one.polls) * 100, "%");
+  if (!known(one.polls) || !known(one.polls_missed) || one.polls + one.polls_missed === 0) return "";
+  return quantity((one.polls / (one.polls + one.polls_missed)) * 100, "%");
 }
 
 function key() {

@@ -240,7 +240,8 @@ function endNames(frame, names, scale, row) {
 function loadName(frame, load, scale) {
   const from = frame.from + 0.06 * (frame.now - frame.from);
   const one = load.find(({ ms, value }) => ms >= from && known(value));
-  return one && s("text.lg.halo2", { x: frame.x(one.ms), y: scale.y(one.value) + 15 }, "load");
+  const x = one ? frame.x(one.ms) : Infinity;
+  return x < frame.x(frame.now) - 40 && s("text.lg.halo2", { x, y: scale.y(one.value) + 15 }, "load");
 }
 
 function greenName(frame, green, plant, row) {

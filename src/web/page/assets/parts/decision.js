@@ -37,8 +37,8 @@ export function unnamed(decision, row) {
 export const ruleName = (change) => sentence(change.rule);
 
 /** A power with its verb below. */
-function power(kind, value, more = "") {
-  if (!known(value)) return h("span.m", kind === "cap" ? "no cap" : "not asked");
+function power(kind, value, more = "", none = "nothing") {
+  if (!known(value)) return h("span.m", none);
   return [h("span.num", kw(Math.abs(value))), h("small", verb(kind, value), more)];
 }
 
@@ -55,6 +55,12 @@ function changed(decision, row) {
   return [h("span.lim", { title: first.text ?? "" }, ruleName(first)), h("small", more)];
 }
 
+/** What is written to PV and wind; a decision that wrote nothing did not lift a cap either. */
+function cap(written) {
+  if (!written) return h("span.m", "nothing");
+  return known(written.renewable_limit_kw) ? ["at most ", kw(written.renewable_limit_kw)] : "no cap";
+}
+
 /** The table; `batteries` and `chps` say which rows the plant has. */
 export function awcTable(decision, { batteries = 1, chps = 1, renewables = true }) {
   const asked = decision.asked ?? {};
@@ -66,18 +72,13 @@ export function awcTable(decision, { batteries = 1, chps = 1, renewables = true 
     batteries > 0 &&
       row(
         "Battery",
-        power("battery", asked.battery_kw),
+        power("battery", asked.battery_kw, "", "not asked"),
         changed(decision, "battery"),
         power("battery", written.battery_kw, mark),
       ),
-    chps > 0 && row("CHP", power("chp", chp(asked)), changed(decision, "chp"), power("chp", chp(written), mark)),
-    renewables &&
-      row(
-        "PV, wind",
-        "no cap",
-        changed(decision, "cap"),
-        known(written.renewable_limit_kw) ? ["at most ", kw(written.renewable_limit_kw)] : "no cap",
-      ),
+    chps > 0 &&
+      row("CHP", power("chp", chp(asked), "", "not asked"), changed(decision, "chp"), power("chp", chp(written), mark)),
+    renewables && row("PV, wind", "no cap", changed(decision, "cap"), cap(decision.written)),
   ];
   const head = h(
     "tr",

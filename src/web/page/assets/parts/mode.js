@@ -2,7 +2,7 @@
 
 import { h, replace, s } from "../lib/dom.js";
 import { duration, known, number, signed } from "../lib/format.js";
-import { MODES, modeName } from "../lib/words.js";
+import { asSentence, MODES, modeName } from "../lib/words.js";
 
 const ring = (more = {}) => s("circle.ring", { cx: 18, cy: 18, r: 16.5, ...more });
 
@@ -69,9 +69,6 @@ function why(link, mode) {
     ? h("p.why", mode.why || "The gateway gives no reason.")
     : h("p.why.m2", `Last known: ${mode.why || "no reason was given."}`);
 }
-
-/** "at 14:48 it stops" -> "At 14:48 it stops." */
-const asSentence = (text) => text.replace(/^./, (first) => first.toUpperCase()).replace(/([^.!?])$/, "$1.");
 
 function next(mode) {
   const latched = mode.latched ? "Stopped until an operator acknowledges the cause. " : "";
