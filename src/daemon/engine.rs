@@ -8,6 +8,7 @@ use super::alarms::Alarms;
 use super::archive::Archive;
 use super::early;
 use super::messages::Messages;
+use super::service::Service;
 use super::notes::Notes;
 use super::showing::{About, Event, Showing, event};
 use super::standing;
@@ -91,6 +92,7 @@ pub(super) struct Engine {
     lateness_ms: Vec<f32>,
     /// When the journal was last synced to disk.
     synced: Option<Instant>,
+    service: Service,
 }
 
 /// A power cut costs at most this much of the journal, and the time that the disk takes.
@@ -146,6 +148,7 @@ impl Engine {
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
             synced: None,
+            service: Service::default(),
         }
     }
 
@@ -173,6 +176,7 @@ impl Engine {
         // Without orders the drivers stop writing and devices fall back by their own watchdogs.
         self.wires.orders.send_replace(None);
         self.note("stop", "");
+        self.service.stopping();
         self.summary()
     }
 
@@ -241,6 +245,7 @@ impl Engine {
         self.account.add(&input, &decision);
         self.keep_books(&input);
         self.show(input, decision, order.as_ref());
+        self.service.cycle_completed();
     }
 
     fn decide(&mut self, input: &CycleInput) -> CycleDecision {

@@ -16,6 +16,7 @@ mod engine;
 mod messages;
 mod notes;
 mod showing;
+mod service;
 mod standing;
 mod station;
 pub mod view;
