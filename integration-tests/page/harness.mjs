@@ -20,25 +20,42 @@ function browserPath() {
   for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
     try {
       return execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim();
-    } catch { /* the next name */ }
+    } catch {
+      /* the next name */
+    }
   }
   throw new Error("No chromium found: apt-get install chromium");
 }
 
 let browser = null;
 export async function launch() {
-  browser ??= await chromium.launch({ executablePath: browserPath(), args: ["--lang=en-GB", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])], env: { ...process.env, LANGUAGE: "en_GB" } });
+  browser ??= await chromium.launch({
+    executablePath: browserPath(),
+    args: ["--lang=en-GB", ...(process.getuid?.() === 0 ? ["--no-sandbox"] : [])],
+    env: { ...process.env, LANGUAGE: "en_GB" },
+  });
   return browser;
 }
 export const close = async () => browser?.close();
 
 /** A page at `url`, with `errors` of scripts and of the policy. `clock`: time can be moved. */
-export async function open(url, { width = 1440, height = 900, theme = "light", clock = false, content = "main .card" } = {}) {
-  const context = await (await launch()).newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", acceptDownloads: true });
+export async function open(
+  url,
+  { width = 1440, height = 900, theme = "light", clock = false, content = "main .card" } = {},
+) {
+  const context = await (
+    await launch()
+  ).newContext({ viewport: { width, height }, colorScheme: theme, locale: "en-GB", acceptDownloads: true });
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(`${error.message} ${error.stack?.split("\n")[1] ?? ""}`));
-  page.on("console", (message) => message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()) && errors.push(message.text()));
+  page.on(
+    "console",
+    (message) =>
+      message.type() === "error" &&
+      !/Failed to load resource|net::ERR/.test(message.text()) &&
+      errors.push(message.text()),
+  );
   if (clock) await page.clock.install();
   await page.goto(url);
   await page.waitForSelector(content);
@@ -65,7 +82,9 @@ export async function until(page, fits, argument = null) {
   for (const end = Date.now() + 15_000; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) {
     if (await page.evaluate(fits, argument)) return;
   }
-  throw new Error(`It did not come about within 15 s: ${fits}; the page says "${await page.locator(".beat").innerText()}"`);
+  throw new Error(
+    `It did not come about within 15 s: ${fits}; the page says "${await page.locator(".beat").innerText()}"`,
+  );
 }
 
 /** The page has news and has drawn what it asked for. */
@@ -78,16 +97,27 @@ export async function settled(page) {
 /** Violations that axe-core finds, as lines. */
 export async function violations(page) {
   await page.evaluate(axe);
-  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.flatMap(({ id, nodes }) => nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`));
+  const { violations: found } = await page.evaluate(() =>
+    globalThis.axe.run(document, { resultTypes: ["violations"] }),
+  );
+  return found.flatMap(({ id, nodes }) =>
+    nodes.map((node) => `${id}: ${node.target.join(" ")}: ${node.failureSummary?.split("\n")[1]?.trim() ?? ""}`),
+  );
 }
 
 /** By how many pixels the page is wider than the window, and the elements that are. */
-export const overflow = (page) => page.evaluate(() => {
-  const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const guilty = wide > 0 ? [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > innerWidth + 1).slice(0, 5).map((one) => one.outerHTML.slice(0, 90)) : [];
-  return { wide, guilty };
-});
+export const overflow = (page) =>
+  page.evaluate(() => {
+    const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    const guilty =
+      wide > 0
+        ? [...document.querySelectorAll("body *")]
+            .filter((one) => one.getBoundingClientRect().right > innerWidth + 1)
+            .slice(0, 5)
+            .map((one) => one.outerHTML.slice(0, 90))
+        : [];
+    return { wide, guilty };
+  });
 
 /** Milliseconds from asking for a page until it shows its content, in a browser without cache. */
 export async function loadTime(url) {
@@ -95,7 +125,12 @@ export async function loadTime(url) {
   const page = await context.newPage();
   const before = performance.now();
   await page.goto(url, { waitUntil: "commit" });
-  await until(page, () => /^Live/.test(document.querySelector(".beat")?.textContent ?? "") && document.querySelector("main .card .body:not(:empty)") !== null);
+  await until(
+    page,
+    () =>
+      /^Live/.test(document.querySelector(".beat")?.textContent ?? "") &&
+      document.querySelector("main .card .body:not(:empty)") !== null,
+  );
   const ms = performance.now() - before;
   await context.close();
   return ms;

@@ -5,7 +5,20 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { close, loadTime, median, open, overflow, PAGES, settled, STATION, THEMES, until, violations, WIDTHS } from "./harness.mjs";
+import {
+  close,
+  loadTime,
+  median,
+  open,
+  overflow,
+  PAGES,
+  settled,
+  STATION,
+  THEMES,
+  until,
+  violations,
+  WIDTHS,
+} from "./harness.mjs";
 import { start } from "./mock.mjs";
 
 const SHOTS = process.env.MEMG_SHOTS;
@@ -14,7 +27,9 @@ const mocks = {};
 
 before(async () => {
   if (SHOTS) await mkdir(SHOTS, { recursive: true });
-  if (!STATION) for (const scenario of [...SCENARIOS, "small", "latched", "unknown"]) mocks[scenario] = await start({ scenario, role: "operator" });
+  if (!STATION)
+    for (const scenario of [...SCENARIOS, "small", "latched", "unknown"])
+      mocks[scenario] = await start({ scenario, role: "operator" });
 });
 after(async () => {
   await close();
@@ -82,14 +97,22 @@ test("no page scrolls sideways at any width", async () => {
   for (const scenario of scenarios) {
     const paths = scenario === "normal" || scenario === "abnormal" || STATION ? PAGES : [""];
     for (const path of paths) {
-      await view(scenario, path, {}, (page) => eachWidth(page, WIDTHS, async (width) => assert.deepEqual(await overflow(page), { wide: 0, guilty: [] }, `${scenario} /${path} at ${width}`)));
+      await view(scenario, path, {}, (page) =>
+        eachWidth(page, WIDTHS, async (width) =>
+          assert.deepEqual(await overflow(page), { wide: 0, guilty: [] }, `${scenario} /${path} at ${width}`),
+        ),
+      );
     }
   }
 });
 
-test("texts of the diagram do not touch each other", async () => {
-  for (const scenario of SCENARIOS) {
-    await view(scenario, "", {}, (page) => eachWidth(page, [360, 390, 720, 860, 1180, 1440, 1920], async (width) => assert.deepEqual(await page.evaluate(touching), [], `${scenario} at ${width}`)));
+test("texts of the diagram do not touch each other, and nothing of it leaves its place", async () => {
+  for (const scenario of STATION ? SCENARIOS : [...SCENARIOS, "small", "unknown"]) {
+    await view(scenario, "", {}, (page) =>
+      eachWidth(page, [360, 390, 720, 860, 1180, 1440, 1920], async (width) =>
+        assert.deepEqual(await page.evaluate(touching), [], `${scenario} at ${width}`),
+      ),
+    );
   }
 });
 
@@ -103,10 +126,25 @@ async function eachWidth(page, widths, check) {
 
 /** Runs in the page: pairs of texts of the single-line diagram that overlap. */
 function touching() {
-  const texts = [...document.querySelectorAll(".sld text")].filter((one) => one.textContent.trim() && !one.closest(".pr"));
+  const texts = [...document.querySelectorAll(".sld text")].filter(
+    (one) => one.textContent.trim() && !one.closest(".pr"),
+  );
   const boxes = texts.map((one) => ({ text: one.textContent, box: one.getBoundingClientRect() }));
-  const overlap = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
-  return boxes.flatMap((a, index) => boxes.slice(index + 1).filter((b) => overlap(a.box, b.box)).map((b) => `${a.text} | ${b.text}`));
+  const overlap = (a, b) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1 &&
+    Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3;
+  const touch = boxes.flatMap((a, index) =>
+    boxes
+      .slice(index + 1)
+      .filter((b) => overlap(a.box, b.box))
+      .map((b) => `${a.text} | ${b.text}`),
+  );
+  const place = document.querySelector(".sld").getBoundingClientRect();
+  const leaves = [...document.querySelectorAll(".sld rect, .sld text")].filter((one) => {
+    const { left, right, bottom } = one.getBoundingClientRect();
+    return left < place.left - 16 || right > place.right + 4 || bottom > place.bottom + 4;
+  });
+  return [...touch, ...leaves.map((one) => `leaves: ${one.outerHTML}`)];
 }
 
 test("live values arrive without being asked for", async () => {
@@ -118,11 +156,29 @@ test("live values arrive without being asked for", async () => {
   });
 });
 
-const STATION_SHOTS = [["", "station", 1440, "light", "overview"], ["", "station", 390, "light", "overview-phone"], ...PAGES.slice(1).map((path) => [path, "station", 1440, "dark", path])];
-const MOCK_SHOTS = [["", "normal", 1440, "light", "overview"], ["", "normal", 1440, "dark", "overview-dark"], ["", "normal", 390, "light", "overview-phone"], ["", "abnormal", 1440, "light", "overview-alarm"],
-  ["", "abnormal", 390, "dark", "overview-alarm-phone"], ["", "shadow", 1440, "light", "overview-shadow"], ["", "units", 1440, "light", "overview-units"], ["", "units", 390, "light", "overview-units-phone"], ["", "small", 1440, "light", "overview-small"],
-  ["", "unknown", 1180, "light", "overview-unknown"], ["", "latched", 1440, "light", "overview-latched"], ["", "normal", 1920, "light", "overview-wide"],
-  ...PAGES.slice(1).flatMap((path) => [[path, "abnormal", 1440, path === "devices" ? "dark" : "light", path], [path, "normal", 390, "light", `${path}-phone`]])];
+const STATION_SHOTS = [
+  ["", "station", 1440, "light", "overview"],
+  ["", "station", 390, "light", "overview-phone"],
+  ...PAGES.slice(1).map((path) => [path, "station", 1440, "dark", path]),
+];
+const MOCK_SHOTS = [
+  ["", "normal", 1440, "light", "overview"],
+  ["", "normal", 1440, "dark", "overview-dark"],
+  ["", "normal", 390, "light", "overview-phone"],
+  ["", "abnormal", 1440, "light", "overview-alarm"],
+  ["", "abnormal", 390, "dark", "overview-alarm-phone"],
+  ["", "shadow", 1440, "light", "overview-shadow"],
+  ["", "units", 1440, "light", "overview-units"],
+  ["", "units", 390, "light", "overview-units-phone"],
+  ["", "small", 1440, "light", "overview-small"],
+  ["", "unknown", 1180, "light", "overview-unknown"],
+  ["", "latched", 1440, "light", "overview-latched"],
+  ["", "normal", 1920, "light", "overview-wide"],
+  ...PAGES.slice(1).flatMap((path) => [
+    [path, "abnormal", 1440, path === "devices" ? "dark" : "light", path],
+    [path, "normal", 390, "light", `${path}-phone`],
+  ]),
+];
 
 test("pictures are taken", { skip: SHOTS === undefined }, async () => {
   for (const [path, scenario, width, theme, name] of STATION ? STATION_SHOTS : MOCK_SHOTS) {

@@ -7,19 +7,45 @@ import { createServer } from "node:http";
 import { readFile } from "node:fs/promises";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { alarmHistory, alarmsOf, DAY, decisionsOf, devicesOf, SCENARIOS, START_MS, stateOf, truth } from "./mock-plant.mjs";
+import { DAY, SCENARIOS, START_MS, stateOf, truth } from "./mock-plant.mjs";
+import { alarmHistory, alarmsOf, decisionsOf, devicesOf } from "./mock-records.mjs";
 
 const PAGE = fileURLToPath(new URL("../../src/web/page/", import.meta.url));
 const PAGES = ["/", "/trends", "/alarms", "/devices", "/decisions", "/model", "/events"];
-const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
-const HEADERS = { "Content-Security-Policy": "default-src 'self'", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store" };
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".svg": "image/svg+xml",
+};
+const HEADERS = {
+  "Content-Security-Policy": "default-src 'self'",
+  "X-Content-Type-Options": "nosniff",
+  "Cache-Control": "no-store",
+};
 const USERS = { anna: "operator", vera: "viewer", erik: "engineer", grid: "guard" };
 
 /** Starts it: `{url, records, set({scenario, mute, …}), stop()}`. `mute` drops the link: nothing is answered or sent. */
 export async function start({ scenario = "normal", role = null, port = 0, users = true, open = true } = {}) {
-  const mock = { scenario, users, open, session: role ? { name: Object.keys(USERS).find((name) => USERS[name] === role), role } : null, mute: false, failures: 0,
-    records: [], streams: new Set(), sockets: new Set(), cycle: 1000, began: Date.now(), limits: { import_kw_max: null, export_kw_max: null }, control: null, alarms: alarmsOf(scenario) };
-  const server = createServer((request, response) => answer(mock, request, response).catch((error) => fail(response, 500, String(error))));
+  const mock = {
+    scenario,
+    users,
+    open,
+    session: role ? { name: Object.keys(USERS).find((name) => USERS[name] === role), role } : null,
+    mute: false,
+    failures: 0,
+    records: [],
+    streams: new Set(),
+    sockets: new Set(),
+    cycle: 1000,
+    began: Date.now(),
+    limits: { import_kw_max: null, export_kw_max: null },
+    control: null,
+    alarms: alarmsOf(scenario),
+  };
+  const server = createServer((request, response) =>
+    answer(mock, request, response).catch((error) => fail(response, 500, String(error))),
+  );
   server.on("connection", (socket) => {
     mock.sockets.add(socket);
     socket.on("close", () => mock.sockets.delete(socket));
@@ -31,7 +57,12 @@ export async function start({ scenario = "normal", role = null, port = 0, users 
     for (const socket of mock.sockets) socket.destroy();
     return new Promise((done) => server.close(done));
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, records: mock.records, set: (change) => set(mock, change), stop };
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    records: mock.records,
+    set: (change) => set(mock, change),
+    stop,
+  };
 }
 
 function set(mock, change) {
@@ -68,7 +99,8 @@ async function answer(mock, request, response) {
   const url = new URL(request.url, "http://mock");
   if (!url.pathname.startsWith("/api/")) return file(url.pathname, response);
   const path = url.pathname.replace("/api/v1/", "");
-  if (request.method === "GET" && path !== "session" && !mock.open && !mock.session) return fail(response, 401, "Log in first.");
+  if (request.method === "GET" && path !== "session" && !mock.open && !mock.session)
+    return fail(response, 401, "Log in first.");
   if (request.method === "GET") return read(mock, path, url.searchParams, request, response);
   const origin = request.headers.origin;
   if (origin && new URL(origin).host !== request.headers.host) return fail(response, 403, "another origin");
@@ -95,7 +127,13 @@ async function file(path, response) {
   }
 }
 
-const session = (mock) => ({ principal: mock.session?.name ?? null, role: mock.session?.role ?? "viewer", log_in: mock.users, may_look: mock.open || mock.session !== null, expires_unix_ms: mock.session ? nowOf(mock) + 3_600_000 : null });
+const session = (mock) => ({
+  principal: mock.session?.name ?? null,
+  role: mock.session?.role ?? "viewer",
+  log_in: mock.users,
+  may_look: mock.open || mock.session !== null,
+  expires_unix_ms: mock.session ? nowOf(mock) + 3_600_000 : null,
+});
 
 function read(mock, path, asked, request, response) {
   const ms = (key, otherwise) => Number(asked.get(key) ?? otherwise);
@@ -104,12 +142,22 @@ function read(mock, path, asked, request, response) {
     session: () => session(mock),
     state: () => stateNow(mock),
     alarms: () => alarmsNow(mock),
-    devices: () => devicesOf(mock.scenario).map((device) => ({ ...device, polls: device.polls && device.polls + Math.floor((now - START_MS) / 1000) })),
-    decisions: () => (mock.scenario === "unknown" ? [] : decisionsOf(mock.scenario, ms("from", now - DAY), ms("to", now), ms("limit", 500))),
-    explain: () => ({ text: `14:30:00, cycle 52201, mode auto, decided by model td3-extended\n  asked    battery +18.0 kW, CHP 30.0 kW\n  changed  battery ramp: 10 kW a step, from 2.4 kW\n  written  battery +12.4 kW, CHP 30.0 kW` }),
+    devices: () =>
+      devicesOf(mock.scenario).map((device) => ({
+        ...device,
+        polls: device.polls && device.polls + Math.floor((now - START_MS) / 1000),
+      })),
+    decisions: () =>
+      mock.scenario === "unknown"
+        ? []
+        : decisionsOf(mock.scenario, ms("from", now - DAY), ms("to", now), ms("limit", 500)),
+    explain: () => ({
+      text: `14:30:00, cycle 52201, mode auto, decided by model td3-extended\n  asked    battery +18.0 kW, CHP 30.0 kW\n  changed  battery ramp: 10 kW a step, from 2.4 kW\n  written  battery +12.4 kW, CHP 30.0 kW`,
+    }),
     model: () => MODEL,
     log: () => LOG,
-    points: () => [...Object.keys(truth(now)), "mode"].map((name) => ({ name, unit: /_kw$/.test(name) ? "kW" : "", label: null })),
+    points: () =>
+      [...Object.keys(truth(now)), "mode"].map((name) => ({ name, unit: /_kw$/.test(name) ? "kW" : "", label: null })),
     history: () => history(asked.get("points").split(","), ms("from"), ms("to"), ms("max", 800)),
     ledger: () => LEDGER,
     "openapi.json": () => ({ openapi: "3.1.0" }),
@@ -120,7 +168,11 @@ function read(mock, path, asked, request, response) {
 }
 
 function csv(response, path) {
-  response.writeHead(200, { ...HEADERS, "Content-Type": "text/csv", "Content-Disposition": `attachment; filename="${path}.csv"` });
+  response.writeHead(200, {
+    ...HEADERS,
+    "Content-Type": "text/csv",
+    "Content-Disposition": `attachment; filename="${path}.csv"`,
+  });
   response.end("time,value\r\n");
 }
 
@@ -148,15 +200,26 @@ function change(mock, method, path, body, response) {
 
 function alter(mock, alarm, what, body) {
   if (what === "acknowledge") Object.assign(alarm, { state: "acknowledged", acknowledged_by: mock.session.name });
-  if (what === "shelve") Object.assign(alarm, { state: "shelved", acknowledged_by: mock.session.name, shelved_until_unix_ms: nowOf(mock) + body.minutes * 60_000 });
+  if (what === "shelve")
+    Object.assign(alarm, {
+      state: "shelved",
+      acknowledged_by: mock.session.name,
+      shelved_until_unix_ms: nowOf(mock) + body.minutes * 60_000,
+    });
   if (what === "unshelve") Object.assign(alarm, { state: "acknowledged", shelved_until_unix_ms: null });
 }
 
 function command(mock, { body, confirm }) {
   if (body === "arm" && confirm !== "t-1") return { id: "w1", outcome: "rejected", reason: "The token is not known." };
-  mock.control = { principal: mock.session.name, means: "web", what: typeof body === "string" ? body : Object.keys(body)[0], unix_ms: nowOf(mock) };
+  mock.control = {
+    principal: mock.session.name,
+    means: "web",
+    what: typeof body === "string" ? body : Object.keys(body)[0],
+    unix_ms: nowOf(mock),
+  };
   if (body.limits) mock.limits = body.limits;
-  if (body.setpoints?.battery_kw > 40) return { id: "w1", outcome: "clamped", battery_kw: 40, chp_kw: body.setpoints.chp_kw };
+  if (body.setpoints?.battery_kw > 40)
+    return { id: "w1", outcome: "clamped", battery_kw: 40, chp_kw: body.setpoints.chp_kw };
   return { id: "w1", outcome: "done" };
 }
 
@@ -177,7 +240,10 @@ function logOut(mock, response) {
 
 /** Series of any range with least, mean, most, and a gap of 45 minutes each morning at 5. */
 function history(names, from, to, max) {
-  const step = [1, 10, 60, 900, 3600, 21_600, 86_400, 604_800].map((seconds) => seconds * 1000).find((ms) => (to - from) / ms <= max) ?? 2_592_000_000;
+  const step =
+    [1, 10, 60, 900, 3600, 21_600, 86_400, 604_800]
+      .map((seconds) => seconds * 1000)
+      .find((ms) => (to - from) / ms <= max) ?? 2_592_000_000;
   const series = {};
   for (const name of names) {
     const made = { unit: /_kw$/.test(name) ? "kW" : "", t: [], min: [], mean: [], max: [] };
@@ -190,7 +256,7 @@ function history(names, from, to, max) {
 function push(made, name, at, step) {
   const local = (at + 7_200_000) % DAY;
   const gap = step < 3_600_000 && local >= 5 * 3_600_000 && local < 5.75 * 3_600_000;
-  const value = gap ? null : truth(at)[name] ?? null;
+  const value = gap ? null : (truth(at)[name] ?? null);
   const spread = value === null ? null : Math.abs(value) * 0.04 * (step > 60_000 ? 1 : 0);
   made.t.push(at);
   made.min.push(value === null ? null : value - spread);
@@ -199,29 +265,120 @@ function push(made, name, at, step) {
 }
 
 const REVIEW = [
-  { what: "Battery, set_power", value: "12.4 kW, 0 to 50", ok: true }, { what: "CHP, set_power", value: "30.0 kW, 0 to 80", ok: true },
-  { what: "PV, limit", value: "no cap", ok: true }, { what: "Required points", value: "31 of 31 good", ok: true },
+  { what: "Battery, set_power", value: "12.4 kW, 0 to 50", ok: true },
+  { what: "CHP, set_power", value: "30.0 kW, 0 to 80", ok: true },
+  { what: "PV, limit", value: "no cap", ok: true },
+  { what: "Required points", value: "31 of 31 good", ok: true },
 ];
-const MODEL = { name: "td3-extended", runtime: "plain Rust", schema: "extended-2", hash: "9f2c31d07ab4e5569f2c31d07ab4e5569f2c31d07ab4e5569f2c31d07ab4e556",
+const MODEL = {
+  name: "td3-extended",
+  runtime: "plain Rust",
+  schema: "extended-2",
+  hash: "9f2c31d07ab4e5569f2c31d07ab4e5569f2c31d07ab4e5569f2c31d07ab4e556",
   made: { by: "gateway train config/train/default.toml", seed: 3, profile: "site-a-2016.csv", date: "2026-08-30" },
-  evaluation: { cost_eur_per_day: 87.9, rule_eur_per_day: 92.34, bound_eur_per_day: 86.43, violations: 0, test_days: 50 },
-  trained_for: { tariff: { import_eur_per_kwh: [0.05, 0.45], spread_change_eur_per_kwh_max: 0.03 }, plant_hash: "51ae03" },
-  out_of_distribution: { is: false, why: "Prices of the last day lie within those of training." } };
+  evaluation: {
+    cost_eur_per_day: 87.9,
+    rule_eur_per_day: 92.34,
+    bound_eur_per_day: 86.43,
+    violations: 0,
+    test_days: 50,
+  },
+  trained_for: {
+    tariff: { import_eur_per_kwh: [0.05, 0.45], spread_change_eur_per_kwh_max: 0.03 },
+    plant_hash: "51ae03",
+  },
+  out_of_distribution: { is: false, why: "Prices of the last day lie within those of training." },
+};
 const LOG = [
-  { unix_ms: START_MS - 3_600_000, principal: "anna", role: "operator", means: "web", what: "limits", outcome: "done", detail: "import at most 90 kW" },
-  { unix_ms: START_MS - 7_200_000, principal: "grid", role: "guard", means: "mqtt", what: "limits", outcome: "done", detail: "export at most 60 kW" },
-  { unix_ms: START_MS - 30_000_000, principal: "vera", role: "viewer", means: "web", what: "manual", outcome: "rejected", detail: "viewer may not" },
-  { unix_ms: START_MS - 31_000_000, principal: "gateway", role: "control", means: "control", what: "mode", outcome: "done", detail: "shadow to auto" },
-  { unix_ms: START_MS - 31_200_000, principal: "gateway", role: "control", means: "control", what: "start", outcome: "done", detail: "version 0.4.0" },
+  {
+    unix_ms: START_MS - 3_600_000,
+    principal: "anna",
+    role: "operator",
+    means: "web",
+    what: "limits",
+    outcome: "done",
+    detail: "import at most 90 kW",
+  },
+  {
+    unix_ms: START_MS - 7_200_000,
+    principal: "grid",
+    role: "guard",
+    means: "mqtt",
+    what: "limits",
+    outcome: "done",
+    detail: "export at most 60 kW",
+  },
+  {
+    unix_ms: START_MS - 30_000_000,
+    principal: "vera",
+    role: "viewer",
+    means: "web",
+    what: "manual",
+    outcome: "rejected",
+    detail: "viewer may not",
+  },
+  {
+    unix_ms: START_MS - 31_000_000,
+    principal: "gateway",
+    role: "control",
+    means: "control",
+    what: "mode",
+    outcome: "done",
+    detail: "shadow to auto",
+  },
+  {
+    unix_ms: START_MS - 31_200_000,
+    principal: "gateway",
+    role: "control",
+    means: "control",
+    what: "start",
+    outcome: "done",
+    detail: "version 0.4.0",
+  },
 ];
-const money = (key, name, more = {}) => ({ [key]: name, gateway_eur: 88.1, rule_eur: 92.6, idle_eur: 121.4, error_eur: 0.6, valid: true, why: null, hours_auto: 24, hours_shadow: 0, ...more });
-const LEDGER = { currency: "EUR", text: "In September the gateway has cost 63.10 EUR less than the rule, within 8.40 EUR.",
-  days: [money("day", "2026-09-15", { gateway_eur: 58.4, rule_eur: 60.6, idle_eur: 76.1, hours_auto: 8.4 }), money("day", "2026-09-14"), money("day", "2026-09-13", { valid: false, why: "5 hours were not recorded.", rule_eur: null, idle_eur: null, error_eur: null, hours_auto: 19 }), money("day", "2026-09-12", { hours_auto: 0, hours_shadow: 24 })],
-  months: [money("month", "2026-09", { gateway_eur: 1233.4, rule_eur: 1296.5, idle_eur: 1699.6, error_eur: 8.4, hours_auto: 331 })] };
+const money = (key, name, more = {}) => ({
+  [key]: name,
+  gateway_eur: 88.1,
+  rule_eur: 92.6,
+  idle_eur: 121.4,
+  error_eur: 0.6,
+  valid: true,
+  why: null,
+  hours_auto: 24,
+  hours_shadow: 0,
+  ...more,
+});
+const LEDGER = {
+  currency: "EUR",
+  text: "In September the gateway has cost 63.10 EUR less than the rule, within 8.40 EUR.",
+  days: [
+    money("day", "2026-09-15", { gateway_eur: 58.4, rule_eur: 60.6, idle_eur: 76.1, hours_auto: 8.4 }),
+    money("day", "2026-09-14"),
+    money("day", "2026-09-13", {
+      valid: false,
+      why: "5 hours were not recorded.",
+      rule_eur: null,
+      idle_eur: null,
+      error_eur: null,
+      hours_auto: 19,
+    }),
+    money("day", "2026-09-12", { hours_auto: 0, hours_shadow: 24 }),
+  ],
+  months: [
+    money("month", "2026-09", {
+      gateway_eur: 1233.4,
+      rule_eur: 1296.5,
+      idle_eur: 1699.6,
+      error_eur: 8.4,
+      hours_auto: 331,
+    }),
+  ],
+};
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [port = "0", scenario = "normal", role = null] = process.argv.slice(2);
-  if (!SCENARIOS.includes(scenario)) throw new Error(`scenario: expected one of ${SCENARIOS.join(", ")}, found "${scenario}"`);
+  if (!SCENARIOS.includes(scenario))
+    throw new Error(`scenario: expected one of ${SCENARIOS.join(", ")}, found "${scenario}"`);
   const { url } = await start({ port: Number(port), scenario, role });
   console.log(url);
 }

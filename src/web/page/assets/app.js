@@ -1,5 +1,5 @@
 // The frame around every page: header, alarm bar, pages without reloading, keys. Pages are modules of `pages/`, each with
-// `title` and a class `Page(link, shell)` of `mount(main)`, `update()` and, where needed, `wake()`, `key(key)`, `leave()`.
+// a class `Page(link, shell)` of `mount(main)`, `update()` and, where needed, `wake()`, `key(key)`, `leave()`.
 
 import { h, onChange, replace } from "./lib/dom.js";
 import { logOut } from "./lib/api.js";
@@ -9,8 +9,15 @@ import { Link } from "./lib/link.js";
 import { AlarmBar, topAlarm } from "./parts/alarmbar.js";
 import { LogIn } from "./parts/login.js";
 
-const PAGES = [["", "overview", "Overview"], ["trends", "trends", "Trends"], ["alarms", "alarms", "Alarms"], ["devices", "devices", "Devices"],
-  ["decisions", "decisions", "Decisions"], ["model", "model", "Model"], ["events", "events", "Events"]];
+const PAGES = [
+  ["", "overview", "Overview"],
+  ["trends", "trends", "Trends"],
+  ["alarms", "alarms", "Alarms"],
+  ["devices", "devices", "Devices"],
+  ["decisions", "decisions", "Decisions"],
+  ["model", "model", "Model"],
+  ["events", "events", "Events"],
+];
 
 const link = new Link();
 const main = document.getElementById("main");
@@ -63,22 +70,45 @@ const siteName = h("p.site", "memg-gateway");
 const beat = h("span.beat", { title: "Age of the last message from the gateway" });
 const clock = h("time.clock");
 const user = h("span.user");
-const theme = h("button.theme", { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme }, h("span.desk", "Theme"), h("span.phone", { "aria-hidden": "true" }, "◐"));
-const nav = h("nav", { "aria-label": "Pages" }, PAGES.map(([path, , name]) => h("a", { href: path || "./", "data-go": path }, name)));
+const theme = h(
+  "button.theme",
+  { type: "button", "aria-label": "Switch between light and dark", onclick: switchTheme },
+  h("span.desk", "Theme"),
+  h("span.phone", { "aria-hidden": "true" }, "◐"),
+);
+const nav = h(
+  "nav",
+  { "aria-label": "Pages" },
+  PAGES.map(([path, , name]) => h("a", { href: path || "./", "data-go": path }, name)),
+);
 document.getElementById("top").append(siteName, nav, h("div.who", beat, user, clock, theme));
 
 const drawName = onChange((site, simulated, speed, version) => {
   const simulation = simulated && h("span.simulated", h("i", "S"), "simulated");
   const pace = known(speed) && speed !== 1 && h("span.speed", `${number(speed, speed < 10 ? 1 : 0)} times as fast`);
-  replace(siteName, site || "memg-gateway", h("span.desk", `memg-gateway${version ? ` ${version}` : ""}`), simulation, pace);
+  replace(
+    siteName,
+    site || "memg-gateway",
+    h("span.desk", `memg-gateway${version ? ` ${version}` : ""}`),
+    simulation,
+    pace,
+  );
 });
 
 const drawUser = onChange(({ principal, role, log_in: canLogIn }) => {
   if (principal === null) {
-    replace(user, h("span.anon", "viewer"), canLogIn && h("button.theme", { type: "button", "data-key": "login", onclick: logIn.open }, "Log in"));
+    replace(
+      user,
+      h("span.anon", "viewer"),
+      canLogIn && h("button.theme", { type: "button", "data-key": "login", onclick: logIn.open }, "Log in"),
+    );
     return;
   }
-  replace(user, h("span.anon", `${principal}, ${role}`), h("button.theme", { type: "button", "data-key": "logout", onclick: leave }, "Log out"));
+  replace(
+    user,
+    h("span.anon", `${principal}, ${role}`),
+    h("button.theme", { type: "button", "data-key": "logout", onclick: leave }, "Log out"),
+  );
 });
 
 async function leave() {
@@ -93,7 +123,9 @@ function switchTheme() {
   root.dataset.theme = dark ? "light" : "dark";
   try {
     localStorage.setItem("memg.theme", root.dataset.theme);
-  } catch { /* no storage: until the page is left */ }
+  } catch {
+    /* no storage: until the page is left */
+  }
   dispatchEvent(new Event("memg-theme"));
 }
 
@@ -139,9 +171,25 @@ const keys = new Keys((key) => {
   return page?.key?.(key);
 });
 
-const keySwitch = h("input", { type: "checkbox", onchange: (event) => { keys.on = event.target.checked; } });
+const keySwitch = h("input", {
+  type: "checkbox",
+  onchange: (event) => {
+    keys.on = event.target.checked;
+  },
+});
 keySwitch.checked = keys.on;
-document.getElementById("foot").append(h("label", keySwitch, h("span", "Keys: 1 to 7 pages, A acknowledges the alarm above, / explains a time, + − and arrows in trends, Esc cancels")));
+document
+  .getElementById("foot")
+  .append(
+    h(
+      "label",
+      keySwitch,
+      h(
+        "span",
+        "Keys: 1 to 7 pages, A acknowledges the alarm above, / explains a time, + − and arrows in trends, Esc cancels",
+      ),
+    ),
+  );
 
 let lastDrawn = 0;
 function update() {

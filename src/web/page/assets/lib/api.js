@@ -15,14 +15,22 @@ export class ApiError extends Error {
 const NO_ANSWER = "No answer within 10 s. It is not known whether this was taken: Events will tell.";
 
 async function request(method, path, body) {
-  const asks = { method, headers: { Accept: "application/json" }, cache: "no-store", signal: AbortSignal.timeout(WAIT_MS) };
+  const asks = {
+    method,
+    headers: { Accept: "application/json" },
+    cache: "no-store",
+    signal: AbortSignal.timeout(WAIT_MS),
+  };
   if (method !== "GET") asks.headers["Content-Type"] = "application/json";
   if (body !== undefined) asks.body = JSON.stringify(body);
   let answer;
   try {
     answer = await fetch(`${API}/${path}`, asks);
   } catch (error) {
-    throw new ApiError(0, method !== "GET" && error.name === "TimeoutError" ? NO_ANSWER : "The gateway does not answer.");
+    throw new ApiError(
+      0,
+      method !== "GET" && error.name === "TimeoutError" ? NO_ANSWER : "The gateway does not answer.",
+    );
   }
   if (!answer.ok) throw await refusal(answer);
   return answer;
@@ -33,9 +41,15 @@ async function refusal(answer) {
   let reason = text;
   try {
     reason = JSON.parse(text).error ?? text;
-  } catch { /* the text itself is the reason */ }
+  } catch {
+    /* the text itself is the reason */
+  }
   const retry = Number(answer.headers.get("Retry-After"));
-  return new ApiError(answer.status, String(reason || `Refused with status ${answer.status}.`), retry > 0 ? retry : null);
+  return new ApiError(
+    answer.status,
+    String(reason || `Refused with status ${answer.status}.`),
+    retry > 0 ? retry : null,
+  );
 }
 
 export const query = (parameters) => {

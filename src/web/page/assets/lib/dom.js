@@ -71,7 +71,8 @@ export function card(title, end = [], { level = "h2", id = idOf(title) } = {}) {
 }
 
 /** A field for a local time of the site: text, because a browser's own field shows hours as its own language does. */
-export const timeField = (attributes) => h("input.at", { placeholder: "2026-09-15 14:30", autocomplete: "off", spellcheck: "false", size: 19, ...attributes });
+export const timeField = (attributes) =>
+  h("input.at", { placeholder: "2026-09-15 14:30", autocomplete: "off", spellcheck: "false", size: 19, ...attributes });
 
 let cards = 0;
 const idOf = (title) => `h-${title.toLowerCase().replace(/[^a-z]+/g, "-")}-${(cards += 1)}`;

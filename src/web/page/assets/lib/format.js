@@ -36,7 +36,6 @@ export const kw = (value) => quantity(value, "kW");
 export const count = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, NARROW);
 
 export const percent = (share) => (known(share) ? share * 100 : null);
-export const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 const UNITS = { soc: ["%", 100, 1], eur_per_kwh: ["ct/kWh", 100, 1] };
 
@@ -65,12 +64,6 @@ export function duration(seconds, decimals = 1) {
 }
 
 const pair = (a, unitA, b, unitB) => (b === 0 ? `${a} ${unitA}` : `${a} ${unitA} ${b} ${unitB}`);
-
-/** "12:53" for what counts down. */
-export function countdown(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  return `${Math.floor(s / 60)}:${two(s % 60)}`;
-}
 
 const two = (value) => String(value).padStart(2, "0");
 const DAYS = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];

@@ -22,12 +22,15 @@ export class Keys {
   set on(value) {
     try {
       localStorage.setItem(STORE, value ? "on" : "off");
-    } catch { /* no storage: on until the page is left */ }
+    } catch {
+      /* no storage: on until the page is left */
+    }
   }
 
   #pressed(event) {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) || event.target.isContentEditable;
-    if (!this.on || typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (!this.on || typing || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]"))
+      return;
     const action = this.#actions(event.key);
     if (!action) return;
     event.preventDefault();

@@ -7,6 +7,8 @@ import { LocalTime } from "./format.js";
 const NO_NEWS_S = 3;
 const NO_NEWS_S_MAX = 15;
 const SILENCE_S = 8;
+/** How often it is asked whether the log-in still holds. */
+const SESSION_MS = 60_000;
 const RETRY_MS = [500, 1000, 2000, 4000];
 
 /** Events: "state" (news or a second has passed), "alarms", "session". */
@@ -26,6 +28,7 @@ export class Link extends EventTarget {
     this.#connect();
     this.refreshSession();
     setInterval(() => this.#tick(), 500);
+    setInterval(() => document.visibilityState === "visible" && this.refreshSession(), SESSION_MS);
     const back = () => document.visibilityState === "visible" && this.wake();
     document.addEventListener("visibilitychange", back);
     addEventListener("pageshow", (event) => event.persisted && this.wake());
@@ -43,10 +46,14 @@ export class Link extends EventTarget {
   async refresh() {
     try {
       this.#news(await get("state"));
-    } catch { /* the age of the news says it */ }
+    } catch {
+      /* the age of the news says it */
+    }
     try {
       this.#hearAlarms(await get("alarms"));
-    } catch { /* likewise */ }
+    } catch {
+      /* likewise */
+    }
   }
 
   async refreshSession() {
@@ -54,7 +61,9 @@ export class Link extends EventTarget {
       this.session = await get("session");
       if (this.session.may_look === false) this.state = null;
       this.dispatchEvent(new Event("session"));
-    } catch { /* what was known stays; the server judges every request anyway */ }
+    } catch {
+      /* what was known stays; the server judges every request anyway */
+    }
   }
 
   /** Wall seconds since the last news. Both clocks, because the steady one may stand still while a computer sleeps. */
@@ -115,7 +124,8 @@ export class Link extends EventTarget {
 
   /** News is a new cycle: a server that repeats itself while control stands still brings none. */
   #news(state) {
-    const isNew = this.state === null || state.cycle !== this.state.cycle || state.time.unix_ms !== this.state.time.unix_ms;
+    const isNew =
+      this.state === null || state.cycle !== this.state.cycle || state.time.unix_ms !== this.state.time.unix_ms;
     if (!isNew) return;
     if (this.#heard) this.rhythmS += 0.3 * (Math.min(this.newsAgeS(), NO_NEWS_S_MAX / 3) - this.rhythmS);
     this.#heard = { wall: Date.now(), steady: performance.now() };

@@ -27,7 +27,8 @@ export function aged(link, point) {
 }
 
 /** The value may be computed with. */
-export const usable = (point) => point !== null && point.value !== null && (point.state === "fresh" || point.state === "ageing");
+export const usable = (point) =>
+  point !== null && point.value !== null && (point.state === "fresh" || point.state === "ageing");
 
 /** The words at a value's age: "0.4 s", "6.1 s", "stale 47 s", "no value". */
 export function ageWords(point) {

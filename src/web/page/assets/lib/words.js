@@ -3,7 +3,13 @@
 import { known } from "./format.js";
 
 export const MODES = {
-  init: "Init", hold: "Hold", auto: "Auto", manual: "Manual", shadow: "Shadow", fallback: "Fallback", safe_stop: "Safe stop",
+  init: "Init",
+  hold: "Hold",
+  auto: "Auto",
+  manual: "Manual",
+  shadow: "Shadow",
+  fallback: "Fallback",
+  safe_stop: "Safe stop",
 };
 export const modeName = (mode) => MODES[mode] ?? sentence(mode ?? "unknown");
 
@@ -35,12 +41,26 @@ const VERBS = {
 
 /** "battery_ramp" -> "Battery ramp"; names of the field in capitals. */
 export function sentence(name) {
-  const text = String(name).replace(/([a-z])([A-Z])/g, "$1_$2").replaceAll("_", " ").replaceAll(".", " ").trim().toLowerCase();
-  const words = text.replace(/\b(chp|pv|kw|kwh|soc|eur|mqtt|id|url)\b/g, (word) => CAPITALS[word] ?? word.toUpperCase());
+  const text = String(name)
+    .replace(/([a-z])([A-Z])/g, "$1_$2")
+    .replaceAll("_", " ")
+    .replaceAll(".", " ")
+    .trim()
+    .toLowerCase();
+  const words = text.replace(
+    /\b(chp|pv|kw|kwh|soc|eur|mqtt|id|url)\b/g,
+    (word) => CAPITALS[word] ?? word.toUpperCase(),
+  );
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 const CAPITALS = { kw: "kW", kwh: "kWh", soc: "charge" };
+
+/** "at 14:48 it stops" -> "At 14:48 it stops." */
+export const asSentence = (text) =>
+  String(text)
+    .replace(/^./, (first) => first.toUpperCase())
+    .replace(/([^.!?])$/, "$1.");
 
 /** A point's name for people: label of the gateway, else made of the tag. */
 export function pointName(tag, label) {
@@ -50,11 +70,25 @@ export function pointName(tag, label) {
 }
 
 const NAMES = {
-  pv_kw: "PV", wind_kw: "Wind", electric_load_kw: "Load", heat_load_kw: "Heat load", soc: "State of charge",
-  battery_kw: "Battery", chp_kw: "CHP", chp_heat_kw: "CHP heat", boiler_heat_kw: "Boiler", grid_kw: "Grid",
-  grid_voltage_pu: "Voltage", frequency_hz: "Frequency", import_price_eur_per_kwh: "Import price",
-  export_price_eur_per_kwh: "Export price", cost_eur_per_h: "Cost", "setpoint.battery_kw": "Battery set-point",
-  "setpoint.chp_kw": "CHP set-point", "setpoint.pv_limit_kw": "PV cap", "setpoint.wind_limit_kw": "Wind cap",
+  pv_kw: "PV",
+  wind_kw: "Wind",
+  electric_load_kw: "Load",
+  heat_load_kw: "Heat load",
+  soc: "State of charge",
+  battery_kw: "Battery",
+  chp_kw: "CHP",
+  chp_heat_kw: "CHP heat",
+  boiler_heat_kw: "Boiler",
+  grid_kw: "Grid",
+  grid_voltage_pu: "Voltage",
+  frequency_hz: "Frequency",
+  import_price_eur_per_kwh: "Import price",
+  export_price_eur_per_kwh: "Export price",
+  cost_eur_per_h: "Cost",
+  "setpoint.battery_kw": "Battery set-point",
+  "setpoint.chp_kw": "CHP set-point",
+  "setpoint.pv_limit_kw": "PV cap",
+  "setpoint.wind_limit_kw": "Wind cap",
 };
 
 export const PRIORITIES = { high: ["High", 1], medium: ["Medium", 2], low: ["Low", 3] };
@@ -68,4 +102,10 @@ export const ALARM_STATES = {
   normal: ["Normal", ""],
 };
 
-export const MEANS = { web: "this page", mqtt: "MQTT", modbus_server: "SCADA", modbus: "SCADA", terminal: "the terminal" };
+export const MEANS = {
+  web: "this page",
+  mqtt: "MQTT",
+  modbus_server: "SCADA",
+  modbus: "SCADA",
+  terminal: "the terminal",
+};

@@ -3,8 +3,9 @@
 import { card, csv, h, replace, s, save, timeField } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { known, number, withUnit } from "../lib/format.js";
-import { modeName, verb } from "../lib/words.js";
-import { awcTable, changesOf, ruleName } from "../parts/decision.js";
+import { MODES, modeName, verb } from "../lib/words.js";
+import { drawBars } from "../parts/decision-bars.js";
+import { awcTable, changesOf, ruleName, unnamed } from "../parts/decision.js";
 import { failed, spanPicker, toggles } from "../parts/range.js";
 
 const DAY_MS = 86_400_000;
@@ -37,8 +38,17 @@ export class Page {
   mount(main) {
     main.className = "two";
     main.append(h("div.col", this.#list.element), h("div.col", this.#why.element, this.#text.element));
-    const explain = h("form.tools", { onsubmit: (event) => { event.preventDefault(); this.#explain(); } },
-      h("label.tool", "Explain the time", this.#at), h("button.btn", { type: "submit" }, "Explain"));
+    const explain = h(
+      "form.tools",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          this.#explain();
+        },
+      },
+      h("label.tool", "Explain the time", this.#at),
+      h("button.btn", { type: "submit" }, "Explain"),
+    );
     this.#list.body.append(explain, this.#tools, this.#svg, this.#error, this.#table);
     this.#text.element.hidden = true;
     this.#why.element.hidden = true;
@@ -79,7 +89,8 @@ export class Page {
       return;
     }
     if (!this.#picked) this.#chosen = this.#all[0]?.unix_ms ?? null;
-    if (!this.#picked && this.#all[0] && document.activeElement !== this.#at) this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
+    if (!this.#picked && this.#all[0] && document.activeElement !== this.#at)
+      this.#at.value = this.#link.time.typed(this.#all[0].unix_ms);
     this.#show();
   }
 
@@ -90,14 +101,56 @@ export class Page {
 
   #show() {
     const count = (fits) => this.#all.filter(fits).length;
-    const filters = [["all", "All", this.#all.length], ["changed", "Changed by a limit", count((one) => one.changes?.length > 0)], ["operator", "By an operator", count((one) => one.mode === "manual")]];
-    replace(this.#tools, spanPicker("Decisions of", [["24 h", DAY_MS], ["3 d", 3 * DAY_MS], ["7 d", 7 * DAY_MS]], this.#spanMs, (ms) => { this.#spanMs = ms; this.#ask(); }),
-      toggles("Show", filters, this.#filter, (which) => { this.#filter = which; this.#show(); }), h("span.push", h("button.btn", { type: "button", onclick: () => this.#save() }, "CSV")));
+    const filters = [
+      ["all", "All", this.#all.length],
+      ["changed", "Changed by a limit", count((one) => one.changes?.length > 0)],
+      ["operator", "By an operator", count((one) => one.mode === "manual")],
+    ];
+    replace(
+      this.#tools,
+      spanPicker(
+        "Decisions of",
+        [
+          ["24 h", DAY_MS],
+          ["3 d", 3 * DAY_MS],
+          ["7 d", 7 * DAY_MS],
+        ],
+        this.#spanMs,
+        (ms) => {
+          this.#spanMs = ms;
+          this.#ask();
+        },
+      ),
+      toggles("Show", filters, this.#filter, (which) => {
+        this.#filter = which;
+        this.#show();
+      }),
+      h("span.push", h("button.btn", { type: "button", onclick: () => this.#save() }, "CSV")),
+    );
     const { plant } = this.#link.state;
     const shown = this.#all.filter((one) => this.#fits(one));
     const first = this.#many ? shown : shown.slice(0, ROWS);
-    replace(this.#table, shown.length ? this.#rows(first, plant) : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."));
-    if (first.length < shown.length) this.#table.append(h("button.btn", { type: "button", "data-key": "many", onclick: () => { this.#many = true; this.#show(); } }, `Show all ${shown.length}`));
+    replace(
+      this.#table,
+      shown.length
+        ? this.#rows(first, plant)
+        : h("p.empty", this.#all.length ? "None of these." : "No decision in this time."),
+    );
+    if (first.length < shown.length)
+      this.#table.append(
+        h(
+          "button.btn",
+          {
+            type: "button",
+            "data-key": "many",
+            onclick: () => {
+              this.#many = true;
+              this.#show();
+            },
+          },
+          `Show all ${shown.length}`,
+        ),
+      );
     if (this.#all.length === LIMIT) this.#table.append(h("p.sm.m", `The newest ${LIMIT} are shown.`));
     this.#bars();
     this.#showWhy();
@@ -105,20 +158,51 @@ export class Page {
 
   #rows(shown, plant) {
     const two = (show, list) => (show ? list : []);
-    const head = ["Time", ...two(plant.batteries > 0, ["Battery asked", "changed by", "written"]), ...two(plant.chps > 0, ["CHP asked", "changed by", "written"]), "Room: import, export"];
-    return h("table.tbl.dec", h("thead", h("tr", head.map((text, index) => h(`th${text.startsWith("CHP") ? ".sepl" : ""}${index === head.length - 1 ? ".r" : ""}`, text)))), h("tbody", shown.map((one) => this.#row(one, plant))));
+    const head = [
+      "Time",
+      ...two(plant.batteries > 0, ["Battery asked", "changed by", "written"]),
+      ...two(plant.chps > 0, ["CHP asked", "changed by", "written"]),
+      "Room: import, export",
+    ];
+    return h(
+      "table.tbl.dec",
+      h(
+        "thead",
+        h(
+          "tr",
+          head.map((text, index) =>
+            h(`th${text.startsWith("CHP") ? ".sepl" : ""}${index === head.length - 1 ? ".r" : ""}`, text),
+          ),
+        ),
+      ),
+      h(
+        "tbody",
+        shown.map((one) => this.#row(one, plant)),
+      ),
+    );
   }
 
   #row(one, plant) {
     const { time } = this.#link;
     const now = this.#link.nowMs();
     const today = time.midnight(now) <= one.unix_ms;
-    const pick = h("button.pick", { type: "button", "data-key": `c-${one.unix_ms}`, onclick: () => this.#choose(one) }, today ? time.minute(one.unix_ms) : `${time.day(one.unix_ms, now)} ${time.minute(one.unix_ms)}`);
+    const pick = h(
+      "button.pick",
+      { type: "button", "data-key": `c-${one.unix_ms}`, onclick: () => this.#choose(one) },
+      today ? time.minute(one.unix_ms) : `${time.day(one.unix_ms, now)} ${time.minute(one.unix_ms)}`,
+    );
     const { margins = {} } = one;
-    const room = known(margins?.import_kw) || known(margins?.export_kw) ? `${number(margins.import_kw)}, ${number(margins.export_kw)} kW` : "unknown";
-    return h(`tr${one.unix_ms === this.#chosen ? ".sel" : ""}`, h("th", { scope: "row" }, pick),
-      plant.batteries > 0 && triple("battery", one, one.asked?.battery_kw, one.written?.battery_kw), plant.chps > 0 && triple("chp", one, chpOf(one.asked), chpOf(one.written)),
-      h("td.r.m2.nw", { "data-l": "room in, out" }, room));
+    const room =
+      known(margins?.import_kw) || known(margins?.export_kw)
+        ? `${number(margins.import_kw)}, ${number(margins.export_kw)} kW`
+        : "unknown";
+    return h(
+      `tr${one.unix_ms === this.#chosen ? ".sel" : ""}`,
+      h("th", { scope: "row" }, pick),
+      plant.batteries > 0 && triple("battery", one, one.asked?.battery_kw, one.written?.battery_kw),
+      plant.chps > 0 && triple("chp", one, chpOf(one.asked), chpOf(one.written)),
+      h("td.r.m2.nw", { "data-l": "room in, out" }, room),
+    );
   }
 
   #choose(one) {
@@ -135,17 +219,45 @@ export class Page {
     if (!one) return;
     const { plant } = this.#link.state;
     this.#why.heading.textContent = `Why, at ${this.#link.time.second(one.unix_ms)}`;
-    replace(this.#why.side, `${modeName(one.mode)}, ${one.decided_by ?? ""}`);
-    const limits = (one.changes ?? []).map((change) => h("li", h("span.limc", ruleName(change)), h("span.m2", ` ${change.text ?? ""}${known(change.by_kw) ? `, by ${withUnit(Math.abs(change.by_kw), "kW")}` : ""}`)));
-    replace(this.#why.body, h("p.why.short", one.reason || "No reason was recorded."), awcTable(one, { ...plant, renewables: plant.pv || plant.wind }),
-      limits.length > 0 && h("ul.limits", limits), this.#room(one.margins), h("p.sm.m", `Journal: cycle ${one.cycle}`));
+    replace(
+      this.#why.side,
+      [modeName(one.mode), MODES[one.decided_by] ? null : one.decided_by].filter(Boolean).join(", "),
+    );
+    const limits = (one.changes ?? []).map((change) =>
+      h(
+        "li",
+        h("span.limc", ruleName(change)),
+        h(
+          "span.m2",
+          ` ${change.text ?? ""}${known(change.by_kw) && Math.abs(change.by_kw) > 0.05 ? `, by ${withUnit(Math.abs(change.by_kw), "kW")}` : ""}`,
+        ),
+      ),
+    );
+    replace(
+      this.#why.body,
+      h("p.why.short", one.reason || "No reason was recorded."),
+      awcTable(one, { ...plant, renewables: plant.pv || plant.wind }),
+      limits.length > 0 && h("ul.limits", limits),
+      this.#room(one.margins),
+      h("p.sm.m", `Journal: cycle ${one.cycle}`),
+    );
   }
 
   #room(margins) {
     if (!margins) return null;
-    const rows = [["Charge to its limit", known(margins.soc) ? withUnit(margins.soc * 100, "%") : null], ["Import", known(margins.import_kw) ? withUnit(margins.import_kw, "kW") : null],
-      ["Export", known(margins.export_kw) ? withUnit(margins.export_kw, "kW") : null], ["Voltage", known(margins.voltage_pu) ? withUnit(margins.voltage_pu, "pu", 3) : null]];
-    return [h("h3.b.sm", "Room to each limit"), h("dl.dl.rows", rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]))];
+    const rows = [
+      ["Charge to its limit", known(margins.soc) ? withUnit(margins.soc * 100, "%") : null],
+      ["Import", known(margins.import_kw) ? withUnit(margins.import_kw, "kW") : null],
+      ["Export", known(margins.export_kw) ? withUnit(margins.export_kw, "kW") : null],
+      ["Voltage", known(margins.voltage_pu) ? withUnit(margins.voltage_pu, "pu", 3) : null],
+    ];
+    return [
+      h("h3.b.sm", "Room to each limit"),
+      h(
+        "dl.dl.rows",
+        rows.map(([name, text]) => [h("dt", name), h("dd", text ?? "unknown")]),
+      ),
+    ];
   }
 
   async #explain() {
@@ -153,7 +265,10 @@ export class Page {
     const at = this.#link.time.parse(this.#at.value);
     this.#text.element.hidden = false;
     if (!Number.isFinite(at)) {
-      replace(this.#text.body, h("p.empty", { role: "status" }, "Expected a date and a time, such as 2026-09-15 14:30."));
+      replace(
+        this.#text.body,
+        h("p.empty", { role: "status" }, "Expected a date and a time, such as 2026-09-15 14:30."),
+      );
       return;
     }
     this.#text.heading.textContent = `Explained: ${this.#link.time.event(at, this.#link.nowMs())}`;
@@ -165,53 +280,76 @@ export class Page {
     }
   }
 
-  /** Bars of what was written, with a dashed outline where something else was asked. */
   #bars() {
     const width = Math.floor(this.#list.body.clientWidth);
     const shown = this.#all.filter((one) => known(one.written?.battery_kw));
     this.#svg.classList.toggle("gone", !shown.length);
-    if (!width || !shown.length) return;
-    const { time } = this.#link;
-    const now = this.#link.nowMs();
-    const stepMs = shown.length > 1 ? Math.max(60_000, shown[0].unix_ms - shown[1].unix_ms) : 900_000;
-    const frame = { from: now - this.#spanMs, to: Math.max(now, shown[0].unix_ms + stepMs), right: width - 34 };
-    const x = (ms) => ((ms - frame.from) / (frame.to - frame.from)) * frame.right;
-    const most = Math.max(1, ...shown.flatMap((one) => [one.written.battery_kw, one.asked?.battery_kw ?? 0]).map(Math.abs));
-    const y = (power) => 60 - (power / most) * 36;
-    const wide = Math.max(1, (x(frame.from + stepMs) - x(frame.from)) * 0.85);
-    const rect = (name, one, power) => s(`rect.${name}`, { x: x(one.unix_ms), width: wide, y: Math.min(y(0), y(power)), height: Math.abs(y(power) - y(0)) });
-    const asked = shown.filter((one) => known(one.asked?.battery_kw) && Math.abs(one.asked.battery_kw - one.written.battery_kw) > 0.05);
-    const size = { viewBox: `0 0 ${width} 122`, width, height: 122 };
-    for (const [name, value] of Object.entries(size)) this.#svg.setAttribute(name, value);
-    replace(this.#svg, grid(frame, x, time, width), shown.map((one) => rect("bar", one, one.written.battery_kw)), asked.map((one) => rect("asked", one, one.asked.battery_kw)),
-      s("path.base", { d: `M0 60H${frame.right}` }), s("text.ax", { x: frame.right + 6, y: 28 }, number(most, 0)), s("text.ax", { x: frame.right + 6, y: 64 }, "0"), s("text.ax", { x: frame.right + 6, y: 100 }, number(-most, 0)),
-      s("text.lg.halo2", { x: 0, y: 12 }, s("tspan.nm", {}, "Battery"), s("tspan", { dx: 6 }, "kW, up = charging; dashed: asked, filled: written")));
+    if (width && shown.length) drawBars(this.#svg, this.#link, shown, { width, spanMs: this.#spanMs });
   }
 
   #save() {
-    const rows = this.#all.map((one) => [one.local, one.unix_ms, one.cycle, one.mode, one.decided_by, one.asked?.battery_kw, chpOf(one.asked), one.written?.battery_kw, chpOf(one.written), one.written?.renewable_limit_kw, one.written?.sent,
-      (one.changes ?? []).map((change) => change.rule).join(" "), one.margins?.soc, one.margins?.import_kw, one.margins?.export_kw, one.reason]);
-    save("decisions.csv", csv([["local", "unix_ms", "cycle", "mode", "decided_by", "asked_battery_kw", "asked_chp_kw", "written_battery_kw", "written_chp_kw", "renewable_limit_kw", "sent", "rules", "margin_soc", "margin_import_kw", "margin_export_kw", "reason"], ...rows]));
+    const rows = this.#all.map((one) => [
+      one.local,
+      one.unix_ms,
+      one.cycle,
+      one.mode,
+      one.decided_by,
+      one.asked?.battery_kw,
+      chpOf(one.asked),
+      one.written?.battery_kw,
+      chpOf(one.written),
+      one.written?.renewable_limit_kw,
+      one.written?.sent,
+      (one.changes ?? []).map((change) => change.rule).join(" "),
+      one.margins?.soc,
+      one.margins?.import_kw,
+      one.margins?.export_kw,
+      one.reason,
+    ]);
+    save(
+      "decisions.csv",
+      csv([
+        [
+          "local",
+          "unix_ms",
+          "cycle",
+          "mode",
+          "decided_by",
+          "asked_battery_kw",
+          "asked_chp_kw",
+          "written_battery_kw",
+          "written_chp_kw",
+          "renewable_limit_kw",
+          "sent",
+          "rules",
+          "margin_soc",
+          "margin_import_kw",
+          "margin_export_kw",
+          "reason",
+        ],
+        ...rows,
+      ]),
+    );
   }
 }
 
-const chpOf = (side) => (side?.chp_on === false ? 0 : side?.chp_kw ?? null);
+const chpOf = (side) => (side?.chp_on === false ? 0 : (side?.chp_kw ?? null));
 
 function triple(kind, one, asked, written) {
   const name = kind === "chp" ? "CHP" : "battery";
-  const say = (power) => (known(power) ? `${kind === "chp" ? "" : `${verb(kind, power)} `}${number(Math.abs(power))}` : "unknown");
+  const say = (power) =>
+    known(power) ? `${kind === "chp" ? "" : `${verb(kind, power)} `}${number(Math.abs(power))}` : "unknown";
   const [change] = changesOf(one, kind);
-  return [h(`td.nw${kind === "chp" ? ".sepl" : ""}`, { "data-l": `${name} asked` }, say(asked)), h("td", change ? h("span.limc", ruleName(change)) : h("span.m", "not changed")), h("td.b.nw", { "data-l": "written" }, say(written))];
-}
-
-function grid(frame, x, time, width) {
-  const hours = (frame.to - frame.from) / 3_600_000;
-  const each = (hours > 48 ? 24 : width < 600 ? 6 : 3) * 3_600_000;
-  const lines = [];
-  for (let at = time.midnight(frame.from); at < frame.to; at += each) {
-    if (at < frame.from) continue;
-    const text = hours > 48 ? time.day(at) : time.minute(at);
-    lines.push(s("path.gl", { d: `M${x(at)} 18V102` }), s("text.ax", { x: Math.min(frame.right - 20, Math.max(20, x(at))), y: 117, "text-anchor": "middle" }, text));
-  }
-  return lines;
+  return [
+    h(`td.nw${kind === "chp" ? ".sepl" : ""}`, { "data-l": `${name} asked` }, say(asked)),
+    h(
+      "td",
+      change
+        ? h("span.limc", ruleName(change))
+        : unnamed(one, kind)
+          ? h("span", "no rule named")
+          : h("span.m", "not changed"),
+    ),
+    h("td.b.nw", { "data-l": "written" }, say(written)),
+  ];
 }

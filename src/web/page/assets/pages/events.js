@@ -52,28 +52,93 @@ export class Page {
 
   #show() {
     const count = (fits) => this.#list.filter(fits).length;
-    const filters = [["all", "All", this.#list.length], ["people", "By people", count((one) => byPerson(one))], ["refused", "Refused", count((one) => one.outcome === "rejected")]];
-    const tools = h("div.tools", spanPicker("Events of", [["24 h", DAY_MS], ["7 d", 7 * DAY_MS], ["30 d", 30 * DAY_MS], ["1 y", 366 * DAY_MS]], this.#spanMs, (ms) => { this.#spanMs = ms; this.#ask(); }),
-      toggles("Show", filters, this.#filter, (which) => { this.#filter = which; this.#show(); }), h("span.push", h("button.btn", { type: "button", "data-key": "csv", onclick: () => this.#save() }, "CSV")));
+    const filters = [
+      ["all", "All", this.#list.length],
+      ["people", "By people", count((one) => byPerson(one))],
+      ["refused", "Refused", count((one) => one.outcome === "rejected")],
+    ];
+    const tools = h(
+      "div.tools",
+      spanPicker(
+        "Events of",
+        [
+          ["24 h", DAY_MS],
+          ["7 d", 7 * DAY_MS],
+          ["30 d", 30 * DAY_MS],
+          ["1 y", 366 * DAY_MS],
+        ],
+        this.#spanMs,
+        (ms) => {
+          this.#spanMs = ms;
+          this.#ask();
+        },
+      ),
+      toggles("Show", filters, this.#filter, (which) => {
+        this.#filter = which;
+        this.#show();
+      }),
+      h("span.push", h("button.btn", { type: "button", "data-key": "csv", onclick: () => this.#save() }, "CSV")),
+    );
     const shown = this.#list.filter((one) => this.#fits(one));
     const head = ["Time", "Who", "What", "Became", "Detail"];
-    const table = shown.length ? h("table.tbl", h("thead", h("tr", head.map((text) => h("th", text)))), h("tbody", shown.map((one) => this.#row(one)))) : h("p.empty", this.#list.length ? "None of these." : "Nothing in this time.");
-    replace(this.#card.body, tools, table, this.#list.length === LIMIT && h("p.sm.m", `The newest ${LIMIT} are shown.`));
+    const table = shown.length
+      ? h(
+          "table.tbl",
+          h(
+            "thead",
+            h(
+              "tr",
+              head.map((text) => h("th", text)),
+            ),
+          ),
+          h(
+            "tbody",
+            shown.map((one) => this.#row(one)),
+          ),
+        )
+      : h("p.empty", this.#list.length ? "None of these." : "Nothing in this time.");
+    replace(
+      this.#card.body,
+      tools,
+      table,
+      this.#list.length === LIMIT && h("p.sm.m", `The newest ${LIMIT} are shown.`),
+    );
   }
 
   #row(one) {
     const means = one.means ? `by ${MEANS[one.means] ?? one.means}` : "";
-    const who = byPerson(one) ? [h("span.b", one.principal), h("small", [one.role, means].filter(Boolean).join(", "))] : h("span.m", "the gateway itself");
-    return h("tr", h("td.nw", this.#link.time.event(one.unix_ms, this.#link.nowMs())), h("td", who), h("td.b", sentence(one.what ?? "")),
-      h(`td${one.outcome === "rejected" ? ".b" : ""}`, one.outcome === "rejected" ? "✕ rejected" : sentence(one.outcome ?? "")), h("td.full.m2.long", detail(one.detail)));
+    const who = byPerson(one)
+      ? [h("span.b", one.principal), h("small", [one.role, means].filter(Boolean).join(", "))]
+      : h("span.m", "the gateway itself");
+    return h(
+      "tr",
+      h("td.nw", this.#link.time.event(one.unix_ms, this.#link.nowMs())),
+      h("td", who),
+      h("td.b", sentence(one.what ?? "")),
+      h(
+        `td${one.outcome === "rejected" ? ".b" : ""}`,
+        one.outcome === "rejected" ? "✕ rejected" : sentence(one.outcome ?? ""),
+      ),
+      h("td.full.m2.long", detail(one.detail)),
+    );
   }
 
   #save() {
-    const rows = this.#list.map((one) => [this.#link.time.iso(one.unix_ms), one.unix_ms, one.principal, one.role, one.means, one.what, one.outcome, detail(one.detail)]);
+    const rows = this.#list.map((one) => [
+      this.#link.time.iso(one.unix_ms),
+      one.unix_ms,
+      one.principal,
+      one.role,
+      one.means,
+      one.what,
+      one.outcome,
+      detail(one.detail),
+    ]);
     save("events.csv", csv([["local", "unix_ms", "principal", "role", "means", "what", "outcome", "detail"], ...rows]));
   }
 }
 
 /** What the gateway does by itself has no person behind it. */
 const byPerson = ({ principal, means }) => Boolean(principal) && means !== "control";
-const detail = (value) => (value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value));
+const detail = (value) =>
+  value === null || value === undefined ? "" : typeof value === "string" ? value : JSON.stringify(value);

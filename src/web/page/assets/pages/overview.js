@@ -17,8 +17,6 @@ const COLUMNS = 400;
 /** As often as a column of the chart passes: a minute at most, two seconds at least (simulated plants hurry). */
 const everyMs = (link) => Math.min(60_000, Math.max(2_000, DAY_MS / COLUMNS / (link.state.time.speed || 1)));
 
-export const title = "Overview";
-
 export class Page {
   #link;
   #mode = new ModeStrip();
@@ -37,9 +35,11 @@ export class Page {
   mount(main) {
     main.className = "over";
     this.#mode.element.classList.add("area-mode");
-    main.append(this.#mode.element,
+    main.append(
+      this.#mode.element,
       h("div.col.area-left", this.#plant.element, this.#day.element),
-      h("div.col.area-right", this.#battery.element, this.#decision.element, this.#controls.element));
+      h("div.col.area-right", this.#battery.element, this.#decision.element, this.#controls.element),
+    );
     this.update();
   }
 
@@ -59,7 +59,9 @@ export class Page {
     const have = this.#link.state.points;
     const points = DAY_POINTS.filter((tag) => have[tag]).join(",");
     const wanted = [
-      get("history", { points, from: to - DAY_MS, to, max: COLUMNS }).then((table) => this.#day.show(this.#link, table)),
+      get("history", { points, from: to - DAY_MS, to, max: COLUMNS }).then((table) =>
+        this.#day.show(this.#link, table),
+      ),
       get("decisions", { limit: 1 }).then(([newest]) => this.#decision.show(this.#link, newest)),
     ];
     await Promise.allSettled(wanted);
@@ -88,7 +90,13 @@ class PlantCard {
     this.#width ||= Math.floor(this.#card.body.clientWidth);
     if (!this.#width) return;
     const scale = drawDiagram(this.#svg, link, this.#width);
-    replace(this.#card.side, band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1), band(link, "Frequency", "frequency_hz", 49, 51), legend(scale, link.state.plant.heat), this.#switch());
+    replace(
+      this.#card.side,
+      band(link, "Voltage", "grid_voltage_pu", 0.9, 1.1),
+      band(link, "Frequency", "frequency_hz", 49, 51),
+      legend(scale, link.state.plant.heat),
+      this.#switch(),
+    );
     if (this.#asTable) drawTable(this.#table, link);
     else this.#table.replaceChildren();
   }
@@ -98,7 +106,11 @@ class PlantCard {
       this.#asTable = !this.#asTable;
       this.update(this.#link);
     };
-    return h("button.plain", { type: "button", "aria-expanded": String(this.#asTable), "data-key": "as-table", onclick: turn }, "Table");
+    return h(
+      "button.plain",
+      { type: "button", "aria-expanded": String(this.#asTable), "data-key": "as-table", onclick: turn },
+      "Table",
+    );
   }
 }
 
@@ -107,17 +119,28 @@ function band(link, name, tag, least, most) {
   const point = pointNow(link, tag);
   if (!point) return null;
   const [unit, factor, decimals] = shown(tag, point.unit);
-  const place = known(point.value) ? Math.min(53, Math.max(0, ((point.value - least) / (most - least)) * 56 - 1.5)) : null;
-  const track = s("svg", { viewBox: "0 0 56 10", "aria-hidden": "true" }, s("rect.tr", { y: 3, width: 56, height: 4 }),
-    s("rect.ok", { x: 14, y: 3, width: 28, height: 4 }), place !== null && s("rect.pt", { x: place, width: 3, height: 10 }));
+  const place = known(point.value)
+    ? Math.min(53, Math.max(0, ((point.value - least) / (most - least)) * 56 - 1.5))
+    : null;
+  const track = s(
+    "svg",
+    { viewBox: "0 0 56 10", "aria-hidden": "true" },
+    s("rect.tr", { y: 3, width: 56, height: 4 }),
+    s("rect.ok", { x: 14, y: 3, width: 28, height: 4 }),
+    place !== null && s("rect.pt", { x: place, width: 3, height: 10 }),
+  );
   const value = known(point.value) ? h("b", withUnit(point.value * factor, unit, decimals)) : h("b", "unknown");
   return h("span.band", `${name} `, track, value, point.state === "fresh" ? null : qualityMark(point.state));
 }
 
 function legend(scale, heat) {
   const size = (kw) => Math.max(2, kw * scale);
-  const svg = s("svg", { width: 30, height: 10, "aria-hidden": "true" }, s("rect.lf", { x: 0, y: 5 - size(20) / 2, width: 14, height: size(20) }),
-    heat && s("rect.lh", { x: 17, y: 5 - size(20) / 2, width: 12, height: size(20) }));
+  const svg = s(
+    "svg",
+    { width: heat ? 30 : 15, height: 10, "aria-hidden": "true" },
+    s("rect.lf", { x: 0, y: 5 - size(20) / 2, width: 14, height: size(20) }),
+    heat && s("rect.lh", { x: 17, y: 5 - size(20) / 2, width: 12, height: size(20) }),
+  );
   return h("span.legend.desk", svg, heat ? "20 kW electric, heat" : "20 kW");
 }
 
@@ -130,8 +153,16 @@ class DayCard {
   #link = null;
 
   constructor() {
-    const key = s("svg.keyline", { width: 46, height: 8, viewBox: "0 0 46 8", "aria-hidden": "true" }, s("path.l1", { d: "M0 4H20" }), s("path.l1.pl", { d: "M24 4H46" }));
-    this.#card.side.append(h("span.legend.desk", key, "solid: measured, dashed: planned"), h("a", { href: "trends", "data-go": "trends" }, "Trends"));
+    const key = s(
+      "svg.keyline",
+      { width: 46, height: 8, viewBox: "0 0 46 8", "aria-hidden": "true" },
+      s("path.l1", { d: "M0 4H20" }),
+      s("path.l1.pl", { d: "M24 4H46" }),
+    );
+    this.#card.side.append(
+      h("span.legend.desk", key, "solid: measured, dashed: planned"),
+      h("a", { href: "trends", "data-go": "trends" }, "Trends"),
+    );
     this.#card.body.append(this.#svg);
     new ResizeObserver(([entry]) => {
       this.#width = Math.floor(entry.contentRect.width);
@@ -171,7 +202,11 @@ class DecisionCard {
     const { plant } = link.state;
     this.#shown = { unix_ms: decision.unix_ms, askedAt: performance.now() };
     this.#card.heading.textContent = `Decision of ${link.time.minute(decision.unix_ms)}`;
-    replace(this.#card.side, h("span", decision.written?.sent ? "✓ written" : "nothing written"), h("a", { href: "decisions", "data-go": "decisions" }, "All decisions"));
+    replace(
+      this.#card.side,
+      h("span", decision.written?.sent ? "✓ written" : "nothing written"),
+      h("a", { href: "decisions", "data-go": "decisions" }, "All decisions"),
+    );
     replace(this.#card.body, awcTable(decision, { ...plant, renewables: plant.pv || plant.wind }));
   }
 }

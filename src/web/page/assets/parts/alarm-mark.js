@@ -24,7 +24,11 @@ const classOf = (alarm) => `.pr.a${digit(alarm.priority)}${look(alarm)}`;
 /** The shape alone, 20 px, for drawings. */
 export function alarmShape(alarm) {
   const y = alarm.priority === "medium" ? 15 : 14;
-  return s(`g${classOf(alarm)}`, (SHAPES[alarm.priority] ?? SHAPES.low)(), s("text", { x: 10, y }, String(digit(alarm.priority))));
+  return s(
+    `g${classOf(alarm)}`,
+    (SHAPES[alarm.priority] ?? SHAPES.low)(),
+    s("text", { x: 10, y }, String(digit(alarm.priority))),
+  );
 }
 
 /** Shape and word. */
@@ -41,15 +45,30 @@ export const glyph = (priority) =>
 const RANK = { high: 0, medium: 1, low: 2 };
 
 /** Those not acknowledged first, then the worst, then the newest; what is shelved or out of service last. */
-export const sorted = (alarms) => [...alarms].sort((a, b) =>
-  QUIET.includes(a.state) - QUIET.includes(b.state) || isUnacknowledged(b) - isUnacknowledged(a)
-  || RANK[a.priority] - RANK[b.priority] || b.since_unix_ms - a.since_unix_ms);
+export const sorted = (alarms) =>
+  [...alarms].sort(
+    (a, b) =>
+      QUIET.includes(a.state) - QUIET.includes(b.state) ||
+      isUnacknowledged(b) - isUnacknowledged(a) ||
+      RANK[a.priority] - RANK[b.priority] ||
+      b.since_unix_ms - a.since_unix_ms,
+  );
 
 /** The worst active alarm whose source is this part of the plant ("chp", "chp_2", "chp-2", "chp.link"). */
 export function alarmOf(alarms, one) {
   const base = one.tag.replace(/_(heat_)?kw$/, "");
-  const keys = [base, base.replaceAll("_", "-"), one.kind === "load" ? "load" : base, one.kind === "grid" ? "grid-meter" : base];
-  const about = (alarm) => [alarm.source, alarm.id?.split(".")[0]].some((name) => keys.includes(String(name ?? "").toLowerCase()));
+  const keys = [
+    base,
+    base.replaceAll("_", "-"),
+    one.kind === "load" ? "load" : base,
+    one.kind === "grid" ? "grid-meter" : base,
+  ];
+  const about = (alarm) =>
+    [alarm.source, alarm.id?.split(".")[0]].some((name) => keys.includes(String(name ?? "").toLowerCase()));
   const active = (alarms?.alarms ?? []).filter((alarm) => !QUIET.includes(alarm.state) && alarm.state !== "returned");
-  return active.filter(about).sort((a, b) => RANK[a.priority] - RANK[b.priority] || isUnacknowledged(b) - isUnacknowledged(a))[0] ?? null;
+  return (
+    active
+      .filter(about)
+      .sort((a, b) => RANK[a.priority] - RANK[b.priority] || isUnacknowledged(b) - isUnacknowledged(a))[0] ?? null
+  );
 }

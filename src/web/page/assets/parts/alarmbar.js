@@ -5,7 +5,11 @@ import { post } from "../lib/api.js";
 import { may, PRIORITIES } from "../lib/words.js";
 import { glyph, isUnacknowledged, sorted } from "./alarm-mark.js";
 
-const SHAPE_PATHS = { high: "M7 0.5l6.5 6.5l-6.5 6.5l-6.5-6.5z", medium: "M7 1l6.5 12h-13z", low: "M7 0.8a6.2 6.2 0 1 0 .01 0z" };
+const SHAPE_PATHS = {
+  high: "M7 0.5l6.5 6.5l-6.5 6.5l-6.5-6.5z",
+  medium: "M7 1l6.5 12h-13z",
+  low: "M7 0.8a6.2 6.2 0 1 0 .01 0z",
+};
 
 /** The alarm in the bar, or null. */
 export function topAlarm(link) {
@@ -66,9 +70,21 @@ export class AlarmBar {
     const counts = this.#link.state?.alarms;
     const many = (counts?.unacknowledged ?? 1) > 1 ? `${counts.unacknowledged} not acknowledged` : null;
     return [
-      h("p.prio", s("svg.glyph", { viewBox: "0 0 14 14", "aria-hidden": "true" }, s("path", { d: SHAPE_PATHS[alarm.priority] ?? SHAPE_PATHS.low })),
-        `${PRIORITIES[alarm.priority]?.[0] ?? "Low"}, ${state}`),
-      h("p.msg", h("b", this.#link.time.second(alarm.since_unix_ms), " ", alarm.text), " ", h("span.m2", alarm.advice ?? "")),
+      h(
+        "p.prio",
+        s(
+          "svg.glyph",
+          { viewBox: "0 0 14 14", "aria-hidden": "true" },
+          s("path", { d: SHAPE_PATHS[alarm.priority] ?? SHAPE_PATHS.low }),
+        ),
+        `${PRIORITIES[alarm.priority]?.[0] ?? "Low"}, ${state}`,
+      ),
+      h(
+        "p.msg",
+        h("b", this.#link.time.second(alarm.since_unix_ms), " ", alarm.text),
+        " ",
+        h("span.m2", alarm.advice ?? ""),
+      ),
       h("p.counts", many && h("span", many), ...this.#others()),
       this.#button(),
     ];
@@ -80,7 +96,11 @@ export class AlarmBar {
       const why = this.#link.live ? "log in to acknowledge" : "no news: cannot acknowledge now";
       return h("span.m.sm.whynot", why);
     }
-    return h("button.btn.go", { type: "button", "data-key": "bar-acknowledge", onclick: this.acknowledge, "aria-keyshortcuts": "a" }, "Acknowledge");
+    return h(
+      "button.btn.go",
+      { type: "button", "data-key": "bar-acknowledge", onclick: this.acknowledge, "aria-keyshortcuts": "a" },
+      "Acknowledge",
+    );
   }
 
   #others() {
@@ -101,7 +121,12 @@ export class AlarmBar {
     const shelved = this.#link.alarms?.alarms.filter((one) => one.state === "shelved").length ?? 0;
     return [
       s("svg.glyph", { viewBox: "0 0 14 14", "aria-hidden": "true" }, s("path", { d: "M2 7.5l3.4 3.4L12 3.6" })),
-      h("p.msg", h("b", active > 0 ? `${active} active, acknowledged.` : "No active alarm."), " ", h("span.m2", this.#last(counts))),
+      h(
+        "p.msg",
+        h("b", active > 0 ? `${active} active, acknowledged.` : "No active alarm."),
+        " ",
+        h("span.m2", this.#last(counts)),
+      ),
       h("p.counts", number("high"), number("medium"), number("low"), shelved > 0 && h("span", `${shelved} shelved`)),
     ];
   }

@@ -16,7 +16,10 @@ export class Arming {
 
   constructor(link, close) {
     this.#link = link;
-    this.#close = (said) => { this.#armed = null; close(said); };
+    this.#close = (said) => {
+      this.#armed = null;
+      close(said);
+    };
   }
 
   /** The panel of the first step; it fills itself when the gateway has answered. */
@@ -25,7 +28,9 @@ export class Arming {
     this.#place = place;
     place.addEventListener("keydown", (event) => event.key === "Escape" && this.#close(null));
     queueMicrotask(() => place.focus());
-    post("arm").then((step) => this.#place === place && this.#show(place, step)).catch((error) => this.#close({ refused: error.message }));
+    post("arm")
+      .then((step) => this.#place === place && this.#show(place, step))
+      .catch((error) => this.#close({ refused: error.message }));
     return place;
   }
 
@@ -40,19 +45,39 @@ export class Arming {
   #show(place, { token, review }) {
     const ready = review.every((line) => line.ok !== false);
     this.#armed = { token, at: Date.now() };
-    this.#go = h("button.btn.go", { type: "button", "data-key": "arm-now", disabled: !ready, onclick: () => this.#confirm() }, "Arm now");
+    this.#go = h(
+      "button.btn.go",
+      { type: "button", "data-key": "arm-now", disabled: !ready, onclick: () => this.#confirm() },
+      "Arm now",
+    );
     const cancel = h("button.btn", { type: "button", onclick: () => this.#close(null) }, "Cancel");
-    replace(place,
+    replace(
+      place,
       h("div.step.done", h("span.no", "1"), h("span", h("b", "Reviewed"), " what will be written"), h("span")),
       h("table.tbl.review", h("tbody", review.map(line))),
-      h("div.step", h("span.no", "2"), h("span", h("b", "Confirm"), " within ", this.#left, h("small", ready ? "Auto starts from the measured powers" : "not ready: see what is marked ✕")), h("span.pair", cancel, this.#go)));
+      h(
+        "div.step",
+        h("span.no", "2"),
+        h(
+          "span",
+          h("b", "Confirm"),
+          " within ",
+          this.#left,
+          h("small", ready ? "Auto starts from the measured powers" : "not ready: see what is marked ✕"),
+        ),
+        h("span.pair", cancel, this.#go),
+      ),
+    );
     this.update();
     (ready ? this.#go : cancel).focus();
   }
 
   async #confirm() {
     this.#go.disabled = true;
-    const said = await command(Command.arm(), this.#armed.token).then((answer) => outcomeText(answer, "Arm"), (error) => ({ refused: error.message }));
+    const said = await command(Command.arm(), this.#armed.token).then(
+      (answer) => outcomeText(answer, "Arm"),
+      (error) => ({ refused: error.message }),
+    );
     this.#close(said);
   }
 }
@@ -60,4 +85,9 @@ export class Arming {
 const capital = (text) => String(text).replace(/^./, (first) => first.toUpperCase());
 
 const line = ({ what, value, ok }) =>
-  h("tr", h("th", { scope: "row" }, capital(what)), h("td.r", value === null ? "unknown" : String(value)), h("td.r.b", ok === false ? "✕ not ready" : "✓"));
+  h(
+    "tr",
+    h("th", { scope: "row" }, capital(what)),
+    h("td.r", value === null ? "unknown" : String(value)),
+    h("td.r.b", ok === false ? "✕ not ready" : "✓"),
+  );

@@ -14,7 +14,9 @@ export class BatteryCard {
   #width = 402;
 
   constructor() {
-    new ResizeObserver(([entry]) => { this.#width = Math.max(200, entry.contentRect.width); }).observe(this.#card.body);
+    new ResizeObserver(([entry]) => {
+      this.#width = Math.max(200, entry.contentRect.width);
+    }).observe(this.#card.body);
   }
 
   update(link) {
@@ -24,7 +26,10 @@ export class BatteryCard {
     if (!count) return;
     this.#card.heading.textContent = count > 1 ? `${count} batteries` : "Battery";
     replace(this.#card.side, sizes(plant), count === 1 && age(pointNow(link, "soc")));
-    replace(this.#card.body, Array.from({ length: count }, (_, index) => this.#one(link, index + 1, count)));
+    replace(
+      this.#card.body,
+      Array.from({ length: count }, (_, index) => this.#one(link, index + 1, count)),
+    );
   }
 
   #one(link, number_, count) {
@@ -33,9 +38,12 @@ export class BatteryCard {
     const plan = count === 1 ? planMarks(link) : [];
     const name = count > 1 && h("p.b.unit", `Battery ${number_} `, age(soc));
     const figure = h("p.big", soc && soc.value !== null ? quantity(percent(soc.value), "%") : h("span.m2", "unknown"));
-    return h(`div.oneb${soc?.state === "stale" ? ".stale" : ""}`, name,
+    return h(
+      `div.oneb${soc?.state === "stale" ? ".stale" : ""}`,
+      name,
       h("div.soc", figure, h("p.txt", does(link, power, number_), planText(link, plan))),
-      socBar(link, soc, plan, this.#width, count > 1 ? `Battery ${number_}` : "Battery"));
+      socBar(link, soc, plan, this.#width, count > 1 ? `Battery ${number_}` : "Battery"),
+    );
   }
 }
 
@@ -45,7 +53,10 @@ function age(soc) {
 }
 
 function sizes(plant) {
-  const words = [known(plant.battery_kwh) && withUnit(plant.battery_kwh, "kWh", 0), known(plant.battery_kw_max) && withUnit(plant.battery_kw_max, "kW", 0)];
+  const words = [
+    known(plant.battery_kwh) && withUnit(plant.battery_kwh, "kWh", 0),
+    known(plant.battery_kw_max) && withUnit(plant.battery_kw_max, "kW", 0),
+  ];
   return h("span", words.filter(Boolean).join(", "));
 }
 
@@ -54,7 +65,8 @@ function does(link, power, number_) {
   if (!power || !usable(power)) return h("b", "power unknown");
   const now = h("b", `${verb("battery", power.value)} `, quantity(Math.abs(power.value), "kW"));
   const wish = unitSetpoint(link, "battery", number_, true);
-  const shadow = state.mode.now === "shadow" && known(wish) && [`, would be ${verb("battery", wish)} `, quantity(Math.abs(wish), "kW")];
+  const shadow = state.mode.now === "shadow" &&
+    known(wish) && [`, would be ${verb("battery", wish)} `, quantity(Math.abs(wish), "kW")];
   return [now, shadow];
 }
 
@@ -63,7 +75,9 @@ export function planMarks(link) {
   const plan = link.state?.plan;
   if (!plan || !plan.soc?.length) return [];
   const at = (index) => plan.from_unix_ms + index * plan.step_s * 1000;
-  const ahead = plan.soc.map((share, index) => ({ share, unixMs: at(index) })).filter((mark) => known(mark.share) && mark.unixMs > link.nowMs());
+  const ahead = plan.soc
+    .map((share, index) => ({ share, unixMs: at(index) }))
+    .filter((mark) => known(mark.share) && mark.unixMs > link.nowMs());
   const turning = ahead.filter((mark, index) => isTurn(ahead, index));
   const other = turning.find((mark) => Math.abs(mark.share - turning[0].share) > 0.05);
   return [turning[0], other].filter(Boolean);
@@ -73,10 +87,15 @@ export function planMarks(link) {
 function isTurn(marks, index) {
   const here = marks[index].share;
   const next = marks.slice(index + 1).find((mark) => Math.abs(mark.share - here) > 0.02)?.share;
-  const before = marks.slice(0, index).reverse().find((mark) => Math.abs(mark.share - here) > 0.004);
+  const before = marks
+    .slice(0, index)
+    .reverse()
+    .find((mark) => Math.abs(mark.share - here) > 0.004);
   if (before === undefined || next === undefined) return false;
   const near = marks[index - 1];
-  const far = marks.slice(0, index).reduce((most, mark) => (Math.abs(mark.share - here) > Math.abs(most - here) ? mark.share : most), here);
+  const far = marks
+    .slice(0, index)
+    .reduce((most, mark) => (Math.abs(mark.share - here) > Math.abs(most - here) ? mark.share : most), here);
   const turns = Math.sign(here - before.share) !== Math.sign(next - here);
   return turns && Math.abs(far - here) > 0.05 && Math.abs(near.share - here) > 0.004;
 }
@@ -90,23 +109,43 @@ function socBar(link, soc, plan, width, name) {
   const { soc_min: low, soc_max: high } = link.state.plant;
   const x = (share) => 1 + share * (width - 2);
   const share = soc?.value ?? null;
-  const svg = s("svg.socbar", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-label": barWords(name, share, low, high) });
+  const svg = s("svg.socbar", {
+    viewBox: `0 0 ${width} ${HEIGHT}`,
+    width,
+    height: HEIGHT,
+    role: "img",
+    "aria-label": barWords(name, share, low, high),
+  });
   const frame = { y: 26, height: 26 };
   add(svg, [
     s("rect.tr", { ...frame, x: 1, width: width - 2 }),
     known(share) && s(`rect.in`, { ...frame, x: 1, width: share * (width - 2) }),
-    known(low) && outside(x(0), x(low), frame), known(high) && outside(x(high), x(1), frame),
+    known(low) && outside(x(0), x(low), frame),
+    known(high) && outside(x(high), x(1), frame),
     s("rect.fr", { ...frame, x: 1, width: width - 2 }),
-    known(low) && s("path.lim", { d: `M${x(low)} 23v32` }), known(high) && s("path.lim", { d: `M${x(high)} 23v32` }),
+    known(low) && s("path.lim", { d: `M${x(low)} 23v32` }),
+    known(high) && s("path.lim", { d: `M${x(high)} 23v32` }),
     known(share) && s("path.lv", { d: `M${x(share)} 22v34` }),
     ...plan.map((mark) => s("path.pl", { d: `M${x(mark.share)} 24l-4.5 -7h9z` })),
-    ...spread(plan.map((mark) => ({ at: x(mark.share), text: `${number(percent(mark.share), 0)} at ${link.time.minute(mark.unixMs)}` })), width, 13),
+    ...spread(
+      plan.map((mark) => ({
+        at: x(mark.share),
+        text: `${number(percent(mark.share), 0)} at ${link.time.minute(mark.unixMs)}`,
+      })),
+      width,
+      13,
+    ),
     ...spread(below(share, low, high, x), width, 69),
   ]);
   return svg;
 }
 
-const outside = (from, to, frame) => s("g", s("rect.veil", { ...frame, x: from, width: to - from }), s("rect.out", { ...frame, x: from, width: to - from }));
+const outside = (from, to, frame) =>
+  s(
+    "g",
+    s("rect.veil", { ...frame, x: from, width: to - from }),
+    s("rect.out", { ...frame, x: from, width: to - from }),
+  );
 
 function below(share, low, high, x) {
   const labels = [
@@ -131,7 +170,7 @@ function spread(labels, width, y) {
 
 function barWords(name, share, low, high) {
   const now = known(share) ? `${number(percent(share))} percent` : "unknown";
-  const limits = known(low) && known(high) ? `; limits ${number(percent(low), 0)} and ${number(percent(high), 0)} percent` : "";
+  const limits =
+    known(low) && known(high) ? `; limits ${number(percent(low), 0)} and ${number(percent(high), 0)} percent` : "";
   return `${name}: state of charge ${now}${limits}.`;
 }
-

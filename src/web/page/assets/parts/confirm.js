@@ -7,7 +7,14 @@ export function confirmPanel({ what, detail, verb: word, run, fields = [] }, clo
   const status = h("p.sm.m", { role: "status" });
   const go = h("button.btn.go", { type: "submit", "data-key": "confirm" }, word);
   const cancel = h("button.btn", { type: "button", "data-key": "cancel", onclick: () => close(null) }, "Cancel");
-  const form = h("form.confirm", h("p.b", what), detail && h("p.sm.m2", detail), fields, status, h("div.pair", go, cancel));
+  const form = h(
+    "form.confirm",
+    h("p.b", what),
+    detail && h("p.sm.m2", detail),
+    fields,
+    status,
+    h("div.pair", go, cancel),
+  );
   form.addEventListener("keydown", (event) => event.key === "Escape" && (event.stopPropagation(), close(null)));
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -23,7 +30,13 @@ export function confirmPanel({ what, detail, verb: word, run, fields = [] }, clo
 /** A field for a power: text, because a number's own field hides what it does not understand. */
 export function powerField(label, value, { hint = "", least, most }) {
   const id = `f-${label.toLowerCase().replace(/[^a-z]+/g, "-")}`;
-  const input = h("input.num", { id, inputmode: "decimal", autocomplete: "off", value: value ?? "", "aria-describedby": `${id}-hint` });
+  const input = h("input.num", {
+    id,
+    inputmode: "decimal",
+    autocomplete: "off",
+    value: value ?? "",
+    "aria-describedby": `${id}-hint`,
+  });
   const note = h("span.sm.m", { id: `${id}-hint` }, hint);
   const read = () => {
     const text = input.value.trim().replace(",", ".").replace("\u2212", "-");
@@ -41,6 +54,7 @@ export function outcomeText(answer, what) {
   if (!answer) return `${what}: done.`;
   const { outcome } = answer;
   if (outcome === "rejected") return `${what}: rejected. ${answer.reason ?? ""}`.trim();
-  if (outcome === "clamped") return `${what}: in force with less: battery ${answer.battery_kw} kW, CHP ${answer.chp_kw} kW.`;
+  if (outcome === "clamped")
+    return `${what}: in force with less: battery ${answer.battery_kw} kW, CHP ${answer.chp_kw} kW.`;
   return `${what}: ${outcome ?? "done"}.`;
 }

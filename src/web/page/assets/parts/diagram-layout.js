@@ -5,6 +5,8 @@ const LEAST = 118;
 const WIDE = 160;
 const BOX_HEIGHT = 88;
 const GAP = 14;
+/** Width of "in 100.0, out 100.0 kW". */
+const LABEL = 130;
 
 /** The layout for a width: `{kind, width, height, boxes, buses, labels}`. */
 export function layOut(parts, width) {
@@ -14,7 +16,10 @@ export function layOut(parts, width) {
 
 function layLying(parts, width) {
   const rows = rowsOf(parts);
-  const columns = Math.max(spanOf(rows.electricTop) + spanOf(rows.heatTop), rows.electricLow.length + rows.heatLow.length);
+  const columns = Math.max(
+    spanOf(rows.electricTop) + spanOf(rows.heatTop),
+    rows.electricLow.length + rows.heatLow.length,
+  );
   const gap = columns > 5 ? GAP : 22;
   const cell = Math.min(WIDE, (width - gap * (columns - 1) - 2) / columns);
   if (cell < LEAST) return null;
@@ -24,15 +29,19 @@ function layLying(parts, width) {
   const pitch = cell + grown;
   placeTop(rows, boxes, { cell, pitch, grown, width });
   placeLow(rows, boxes, { cell, pitch, width });
-  const crowded = cell < 140;
-  return { kind: "lying", width, height: crowded ? 330 : 308, boxes, ...lyingBuses(boxes, rows, width, crowded) };
+  return { kind: "lying", width, boxes, ...lyingBuses(boxes, rows, width) };
 }
 
 function rowsOf(parts) {
   const pick = (bus, side) => parts.filter((one) => one.bus === bus && one.side === side);
   const order = { grid: 0, battery: 1, load: 2 };
   const low = pick("electric", "sink").sort((a, b) => order[a.kind] - order[b.kind]);
-  return { electricTop: pick("electric", "source"), electricLow: low, heatTop: pick("heat", "source"), heatLow: pick("heat", "sink") };
+  return {
+    electricTop: pick("electric", "source"),
+    electricLow: low,
+    heatTop: pick("heat", "source"),
+    heatLow: pick("heat", "sink"),
+  };
 }
 
 /** A CHP that gives heat stands between both busbars and takes a column and a half. */
@@ -48,24 +57,36 @@ function placeTop(rows, boxes, { cell, pitch, grown, width }) {
   }
   const free = width - 1 - (rows.heatTop.length * pitch - grown);
   const from = Math.min(free, x - grown + 99);
-  rows.heatTop.forEach((one, index) => boxes.push({ one, x: from + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }));
+  rows.heatTop.forEach((one, index) =>
+    boxes.push({ one, x: from + index * pitch, y: 6, width: cell, height: BOX_HEIGHT }),
+  );
 }
 
 function placeLow(rows, boxes, { cell, pitch, width }) {
-  rows.electricLow.forEach((one, index) => boxes.push({ one, x: 1 + index * pitch, y: 218, width: cell, height: BOX_HEIGHT }));
+  rows.electricLow.forEach((one, index) =>
+    boxes.push({ one, x: 1 + index * pitch, y: 218, width: cell, height: BOX_HEIGHT }),
+  );
   const chp = boxes.find((box) => box.one.heat);
   const left = boxes.filter((box) => box.one.bus === "heat").map((box) => box.x);
   const from = Math.max(1 + rows.electricLow.length * pitch, chp ? chp.x + chp.width - cell / 2 : Math.min(...left));
   rows.heatLow.forEach((one, index) =>
-    boxes.push({ one, x: Math.min(from + 20 + index * pitch, width - 1 - cell), y: 218, width: cell, height: BOX_HEIGHT }));
+    boxes.push({
+      one,
+      x: Math.min(from + 20 + index * pitch, width - 1 - cell),
+      y: 218,
+      width: cell,
+      height: BOX_HEIGHT,
+    }),
+  );
 }
 
-function lyingBuses(boxes, rows, width, crowded) {
+function lyingBuses(boxes, rows, width) {
   const ends = [];
   for (const box of boxes) {
     const top = box.y < 100;
     const [y1, y2] = top ? [box.y + BOX_HEIGHT, 152] : [158, box.y];
-    const at = (x, heat) => ends.push({ box, heat, x1: x, y1: top ? y1 : y2, x2: x, y2: top ? y2 : y1, to: top ? 1 : -1 });
+    const at = (x, heat) =>
+      ends.push({ box, heat, x1: x, y1: top ? y1 : y2, x2: x, y2: top ? y2 : y1, to: top ? 1 : -1 });
     if (box.one.heat) {
       at(box.x + box.width * 0.23, false);
       at(box.x + box.width * 0.83, true);
@@ -73,25 +94,36 @@ function lyingBuses(boxes, rows, width, crowded) {
   }
   const electric = extent(ends, false, boxes);
   const heat = rows.heatLow.length + rows.heatTop.length ? extent(ends, true, boxes) : null;
-  const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : width - 1];
+  const [left, right] = [electric[0], heat ? Math.min(electric[1], heat[0] - 24) : electric[1] - 8];
   const buses = [{ bus: "electric", x: left, y: 152, width: right - left, height: 6 }];
-  if (heat) buses.push({ bus: "heat", x: heat[0], y: 152.5, width: Math.min(width - 1, heat[1] - 8) - heat[0], height: 5.5 });
-  return { ends, buses, labels: crowded ? buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" })) : lyingLabels(ends, buses) };
+  if (heat)
+    buses.push({ bus: "heat", x: heat[0], y: 152.5, width: Math.min(width - 1, heat[1] - 8) - heat[0], height: 5.5 });
+  const beside = lyingLabels(ends, buses, width);
+  const below = buses.map(({ bus, x }) => ({ bus, x: x + (bus === "heat" ? 20 : 0), y: 324, anchor: "start" }));
+  return beside.includes(null)
+    ? { ends, buses, labels: below, height: 330 }
+    : { ends, buses, labels: beside, height: 308 };
 }
 
 /** From the leftmost to the rightmost connection, and as far as the boxes on both sides reach. */
 function extent(ends, heat, boxes) {
   const xs = ends.filter((end) => end.heat === heat).map((end) => end.x1);
   const own = boxes.filter((box) => !box.one.heat && (box.one.bus === "heat") === heat);
-  return [Math.min(...xs, ...own.map((box) => box.x)) - (heat ? 20 : 0), Math.max(...xs, ...own.map((box) => box.x + box.width)) + 8];
+  return [
+    Math.min(...xs, ...own.map((box) => box.x)) - (heat ? 20 : 0),
+    Math.max(...xs, ...own.map((box) => box.x + box.width)) + 8,
+  ];
 }
 
-/** Beside the first arrow above the busbar, where there is room for words. */
-function lyingLabels(ends, buses) {
+/** Beside the first arrow above each busbar where there is room for words; null where there is none. */
+function lyingLabels(ends, buses, width) {
+  const above = ends.filter((end) => end.to === 1);
+  const room = ({ x1 }) => Math.min(width, ...above.map((end) => end.x1).filter((x) => x > x1)) - x1;
   return buses.map(({ bus, x }) => {
-    const above = ends.filter((end) => end.heat === (bus === "heat") && end.to === 1).map((end) => end.x1).sort((a, b) => a - b);
-    const first = above.find((at, index) => (above[index + 1] ?? Infinity) - at > 150) ?? above.at(-1) ?? x;
-    return { bus, x: first + 17, y: 145, anchor: "start" };
+    const own = above.filter((end) => end.heat === (bus === "heat")).sort((a, b) => a.x1 - b.x1);
+    if (!own.length) return { bus, x, y: 145, anchor: "start" };
+    const free = own.find((end) => room(end) > LABEL + 40);
+    return free ? { bus, x: free.x1 + 17, y: 145, anchor: "start" } : null;
   });
 }
 
@@ -103,8 +135,10 @@ function layStanding(parts, width) {
   const chp = rows.electricTop.find((one) => one.heat);
   const left = [...rows.electricTop.filter((one) => one !== chp), ...(chp ? [chp] : [])];
   const electricRows = Math.max(left.length, rows.electricLow.length);
-  const column = (list, from, x) => list.forEach((one, index) =>
-    boxes.push({ one, x, y: 4 + (from + index) * 102, width: cell, height: one.heat ? 106 : 90 }));
+  const column = (list, from, x) =>
+    list.forEach((one, index) =>
+      boxes.push({ one, x, y: 4 + (from + index) * 102, width: cell, height: one.heat ? 106 : 90 }),
+    );
   column(left, electricRows - left.length, middle - 30 - cell);
   column(rows.electricLow, 0, middle + 30);
   const heatFrom = electricRows + (rows.heatTop.length + rows.heatLow.length ? 0.42 : 0);
@@ -125,9 +159,19 @@ function standingBuses(boxes, middle, electricRows, heatFrom, heatRows) {
   });
   const split = 4 + electricRows * 102 - 24;
   const heatTop = boxes.some((box) => box.one.heat) ? split + 4 : 4 + heatFrom * 102;
-  const buses = [{ bus: "electric", x: middle - 3, y: 10, width: 6, height: (heatRows ? split - 6 : electricRows * 102 - 12) - 10 }];
-  if (heatRows) buses.push({ bus: "heat", x: middle - 2.5, y: heatTop, width: 5.5, height: (heatFrom + heatRows) * 102 - 8 - heatTop });
+  const buses = [
+    { bus: "electric", x: middle - 3, y: 10, width: 6, height: (heatRows ? split - 6 : electricRows * 102 - 12) - 10 },
+  ];
+  if (heatRows)
+    buses.push({
+      bus: "heat",
+      x: middle - 2.5,
+      y: heatTop,
+      width: 5.5,
+      height: (heatFrom + heatRows) * 102 - 8 - heatTop,
+    });
   const y = 4 + electricRows * 102 + 16;
-  const at = (bus, dy) => ({ bus, x: middle + 30, y: y + dy, anchor: "start" });
+  const right = Math.max(...boxes.map((box) => box.x + box.width));
+  const at = (bus, dy) => ({ bus, x: right, y: y + dy, anchor: "end" });
   return { ends, buses, labels: heatRows ? [at("electric", -2), at("heat", 14)] : [] };
 }

@@ -5,7 +5,13 @@ import { logIn } from "../lib/api.js";
 
 export class LogIn {
   #name = h("input", { id: "login-name", name: "name", autocomplete: "username", required: true, maxlength: 64 });
-  #password = h("input", { id: "login-password", name: "password", type: "password", autocomplete: "current-password", required: true });
+  #password = h("input", {
+    id: "login-password",
+    name: "password",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+  });
   #said = h("p.refused", { role: "alert" });
   #go = h("button.btn.go", { type: "submit" }, "Log in");
   #done;
@@ -14,8 +20,15 @@ export class LogIn {
   constructor(done) {
     this.#done = done;
     const cancel = h("button.btn", { type: "button", onclick: () => this.element.close() }, "Cancel");
-    const form = h("form", { onsubmit: (event) => this.#submit(event) }, h("h2", { id: "h-login" }, "Log in"),
-      h("label", "Name", this.#name), h("label", "Password", this.#password), this.#said, h("div.pair", this.#go, cancel));
+    const form = h(
+      "form",
+      { onsubmit: (event) => this.#submit(event) },
+      h("h2", { id: "h-login" }, "Log in"),
+      h("label", "Name", this.#name),
+      h("label", "Password", this.#password),
+      this.#said,
+      h("div.pair", this.#go, cancel),
+    );
     this.element = h("dialog.login", { "aria-labelledby": "h-login" }, form);
     document.body.append(this.element);
   }
@@ -44,6 +57,7 @@ export class LogIn {
 
 function trouble(error) {
   if (error.status === 401) return "Name and password do not belong together.";
-  if (error.status === 429) return `Too many tries. Try again ${error.retryAfterS ? `in ${error.retryAfterS} s` : "later"}.`;
+  if (error.status === 429)
+    return `Too many tries. Try again ${error.retryAfterS ? `in ${error.retryAfterS} s` : "later"}.`;
   return error.message;
 }

@@ -33,11 +33,18 @@ function part(link, kind, name, bus, side, tag, more = {}) {
 
 function renewables(link, base, name, has, max) {
   if (!has) return [];
-  const tags = numbers(999).map((number) => unitTag(base, "_kw", number)).filter((tag) => link.state.points[tag]);
+  const tags = numbers(999)
+    .map((number) => unitTag(base, "_kw", number))
+    .filter((tag) => link.state.points[tag]);
   const found = tags.length ? tags : [unitTag(base, "_kw", 1)];
   const cap = link.state.setpoints?.sent === false ? null : link.state.setpoints?.[`${base}_limit_kw`];
-  const more = (index) => ({ max: found.length === 1 ? max : null, setpoint: found.length === 1 && index === 0 ? cap : null });
-  return found.map((tag, index) => part(link, base, title(name, index + 1, found.length), "electric", "source", tag, more(index)));
+  const more = (index) => ({
+    max: found.length === 1 ? max : null,
+    setpoint: found.length === 1 && index === 0 ? cap : null,
+  });
+  return found.map((tag, index) =>
+    part(link, base, title(name, index + 1, found.length), "electric", "source", tag, more(index)),
+  );
 }
 
 function chps(link, plant) {
@@ -45,10 +52,19 @@ function chps(link, plant) {
     const max = plant.chps === 1 ? plant.chp_kw_max : null;
     const name = title("CHP", number, plant.chps);
     const made = part(link, "chp", name, "electric", "source", unitTag("chp", "_kw", number), {
-      max, setpoint: unitSetpoint(link, "chp", number), heat: pointNow(link, unitTag("chp", "_heat_kw", number)),
+      max,
+      setpoint: unitSetpoint(link, "chp", number),
+      heat: pointNow(link, unitTag("chp", "_heat_kw", number)),
     });
     if (plant.chps === 1 || !made.heat) return [made];
-    const heat = part(link, "chpheat", title("Heat", number, plant.chps), "heat", "source", unitTag("chp", "_heat_kw", number));
+    const heat = part(
+      link,
+      "chpheat",
+      title("Heat", number, plant.chps),
+      "heat",
+      "source",
+      unitTag("chp", "_heat_kw", number),
+    );
     return [{ ...made, heat: null }, heat];
   });
 }
@@ -56,7 +72,8 @@ function chps(link, plant) {
 function heats(link, plant) {
   if (!plant.heat) return [];
   const boiler = link.state.points.boiler_heat_kw
-    ? [part(link, "boiler", "Boiler", "heat", "source", "boiler_heat_kw", { max: plant.boiler_kw_max })] : [];
+    ? [part(link, "boiler", "Boiler", "heat", "source", "boiler_heat_kw", { max: plant.boiler_kw_max })]
+    : [];
   return [...boiler, part(link, "heat", "Heat load", "heat", "sink", "heat_load_kw", { max: plant.heat_load_kw_max })];
 }
 
@@ -64,16 +81,27 @@ function grid(link, plant) {
   const limits = link.state.limits ?? {};
   const least = (own, outside) => (known(outside) ? Math.min(own ?? Infinity, outside) : own);
   return part(link, "grid", "Grid", "electric", "sink", "grid_kw", {
-    max: least(plant.import_kw_max, limits.import_kw_max), min: least(plant.export_kw_max, limits.export_kw_max),
+    max: least(plant.import_kw_max, limits.import_kw_max),
+    min: least(plant.export_kw_max, limits.export_kw_max),
   });
 }
 
 function batteries(link, plant) {
   return numbers(plant.batteries).map((number) => {
     const max = plant.batteries === 1 ? plant.battery_kw_max : null;
-    return part(link, "battery", title("Battery", number, plant.batteries), "electric", "sink", unitTag("battery", "_kw", number), {
-      max, min: max, setpoint: unitSetpoint(link, "battery", number),
-    });
+    return part(
+      link,
+      "battery",
+      title("Battery", number, plant.batteries),
+      "electric",
+      "sink",
+      unitTag("battery", "_kw", number),
+      {
+        max,
+        min: max,
+        setpoint: unitSetpoint(link, "battery", number),
+      },
+    );
   });
 }
 
@@ -97,7 +125,8 @@ export function into(one, heat = false) {
 /** "in 77.2, out 77.2 kW" of one bus: sums of what is measured; null where a part is not known. */
 export function balance(parts, bus) {
   const flows = parts.flatMap((one) => [
-    ...(one.bus === bus ? [into(one)] : []), ...(bus === "heat" && one.heat ? [into(one, true)] : []),
+    ...(one.bus === bus ? [into(one)] : []),
+    ...(bus === "heat" && one.heat ? [into(one, true)] : []),
   ]);
   if (flows.some((flow) => flow === null)) return null;
   const sum = (list) => list.reduce((all, flow) => all + Math.abs(flow), 0);

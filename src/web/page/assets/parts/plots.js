@@ -7,8 +7,12 @@ import { known, number, shown } from "../lib/format.js";
 import { gapsOf } from "./series.js";
 
 export const STYLES = [
-  { width: 1.6, dash: [], soft: false }, { width: 2.8, dash: [], soft: true }, { width: 1.6, dash: [5, 3], soft: false },
-  { width: 1.8, dash: [2, 3], soft: true }, { width: 1.6, dash: [10, 4], soft: false }, { width: 1.8, dash: [8, 3, 2, 3], soft: true },
+  { width: 1.6, dash: [], soft: false },
+  { width: 2.8, dash: [], soft: true },
+  { width: 1.6, dash: [5, 3], soft: false },
+  { width: 1.8, dash: [2, 3], soft: true },
+  { width: 1.6, dash: [10, 4], soft: false },
+  { width: 1.8, dash: [8, 3, 2, 3], soft: true },
 ];
 
 const token = (name) => {
@@ -29,7 +33,15 @@ export function grouped(series, names, labels) {
     const [unit, factor, decimals] = shown(name, one.unit);
     const group = groups.get(unit) ?? { unit, decimals, list: [] };
     const scaled = (values) => values.map((value) => (known(value) ? value * factor : null));
-    group.list.push({ name, label: labels(name), style: STYLES[group.list.length % STYLES.length], t: one.t, min: scaled(one.min), mean: scaled(one.mean), max: scaled(one.max) });
+    group.list.push({
+      name,
+      label: labels(name),
+      style: STYLES[group.list.length % STYLES.length],
+      t: one.t,
+      min: scaled(one.min),
+      mean: scaled(one.mean),
+      max: scaled(one.max),
+    });
     groups.set(unit, group);
   }
   return [...groups.values()];
@@ -39,7 +51,8 @@ export function grouped(series, names, labels) {
 function withGaps({ t, min, mean, max }, stepMs) {
   const made = [[], [], [], []]; // time, most, least, mean: a band is drawn with its upper edge, so below the line
   t.forEach((ms, index) => {
-    if (index > 0 && ms - t[index - 1] > 2.5 * stepMs) [t[index - 1] + stepMs, null, null, null].forEach((value, row) => made[row].push(row ? value : value / 1000));
+    if (index > 0 && ms - t[index - 1] > 2.5 * stepMs)
+      [t[index - 1] + stepMs, null, null, null].forEach((value, row) => made[row].push(row ? value : value / 1000));
     [ms / 1000, max[index], min[index], mean[index]].forEach((value, row) => made[row].push(value ?? null));
   });
   return made;
@@ -47,16 +60,48 @@ function withGaps({ t, min, mean, max }, stepMs) {
 
 /** One plot. `on`: `{zoom(from, to), wider(), cursor(ms)}`; `range` in ms. */
 export function plot(group, { range, stepMs, width, height, time, on, axis }) {
-  const colors = { ink: token("--ink"), soft: token("--flow"), band: token("--fill"), grid: token("--line"), text: token("--ink-3"), card: token("--card"), hatch: token("--line") };
-  const place = h("div.plot", { role: "img", "aria-label": inWords(group) }, h("p.hd", title(group), " ", h("span", group.unit ? `${group.unit}${spread(group) ? ", mean; band: least to most" : ""}` : "")));
+  const colors = {
+    ink: token("--ink"),
+    soft: token("--flow"),
+    band: token("--fill"),
+    grid: token("--line"),
+    text: token("--ink-3"),
+    card: token("--card"),
+    hatch: token("--line"),
+  };
+  const place = h(
+    "div.plot",
+    { role: "img", "aria-label": inWords(group) },
+    h(
+      "p.hd",
+      title(group),
+      " ",
+      h("span", group.unit ? `${group.unit}${spread(group) ? ", mean; band: least to most" : ""}` : ""),
+    ),
+  );
   const data = uPlot.join(group.list.map((one) => withGaps(one, stepMs)));
   const options = {
-    width, height: height + (axis ? 30 : 8), pxAlign: 1, padding: [10, 0, 0, 0], legend: { show: false },
+    width,
+    height: height + (axis ? 30 : 8),
+    pxAlign: 1,
+    padding: [10, 0, 0, 0],
+    legend: { show: false },
     tzDate: (seconds) => shifted(seconds, time),
-    cursor: { sync: { key: "trends" }, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => on.wider() }, points: { size: 7, fill: colors.card, stroke: colors.ink, width: 1.5 } },
-    scales: { x: { time: true, range: () => [range.from / 1000, range.to / 1000] }, y: { range: (_, least, most) => bounds(least, most) } },
+    cursor: {
+      sync: { key: "trends" },
+      drag: { x: true, y: false, setScale: false },
+      bind: { dblclick: () => () => on.wider() },
+      points: { size: 7, fill: colors.card, stroke: colors.ink, width: 1.5 },
+    },
+    scales: {
+      x: { time: true, range: () => [range.from / 1000, range.to / 1000] },
+      y: { range: (_, least, most) => bounds(least, most) },
+    },
     series: [{}, ...group.list.flatMap((one) => lines(one, colors))],
-    bands: group.list.map((_, index) => ({ series: [3 * index + 1, 3 * index + 2], fill: withAlpha(colors.band, 0.6) })),
+    bands: group.list.map((_, index) => ({
+      series: [3 * index + 1, 3 * index + 2],
+      fill: withAlpha(colors.band, 0.6),
+    })),
     axes: [timeAxis(colors, time, range, axis), valueAxis(colors, group)],
     hooks: {
       drawAxes: [(u) => hatch(u, commonGaps(group, range), colors)],
@@ -69,8 +114,12 @@ export function plot(group, { range, stepMs, width, height, time, on, axis }) {
   return { place, chart };
 }
 
-const spread = (group) => group.list.some((one) => one.mean.some((value, index) => known(value) && one.max[index] - one.min[index] > 1e-9));
-const title = (group) => (group.list.length === 1 ? group.list[0].label : { kW: "Power", "%": "Charge", "ct/kWh": "Prices" }[group.unit] ?? "Values");
+const spread = (group) =>
+  group.list.some((one) => one.mean.some((value, index) => known(value) && one.max[index] - one.min[index] > 1e-9));
+const title = (group) =>
+  group.list.length === 1
+    ? group.list[0].label
+    : ({ kW: "Power", "%": "Charge", "ct/kWh": "Prices" }[group.unit] ?? "Values");
 
 function lines(one, colors) {
   const stroke = one.style.soft ? colors.soft : colors.ink;
@@ -90,26 +139,59 @@ function bounds(least, most) {
 /** uPlot reads a Date in the browser's zone: one that shows the plant's local time there. */
 function shifted(seconds, time) {
   const local = time.parts(seconds * 1000);
-  return new Date(local.getUTCFullYear(), local.getUTCMonth(), local.getUTCDate(), local.getUTCHours(), local.getUTCMinutes(), local.getUTCSeconds(), local.getUTCMilliseconds());
+  return new Date(
+    local.getUTCFullYear(),
+    local.getUTCMonth(),
+    local.getUTCDate(),
+    local.getUTCHours(),
+    local.getUTCMinutes(),
+    local.getUTCSeconds(),
+    local.getUTCMilliseconds(),
+  );
 }
 
 function timeAxis(colors, time, range, show) {
   const span = range.to - range.from;
   const say = (ms) => {
-    if (span > 2 * 86_400_000) return time.day(ms).split(" ").slice(1).join(" ") + (span > 300 * 86_400_000 ? ` ${time.parts(ms).getUTCFullYear()}` : "");
+    if (span > 2 * 86_400_000)
+      return (
+        time.day(ms).split(" ").slice(1).join(" ") +
+        (span > 300 * 86_400_000 ? ` ${time.parts(ms).getUTCFullYear()}` : "")
+      );
     return span < 600_000 ? time.second(ms) : time.minute(ms);
   };
-  return { stroke: colors.text, font: "12px " + font(), space: span > 300 * 86_400_000 ? 90 : 64, size: show ? 30 : 8, gap: 4, grid: { stroke: colors.grid, width: 1 }, ticks: { show: false }, values: (_, splits) => splits.map((seconds) => (show ? say(seconds * 1000) : "")) };
+  return {
+    stroke: colors.text,
+    font: "12px " + font(),
+    space: span > 300 * 86_400_000 ? 90 : 64,
+    size: show ? 30 : 8,
+    gap: 4,
+    grid: { stroke: colors.grid, width: 1 },
+    ticks: { show: false },
+    values: (_, splits) => splits.map((seconds) => (show ? say(seconds * 1000) : "")),
+  };
 }
 
 function valueAxis(colors, group) {
   const format = (_, splits) => splits.map((value) => number(value, decimals(splits, group.decimals)));
-  return { side: 1, stroke: colors.text, font: "12px " + font(), size: 46, gap: 4, space: 34, grid: { stroke: colors.grid, width: 1 }, ticks: { show: false }, values: format };
+  return {
+    side: 1,
+    stroke: colors.text,
+    font: "12px " + font(),
+    size: 46,
+    gap: 4,
+    space: 34,
+    grid: { stroke: colors.grid, width: 1 },
+    ticks: { show: false },
+    values: format,
+  };
 }
 
 const decimals = (splits, most) => {
   const step = splits.length > 1 ? Math.abs(splits[1] - splits[0]) : 1;
-  return Math.abs(step - Math.round(step)) < 1e-9 && step >= 1 ? 0 : Math.min(Math.max(most, 2), Math.max(1, Math.ceil(-Math.log10(step))));
+  return Math.abs(step - Math.round(step)) < 1e-9 && step >= 1
+    ? 0
+    : Math.min(Math.max(most, 2), Math.max(1, Math.ceil(-Math.log10(step))));
 };
 
 const font = () => getComputedStyle(document.body).fontFamily;
@@ -117,14 +199,25 @@ const withAlpha = (rgb, alpha) => `rgba(${(rgb.match(/[\d.]+/g) ?? [128, 128, 12
 
 /** Times in which no line of the plot has a value. */
 function commonGaps(group, range) {
-  const own = group.list.map((one) => gapsOf(one.t.map((ms, index) => ({ ms, value: one.mean[index] })), range));
-  return own.reduce((common, gaps) => common.flatMap((a) => gaps.map((b) => ({ from: Math.max(a.from, b.from), to: Math.min(a.to, b.to) }))).filter(({ from, to }) => to > from));
+  const own = group.list.map((one) =>
+    gapsOf(
+      one.t.map((ms, index) => ({ ms, value: one.mean[index] })),
+      range,
+    ),
+  );
+  return own.reduce((common, gaps) =>
+    common
+      .flatMap((a) => gaps.map((b) => ({ from: Math.max(a.from, b.from), to: Math.min(a.to, b.to) })))
+      .filter(({ from, to }) => to > from),
+  );
 }
 
 function hatch(u, gaps, colors) {
   const { ctx, bbox } = u;
   for (const gap of gaps) {
-    const [x1, x2] = [gap.from, gap.to].map((ms) => Math.max(bbox.left, Math.min(bbox.left + bbox.width, u.valToPos(ms / 1000, "x", true))));
+    const [x1, x2] = [gap.from, gap.to].map((ms) =>
+      Math.max(bbox.left, Math.min(bbox.left + bbox.width, u.valToPos(ms / 1000, "x", true))),
+    );
     ctx.save();
     ctx.beginPath();
     ctx.rect(x1, bbox.top, x2 - x1, bbox.height);
@@ -138,7 +231,8 @@ function hatch(u, gaps, colors) {
       ctx.stroke();
     }
     ctx.restore();
-    if (x2 - x1 > 52 * devicePixelRatio) text(u, "no data", (x1 + x2) / 2, bbox.top + 14 * devicePixelRatio, "center", colors);
+    if (x2 - x1 > 52 * devicePixelRatio)
+      text(u, "no data", (x1 + x2) / 2, bbox.top + 14 * devicePixelRatio, "center", colors);
   }
 }
 
@@ -147,12 +241,22 @@ function names(u, group, colors) {
   if (group.list.length < 2) return;
   const taken = [];
   group.list.forEach((one, index) => {
-    const at = [0.86, 0.62, 0.4, 0.2, 0.74, 0.5].map((share) => Math.round((one.t.length - 1) * ((share + index * 0.08) % 1)));
+    const at = [0.86, 0.62, 0.4, 0.2, 0.74, 0.5].map((share) =>
+      Math.round((one.t.length - 1) * ((share + index * 0.08) % 1)),
+    );
     for (const row of at) {
       if (!known(one.mean[row])) continue;
       const x = u.valToPos(one.t[row] / 1000, "x", true);
-      const y = Math.max(u.bbox.top + 12 * devicePixelRatio, u.valToPos(one.mean[row], "y", true) - 10 * devicePixelRatio);
-      if (x < u.bbox.left + 30 || x > u.bbox.left + u.bbox.width - 60 || taken.some(([a, b]) => Math.abs(a - x) < 90 * devicePixelRatio && Math.abs(b - y) < 18 * devicePixelRatio)) continue;
+      const y = Math.max(
+        u.bbox.top + 12 * devicePixelRatio,
+        u.valToPos(one.mean[row], "y", true) - 10 * devicePixelRatio,
+      );
+      if (
+        x < u.bbox.left + 30 ||
+        x > u.bbox.left + u.bbox.width - 60 ||
+        taken.some(([a, b]) => Math.abs(a - x) < 90 * devicePixelRatio && Math.abs(b - y) < 18 * devicePixelRatio)
+      )
+        continue;
       taken.push([x, y]);
       text(u, one.label, x, y, "center", colors);
       return;
@@ -184,12 +288,18 @@ export function figures(one) {
   const mean = one.mean.filter(known);
   const [least, most] = [one.min.filter(known), one.max.filter(known)];
   const fold = (list, pick) => (list.length ? list.reduce((a, b) => pick(a, b)) : null);
-  return { least: fold(least, Math.min), most: fold(most, Math.max), mean: mean.length ? mean.reduce((a, b) => a + b, 0) / mean.length : null };
+  return {
+    least: fold(least, Math.min),
+    most: fold(most, Math.max),
+    mean: mean.length ? mean.reduce((a, b) => a + b, 0) / mean.length : null,
+  };
 }
 
 function inWords(group) {
-  return group.list.map((one) => {
-    const { least, most } = figures(one);
-    return `${one.label}: ${least === null ? "no data" : `${number(least, group.decimals)} to ${number(most, group.decimals)} ${group.unit}`}`;
-  }).join("; ");
+  return group.list
+    .map((one) => {
+      const { least, most } = figures(one);
+      return `${one.label}: ${least === null ? "no data" : `${number(least, group.decimals)} to ${number(most, group.decimals)} ${group.unit}`}`;
+    })
+    .join("; ");
 }

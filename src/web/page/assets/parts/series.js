@@ -22,7 +22,10 @@ export function lineSegments(list, frame) {
 
 /** The median distance of neighbours, ms. */
 export function usualStep(list) {
-  const gaps = list.slice(1).map((one, index) => one.ms - list[index].ms).sort((a, b) => a - b);
+  const gaps = list
+    .slice(1)
+    .map((one, index) => one.ms - list[index].ms)
+    .sort((a, b) => a - b);
   return gaps.length ? gaps[Math.floor(gaps.length / 2)] : 60_000;
 }
 
@@ -48,6 +51,11 @@ export function gapsOf(list, frame) {
   return edges.filter(([from, to]) => to - from > 2.5 * step).map(([from, to]) => ({ from, to }));
 }
 
-export const drawGaps = (list, frame, row) => gapsOf(list, frame).map(({ from, to }) =>
-  s("rect.gap", { x: frame.x(from), y: row.top, width: Math.max(1, frame.x(to) - frame.x(from)), height: row.bottom - row.top },
-    s("title", {}, "no data")));
+export const drawGaps = (list, frame, row) =>
+  gapsOf(list, frame).map(({ from, to }) =>
+    s(
+      "rect.gap",
+      { x: frame.x(from), y: row.top, width: Math.max(1, frame.x(to) - frame.x(from)), height: row.bottom - row.top },
+      s("title", {}, "no data"),
+    ),
+  );
