@@ -233,16 +233,21 @@ fn source_voltage(record: &Record, plant: &Plant, step: usize) -> f64 {
 }
 
 fn setpoints(reading: &mut Reading<'_>, plant: &Plant) -> Vec<Setpoints> {
-    let none = vec![0.0; reading.record.steps()];
-    let battery = if plant.batteries().is_empty() { none.clone() } else { reading.point("setpoint.battery_kw") };
-    let chp = if plant.chps().is_empty() { none } else { reading.point("setpoint.chp_kw") };
-    let both = battery.into_iter().zip(chp);
-    both.map(|(battery, chp)| Setpoints {
-        battery: Kilowatts::new(battery),
-        chp: Kilowatts::new(chp.max(0.0)),
-        grid: None,
-    })
-    .collect()
+    let batteries = wanted(reading, Signal::BatteryKw, plant.batteries().len());
+    let chps = wanted(reading, Signal::ChpKw, plant.chps().len());
+    let kw = |kw: f64| Kilowatts::new(kw);
+    let both = batteries.into_iter().zip(chps);
+    both.map(|(battery, chp)| Setpoints { battery: kw(battery), chp: kw(chp.max(0.0)), grid: None }).collect()
+}
+
+/// The sum of the units' set-points.
+fn wanted(reading: &mut Reading<'_>, signal: Signal, count: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; reading.record.steps()];
+    for tag in units(signal, count) {
+        let unit = reading.point(&format!("setpoint.{tag}"));
+        sum.iter_mut().zip(unit).for_each(|(sum, kw)| *sum += kw);
+    }
+    sum
 }
 
 fn measured(reading: &mut Reading<'_>, plant: &Plant, [pv, wind]: &[Vec<f64>; 2]) -> Vec<Measured> {
