@@ -85,6 +85,48 @@ fn the_ledger_reads_the_history(history: &str) {
     assert!(text(&refused.stderr).contains("--month: expected a month such as 2026-11"), "{}", text(&refused.stderr));
 }
 
+#[test]
+fn an_upgrade_that_would_send_something_else_is_shown_before_it_is_installed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = path(&dir, "journal");
+    assert!(run(&["run", "--for", "30m", "--speed", "900", "--journal", &journal, "--json"]).status.success());
+    let program = env!("CARGO_BIN_EXE_gateway");
+    let check = |new: &str| run(&["upgrade-check", program, new, &journal]);
+    let same = check(program);
+    assert!(same.status.success() && text(&same.stdout).contains(": 0 would have ended otherwise"), "{same:?}");
+    let other = dir.path().join("other");
+    std::fs::write(&other, format!("#!/bin/sh\n{program} \"$@\" | sed 's/\"differing\":0/\"differing\":1/'\n"))
+        .unwrap();
+    make_executable(&other);
+    assert_eq!(check(&other.display().to_string()).status.code(), Some(1), "status follows the new program's count");
+    let broken = check("/bin/true");
+    assert!(!broken.status.success() && text(&broken.stderr).contains("/bin/true cannot decide"), "{broken:?}");
+    // Another limit in the header is what another filter would be: the old program does not find its own work any more.
+    rewrite_header(&file, "\"discharge_kw_max\":50.0", "\"discharge_kw_max\":1.0");
+    let foreign = check(program);
+    assert!(text(&foreign.stderr).contains("nothing to compare with"), "{foreign:?}");
+    let differing = run(&["replay", &journal, "--differences"]);
+    let lines: Vec<Value> = text(&differing.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (last, found) = lines.split_last().unwrap();
+    assert_eq!(last["differing"], found.len(), "{last}");
+    assert!(!found.is_empty() && found[0]["recorded"] != found[0]["decided"] && found[0]["cycle"].is_u64(), "{last}");
+    assert_eq!(differing.status.code(), Some(1));
+}
+
+fn make_executable(file: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Changes the first line of a journal, checksum included.
+fn rewrite_header(file: &Path, from: &str, to: &str) {
+    let all = std::fs::read_to_string(file).unwrap();
+    let (header, rest) = all.split_once('\n').unwrap();
+    let changed = header.get(9..).unwrap().replacen(from, to, 1);
+    assert_ne!(changed, header[9..], "{from} stands in the header");
+    std::fs::write(file, format!("{:08x} {changed}\n{rest}", crc32fast::hash(changed.as_bytes()))).unwrap();
+}
+
 fn tampered_journal_is_refused(file: &Path) {
     let changed =
         std::fs::read_to_string(file).unwrap().replacen("\"soc\":{\"value\":0.5", "\"soc\":{\"value\":0.6", 1);

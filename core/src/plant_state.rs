@@ -5,9 +5,11 @@
 
 mod signal;
 mod tag;
+mod unit_number;
 
 pub use signal::Signal;
 pub use tag::Tag;
+pub use unit_number::UnitNumber;
 
 use crate::equipment::{Plant, UNITS_MAX};
 use crate::measurement::{Measurement, Quality};
@@ -204,7 +206,7 @@ impl PlantState {
     /// What is wrong with a signal of a device, if it is configured and control may not rely on it.
     #[must_use]
     pub fn lost(&self, tag: Tag) -> Option<Quality> {
-        let (battery, chp) = (self.batteries.get(tag.index())?, self.chps.get(tag.index())?);
+        let (battery, chp) = (self.batteries.get(tag.unit().index())?, self.chps.get(tag.unit().index())?);
         match tag.signal() {
             Signal::PvKw | Signal::PvAvailableKw => self.pv.lost(),
             Signal::WindKw | Signal::WindAvailableKw => self.wind.lost(),
@@ -260,7 +262,7 @@ impl<'a> Measured<'a> {
     /// Those of a signal, with their numbers.
     fn all(self, signal: Signal) -> impl Iterator<Item = (u16, Measurement<f64>)> + 'a {
         let of = self.0.iter().filter(move |(tag, known)| tag.signal() == signal && !known.is_absent());
-        of.map(|(tag, known)| (tag.number(), known.finite()))
+        of.map(|(tag, known)| (tag.unit().get(), known.finite()))
     }
 
     fn of(self, tag: Tag) -> Measurement<f64> {

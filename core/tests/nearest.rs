@@ -188,8 +188,7 @@ fn compare(case: &Case) -> Option<bool> {
 
 #[test]
 fn the_chosen_point_is_the_nearest_one() {
-    let default = if cfg!(debug_assertions) { 3_000 } else { 100_000 };
-    let wanted = std::env::var("MEMG_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(default);
+    let wanted = std::env::var("MEMG_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000);
     let mut dice = Dice::new(11);
     let (mut compared, mut points) = (0, 0);
     while compared < wanted {

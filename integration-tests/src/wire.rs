@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 #[derive(Debug)]
 pub struct Wire {
     folder: TempDir,
-    _socat: Child,
+    socat: Child,
 }
 
 impl Wire {
@@ -20,10 +20,32 @@ impl Wire {
         let folder = tempfile::tempdir().expect("a folder");
         let end = |name: &str| format!("pty,raw,echo=0,link={}", folder.path().join(name).display());
         let socat = Command::new("socat").args([end("a"), end("b")]).kill_on_drop(true).spawn().expect("socat starts");
-        let wire = Self { folder, _socat: socat };
+        let wire = Self { folder, socat };
         until("both ends are there", || wire.folder.path().join("b").exists() && wire.folder.path().join("a").exists())
             .await;
         wire
+    }
+
+    /// Nothing passes any more, as on a line whose converter hangs; what is sent meanwhile comes when it is released.
+    ///
+    /// # Panics
+    /// If socat is gone.
+    pub async fn hold(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// It passes again.
+    ///
+    /// # Panics
+    /// If socat is gone.
+    pub async fn release(&self) {
+        self.signal("-CONT").await;
+    }
+
+    async fn signal(&self, name: &str) {
+        let pid = self.socat.id().expect("socat runs").to_string();
+        let sent = Command::new("kill").args([name, &pid]).status().await.expect("kill starts");
+        assert!(sent.success(), "socat takes {name}");
     }
 
     /// Path of the end `"a"` or `"b"`.

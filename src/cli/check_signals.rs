@@ -51,8 +51,9 @@ pub(super) fn all(settings: &Settings) -> Vec<Tag> {
 /// Required, or what stands in for it.
 fn standing(tag: Tag, settings: &Settings) -> String {
     let signal = tag.signal();
-    let measured =
-        |signal| Tag::new(signal, tag.number()).is_some_and(|produced| settings.points.signals.contains_key(&produced));
+    let measured = |signal| {
+        Tag::new(signal, tag.unit().get()).is_some_and(|produced| settings.points.signals.contains_key(&produced))
+    };
     match (settings.substitutes.get(&tag), Substitute::of(signal)) {
         _ if signal.is_witness() => format!("beside: {WITNESS}"),
         _ if produced_beside(signal).is_some_and(measured) => {
@@ -104,7 +105,7 @@ fn fixed_words(fixed: Option<f64>) -> String {
 /// What an old value costs: the worst case that limits count with while it ages.
 fn until_lost(tag: Tag, plant: &Plant) -> String {
     let (p, signal) = (plant.parameters(), tag.signal());
-    let battery = plant.batteries().get(tag.index()).map_or(*plant.battery(), |unit| unit.parameters);
+    let battery = plant.batteries().get(tag.unit().index()).map_or(*plant.battery(), |unit| unit.parameters);
     let within = |range: f64, unit: &str| format!("it may have moved by {range} {unit} within 60 s of age");
     match signal {
         Signal::PvKw | Signal::PvAvailableKw => within(p.exogenous.pv_kw_nom, "kW"),

@@ -2,6 +2,7 @@
 
 use super::log_to_stderr;
 use anyhow::{Context, Result, bail};
+use memg_control::differences::differences;
 use memg_control::explain::explain;
 use memg_control::replay::replay;
 use memg_daemon::chain_of;
@@ -16,10 +17,17 @@ pub(super) struct ReplayArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Decide with the program and the models of now, and print a line of JSON for each cycle that would have ended
+    /// otherwise and one at the end; status 1 if there is any
+    #[arg(long)]
+    differences: bool,
 }
 
 pub(super) fn replay_main(args: &ReplayArgs) -> Result<ExitCode> {
     log_to_stderr("warn");
+    if args.differences {
+        return print_differences(args);
+    }
     let found = replay(&args.journal, chain_of).context("the replay stopped")?;
     if args.json {
         println!("{}", serde_json::to_string(&found)?);
@@ -27,6 +35,13 @@ pub(super) fn replay_main(args: &ReplayArgs) -> Result<ExitCode> {
         println!("{} cycles in {} runs decided again: identical.", found.cycles, found.runs);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_differences(args: &ReplayArgs) -> Result<ExitCode> {
+    let print = |value: serde_json::Result<String>| println!("{}", value.unwrap_or_default());
+    let compared = differences(&args.journal, chain_of, |found| print(serde_json::to_string(found)))?;
+    print(serde_json::to_string(&compared));
+    Ok(if compared.differing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Say in plain words why the set-points of a cycle were sent.

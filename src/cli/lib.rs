@@ -25,6 +25,7 @@ mod model;
 mod plant;
 mod run;
 mod train;
+mod upgrade;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -82,6 +83,8 @@ enum Verb {
     Ledger(ledger::Args),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
+    /// Show what another version of this program would have sent on a journal, before it is installed
+    UpgradeCheck(upgrade::Args),
     /// Say in plain words why a set-point was sent
     Explain(journal::ExplainArgs),
     /// Pack the controller and the plant as FMUs, or check an FMU
@@ -119,6 +122,7 @@ pub fn main() -> ExitCode {
         Verb::History(command) => history::main(&command),
         Verb::Ledger(args) => ledger::main(&args),
         Verb::Replay(args) => journal::replay_main(&args),
+        Verb::UpgradeCheck(args) => upgrade::main(&args),
         Verb::Explain(args) => journal::explain_main(&args),
     };
     done.unwrap_or_else(|error| {

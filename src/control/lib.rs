@@ -11,6 +11,7 @@ mod apply;
 pub mod assumed;
 pub mod books;
 pub mod cycle;
+pub mod differences;
 mod door;
 mod exceeding;
 pub mod explain;

@@ -59,7 +59,7 @@ pub enum ReplayError {
 /// The first difference, or whatever keeps it from being found.
 pub fn replay(path: &Path, mut load: impl FnMut(&Header) -> Result<Chain, String>) -> Result<Replayed, ReplayError> {
     let mut reader = Reader::open(path)?;
-    let mut run: Option<(ControlConfig, ControlState, Chain)> = None;
+    let mut run: Option<Run> = None;
     let mut found = Replayed { runs: 0, cycles: 0, written: 0 };
     while let Some(entry) = reader.next() {
         let entry = match entry {
@@ -86,14 +86,33 @@ pub fn replay(path: &Path, mut load: impl FnMut(&Header) -> Result<Chain, String
     Ok(found)
 }
 
-/// Configuration, state and chain of a run.
+/// What decides the cycles of a run: configuration, state, chain.
+pub type Run = (ControlConfig, ControlState, Chain);
+
+/// Configuration, state and chain of a run, with the very model that the journal was written with.
 ///
 /// # Errors
-/// The header's plant or model does not hold.
-pub fn begin(
+/// The header's plant or model does not hold, or the model is another one.
+pub fn begin(header: &Header, load: &mut impl FnMut(&Header) -> Result<Chain, String>) -> Result<Run, ReplayError> {
+    let run = begin_with_any_model(header, load)?;
+    other_model(header, &run.2).map_or(Ok(run), |message| Err(ReplayError::Model(message)))
+}
+
+/// Says so if the model is not the one that the journal was written with.
+#[must_use]
+pub fn other_model(header: &Header, chain: &Chain) -> Option<String> {
+    let (was, now) = (&header.model, &chain.model);
+    (was != now).then(|| format!("the journal was written with model {was}, {} is now {now}", header.policy))
+}
+
+/// Configuration, state and chain of a run, whatever its model is by now.
+///
+/// # Errors
+/// The header's plant does not hold, or its model cannot be loaded.
+pub fn begin_with_any_model(
     header: &Header,
     load: &mut impl FnMut(&Header) -> Result<Chain, String>,
-) -> Result<(ControlConfig, ControlState, Chain), ReplayError> {
+) -> Result<Run, ReplayError> {
     let plant = header.plant.validate().map_err(ReplayError::Plant)?;
     let config = ControlConfig {
         filter: SafetyFilter::new(plant),
@@ -105,13 +124,7 @@ pub fn begin(
         chp_response_ms: header.chp_response_ms,
         substitutes: header.substitutes.clone(),
     };
-    let chain = load(header).map_err(ReplayError::Model)?;
-    if chain.model != header.model {
-        let message =
-            format!("the journal was written with model {}, {} is now {}", header.model, header.policy, chain.model);
-        return Err(ReplayError::Model(message));
-    }
-    Ok((config, header.state.clone(), chain))
+    Ok((config, header.state.clone(), load(header).map_err(ReplayError::Model)?))
 }
 
 fn compare(line: usize, cycle: u64, recorded: &str, again: &Record<'_>) -> Result<(), ReplayError> {

@@ -121,7 +121,7 @@ pub(super) fn substituted(config: &ControlConfig, state: &ControlState, measured
 
 /// A unit's set-point for its power.
 fn as_told(seen: &mut PlantState, state: &ControlState, tag: Tag) {
-    let (index, memory) = (tag.index(), &state.memory);
+    let (index, memory) = (tag.unit().index(), &state.memory);
     let battery = tag.signal() == Signal::BatteryKw;
     let told = if battery { memory.batteries.get(index).map(|b| b.now) } else { memory.chps.get(index).map(|c| c.now) };
     let power = if battery {

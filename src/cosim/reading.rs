@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn the_page_of_interfaces_names_every_pair() {
         let text = include_str!("../../docs/simulation-interfaces.md");
-        let first = FMU_NAMES.iter().filter(|(_, known)| known.tag.number() == 1).map(|(input, _)| input);
+        let first = FMU_NAMES.iter().filter(|(_, known)| known.tag.unit().get() == 1).map(|(input, _)| input);
         for (input, alias) in first.filter_map(|input| Some((input, alias_of(input)?))) {
             assert!(
                 text.contains(&format!("`{input}` = `{alias}`")),
@@ -211,7 +211,10 @@ mod tests {
         for (reference, signal) in MEASUREMENTS {
             for tag in (1..=UNITS_MAX).filter_map(|number| Tag::new(signal, u16::try_from(number).unwrap())) {
                 let Some(input) = input_of(tag) else {
-                    assert!(tag.number() > 1 && !signal.is_of_battery() && !signal.is_of_chp(), "{reference}: {tag}");
+                    assert!(
+                        tag.unit().get() > 1 && !signal.is_of_battery() && !signal.is_of_chp(),
+                        "{reference}: {tag}"
+                    );
                     continue;
                 };
                 let name = tag.to_string();

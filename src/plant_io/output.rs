@@ -2,6 +2,7 @@
 
 use super::WriteOrder;
 use memg_core::equipment::UNITS_MAX;
+use memg_core::plant_state::UnitNumber;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -52,14 +53,14 @@ impl Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OutputTag {
     output: Output,
-    number: u16,
+    unit: UnitNumber,
 }
 
 impl OutputTag {
     /// For the first unit, or the only one.
     #[must_use]
     pub const fn first(output: Output) -> Self {
-        Self { output, number: 1 }
+        Self { output, unit: UnitNumber::FIRST }
     }
 
     /// For the unit of that number; what all share, such as the heartbeat, keeps the first.
@@ -68,9 +69,8 @@ impl OutputTag {
     /// There cannot be so many; in words.
     pub fn numbered(output: Output, number: u16) -> Result<Self, String> {
         let max = output.numbers_max();
-        let known = (1..=max).contains(&number) || max == 1;
-        let number = if max == 1 { 1 } else { number };
-        known.then_some(Self { output, number }).ok_or_else(|| format!("expected 1 to {max} for {}", output.name()))
+        let unit = if max == 1 { Some(UnitNumber::FIRST) } else { UnitNumber::new(number, max) };
+        unit.map(|unit| Self { output, unit }).ok_or_else(|| format!("expected 1 to {max} for {}", output.name()))
     }
 
     /// What is written.
@@ -79,25 +79,19 @@ impl OutputTag {
         self.output
     }
 
-    /// Number of the unit, from 1.
+    /// Which of the units.
     #[must_use]
-    pub const fn number(self) -> u16 {
-        self.number
-    }
-
-    /// Place of the unit in lists, from 0.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.number.saturating_sub(1))
+    pub const fn unit(self) -> UnitNumber {
+        self.unit
     }
 
     /// The value in an order, in the unit of the name. Caps are those of all PV or wind; [`Share`] says what part is one's.
     #[must_use]
     pub fn value(self, order: &WriteOrder) -> f64 {
-        let chp = order.setpoints.chps().get(self.index()).copied().unwrap_or_default();
+        let chp = order.setpoints.chps().get(self.unit.index()).copied().unwrap_or_default();
         match self.output {
             Output::BatterySetpointKw => {
-                let power = order.setpoints.batteries().get(self.index()).copied().unwrap_or_default();
+                let power = order.setpoints.batteries().get(self.unit.index()).copied().unwrap_or_default();
                 power.kilowatts().get()
             }
             Output::ChpSetpointKw => chp.power.kilowatts().get(),
@@ -112,10 +106,8 @@ impl OutputTag {
 impl fmt::Display for OutputTag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.output.name();
-        match (self.number, name.split_once('_')) {
-            (1, _) | (_, None) => f.pad(name),
-            (number, Some((part, rest))) => f.pad(&format!("{part}_{number}_{rest}")),
-        }
+        let (part, rest) = name.split_at(name.find('_').unwrap_or(name.len()));
+        f.pad(&self.unit.name(part, rest))
     }
 }
 

@@ -36,7 +36,7 @@ impl Sources {
     pub fn share(&self, tag: OutputTag) -> Option<Share> {
         let ratings = self.of(tag.output()).filter(|ratings| ratings.len() > 1)?;
         let all_kw = ratings.iter().sum::<f64>();
-        let own_kw = ratings.get(tag.index()).copied().unwrap_or(0.0);
+        let own_kw = ratings.get(tag.unit().index()).copied().unwrap_or(0.0);
         (all_kw > 0.0).then_some(Share { own_kw, all_kw })
     }
 }

@@ -156,7 +156,7 @@ fn halves(device: &Device, key: &str) -> Vec<Problem> {
 
 /// A permission holds what the plant is rated for: what is beyond it is refused, and the plant would be held.
 fn permitted(name: &str, rule: &WriteRule, key: &str, site: &SitePlant) -> Option<Problem> {
-    let index = rule.output.index();
+    let index = rule.output.unit().index();
     let source = |ratings: &[f64]| match ratings {
         [all] => Some(*all),
         each => each.get(index).copied(),
@@ -209,7 +209,7 @@ fn believed(tag: Tag, known: &Known, site: &SitePlant) -> Option<Problem> {
 #[must_use]
 pub fn rated(tag: Tag, site: &SitePlant) -> Option<(f64, f64)> {
     let p = site.plant.parameters();
-    let (index, x) = (tag.index(), &p.exogenous);
+    let (index, x) = (tag.unit().index(), &p.exogenous);
     let source = |ratings: &[f64]| Some((0.0, ratings.get(index).copied()?));
     let battery = |of: fn(&Battery) -> (f64, f64)| Some(of(&site.plant.batteries().get(index)?.parameters));
     match tag.signal() {

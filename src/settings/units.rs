@@ -72,7 +72,7 @@ pub(super) fn frames(villas: &VillasMap, site: &SitePlant) -> Vec<Problem> {
     let outputs = villas.outputs.iter().enumerate();
     let outputs = outputs.filter_map(|(n, name)| Some((format!("outputs[{n}]"), Tag::from_name(name)?)));
     // The first of each is always answered.
-    let further = inputs.chain(outputs).filter(|(_, tag)| tag.number() > 1);
+    let further = inputs.chain(outputs).filter(|(_, tag)| tag.unit().get() > 1);
     let beyond = further.filter_map(|(key, tag)| Some((key, tag, beyond_measured(tag, site)?)));
     beyond
         .map(|(key, tag, limit)| Problem::new(format!("cosim.villas.{key}"), format!("is {tag}, but {limit}")))
@@ -94,14 +94,14 @@ fn unseen_chps<'a>(map: &'a PointMap, site: &SitePlant) -> impl Iterator<Item = 
 fn beyond_measured(tag: Tag, site: &SitePlant) -> Option<String> {
     let signal = tag.signal();
     if signal.is_of_battery() {
-        return too_many(tag.index(), site.plant.batteries().len(), "[[plant.battery]]");
+        return too_many(tag.unit().index(), site.plant.batteries().len(), "[[plant.battery]]");
     }
     if signal.is_of_chp() {
-        return too_many(tag.index(), site.plant.chps().len(), "[[plant.chp]]");
+        return too_many(tag.unit().index(), site.plant.chps().len(), "[[plant.chp]]");
     }
     match signal {
-        Signal::PvKw | Signal::PvAvailableKw => unrated(tag.index(), &site.sources.pv_kw, "pv_kw_nom"),
-        Signal::WindKw | Signal::WindAvailableKw => unrated(tag.index(), &site.sources.wind_kw, "wind_kw_nom"),
+        Signal::PvKw | Signal::PvAvailableKw => unrated(tag.unit().index(), &site.sources.pv_kw, "pv_kw_nom"),
+        Signal::WindKw | Signal::WindAvailableKw => unrated(tag.unit().index(), &site.sources.wind_kw, "wind_kw_nom"),
         _ => None,
     }
 }
@@ -109,10 +109,12 @@ fn beyond_measured(tag: Tag, site: &SitePlant) -> Option<String> {
 /// The same of a set-point.
 fn beyond_written(tag: OutputTag, site: &SitePlant) -> Option<String> {
     match tag.output() {
-        Output::BatterySetpointKw => too_many(tag.index(), site.plant.batteries().len(), "[[plant.battery]]"),
-        Output::ChpSetpointKw | Output::ChpRun => too_many(tag.index(), site.plant.chps().len(), "[[plant.chp]]"),
-        Output::PvLimitKw => unrated(tag.index(), &site.sources.pv_kw, "pv_kw_nom"),
-        Output::WindLimitKw => unrated(tag.index(), &site.sources.wind_kw, "wind_kw_nom"),
+        Output::BatterySetpointKw => too_many(tag.unit().index(), site.plant.batteries().len(), "[[plant.battery]]"),
+        Output::ChpSetpointKw | Output::ChpRun => {
+            too_many(tag.unit().index(), site.plant.chps().len(), "[[plant.chp]]")
+        }
+        Output::PvLimitKw => unrated(tag.unit().index(), &site.sources.pv_kw, "pv_kw_nom"),
+        Output::WindLimitKw => unrated(tag.unit().index(), &site.sources.wind_kw, "wind_kw_nom"),
         Output::Heartbeat => None,
     }
 }
@@ -134,9 +136,9 @@ fn caps(map: &PointMap, devices: &[Device], site: &SitePlant, problems: &mut Vec
         (Output::WindLimitKw, [Signal::WindKw, Signal::WindAvailableKw], "wind_kw_nom"),
     ];
     for (output, signals, key) in rows {
-        let measured = map.signals.keys().filter(|tag| signals.contains(&tag.signal())).map(|tag| tag.number());
+        let measured = map.signals.keys().filter(|tag| signals.contains(&tag.signal())).map(|tag| tag.unit().get());
         let takers = devices.iter().flat_map(Device::outputs).filter(|tag| tag.output() == output);
-        let takers: BTreeSet<u16> = takers.map(OutputTag::number).collect();
+        let takers: BTreeSet<u16> = takers.map(|tag| tag.unit().get()).collect();
         let all: BTreeSet<u16> = measured.chain(takers.iter().copied()).collect();
         if takers.is_empty() || all.len() < 2 {
             continue;

@@ -30,14 +30,14 @@ impl Sensors<'_> {
         if self.level == 0.0 || deviation == 0.0 {
             return Some(value);
         }
-        let channel = Signal::ALL.iter().position(|known| *known == tag.signal())? + 100 * tag.index();
+        let channel = Signal::ALL.iter().position(|known| *known == tag.signal())? + 100 * tag.unit().index();
         let error =
             deviation * self.level * self.noise.normal(1000 + channel as u64, self.physics.time_ms() / SAMPLE_MS);
         Some((value + error).clamp(low, high))
     }
 
     fn truth(&self, tag: Tag) -> Option<f64> {
-        let (f, index) = (self.physics.flows(), tag.index());
+        let (f, index) = (self.physics.flows(), tag.unit().index());
         let (battery, chp) = (self.physics.batteries().get(index), self.physics.chps().get(index));
         let (pv, wind) = (self.physics.pv().get(index), self.physics.wind().get(index));
         let rating = self.physics.plant().chps().get(index).map(|unit| unit.parameters);
@@ -77,7 +77,7 @@ impl Sensors<'_> {
     /// tells whose energy is meant.
     #[must_use]
     pub fn telemetry(&self, name: &str, of: Option<Tag>) -> Option<f64> {
-        let (f, t, index) = (self.physics.flows(), self.physics.totals(), of.map_or(0, Tag::index));
+        let (f, t, index) = (self.physics.flows(), self.physics.totals(), of.map_or(0, |tag| tag.unit().index()));
         let (battery, chp) = (self.physics.batteries().get(index), self.physics.chps().get(index));
         let rating = self.physics.plant().chps().get(index).map(|unit| unit.parameters);
         match (name, of.map(Tag::signal)) {
@@ -102,7 +102,7 @@ impl Sensors<'_> {
     /// Name of the state of the device that measures `of`.
     #[must_use]
     pub fn state(&self, of: Option<Tag>) -> Option<&'static str> {
-        let index = of.map_or(0, Tag::index);
+        let index = of.map_or(0, |tag| tag.unit().index());
         let power = self.physics.batteries().get(index).map_or(0.0, |battery| battery.power_kw);
         match of.map(Tag::signal) {
             Some(Signal::ChpKw | Signal::ChpOn) => self.physics.chps().get(index).map(|chp| chp.phase.name()),

@@ -4,7 +4,7 @@
 //! `battery_kw`, `battery_2_kw`; `soc`, `soc_2`; `chp_on`, `chp_2_on`; `pv_available_kw`, `pv_3_available_kw`;
 //! `electric_load_kw`, `electric_load_2_kw`. What a connection has one of (grid, frequency, prices) takes no number.
 
-use super::Signal;
+use super::{Signal, UnitNumber};
 use crate::equipment::UNITS_MAX;
 use serde::de::{self, Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
@@ -17,21 +17,21 @@ const SUMMED_MAX: u16 = 999;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Tag {
     signal: Signal,
-    number: u16,
+    unit: UnitNumber,
 }
 
 impl Tag {
     /// Of the first unit, or the only one.
     #[must_use]
     pub const fn first(signal: Signal) -> Self {
-        Self { signal, number: 1 }
+        Self { signal, unit: UnitNumber::FIRST }
     }
 
     /// Of the unit of that number, from 1; `None` if there cannot be one: batteries and CHPs are up to [`UNITS_MAX`], and of
     /// grid, frequency and prices there is one.
     #[must_use]
     pub fn new(signal: Signal, number: u16) -> Option<Self> {
-        (1..=signal.numbers_max()).contains(&number).then_some(Self { signal, number })
+        UnitNumber::new(number, signal.numbers_max()).map(|unit| Self { signal, unit })
     }
 
     /// What is measured.
@@ -40,16 +40,10 @@ impl Tag {
         self.signal
     }
 
-    /// Number of the unit, from 1.
+    /// Which of the units.
     #[must_use]
-    pub const fn number(self) -> u16 {
-        self.number
-    }
-
-    /// Place of the unit in lists, from 0.
-    #[must_use]
-    pub fn index(self) -> usize {
-        usize::from(self.number.saturating_sub(1))
+    pub const fn unit(self) -> UnitNumber {
+        self.unit
     }
 
     /// The signal of that name.
@@ -136,10 +130,7 @@ impl From<Signal> for Tag {
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (part, rest) = self.signal.parts();
-        match self.number {
-            1 => f.pad(self.signal.name()),
-            number => f.pad(&format!("{part}_{number}{rest}")),
-        }
+        f.pad(&self.unit.name(part, rest))
     }
 }
 

@@ -204,8 +204,7 @@ fn judge_safe_stop(rules: &Rules, past: &Past, seen: &Seen, at: &Point, stage: u
 }
 
 fn steps_wanted() -> u64 {
-    let default = if cfg!(debug_assertions) { 300_000 } else { 5_000_000 };
-    std::env::var("MEMG_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+    std::env::var("MEMG_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(5_000_000)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tells how fast it is")]

@@ -273,7 +273,7 @@ fn unknown(name: &str) -> String {
         Some(tag) => format!(
             "device files know no numbers: expected {:?}, with number = {} in the [[device]]",
             tag.signal().name(),
-            tag.number()
+            tag.unit().get()
         ),
         None => words::unknown(name, Signal::ALL.map(Signal::name)),
     }
