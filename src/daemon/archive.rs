@@ -6,7 +6,7 @@ use memg_control::account::cost_rate;
 use memg_control::cycle::{CycleDecision, CycleInput};
 use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
-use memg_core::plant_state::Tag;
+use memg_core::plant_state::{Signal, Tag};
 use memg_core::setpoints::SafeSetpoints;
 use memg_history::{PointInfo, Reader, Writer};
 use memg_plant_io::quantity::{Dimension, signal_dimension};
@@ -56,14 +56,10 @@ impl Archive {
         caps_kw: Option<(f64, f64)>,
     ) {
         let signals = frozen.iter().map(|(_, measured)| measured.usable());
-        let batteries = self.plant.batteries().len();
         let safe = decision.safe.as_ref();
-        let split = |values: Vec<Option<f64>>| if values.len() > 1 { values } else { Vec::new() };
-        let each_battery = split((0..batteries).map(|index| battery(safe?, index)).collect());
-        let each_chp = split((0..self.plant.chps().len()).map(|index| chp(safe?, index)).collect());
-        let all = [
-            safe.map(|safe| safe.battery().kilowatts().get()),
-            safe.map(|safe| safe.chp().kilowatts().get()),
+        let batteries = (0..self.plant.batteries().len()).map(|index| battery(safe?, index));
+        let chps = (0..self.plant.chps().len()).map(|index| chp(safe?, index));
+        let beside = [
             caps_kw.map(|(pv, _)| pv),
             caps_kw.map(|(_, wind)| wind),
             decision.limits.import_kw_max,
@@ -71,7 +67,7 @@ impl Archive {
             cost_rate(&self.plant, &input.state),
             Some(f64::from(decision.mode.number())),
         ];
-        let values = signals.chain(all).chain(each_battery).chain(each_chp);
+        let values = signals.chain(batteries).chain(chps).chain(beside);
         let values: Vec<(usize, Option<f32>)> =
             values.map(|value| value.map(|value| value as f32)).enumerate().collect();
         self.writer.sample(unix_ms, &values);
@@ -90,17 +86,20 @@ fn chp(safe: &SafeSetpoints, index: usize) -> Option<f64> {
 fn points(settings: &Settings) -> Vec<PointInfo> {
     let info = |name: String, unit: &str| PointInfo { name, unit: unit.to_owned() };
     let signals = settings.points.signals.keys().map(|tag| info(tag.to_string(), unit(*tag)));
-    let kw =
-        ["battery_kw", "chp_kw", "pv_limit_kw", "wind_limit_kw"].map(|name| info(format!("setpoint.{name}"), "kW"));
-    let limits = ["import_kw_max", "export_kw_max"].map(|name| info(format!("limit.{name}"), "kW"));
-    let beside = [info("cost_eur_per_h".to_owned(), "EUR/h"), info("mode".to_owned(), "")];
-    let each = |part: &'static str, count: usize| {
-        let number = move |n: usize| if n == 0 { "_1".to_owned() } else { format!("_{}", n + 1) };
-        let all = if count > 1 { count } else { 0 };
-        (0..all).map(move |n| format!("setpoint.{part}{}_kw", number(n)))
-    };
-    let units = each("battery", settings.plant.batteries().len()).chain(each("chp", settings.plant.chps().len()));
-    signals.chain(kw).chain(limits).chain(beside).chain(units.map(|name| info(name, "kW"))).collect()
+    // Named as the signals are: the first has no number.
+    let each = |signal, count: usize| (1..).take(count).filter_map(move |number| Tag::new(signal, number));
+    let batteries = each(Signal::BatteryKw, settings.plant.batteries().len());
+    let units = batteries.chain(each(Signal::ChpKw, settings.plant.chps().len()));
+    let beside = [
+        ("setpoint.pv_limit_kw", "kW"),
+        ("setpoint.wind_limit_kw", "kW"),
+        ("limit.import_kw_max", "kW"),
+        ("limit.export_kw_max", "kW"),
+        ("cost_eur_per_h", "EUR/h"),
+        ("mode", ""),
+    ];
+    let setpoints = units.map(|tag| info(format!("setpoint.{tag}"), "kW"));
+    signals.chain(setpoints).chain(beside.map(|(name, unit)| info(name.to_owned(), unit))).collect()
 }
 
 /// Unit of a signal; empty where there is none.

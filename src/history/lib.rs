@@ -18,6 +18,9 @@ mod tables;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::float_cmp, reason = "tests stop at the first surprise; small whole numbers")]
 mod tests;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
+mod trouble_tests;
 mod view;
 mod writer;
 

@@ -201,6 +201,13 @@ const fn known(value: f32) -> Option<f32> {
 }
 
 impl Series {
+    /// Years are millions of rows: growing step by step would copy them several times.
+    fn with_room(mut self, rows: usize) -> Self {
+        self.t.reserve_exact(rows);
+        [&mut self.min, &mut self.mean, &mut self.max].into_iter().for_each(|column| column.reserve_exact(rows));
+        self
+    }
+
     fn push(&mut self, t: i64, [min, mean, max]: [f32; 3]) {
         self.t.push(t);
         self.min.push(known(min));
@@ -254,8 +261,9 @@ fn days(
 ) -> Result<Vec<Series>> {
     let step_ms = level.step_ms();
     let start_ms = from_ms - from_ms.rem_euclid(step_ms);
-    affordable((to_ms - start_ms) / step_ms + 1, found.len())?;
-    let mut all: Vec<Series> = found.iter().map(|(_, point)| named(point)).collect();
+    let count = (to_ms - start_ms) / step_ms + 1;
+    affordable(count, found.len())?;
+    let mut all: Vec<Series> = found.iter().map(|(_, point)| named(point).with_room(index(count))).collect();
     for day in day_of_ms(start_ms)..=day_of_ms(to_ms - 1) {
         let (begin, end) = (start_ms.max(day * DAY_MS), to_ms.min((day + 1) * DAY_MS));
         let rows = index((begin - day * DAY_MS) / step_ms)..index((end - 1 - day * DAY_MS) / step_ms + 1);
@@ -318,7 +326,7 @@ fn samples(view: &mut View<'_>, range: [i64; 2], found: &[(PointId, PointInfo)])
     let times: Vec<i64> = times.filter(|t| (from_ms..to_ms).contains(t)).collect();
     let (usual_ms, gap_ms) = distances(&times);
     let one = |(id, point): &(PointId, PointInfo)| {
-        let mut series = named(point);
+        let mut series = named(point).with_room(times.len());
         let values = all.iter().flat_map(|(slot, chunk)| {
             chunk.offsets.iter().map(|offset| time_ms(*slot, *offset)).zip(chunk.column(*id))
         });

@@ -5,12 +5,12 @@ use crate::sides::{Costs, Inputs, Measured, costs, modelled, settled_as_measured
 use crate::{Day, Error, Site};
 use jiff::civil::Date;
 use memg_control::mode::Mode;
-use memg_core::equipment::{Plant, UNITS_MAX};
+use memg_core::equipment::{Chp, Plant, UNITS_MAX};
 use memg_core::memory::{BatteryMemory, ChpMemory, ControlMemory};
 use memg_core::plant_state::{Signal, Tag};
 use memg_core::profile::ProfileRow;
 use memg_core::setpoints::Setpoints;
-use memg_core::units::{Kilowatts, Soc, Watts};
+use memg_core::units::{Kilowatts, PerUnit, Soc, Watts};
 use memg_history::Reader;
 
 /// Hours of a point that may be missing: what is nearest stands in for them.
@@ -62,7 +62,8 @@ fn fill(day: &mut Day, plant: &Plant, inputs: &Inputs) {
         (day.gateway_eur, day.rule_eur, day.idle_eur) = (Some(gateway), Some(rule), Some(idle));
     }
     day.error_eur = inputs.metered_eur.map(|metered| (modelled(plant, inputs) - metered).abs());
-    day.metered_eur = inputs.metered_eur.map(|metered| metered + settled_as_measured(plant, inputs));
+    let beside = inputs.starts_eur + settled_as_measured(plant, inputs);
+    day.metered_eur = inputs.metered_eur.map(|metered| metered + beside);
 }
 
 fn hours_in(record: &Record, mode: Mode) -> f64 {
@@ -167,6 +168,13 @@ fn metered(record: &Record, plant: &Plant) -> Option<f64> {
     reading.missing.is_none().then_some(eur)
 }
 
+/// What the starts of CHPs cost that were seen, EUR. Below half of the least power that it can run at a CHP does not run.
+fn starts(record: &Record, plant: &Plant) -> f64 {
+    let chps = units(Signal::ChpKw, plant.chps().len()).zip(plant.chps().iter().map(|unit| unit.parameters));
+    let cost = |(tag, chp): (Tag, Chp)| record.rises(&tag.to_string(), 0.5 * chp.p_kw_min) as f64 * chp.start_cost_eur;
+    chps.map(cost).sum()
+}
+
 /// What the day is computed from, or what is missing.
 fn inputs(record: &Record, plant: &Plant) -> Result<Inputs, String> {
     let mut reading = Reading { record, missing: None };
@@ -185,6 +193,7 @@ fn inputs(record: &Record, plant: &Plant) -> Result<Inputs, String> {
         None => Ok(Inputs {
             memory: memory(record, plant),
             metered_eur: metered(record, plant),
+            starts_eur: starts(record, plant),
             rows,
             setpoints,
             measured,
@@ -208,6 +217,7 @@ fn rows(reading: &mut Reading<'_>, plant: &Plant, [pv, wind]: &[Vec<f64>; 2]) ->
     let import = reading.price(Signal::ImportPriceEurPerKwh, costs.fixed_import_eur_per_kwh);
     let export = reading.price(Signal::ExportPriceEurPerKwh, costs.fixed_export_eur_per_kwh);
     let frequency = record.steps_of(Signal::FrequencyHz.name());
+    let voltage = source_voltages(record, plant);
     let at = |values: &[f64], step: usize| values.get(step).copied().unwrap_or(0.0);
     let row = |step: usize| ProfileRow {
         time: record.time(step),
@@ -218,31 +228,39 @@ fn rows(reading: &mut Reading<'_>, plant: &Plant, [pv, wind]: &[Vec<f64>; 2]) ->
         import_price: at(&import, step),
         export_price: at(&export, step),
         frequency_hz: frequency.get(step).copied().flatten().unwrap_or(ProfileRow::default().frequency_hz),
-        grid_voltage_pu: source_voltage(record, plant, step),
+        grid_voltage_pu: at(&voltage, step),
     };
     (0..record.steps()).map(row).collect()
 }
 
 /// Voltage of the stiff grid behind the connection, from what was measured there; nominal where it was not.
-fn source_voltage(record: &Record, plant: &Plant, step: usize) -> f64 {
-    let at = |signal: Signal| record.steps_of(signal.name()).get(step).copied().flatten();
-    let measured = at(Signal::GridVoltagePu).zip(at(Signal::GridKw));
-    let Some((voltage, kw)) = measured else { return ProfileRow::default().grid_voltage_pu };
-    let kvar = at(Signal::GridKvar).unwrap_or(0.0);
-    plant.source_voltage(memg_core::units::PerUnit::new(voltage), Kilowatts::new(kw), Kilowatts::new(kvar)).get()
+fn source_voltages(record: &Record, plant: &Plant) -> Vec<f64> {
+    let [voltage, kw, kvar] =
+        [Signal::GridVoltagePu, Signal::GridKw, Signal::GridKvar].map(|signal| record.steps_of(signal.name()));
+    let source = |((voltage, kw), kvar): ((&Option<f64>, &Option<f64>), &Option<f64>)| {
+        let (Some(voltage), Some(kw)) = (*voltage, *kw) else { return ProfileRow::default().grid_voltage_pu };
+        let kvar = Kilowatts::new(kvar.unwrap_or(0.0));
+        plant.source_voltage(PerUnit::new(voltage), Kilowatts::new(kw), kvar).get()
+    };
+    voltage.iter().zip(&kw).zip(&kvar).map(source).collect()
 }
 
 fn setpoints(reading: &mut Reading<'_>, plant: &Plant) -> Vec<Setpoints> {
-    let none = vec![0.0; reading.record.steps()];
-    let battery = if plant.batteries().is_empty() { none.clone() } else { reading.point("setpoint.battery_kw") };
-    let chp = if plant.chps().is_empty() { none } else { reading.point("setpoint.chp_kw") };
-    let both = battery.into_iter().zip(chp);
-    both.map(|(battery, chp)| Setpoints {
-        battery: Kilowatts::new(battery),
-        chp: Kilowatts::new(chp.max(0.0)),
-        grid: None,
-    })
-    .collect()
+    let batteries = wanted(reading, Signal::BatteryKw, plant.batteries().len());
+    let chps = wanted(reading, Signal::ChpKw, plant.chps().len());
+    let kw = |kw: f64| Kilowatts::new(kw);
+    let both = batteries.into_iter().zip(chps);
+    both.map(|(battery, chp)| Setpoints { battery: kw(battery), chp: kw(chp.max(0.0)), grid: None }).collect()
+}
+
+/// The sum of the units' set-points.
+fn wanted(reading: &mut Reading<'_>, signal: Signal, count: usize) -> Vec<f64> {
+    let mut sum = vec![0.0; reading.record.steps()];
+    for tag in units(signal, count) {
+        let unit = reading.point(&format!("setpoint.{tag}"));
+        sum.iter_mut().zip(unit).for_each(|(sum, kw)| *sum += kw);
+    }
+    sum
 }
 
 fn measured(reading: &mut Reading<'_>, plant: &Plant, [pv, wind]: &[Vec<f64>; 2]) -> Vec<Measured> {

@@ -123,6 +123,14 @@ impl Record {
         (steps * self.step_min) as f64 / 60.0
     }
 
+    /// How often a point rose from below a value to above it.
+    pub fn rises(&self, name: &str, over: f64) -> usize {
+        let minutes = self.points.get(name).into_iter().flatten().flatten().map(|value| f64::from(*value));
+        let known: Vec<bool> =
+            self.before.get(name).copied().into_iter().chain(minutes).map(|value| value > over).collect();
+        known.windows(2).filter(|pair| matches!(pair, [false, true])).count()
+    }
+
     /// What a point was when the day began (just before, where that is known), and its last known value.
     pub fn ends(&self, name: &str) -> Option<(f64, f64)> {
         let mean = self.points.get(name)?;

@@ -34,6 +34,8 @@ pub(crate) struct Inputs {
     pub measured: Vec<Measured>,
     /// What the meters say that it has cost, EUR, without starts.
     pub metered_eur: Option<f64>,
+    /// What its starts of CHPs have cost, EUR.
+    pub starts_eur: f64,
     pub soc_first: Soc,
     pub soc_last: Soc,
     /// Set-points and CHPs at the begin.

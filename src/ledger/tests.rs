@@ -156,6 +156,7 @@ fn a_gateway_that_did_what_the_rule_does_costs_what_the_rule_costs() {
     // How the first day began is not recorded: that its CHP had to be started, for one.
     for (day, truth) in found.days.iter().zip(truth(&run)).skip(1) {
         near(day.rule_eur, truth, 0.05);
+        near(day.metered_eur, truth, 0.05);
     }
     assert!(found.text.contains("as the good rule") && found.text.contains("within the error"), "{}", found.text);
 }
