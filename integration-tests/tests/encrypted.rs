@@ -192,7 +192,8 @@ fn an_outsider_on_the_shipped_broker_can_neither_read_nor_command_and_no_log_hol
     drop(gateway);
     let (log, key) = (plant.log(), std::fs::read_to_string(plant.authority.file("gateway.key")).expect("a key"));
     let body = key.lines().find(|line| !line.starts_with('-')).expect("a line of the key");
-    assert!(log.contains("TRACE") && !log.contains(body) && !log.contains(KEY), "a secret is in the log");
+    assert!(log.contains(" DEBUG ") || log.contains(" TRACE "), "the log tells much: {log}");
+    assert!(!log.contains(body) && !log.contains(KEY), "a secret is in the log");
 }
 
 #[test]
