@@ -1,5 +1,6 @@
 //! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
+pub mod authority;
 pub mod bare_plant;
 pub mod cosim_day;
 pub mod fault_proxy;

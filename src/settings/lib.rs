@@ -9,6 +9,7 @@
 mod clock;
 mod control;
 mod cosim;
+mod files;
 mod formulas;
 mod history;
 mod layers;
@@ -284,8 +285,10 @@ impl Loader {
             }
         };
         let (mut devices, mut keys): (Vec<Device>, Vec<String>) = Default::default();
-        for (index, value) in list.into_iter().enumerate() {
+        let credentials = std::env::var(files::CREDENTIALS).ok();
+        for (index, mut value) in list.into_iter().enumerate() {
             let key = format!("device[{index}]");
+            files::put(&mut value, &self.folder, credentials.as_deref());
             let Some(raw) = read::<RawDevice>(&key, value, &mut self.problems) else { continue };
             if devices.iter().any(|known| *known.name == *raw.name) {
                 self.problems.push(Problem::new(format!("{key}.name"), format!("{:?} is used twice", raw.name)));
@@ -337,8 +340,8 @@ impl Loader {
         let environment = |name: &str| std::env::var(name).ok();
         let read = operators::operators(self.layers.take("operator"), &self.folder, &environment);
         self.problems.extend(read.problems);
-        self.warnings.extend(read.warnings);
-        let table = self.layers.take("mqtt")?;
+        let mut table = self.layers.take("mqtt")?;
+        files::put(&mut table, &self.folder, environment(files::CREDENTIALS).as_deref());
         let mqtt = validate_mqtt(table, &environment).map_err(|problems| self.problems.extend(problems)).ok()?;
         Some(MqttSettings { operators: read.operators, ..mqtt })
     }

@@ -1,11 +1,12 @@
 //! `[web]`: where the operator's station listens and who may use it. Beyond loopback it needs TLS and users.
 
 use super::Loader;
-use super::operators::readable_by_others;
+use super::files;
 use memg_core::command::Role;
 use memg_plant_io::mqtt::operator::is_plain;
 use memg_plant_io::mqtt::secret::{self, Secret};
-use memg_plant_io::problem::Problem;
+use memg_plant_io::problem::{Problem, read as typed};
+use memg_plant_io::secret_file;
 use memg_web::password;
 use memg_web::settings::{Tls, TlsFile, User, WebSettings, tls};
 use serde::Deserialize;
@@ -53,7 +54,9 @@ struct RawUser {
 }
 
 pub(super) fn web(loader: &mut Loader) -> Option<WebSettings> {
-    let raw: RawWeb = loader.table("web")?;
+    let mut table = loader.layers.take("web")?;
+    files::put(&mut table, &loader.folder, std::env::var(files::CREDENTIALS).ok().as_deref());
+    let raw: RawWeb = typed("web", table, &mut loader.problems)?;
     let before = loader.problems.len();
     let listen = listen(loader, raw.listen.as_deref());
     let tls = certificate(loader, &raw);
@@ -93,7 +96,7 @@ fn listen(loader: &mut Loader, text: Option<&str>) -> Option<SocketAddr> {
 fn certificate(loader: &mut Loader, raw: &RawWeb) -> Option<Tls> {
     let (certificate, key) = match (&raw.tls_cert_file, &raw.tls_key_file) {
         (None, None) => return None,
-        (Some(certificate), Some(key)) => (loader.folder.join(certificate), loader.folder.join(key)),
+        (Some(certificate), Some(key)) => (certificate, key),
         (Some(_), None) => {
             loader.problems.push(Problem::new("web.tls_key_file", "missing: tls_cert_file needs its private key"));
             return None;
@@ -103,12 +106,15 @@ fn certificate(loader: &mut Loader, raw: &RawWeb) -> Option<Tls> {
             return None;
         }
     };
-    loader.warnings.extend(readable_by_others("web.tls_key_file", &key));
+    if let Err(message) = secret_file::check(key) {
+        loader.problems.push(Problem::new("web.tls_key_file", format!("{} {message}", key.display())));
+        return None;
+    }
     let wrong = |(file, message)| match file {
         TlsFile::Certificate => Problem::new("web.tls_cert_file", message),
         TlsFile::Key => Problem::new("web.tls_key_file", message),
     };
-    tls(&certificate, &key).map_err(|found| loader.problems.push(wrong(found))).ok()
+    tls(certificate, key).map_err(|found| loader.problems.push(wrong(found))).ok()
 }
 
 fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {
@@ -154,12 +160,7 @@ fn hash(loader: &mut Loader, key: &str, raw: &RawUser) -> Option<String> {
         (None, None) => (key.to_owned(), Err("expected password_file or password_env: where the hash is".to_owned())),
         (Some(_), Some(_)) => (format!("{key}.password_env"), Err("and password_file exclude each other".to_owned())),
         (None, Some(name)) => (format!("{key}.password_env"), secret::from_environment(name, &environment)),
-        (Some(file), None) => {
-            let (key, path) = (format!("{key}.password_file"), loader.folder.join(file));
-            loader.warnings.extend(readable_by_others(&key, &path));
-            let found = secret::from_file(&path).map_err(|message| format!("{} {message}", path.display()));
-            (key, found)
-        }
+        (Some(file), None) => (format!("{key}.password_file"), secret::from_file(file)),
     };
     let usable = |secret: Secret| match password::check(secret.expose()) {
         Ok(()) => Ok(secret.expose().to_owned()),
@@ -179,8 +180,12 @@ mod tests {
     fn read(table: &str) -> (Option<WebSettings>, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.toml");
-        std::fs::write(folder.path().join("hash"), password::hash("correct horse").unwrap()).unwrap();
-        std::fs::write(folder.path().join("plain"), "correct horse").unwrap();
+        for (name, text) in [("hash", password::hash("correct horse").unwrap()), ("plain", "correct horse".to_owned())]
+        {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
         std::fs::write(&file, table).unwrap();
         let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
         let folder = folder.path().to_owned();
