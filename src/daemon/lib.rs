@@ -35,9 +35,12 @@ use memg_control::restore::restore;
 use memg_core::equipment::Plant;
 use memg_core::rules::GoodRule;
 use memg_core::safety::SafetyFilter;
+use memg_plant_io::event::DriverEvent;
+use memg_plant_io::image::ProcessImage;
 use memg_plant_io::{modbus, mqtt};
 use memg_policy::{PolicySpec, load_policy, model};
 use memg_settings::Settings;
+use messages::Messages;
 use notes::Notes;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -93,13 +96,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         shutdown: stopped.clone(),
     };
     let devices = modbus::spawn(settings.devices.clone(), &around);
-    let mqtt = settings.mqtt.clone().map(|mqtt| {
-        let outputs = mqtt.outputs;
-        let clock = mqtt::clock::Clock::system();
-        let places = mqtt::Places { points: &settings.points.mqtt, series: &settings.points.series };
-        let handle = mqtt::spawn(mqtt, image.clone(), places, events_in, clock, stopped.clone());
-        messages::Messages::new(handle, outputs)
-    });
+    let mqtt = messages(&settings, &image, events_in, stopped.clone());
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.
     let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
     let notes = Notes::new(archive.as_ref().map(|archive| (archive.writer.clone(), archive.reader.clone())));
@@ -138,6 +135,20 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         demo.shutdown().await;
     }
     Ok(summary)
+}
+
+/// The MQTT side, if there is one.
+fn messages(
+    settings: &Settings,
+    image: &ProcessImage,
+    events: mpsc::Sender<DriverEvent>,
+    stopped: watch::Receiver<bool>,
+) -> Option<Messages> {
+    let mqtt = settings.mqtt.clone()?;
+    let outputs = mqtt.outputs;
+    let places = mqtt::Places { points: &settings.points.mqtt, series: &settings.points.series };
+    let handle = mqtt::spawn(mqtt, image.clone(), places, events, mqtt::clock::Clock::system(), stopped);
+    Some(Messages::new(handle, outputs))
 }
 
 fn control_config(settings: &Settings) -> ControlConfig {
