@@ -15,3 +15,4 @@ pub use memg_policy as policy;
 pub use memg_settings as settings;
 pub use memg_train as train;
 pub use memg_virtual_plant as virtual_plant;
+pub use memg_web as web;

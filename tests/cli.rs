@@ -26,6 +26,7 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     assert!(replay.status.success(), "{}", text(&replay.stderr));
     let explained = run(&["explain", &journal, "20"]);
     assert!(text(&explained.stdout).contains("Sent: battery"), "{}", text(&explained.stdout));
+    a_time_is_explained_by_the_policy_step_in_force(&journal);
     tampered_journal_is_refused(&file);
     let history = file.with_extension("history").display().to_string();
     the_history_beside_the_journal_is_exported(&history);
@@ -83,6 +84,20 @@ fn the_ledger_reads_the_history(history: &str) {
     let refused = run(&["ledger", "--history", history, "--config", "config/gateway.toml", "--month", "April"]);
     assert_eq!(refused.status.code(), Some(64));
     assert!(text(&refused.stderr).contains("--month: expected a month such as 2026-11"), "{}", text(&refused.stderr));
+}
+
+fn a_time_is_explained_by_the_policy_step_in_force(journal: &str) {
+    let at = |time: &str| run(&["explain", journal, "--at", time]);
+    let explained = text(&at("2016-04-20 01:07").stdout);
+    assert!(
+        explained.contains("plant time 2016-04-20 01:00") && explained.contains("asked in this cycle"),
+        "{explained}"
+    );
+    assert_eq!(text(&at("2016-04-20T01:14:59").stdout), explained, "the same step");
+    let (before, wrong) = (at("2016-04-19 12:00"), at("yesterday"));
+    let said = text(&before.stderr);
+    assert!(before.status.code() == Some(1) && said.contains("the journal covers 2016-04-20 00:0"), "{said}");
+    assert!(wrong.status.code() == Some(2) && text(&wrong.stderr).contains("expected a local time of the plant"));
 }
 
 #[test]

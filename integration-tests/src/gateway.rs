@@ -4,6 +4,7 @@ use crate::gateway_process::gateway;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
@@ -26,6 +27,32 @@ impl Gateway {
         command.arg("run").arg(config).arg("--json").args(more).envs(environment.iter().copied());
         command.stdout(Stdio::piped()).kill_on_drop(true);
         Self { child: command.spawn().expect("the gateway starts") }
+    }
+
+    /// The same, and where its operator's station is. Its log goes to the test's standard error from there on.
+    ///
+    /// # Panics
+    /// If it does not start, or serves no station.
+    pub async fn with_station(config: &Path, more: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
+        let mut command = Command::new(gateway());
+        command.arg("run").arg(config).arg("--json").args(more).envs(environment.iter().copied());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the gateway starts");
+        let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let url = loop {
+            let line = timeout(PATIENCE, log.next_line()).await.expect("it says where").expect("its log");
+            let line = line.expect("it serves a station");
+            eprintln!("{line}");
+            if let Some(url) = line.strip_prefix("Operator's station: ") {
+                break url.to_owned();
+            }
+        };
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                eprintln!("{line}");
+            }
+        });
+        (Self { child }, url)
     }
 
     /// Its process id.

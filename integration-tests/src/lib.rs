@@ -1,10 +1,12 @@
 //! What the integration tests share: foreign peers, a virtual Modbus device, a fault proxy, a running driver.
 
+pub mod authority;
 pub mod bare_plant;
 pub mod cosim_day;
 pub mod fault_proxy;
 pub mod gateway;
 pub mod gateway_process;
+pub mod http;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;

@@ -283,7 +283,12 @@ impl PromisePlant {
         self.broker.listen(&format!("{PREFIX}/ack/#")).await
     }
 
-    /// The alarms.
+    /// What drivers tell.
+    pub async fn events(&self) -> Listener {
+        self.broker.listen(&format!("{PREFIX}/events")).await
+    }
+
+    /// Changes of alarms.
     pub async fn alarms(&self) -> Listener {
         self.broker.listen(&format!("{PREFIX}/alarms")).await
     }

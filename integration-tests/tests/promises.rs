@@ -180,11 +180,11 @@ async fn a_chp_that_does_not_reach_its_power_is_a_fault() {
 async fn a_battery_that_refuses_every_write_is_a_fault_with_an_alarm_that_an_operator_acknowledges() {
     let Some(plant) = PromisePlant::start("hold_s = 1.0\nobserve_s = 1.0", "confirm_s = 1.0").await else { return };
     let (gateway, mut state) = plant.in_auto().await;
-    let mut alarms = plant.alarms().await;
+    let mut events = plant.events().await;
     plant.device.state().refused_writes.insert(BATTERY_SETPOINT, 6);
     plant.by_hand(&mut state, -5.0, 0.0).await;
     until_mode(&mut state, "hold").await;
-    let alarm = alarms.until(|seen| seen.payload.contains("write_rejected")).await;
+    let alarm = events.until(|seen| seen.payload.contains("write_rejected")).await;
     assert!(alarm.payload.contains("battery_setpoint") && alarm.payload.contains("exception 6"), "{}", alarm.payload);
     until_mode(&mut state, "safe_stop").await;
     assert!(near(plant.battery_setpoint(), 0.0), "nothing was taken");

@@ -39,7 +39,7 @@ async fn day(site: &str, folder: &Path) -> (Value, SharedWorld, PathBuf) {
     // The senders live as long as the run: a dropped one would end it.
     let (_stop_in, stop) = watch::channel(false);
     let (view, _shown) = watch::channel(View::default());
-    let options = RunOptions { duration: Some(DAY), stop, view };
+    let options = RunOptions { duration: Some(DAY), stop, view, station: None };
     let summary = daemon::run(settings, Some(demo), options).await.expect("a run");
     (serde_json::to_value(summary).expect("JSON"), world, journal)
 }

@@ -79,11 +79,13 @@ pub(super) fn topics(settings: &Settings) {
 }
 
 /// The gateway's own topics.
-const OWN: [(&str, &str); 6] = [
+const OWN: [(&str, &str); 8] = [
     ("status", "birth, last will, good-bye"),
     ("state", "mode, limits and every value"),
     ("setpoints", "what was written last"),
-    ("alarms", "one message each"),
+    ("alarms/active", "the list of alarms"),
+    ("alarms", "each change of an alarm"),
+    ("events", "what drivers tell, one message each"),
     ("interventions", "one message each"),
     ("modes", "one message each"),
 ];

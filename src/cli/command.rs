@@ -134,9 +134,6 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         Ok(place) => place,
         Err(problems) => return Ok(refuse(&problems)),
     };
-    for warning in &place.warnings {
-        eprintln!("warning: {warning}");
-    }
     if args.print {
         let Signed { topic, payload, .. } = signed(args, &place, &args.order)?;
         println!("{topic}\n{payload}");

@@ -3,7 +3,7 @@
 use super::log_to_stderr;
 use anyhow::{Context, Result, bail};
 use memg_control::differences::differences;
-use memg_control::explain::explain;
+use memg_control::explain::{NothingThen, explain, explain_at};
 use memg_control::replay::replay;
 use memg_daemon::chain_of;
 use std::path::PathBuf;
@@ -50,13 +50,34 @@ pub(super) struct ExplainArgs {
     /// Journal file
     journal: PathBuf,
     /// Number of the cycle
-    cycle: u64,
+    #[arg(required_unless_present = "at", conflicts_with = "at")]
+    cycle: Option<u64>,
+    /// The policy step in force at this local time of the plant, such as "2026-11-24 10:15"
+    #[arg(long, value_name = "TIME", value_parser = local_time)]
+    at: Option<i64>,
+}
+
+/// Local time of the plant, `2026-11-24 10:15` or with seconds or a T; ms since 1970.
+fn local_time(text: &str) -> Result<i64, String> {
+    let wrong = || format!("expected a local time of the plant such as \"2026-11-24 10:15\", found {text:?}");
+    let civil: jiff::civil::DateTime = text.trim().replace(' ', "T").parse().map_err(|_| wrong())?;
+    let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(zoned.timestamp().as_millisecond())
 }
 
 pub(super) fn explain_main(args: &ExplainArgs) -> Result<ExitCode> {
     log_to_stderr("warn");
-    let Some(text) = explain(&args.journal, args.cycle)? else {
-        bail!("{} has no cycle {}", args.journal.display(), args.cycle);
+    let name = args.journal.display();
+    let text = match (args.at, args.cycle) {
+        (Some(at), _) => explain_at(&args.journal, at).map_err(|error| match error {
+            NothingThen::Unreadable(error) => anyhow::Error::from(error),
+            uncovered => anyhow::anyhow!("{name}: {uncovered}"),
+        })?,
+        (None, Some(cycle)) => match explain(&args.journal, cycle)? {
+            Some(text) => text,
+            None => bail!("{name} has no cycle {cycle}"),
+        },
+        (None, None) => bail!("expected the number of a cycle or --at"),
     };
     print!("{text}");
     Ok(ExitCode::SUCCESS)

@@ -26,6 +26,7 @@ mod plant;
 mod run;
 mod train;
 mod upgrade;
+mod web_password;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -69,6 +70,8 @@ enum Verb {
     Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
     Command(command::Args),
+    /// Make the hash of a password for the operator's station
+    WebPassword(web_password::Args),
     /// Judge a policy on a profile
     Evaluate(evaluate::Args),
     /// Learn a policy offline
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
+        Verb::WebPassword(args) => web_password::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),
         Verb::Train(args) => train::main(&args),
         Verb::Model(command) => model::main(&command),

@@ -20,8 +20,17 @@ const REDRAW: Duration = Duration::from_millis(200);
 /// Width of a bar, characters.
 const BAR: usize = 24;
 
-/// Shows views until their sender is gone. `screen` is the site's name if there is a terminal.
-pub(super) async fn show(mut views: watch::Receiver<View>, screen: Option<String>, quiet: bool) {
+/// What a screen shows beside the views.
+#[derive(Debug, Clone)]
+pub(super) struct Screen {
+    /// Name of the site.
+    pub site: String,
+    /// How to log in at the operator's station, where the demonstration made it up.
+    pub log_in: Option<String>,
+}
+
+/// Shows views until their sender is gone; on a screen if there is a terminal.
+pub(super) async fn show(mut views: watch::Receiver<View>, screen: Option<Screen>, quiet: bool) {
     if screen.is_some() {
         // alternate screen, cursor hidden
         emit("\x1b[?1049h\x1b[?25l");
@@ -29,8 +38,8 @@ pub(super) async fn show(mut views: watch::Receiver<View>, screen: Option<String
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
         match &screen {
-            Some(site) => {
-                emit(&draw(site, &view));
+            Some(screen) => {
+                emit(&draw(screen, &view));
                 tokio::time::sleep(REDRAW).await;
             }
             None if !quiet => line(&view),
@@ -79,7 +88,8 @@ fn line(view: &View) {
     );
 }
 
-fn draw(site: &str, view: &View) -> String {
+fn draw(screen: &Screen, view: &View) -> String {
+    let site = &screen.site;
     let mut text = String::from("\x1b[H");
     let mut row = |line: String| {
         let _ = write!(text, "{line}\x1b[K\r\n");
@@ -109,8 +119,12 @@ fn draw(site: &str, view: &View) -> String {
     if !view.forecast_mae.is_unknown() {
         row(format!("\x1b[1mforecast\x1b[0m  {}", forecast(&view.forecast_mae)));
     }
-    row(format!("\x1b[1malarm\x1b[0m     {}", view.alarm.as_deref().unwrap_or("none")));
-    row(format!("\x1b[1mtiming\x1b[0m    {} late cycles   Ctrl-C ends", view.slips));
+    row(format!("\x1b[1malarm\x1b[0m     {}", view.alarm().unwrap_or("none")));
+    row(format!("\x1b[1mtiming\x1b[0m    {} late cycles   Ctrl-C ends", view.counts.slips));
+    if let Some(station) = &view.station {
+        let log_in = screen.log_in.as_deref().unwrap_or_default();
+        row(format!("\x1b[1mpage\x1b[0m      {station}  {log_in}"));
+    }
     text.push_str("\x1b[J");
     text
 }

@@ -1,10 +1,11 @@
 //! `gateway run`
 
+use super::live::Screen;
 use super::{live, log_to_stderr, parse_duration, refuse};
 use anyhow::{Context, Result};
 use memg_control::account::RunSummary;
 use memg_daemon::view::View;
-use memg_daemon::{Demo, RunOptions};
+use memg_daemon::{Demo, RunOptions, Station};
 use memg_plant_io::problem::Problem;
 use memg_settings::{Override, Settings, SitePlant};
 use std::io::IsTerminal;
@@ -62,6 +63,8 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         Ok(ready) => ready,
         Err(refused) => return Ok(refused),
     };
+    let station = if settings.cosim.is_some() { None } else { Station::open(&settings).await? };
+    let log_in = station.as_ref().and_then(say_where);
     let (stop_in, stop) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
     tokio::spawn(async move {
@@ -71,11 +74,29 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         super::wait_for_signal().await;
         std::process::exit(130);
     });
-    let shown = tokio::spawn(live::show(view, live.then(|| settings.site.clone()), args.json));
-    let summary = memg_daemon::run(settings, demo, RunOptions { duration: args.duration, stop, view: view_in }).await;
+    let shown = tokio::spawn(live::show(view, live.then(|| Screen { site: settings.site.clone(), log_in }), args.json));
+    let options = RunOptions { duration: args.duration, stop, view: view_in, station };
+    let summary = memg_daemon::run(settings, demo, options).await;
     let _ = shown.await;
     print(&summary?, args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says where the station is, before anything else; how to log in, where the demonstration made it up.
+fn say_where(station: &Station) -> Option<String> {
+    match &station.address {
+        Ok(address) => {
+            tracing::info!(address, "The operator's station is served.");
+            eprintln!("Operator's station: {address}");
+        }
+        Err(error) => {
+            tracing::error!(%error, "The operator's station is not served.");
+            eprintln!("The operator's station is not served: {error}");
+        }
+    }
+    let (name, password) = station.log_in.as_ref()?;
+    eprintln!("Log in as {name} with the password {password} (made for this run).");
+    Some(format!("log in as {name}, {password}"))
 }
 
 fn overrides(args: &Args) -> Vec<Override> {

@@ -32,6 +32,8 @@ const COUNTED_S: f64 = 900.0;
 /// Something that people should know.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
+    /// Which balance.
+    pub balance: &'static str,
     /// It is off; else it holds again.
     pub off: bool,
     /// What and by how much.
@@ -95,12 +97,12 @@ impl Books {
         let detail = || format!("{name}: {:.1} kW left over, {may_kw:.1} may be", kept.residual_kw);
         match (kept.told, off) {
             (false, true) if kept.off_s >= OFF_AFTER_S => {
-                let finding = Finding { off: true, detail: detail() };
+                let finding = Finding { balance: name, off: true, detail: detail() };
                 kept.told = true;
                 Some(finding)
             }
             (true, false) => {
-                let finding = Finding { off: false, detail: detail() };
+                let finding = Finding { balance: name, off: false, detail: detail() };
                 kept.told = false;
                 Some(finding)
             }

@@ -28,7 +28,9 @@ impl Exceeding {
         };
         let since = *self.since_ms.get_or_insert(now_ms);
         let lasting = now_ms.saturating_sub(since) >= config.response_ms;
-        lasting.then(|| Fault::soft(format!("{excess}: some device does not do what it is told")))
+        lasting.then(|| {
+            Fault::soft(format!("{excess}: some device does not do what it is told")).named("connection.limit")
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Says in plain words why a set-point was sent.
 
-use super::journal::{Entry, Header, JournalError, ReadRecord, Reader};
+use super::input::CycleInput;
+use super::journal::{Entry, Header, JournalError, Reader};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
 use memg_core::measurement::Measurement;
@@ -8,6 +9,26 @@ use memg_core::planner::PlanByHour;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
+
+/// Whose cycles are explained.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Name of the site.
+    pub site: String,
+    /// Batteries of the plant.
+    pub batteries: usize,
+    /// CHPs of the plant.
+    pub chps: usize,
+    /// Hash of the model, or the rule's name.
+    pub model: String,
+}
+
+impl Subject {
+    fn of(header: &Header) -> Self {
+        let (batteries, chps) = (header.plant.battery.len(), header.plant.chp.len());
+        Self { site: header.site.clone(), batteries, chps, model: header.model.clone() }
+    }
+}
 
 /// The explanation of a cycle (the last run that has it), or `None` if the journal has no such cycle.
 ///
@@ -26,7 +47,8 @@ pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> 
             Ok(Entry::Cycle(record, _)) => {
                 plan = last_plan(plan, &record.decision);
                 if record.input.cycle == cycle {
-                    found = header.as_deref().map(|header| describe(header, &record, plan.as_ref()));
+                    let told = |header| describe(&Subject::of(header), &record.input, &record.decision, plan.as_ref());
+                    found = header.as_deref().map(told);
                 }
             }
             Err(error) if found.is_none() => return Err(error),
@@ -34,6 +56,85 @@ pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> 
         }
     }
     Ok(found)
+}
+
+/// Why there is no explanation for a time.
+#[derive(Debug, thiserror::Error)]
+pub enum NothingThen {
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] JournalError),
+    /// No policy step of the journal is in force then.
+    #[error("nothing was decided for {asked}; the journal covers {covers}")]
+    Uncovered {
+        /// The time that was asked for.
+        asked: String,
+        /// From when until when it goes, without its gaps.
+        covers: String,
+    },
+}
+
+/// A stretch of a journal without gap, and what was in force at the time that is asked for; plant time, ms.
+#[derive(Debug, Clone)]
+struct Stretch {
+    from_ms: i64,
+    until_ms: i64,
+    in_force: Option<String>,
+}
+
+/// Longer than any policy step: what stands before such a silence is in force no more.
+const GAP_MS: i64 = 3_600_000;
+/// Most stretches that are named.
+const STRETCHES_MAX: usize = 8;
+
+/// The explanation of the policy step in force at a local time of the plant, ms since 1970. Where a journal holds the same
+/// hours more than once (a demonstration that was run again), the last time counts.
+///
+/// # Errors
+/// The journal cannot be read, or does not cover that time; it is said what it covers.
+pub fn explain_at(path: &Path, plant_ms: i64) -> Result<String, NothingThen> {
+    let (mut header, mut plan) = (None::<Box<Header>>, None);
+    let mut stretches: Vec<Stretch> = Vec::new();
+    for entry in Reader::open(path)? {
+        match entry {
+            Ok(Entry::Header(next)) => {
+                plan = if next.continued { plan } else { None };
+                header = Some(next);
+            }
+            Ok(Entry::Cycle(record, _)) => {
+                plan = last_plan(plan, &record.decision);
+                let now_ms = record.input.plant_ms;
+                let Some(stretch) = stretch(&mut stretches, now_ms) else { continue };
+                let decides = record.decision.get("policy_step") == Some(&Value::Bool(true));
+                if now_ms <= plant_ms && (decides || stretch.in_force.is_none()) {
+                    let told = |header| describe(&Subject::of(header), &record.input, &record.decision, plan.as_ref());
+                    stretch.in_force = header.as_deref().map(told);
+                }
+            }
+            Err(error) if stretches.is_empty() => return Err(error.into()),
+            Err(_) => break,
+        }
+    }
+    let covering = stretches.iter().rev().find(|s| (s.from_ms..s.until_ms + GAP_MS).contains(&plant_ms));
+    let uncovered = || NothingThen::Uncovered { asked: plant_time(plant_ms), covers: in_words(&stretches) };
+    covering.and_then(|stretch| stretch.in_force.clone()).ok_or_else(uncovered)
+}
+
+/// The stretch that a cycle at this time belongs to: the last one, or a new one after a gap or a jump back.
+fn stretch(stretches: &mut Vec<Stretch>, now_ms: i64) -> Option<&mut Stretch> {
+    let goes_on = stretches.last().is_some_and(|last| (last.until_ms..=last.until_ms + GAP_MS).contains(&now_ms));
+    if !goes_on {
+        stretches.push(Stretch { from_ms: now_ms, until_ms: now_ms, in_force: None });
+    }
+    let last = stretches.last_mut()?;
+    last.until_ms = now_ms;
+    Some(last)
+}
+
+fn in_words(stretches: &[Stretch]) -> String {
+    let word = |s: &Stretch| format!("{} to {}", plant_time(s.from_ms), plant_time(s.until_ms));
+    let words: Vec<String> = stretches.iter().rev().take(STRETCHES_MAX).rev().map(word).collect();
+    if words.is_empty() { "nothing".into() } else { words.join(", ") }
 }
 
 /// The plan behind the request that is in force after a cycle: the latest, until somebody without a plan is asked.
@@ -44,14 +145,20 @@ fn last_plan(before: Option<PlanByHour>, decision: &Value) -> Option<PlanByHour>
     }
 }
 
-fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> String {
+/// Plant time as people write it: `2026-11-24 10:15`.
+fn plant_time(plant_ms: i64) -> String {
+    let time = LocalTime { minute: plant_ms.div_euclid(60_000), offset_min: 0 }.to_string();
+    time.get(..16).unwrap_or(&time).replace('T', " ")
+}
+
+/// The explanation of one cycle: what came in, what was decided (as the journal writes it), and the plan in force.
+#[must_use]
+pub fn describe(subject: &Subject, input: &CycleInput, d: &Value, plan: Option<&PlanByHour>) -> String {
     let mut text = String::new();
-    let d = &record.decision;
-    let time = LocalTime { minute: record.input.plant_ms.div_euclid(60_000), offset_min: 0 }.to_string();
-    let time = time.get(..16).unwrap_or(&time).replace('T', " ");
+    let time = plant_time(input.plant_ms);
     let mode = string(d, "mode");
-    let _ = writeln!(text, "Cycle {} at {}, plant time {time}, mode {mode}.", record.input.cycle, header.site);
-    situation(&mut text, header, record);
+    let _ = writeln!(text, "Cycle {} at {}, plant time {time}, mode {mode}.", input.cycle, subject.site);
+    situation(&mut text, subject, input);
     for change in d.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let _ = writeln!(
             text,
@@ -61,7 +168,7 @@ fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> 
             string(change, "cause")
         );
     }
-    answers(&mut text, record);
+    answers(&mut text, input, d);
     let substituted: Vec<&str> =
         d.get("substituted").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     if !substituted.is_empty() {
@@ -70,7 +177,7 @@ fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> 
     if let Some(fault) = d.get("fault") {
         let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
     }
-    request(&mut text, header, d);
+    request(&mut text, &subject.model, d);
     if let Some(plan) = plan.filter(|_| mode == "auto" || mode == "shadow") {
         planned(&mut text, plan);
     }
@@ -79,9 +186,9 @@ fn describe(header: &Header, record: &ReadRecord, plan: Option<&PlanByHour>) -> 
     text
 }
 
-fn answers(text: &mut String, record: &ReadRecord) {
-    let answers = record.decision.get("answers").and_then(Value::as_array);
-    for (command, answer) in record.input.commands.iter().zip(answers.into_iter().flatten()) {
+fn answers(text: &mut String, input: &CycleInput, d: &Value) {
+    let answers = d.get("answers").and_then(Value::as_array);
+    for (command, answer) in input.commands.iter().zip(answers.into_iter().flatten()) {
         let answer =
             answer.get("id").filter(|id| *id == &command.id).map_or("see the journal".into(), |_| answer.to_string());
         let _ =
@@ -89,8 +196,8 @@ fn answers(text: &mut String, record: &ReadRecord) {
     }
 }
 
-fn situation(text: &mut String, header: &Header, record: &ReadRecord) {
-    let s = &record.input.state;
+fn situation(text: &mut String, subject: &Subject, input: &CycleInput) {
+    let s = &input.state;
     let show = |name: &str, m: Measurement<f64>, unit: &str| match (m.value, m.quality.is_usable()) {
         (Some(value), true) => format!("{name} {value:.2}{unit}"),
         (Some(value), false) => format!("{name} {value:.2}{unit} ({:?}, {} s old)", m.quality, m.age_ms / 1000),
@@ -102,11 +209,11 @@ fn situation(text: &mut String, header: &Header, record: &ReadRecord) {
         show("load", s.electric_load.map(|v| v.get()), " kW"),
         show("heat", s.heat_load.map(|v| v.get()), " kW"),
     ];
-    for (index, battery) in s.batteries.iter().take(header.plant.battery.len()).enumerate() {
+    for (index, battery) in s.batteries.iter().take(subject.batteries).enumerate() {
         parts.push(show(&numbered("SoC", index), battery.soc.map(|v| v.get() * 100.0), " %"));
         parts.push(show(&numbered("battery", index), battery.power.map(|v| v.get()), " kW"));
     }
-    for (index, chp) in s.chps.iter().take(header.plant.chp.len()).enumerate() {
+    for (index, chp) in s.chps.iter().take(subject.chps).enumerate() {
         parts.push(show(&numbered("CHP", index), chp.power.map(|v| v.get()), " kW"));
     }
     parts.extend([
@@ -119,7 +226,7 @@ fn situation(text: &mut String, header: &Header, record: &ReadRecord) {
     let _ = writeln!(text, "Measured: {}.", parts.join(", "));
 }
 
-fn request(text: &mut String, header: &Header, d: &Value) {
+fn request(text: &mut String, model: &str, d: &Value) {
     let Some(request) = d.get("request") else {
         let _ = writeln!(text, "Nothing was requested.");
         return;
@@ -135,7 +242,7 @@ fn request(text: &mut String, header: &Header, d: &Value) {
     let _ = writeln!(
         text,
         "Requested by {by} (model {}, {fresh}): battery {:+.2} kW, CHP {:.2} kW, grid {grid}.",
-        header.model.get(..12).unwrap_or(&header.model),
+        model.get(..12).unwrap_or(model),
         number(request, "battery"),
         number(request, "chp"),
     );

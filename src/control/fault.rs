@@ -26,37 +26,51 @@ pub struct Fault {
     /// A safe stop that comes of it waits for an operator. Missing measurements do not: they come back by themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub latches: bool,
+    /// Stable name of the cause, as in the list of alarms: `battery.follow`; empty where it has none. No decision depends on it,
+    /// and the journal has the words.
+    #[serde(skip)]
+    pub id: String,
 }
 
 impl Fault {
     /// No fault.
     #[must_use]
     pub const fn none() -> Self {
-        Self { severity: Severity::None, cause: String::new(), latches: false }
+        Self { severity: Severity::None, cause: String::new(), latches: false, id: String::new() }
+    }
+
+    fn new(severity: Severity, cause: impl Into<String>, latches: bool) -> Self {
+        Self { severity, cause: cause.into(), latches, id: String::new() }
+    }
+
+    /// The same, with the stable name of its cause.
+    #[must_use]
+    pub fn named(self, id: impl Into<String>) -> Self {
+        Self { id: id.into(), ..self }
     }
 
     /// The policy failed, or what only it needs.
     #[must_use]
     pub fn policy(cause: impl Into<String>) -> Self {
-        Self { severity: Severity::Policy, cause: cause.into(), latches: false }
+        Self::new(Severity::Policy, cause, false)
     }
 
     /// Hold until it is gone; by itself.
     #[must_use]
     pub fn soft(cause: impl Into<String>) -> Self {
-        Self { severity: Severity::Soft, cause: cause.into(), latches: false }
+        Self::new(Severity::Soft, cause, false)
     }
 
     /// Hold; if it lasts, a safe stop that an operator has to acknowledge.
     #[must_use]
     pub fn unfollowed(cause: impl Into<String>) -> Self {
-        Self { severity: Severity::Soft, cause: cause.into(), latches: true }
+        Self::new(Severity::Soft, cause, true)
     }
 
     /// Stop at once and wait for an operator.
     #[must_use]
     pub fn hard(cause: impl Into<String>) -> Self {
-        Self { severity: Severity::Hard, cause: cause.into(), latches: true }
+        Self::new(Severity::Hard, cause, true)
     }
 
     /// The worse of two; on a tie the one that latches, then the first.

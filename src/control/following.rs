@@ -119,15 +119,20 @@ impl Following {
     /// The fault, if there is one.
     #[must_use]
     pub fn fault(&self, plant: &Plant) -> Option<Fault> {
-        let unfollowed = |(who, told, does): (String, Watts, Watts)| {
-            Fault::unfollowed(format!("{who} does not follow: told {} kW, does {} kW", kw(told), kw(does)))
+        let unfollowed = |((who, id), told, does): ((String, String), Watts, Watts)| {
+            let cause = format!("{who} does not follow: told {} kW, does {} kW", kw(told), kw(does));
+            Fault::unfollowed(cause).named(id)
         };
         let battery = self.batteries.iter().enumerate().find_map(|(index, battery)| {
-            Some((named("battery", index, plant.batteries().len()), battery.told?, battery.fixed?))
+            let who = named("battery", index, plant.batteries().len());
+            Some(((who, id("battery", index, "follow")), battery.told?, battery.fixed?))
         });
         let chp = || {
             let mut chps = self.chps.iter().enumerate();
-            chps.find_map(|(index, chp)| Some((named("CHP", index, plant.chps().len()), chp.told?, chp.does?)))
+            chps.find_map(|(index, chp)| {
+                let who = named("CHP", index, plant.chps().len());
+                Some(((who, id("chp", index, "follow")), chp.told?, chp.does?))
+            })
         };
         battery.or_else(chp).map(unfollowed)
     }
@@ -157,6 +162,11 @@ pub(super) fn is_near(config: &ControlConfig, unit: &BatteryUnit, seen: &Battery
 /// A unit in words: with its number, from 1, where there are several.
 pub(super) fn named(kind: &str, index: usize, count: usize) -> String {
     if count > 1 { format!("{kind} {}", index + 1) } else { format!("the {kind}") }
+}
+
+/// Stable name of what is wrong with a unit: `chp.fault`, `battery_2.follow`.
+pub(super) fn id(kind: &str, index: usize, what: &str) -> String {
+    if index == 0 { format!("{kind}.{what}") } else { format!("{kind}_{}.{what}", index + 1) }
 }
 
 fn kw(watts: Watts) -> f64 {

@@ -29,6 +29,7 @@ mod seen;
 pub mod state;
 mod steady;
 pub mod substitutes;
+pub mod words;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]

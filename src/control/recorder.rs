@@ -125,7 +125,7 @@ fn unrecorded(
 ) -> CycleDecision {
     let is_stop = |command: &&Command| command.body == CommandBody::SafeStop;
     let (stops, others): (Vec<_>, Vec<_>) = input.commands.iter().partition(is_stop);
-    let fault = Fault::soft(format!("{UNWRITTEN}: {error}"));
+    let fault = Fault::soft(format!("{UNWRITTEN}: {error}")).named("journal.write");
     let fault = Fault::worst(input.fault.iter().cloned().chain([fault]));
     let commands = stops.into_iter().cloned().collect();
     let quiet = CycleInput { commands, fault: Some(fault), ..input.clone() };

@@ -1,7 +1,7 @@
 //! What devices are seen to do, unit by unit, and what is wrong in a cycle.
 
 use super::fault::Fault;
-use super::following::named;
+use super::following::{id, named};
 use super::input::CycleInput;
 use super::mode::Mode;
 use super::state::{ControlConfig, ControlState};
@@ -53,7 +53,10 @@ pub(super) fn observe(config: &ControlConfig, state: &mut ControlState, input: &
     let mut now = before.iter().zip(&state.memory.chps).enumerate();
     let (index, (told, is)) = now.find(|(_, (told, is))| mode.writes() && told.on != is.on)?;
     let who = named("CHP", index, units);
-    Some(Fault::soft(format!("{who} is {} although it was told to be {}", word(is.on), word(told.on))))
+    Some(
+        Fault::soft(format!("{who} is {} although it was told to be {}", word(is.on), word(told.on)))
+            .named(id("chp", index, "follow")),
+    )
 }
 
 /// A CHP runs, by what it was told or by what is seen.
@@ -85,13 +88,19 @@ pub(super) fn worst_fault(
             input.fault.clone(),
             state.following.fault(plant),
             exceeding,
-            lost.map(|lost| Fault::soft(lost.to_string())),
-            out_of_bounds.then(|| Fault::soft("a measurement is outside the bounds that the site declares")),
+            lost.map(|lost| Fault::soft(lost.to_string()).named("inputs.lost")),
+            out_of_bounds.then(|| {
+                Fault::soft("a measurement is outside the bounds that the site declares").named("measurements.bounds")
+            }),
             // Whoever works at a device in local does not expect control to come back unasked.
-            local.then(|| Fault::unfollowed("a device is switched to local")),
+            local.then(|| Fault::unfollowed("a device is switched to local").named("a device.local")),
             surprise,
-            judged.as_ref().ok().and_then(|judged| judged.degraded.cause()).map(Fault::policy),
-            state.policy_failure.as_ref().map(Fault::policy),
+            judged
+                .as_ref()
+                .ok()
+                .and_then(|judged| judged.degraded.cause())
+                .map(|cause| Fault::policy(cause).named("inputs.lost")),
+            state.policy_failure.as_ref().map(|cause| Fault::policy(cause).named("policy.failed")),
         ]
         .into_iter()
         .flatten(),
@@ -101,5 +110,9 @@ pub(super) fn worst_fault(
 /// The fault that a unit reports about itself.
 fn reported(kind: &str, faults: [Measurement<bool>; UNITS_MAX], units: usize) -> Option<Fault> {
     let index = faults.iter().position(|fault| fault.usable() == Some(true))?;
-    Some(Fault::hard(format!("{} reports a fault", named(kind, index, units))))
+    Some(Fault::hard(format!("{} reports a fault", named(kind, index, units))).named(id(
+        &kind.to_lowercase(),
+        index,
+        "fault",
+    )))
 }

@@ -19,7 +19,6 @@ pub(super) struct Archive {
     /// Takes samples and notes.
     pub writer: Writer,
     /// Reads them, for pages and the ledger.
-    #[expect(dead_code, reason = "for the page")]
     pub reader: Reader,
     plant: Plant,
     /// Removed at the end with what is in it.
@@ -103,7 +102,8 @@ fn points(settings: &Settings) -> Vec<PointInfo> {
     signals.chain(setpoints).chain(beside.map(|(name, unit)| info(name.to_owned(), unit))).collect()
 }
 
-fn unit(tag: Tag) -> &'static str {
+/// Unit of a signal; empty where there is none.
+pub(super) fn unit(tag: Tag) -> &'static str {
     match signal_dimension(tag.signal()) {
         Dimension::Ratio => "",
         dimension => dimension.unit_name(),

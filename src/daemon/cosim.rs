@@ -4,11 +4,13 @@
 //! ends when it is told to stop, when a simulator says `stop`, or when the simulated time is used up.
 
 use super::alarms::Alarms;
-use super::view::View;
+use super::notes::Notes;
+use super::standing::Facts;
+use super::view::{Instants, Sentences, View};
 use super::{EVENTS, RunOptions, model_hash, open_journal_file};
 use anyhow::{Context, Result, bail};
 use memg_control::account::RunSummary;
-use memg_control::cycle::Chain;
+use memg_control::cycle::{Chain, CycleDecision};
 use memg_core::rules::GoodRule;
 use memg_cosim::lockstep::settings::LockstepSettings;
 use memg_cosim::lockstep::{Controller, ControllerOptions, Journaling, Progress, connection, spawn};
@@ -17,8 +19,10 @@ use memg_plant_io::mqtt::clock::Clock;
 use memg_plant_io::mqtt::{LinkState, Service};
 use memg_policy::load_policy;
 use memg_settings::Settings;
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 /// Runs until the simulations are over.
 ///
@@ -47,7 +51,8 @@ pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options:
     let (stop, stopped) = watch::channel(false);
     let (events_in, events) = mpsc::channel(EVENTS);
     let service = spawn(place, lockstep, controller, events_in, Clock::system(), stopped);
-    let watcher = Watcher { events, progress, alarms: Alarms::default(), view: options.view };
+    let (alarms, view, started) = (Alarms::default(), options.view, Instant::now());
+    let watcher = Watcher { events, progress, alarms, view, started };
     watcher.watch(service, options.stop, stop).await
 }
 
@@ -57,6 +62,7 @@ struct Watcher {
     progress: watch::Receiver<Progress>,
     alarms: Alarms,
     view: watch::Sender<View>,
+    started: Instant,
 }
 
 impl Watcher {
@@ -69,7 +75,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 _ = told.wait_for(|stop| *stop) => break,
-                Some(event) = self.events.recv() => self.alarms.take(&event),
+                Some(event) = self.events.recv() => self.alarms.take(&event, self.now_ms()),
                 changed = self.progress.changed() => if changed.is_err() || self.look(&service).is_break() {
                     break;
                 },
@@ -85,17 +91,41 @@ impl Watcher {
         Ok(summary)
     }
 
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn list_alarms(&mut self, at: Instants, decision: &CycleDecision, broker: Option<bool>) {
+        let (values, sources) = (&[], &BTreeMap::new());
+        let sentences = &Sentences::default();
+        let (history_trouble, outside_tariff, forecast_is_missing) = (None, decision.outside_tariff, false);
+        let devices = &[];
+        let facts = Facts {
+            at,
+            devices,
+            broker,
+            values,
+            sources,
+            decision,
+            sentences,
+            history_trouble,
+            outside_tariff,
+            forecast_is_missing,
+        };
+        self.alarms.observe(&facts, &Notes::default());
+    }
+
     fn look(&mut self, service: &Service) -> ControlFlow<()> {
         let Progress { summary, last, over } = self.progress.borrow_and_update().clone();
-        self.view.send_replace(View {
-            cycle: summary.cycles,
-            last,
-            devices: Vec::new(),
-            broker: Some(*service.link.borrow() == LinkState::Up),
-            cost_eur: summary.cost_eur,
-            alarm: self.alarms.latest.clone(),
-            ..View::default()
-        });
+        let broker = Some(*service.link.borrow() == LinkState::Up);
+        if let Some((input, decision)) = &last {
+            let at = Instants { now_ms: self.now_ms(), plant_ms: input.plant_ms, unix_ms: input.plant_ms };
+            self.list_alarms(at, decision, broker);
+        }
+        let (alarms, alarms_number) = self.alarms.shown();
+        let cycle = summary.cycles;
+        let view = View { cycle, last, broker, cost_eur: summary.cost_eur, alarms, alarms_number, ..View::default() };
+        self.view.send_replace(view);
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }

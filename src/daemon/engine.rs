@@ -1,27 +1,36 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
+mod show;
+
 use super::PlantClock;
 use super::ahead::{self, Ahead};
 use super::alarms::Alarms;
 use super::archive::Archive;
+use super::early;
 use super::messages::Messages;
-use super::view::View;
+use super::notes::Notes;
+use super::service::Service;
+use super::showing::{About, Event, Showing, event};
+use super::standing;
+use super::station::Desk;
+use super::view::{Instants, View};
+use memg_alarms::Kind;
 use memg_control::account::{Account, RunSummary};
 use memg_control::assumed::share_renewable_limit;
 use memg_control::books::Books;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
-use memg_core::equipment::Plant;
+use memg_core::command::Command;
 use memg_core::measurement::Measurement;
-use memg_core::plant_state::{PlantState, Signal, Tag};
+use memg_core::plant_state::{PlantState, Tag};
 use memg_plant_io::WriteOrder;
-use memg_plant_io::event::{DriverEvent, EventKind};
+use memg_plant_io::event::DriverEvent;
 use memg_plant_io::formula::Formula;
 use memg_plant_io::image::{PointId, ProcessImage};
-use memg_plant_io::modbus::Running;
+use memg_plant_io::modbus::{DeviceHealth, Running};
 use memg_settings::Settings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -35,6 +44,12 @@ pub(super) struct Wires {
     pub mqtt: Option<Messages>,
     pub clock: PlantClock,
     pub view: watch::Sender<View>,
+    /// The operator's station.
+    pub desk: Option<Desk>,
+    /// Where it is, or why it is not there.
+    pub station: Option<String>,
+    pub station_trouble: Option<String>,
+    pub notes: Notes,
     pub archive: Option<Archive>,
     pub cycle: Duration,
     /// Shortest time between two cycles when a measurement moved; `None`: cycles come on their grid alone.
@@ -59,51 +74,29 @@ pub(super) struct Engine {
     account: Account,
     books: Books,
     alarms: Alarms,
+    showing: Showing,
     wires: Wires,
     signals: Vec<(Tag, Formula)>,
+    /// Who measures each signal.
+    sources: BTreeMap<Tag, BTreeSet<String>>,
+    /// A forecast is configured.
+    forecasts: bool,
     /// What this cycle measured.
     frozen: Vec<(Tag, Measurement<f64>)>,
     ahead: Ahead,
+    /// The present cycle's.
+    at: Instants,
     cycle: u64,
     started: Instant,
     last_cycle: Instant,
     lateness_ms: Vec<f32>,
     /// When the journal was last synced to disk.
     synced: Option<Instant>,
+    service: Service,
 }
 
 /// A power cut costs at most this much of the journal, and the time that the disk takes.
 const SYNC: Duration = Duration::from_secs(5);
-
-/// How far a signal may move before a cycle comes early; `None`: it can wait for the next one. Its unit is the signal's.
-fn band(signal: Signal, plant: &Plant) -> Option<f64> {
-    use Signal as S;
-    match signal {
-        // A fiftieth of what may be imported: less than the margin that rounding and ramps need anyway.
-        S::PvKw | S::WindKw | S::PvAvailableKw | S::WindAvailableKw | S::ElectricLoadKw | S::GridKw | S::GridKvar => {
-            Some(0.02 * plant.import_max().kilowatts().get())
-        }
-        S::GridVoltagePu => Some(0.005),
-        S::FrequencyHz => Some(0.05),
-        S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => Some(0.5),
-        S::HeatLoadKw | S::Soc | S::BatteryKw | S::ChpKw | S::ChpOn => None,
-        S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => None,
-        S::GasKw | S::ChpHeatKw | S::BoilerHeatKw | S::GridImportKwh | S::GridExportKwh => None,
-    }
-}
-
-/// The points whose moves bring a cycle early; a part of a sum moves the sum.
-fn watched(signals: &[(Tag, Formula)], plant: &Plant) -> BTreeMap<PointId, f64> {
-    let mut bands = BTreeMap::new();
-    for (tag, formula) in signals {
-        let Some(band) = band(tag.signal(), plant) else { continue };
-        for term in formula.terms() {
-            let own = band / term.factor.abs();
-            bands.entry(term.point).and_modify(|known: &mut f64| *known = known.min(own)).or_insert(own);
-        }
-    }
-    bands
-}
 
 /// Lateness samples kept for the percentile in the summary.
 const LATENESS_SAMPLES: usize = 100_000;
@@ -121,8 +114,24 @@ impl Engine {
         let signals: Vec<(Tag, Formula)> = signals.collect();
         let series = settings.points.outlook.iter().copied().zip(settings.points.series.iter().copied()).collect();
         let ahead = ahead::Places { hours: settings.points.price_ahead.clone(), series };
-        wires.image.watch(watched(&signals, &settings.plant));
+        wires.image.watch(early::watched(&signals, &settings.plant));
+        let mut alarms = Alarms::default();
+        if let Some(trouble) = &wires.station_trouble {
+            alarms.stands(Kind::Station, "", trouble);
+        }
+        let about = About {
+            plant: settings.plant,
+            times: settings.control.modes,
+            simulated: settings.simulated,
+            speed: settings.control.speed,
+            site: settings.site.clone(),
+            model: chain.model.clone(),
+        };
         Self {
+            showing: Showing::new(about),
+            sources: standing::sources(&settings),
+            forecasts: !settings.points.series.is_empty() || settings.points.price_ahead.iter().any(Option::is_some),
+            at: Instants::default(),
             account: Account::new(settings.plant),
             books: Books::default(),
             ahead: Ahead::new(ahead, settings.plant.step_ms(), settings.plant.steps_per_hour()),
@@ -130,7 +139,7 @@ impl Engine {
             state,
             chain,
             journal,
-            alarms: Alarms::default(),
+            alarms,
             wires,
             signals,
             frozen: Vec::new(),
@@ -139,6 +148,7 @@ impl Engine {
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
             synced: None,
+            service: Service::default(),
         }
     }
 
@@ -148,6 +158,7 @@ impl Engine {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let begin = self.wires.clock.elapsed();
         self.started = Instant::now();
+        self.begin();
         loop {
             match self.next(&mut ticks, &mut stop).await {
                 Begin::Due(due) => {
@@ -164,7 +175,28 @@ impl Engine {
         }
         // Without orders the drivers stop writing and devices fall back by their own watchdogs.
         self.wires.orders.send_replace(None);
+        self.note("stop", "");
+        self.service.stopping();
         self.summary()
+    }
+
+    /// Writes down that a run begins; what was acknowledged before it counts on, where time goes on, too.
+    fn begin(&mut self) {
+        self.at = self.instants();
+        if !self.config.simulated {
+            self.alarms.restore(&self.wires.notes, self.at.unix_ms);
+        }
+        self.note("start", &format!("version {}, model {}", env!("CARGO_PKG_VERSION"), self.chain.model));
+    }
+
+    fn note(&self, what: &str, detail: &str) {
+        event(&self.wires.notes, self.at.unix_ms, &Event { what, detail, ..Event::own() });
+    }
+
+    fn instants(&self) -> Instants {
+        let (plant_ms, unix_ms) = self.wires.clock.now_ms();
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Instants { now_ms, plant_ms, unix_ms }
     }
 
     async fn next(&self, ticks: &mut Interval, stop: &mut watch::Receiver<bool>) -> Begin {
@@ -188,6 +220,7 @@ impl Engine {
     fn lateness(&mut self, due: Instant) {
         let late = due.elapsed();
         self.account.summary.slips += u64::from(late > self.wires.cycle / 2);
+        self.showing.late(late.as_secs_f32() * 1000.0, self.account.summary.slips);
         if self.lateness_ms.len() < LATENESS_SAMPLES {
             self.lateness_ms.push(late.as_secs_f32() * 1000.0);
         }
@@ -196,6 +229,7 @@ impl Engine {
     fn tick(&mut self, early: bool) {
         self.cycle += 1;
         self.last_cycle = Instant::now();
+        self.at = self.instants();
         self.take_events();
         let input = CycleInput { early, ..self.input() };
         let decision = self.decide(&input);
@@ -204,10 +238,14 @@ impl Engine {
         if let Some(mqtt) = &mut self.wires.mqtt {
             mqtt.answer(&decision.answers);
         }
+        if let Some(desk) = &mut self.wires.desk {
+            desk.answer(&decision.answers);
+        }
         self.sync_journal();
         self.account.add(&input, &decision);
         self.keep_books(&input);
         self.show(input, decision, order.as_ref());
+        self.service.cycle_completed();
     }
 
     fn decide(&mut self, input: &CycleInput) -> CycleDecision {
@@ -229,17 +267,25 @@ impl Engine {
 
     fn take_events(&mut self) {
         while let Ok(event) = self.wires.events.try_recv() {
-            self.alarms.take(&event);
+            self.alarms.take(&event, self.at.now_ms);
             if let Some(mqtt) = &self.wires.mqtt {
-                mqtt.alarm(&event);
+                mqtt.event(&event);
             }
         }
     }
 
+    fn commands(&mut self) -> Vec<Command> {
+        let mut commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
+        if let Some(desk) = &mut self.wires.desk {
+            commands.extend(desk.take(self.at, &mut self.alarms, &self.wires.notes));
+        }
+        commands
+    }
+
     fn input(&mut self) -> CycleInput {
         let now = Instant::now();
-        let commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
-        let (plant_ms, unix_ms) = self.wires.clock.now_ms();
+        let commands = self.commands();
+        let Instants { now_ms, plant_ms, unix_ms } = self.at;
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         self.frozen = self.freeze(now);
         let (witnesses, measured): (Vec<_>, Vec<_>) =
@@ -247,7 +293,7 @@ impl Engine {
         CycleInput {
             cycle: self.cycle,
             early: false,
-            now_ms: u64::try_from(now.duration_since(self.started).as_millis()).unwrap_or(u64::MAX),
+            now_ms,
             uptime_ms: i64::try_from(self.wires.clock.elapsed().as_millis()).unwrap_or(i64::MAX),
             plant_ms,
             state: PlantState::from_measured(&measured, local_hour),
@@ -269,17 +315,17 @@ impl Engine {
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
     fn fault(&self) -> Option<Fault> {
-        let soft = |cause: String| Some(Fault::soft(cause));
         if let Some(error) = self.journal_error() {
-            return soft(format!("{UNWRITTEN}: {error}"));
+            return Some(Fault::soft(format!("{UNWRITTEN}: {error}")).named("journal.write"));
         }
         let dead = self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished());
         if let Some((name, _)) = dead {
-            return soft(format!("the driver task {name} has ended"));
+            return Some(Fault::soft(format!("the driver task {name} has ended")).named("driver.task"));
         }
         let now = Instant::now();
-        let unconfirmed = self.wires.devices.devices.iter().find_map(|device| device.unconfirmed(now));
-        unconfirmed.map(Fault::unfollowed)
+        let found = |device: &DeviceHealth| Some((device.name.to_string(), device.unconfirmed(now)?));
+        let (name, unconfirmed) = self.wires.devices.devices.iter().find_map(found)?;
+        Some(Fault::unfollowed(unconfirmed).named(format!("{name}.follow")))
     }
 
     fn log(&self, decision: &CycleDecision) {
@@ -304,18 +350,6 @@ impl Engine {
         })
     }
 
-    /// Tells when measurements have not fitted each other for long, and when they do again.
-    fn keep_books(&mut self, input: &CycleInput) {
-        for finding in self.books.observe(input, self.config.filter.plant()) {
-            let kind = if finding.off { EventKind::BalanceOff } else { EventKind::BalanceHolds };
-            let event = DriverEvent { device: "site".to_owned(), kind, detail: finding.detail };
-            self.alarms.take(&event);
-            if let Some(mqtt) = &self.wires.mqtt {
-                mqtt.alarm(&event);
-            }
-        }
-    }
-
     /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
     fn sync_journal(&mut self) {
         let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
@@ -325,30 +359,6 @@ impl Engine {
             Ok(file) => drop(tokio::task::spawn_blocking(move || file.sync_data())),
             Err(error) => tracing::warn!(%error, "The journal cannot be synced to disk."),
         }
-    }
-
-    fn show(&mut self, input: CycleInput, decision: CycleDecision, order: Option<&WriteOrder>) {
-        let view = View {
-            cycle: self.cycle,
-            devices: self.wires.devices.devices.iter().map(|d| (d.name.to_string(), d.counters.state())).collect(),
-            broker: self.wires.mqtt.as_ref().map(Messages::is_up),
-            cost_eur: self.account.summary.cost_eur,
-            alarm: self.alarms.latest.clone(),
-            forecast_mae: self.state.forecast_errors.mae(),
-            slips: self.account.summary.slips,
-            last: None,
-        };
-        if let Some(archive) = &self.wires.archive {
-            let (_, unix_ms) = self.wires.clock.now_ms();
-            let caps_kw =
-                decision.safe.map(|safe| share_renewable_limit(&self.config, &safe, input.state.wind.usable()));
-            archive.sample(unix_ms, &self.frozen, (&input, &decision), caps_kw);
-        }
-        if let Some(mqtt) = &mut self.wires.mqtt {
-            let named = self.frozen.iter().map(|(signal, measurement)| (signal.to_string(), *measurement));
-            mqtt.publish(&view, (&decision, &self.state), order, named);
-        }
-        self.wires.view.send_replace(View { last: Some((input, decision)), ..view });
     }
 
     fn summary(&mut self) -> RunSummary {

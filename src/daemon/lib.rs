@@ -11,12 +11,19 @@ mod archive;
 mod clock;
 mod cosim;
 mod demo;
+mod early;
 mod engine;
 mod messages;
+mod notes;
+mod service;
+mod showing;
+mod standing;
+mod station;
 pub mod view;
 
 pub use clock::PlantClock;
 pub use demo::Demo;
+pub use station::Station;
 
 use anyhow::{Context, Result};
 use engine::{Engine, Wires};
@@ -31,8 +38,10 @@ use memg_core::safety::SafetyFilter;
 use memg_plant_io::{modbus, mqtt};
 use memg_policy::{PolicySpec, load_policy, model};
 use memg_settings::Settings;
+use notes::Notes;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use view::View;
 
 /// Events waiting for the cycle; more are lost and counted by the drivers.
@@ -47,6 +56,8 @@ pub struct RunOptions {
     pub stop: watch::Receiver<bool>,
     /// Where the live view goes.
     pub view: watch::Sender<View>,
+    /// The operator's station, if one was opened.
+    pub station: Option<Station>,
 }
 
 /// Runs the gateway.
@@ -95,16 +106,52 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         let outputs = mqtt.outputs;
         let clock = mqtt::clock::Clock::system();
         let places = mqtt::Places { points: &settings.points.mqtt, series: &settings.points.series };
-        let handle = mqtt::spawn(mqtt, image.clone(), places, events_in, clock, stopped);
+        let handle = mqtt::spawn(mqtt, image.clone(), places, events_in, clock, stopped.clone());
         messages::Messages::new(handle, outputs)
     });
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.
     let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
-    let wires = Wires { image, orders, events, devices, mqtt, clock, view: options.view, archive, cycle, react };
+    let notes = Notes::new(archive.as_ref().map(|archive| (archive.writer.clone(), archive.reader.clone())));
+    let (address, trouble) = match options.station.as_ref().map(|station| station.address.clone()) {
+        Some(Ok(address)) => (Some(address), None),
+        Some(Err(trouble)) => (None, Some(trouble)),
+        None => (None, None),
+    };
+    let served = options.station.map(|station| {
+        let (views, notes) = (options.view.subscribe(), notes.clone());
+        let around = station::Around {
+            settings: &settings,
+            image: image.clone(),
+            health: &devices.devices,
+            views,
+            notes,
+            stop: stopped.clone(),
+        };
+        station::serve(station, around)
+    });
+    let (desk, station_tasks) = served.unwrap_or_default();
+    let wires = Wires {
+        image,
+        orders,
+        events,
+        devices,
+        mqtt,
+        clock,
+        view: options.view,
+        desk,
+        station: address,
+        station_trouble: trouble,
+        notes,
+        archive,
+        cycle,
+        react,
+    };
     let mut engine = Engine::new(settings, config, state, chain, journal, wires);
     let summary = engine.run(options.duration, options.stop).await;
     let _ = stop_drivers.send(true);
     engine.join().await;
+    // Nobody waits for a page.
+    station_tasks.iter().for_each(JoinHandle::abort);
     if let Some(demo) = demo {
         demo.shutdown().await;
     }

@@ -1,10 +1,10 @@
 //! MQTT seen from the cycle: commands in, state out. Never waits.
 
 use super::view::View;
+use memg_alarms::{Alarm, Change};
 use memg_control::cycle::{ControlState, CycleDecision};
 use memg_control::mode::{Mode, ModeChange};
 use memg_core::command::{Command, CommandAnswer};
-use memg_core::measurement::Measurement;
 use memg_core::setpoints::Setpoints;
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
@@ -13,6 +13,7 @@ use memg_plant_io::mqtt::report::{ControlReport, StateReporter};
 use memg_plant_io::mqtt::settings::Outputs;
 use memg_plant_io::mqtt::{Answer, CommandRequest, LinkState, MqttHandle};
 use serde::Serialize;
+use std::sync::atomic::Ordering;
 
 /// The MQTT side of the daemon.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub struct Messages {
     handle: MqttHandle,
     reporter: StateReporter,
     clock: Clock,
+    /// Number of the list of alarms that was told last.
+    alarms_number: Option<u64>,
     /// Principal, id, and the way back.
     waiting: Vec<(String, String, Answer)>,
 }
@@ -41,9 +44,21 @@ struct ModeReport<'a> {
     change: &'a ModeChange,
 }
 
+#[derive(Serialize)]
+struct AlarmsReport<'a> {
+    time_unix_ms: u64,
+    alarms: &'a [Alarm],
+}
+
 impl Messages {
     pub(super) fn new(handle: MqttHandle, outputs: Outputs) -> Self {
-        Self { handle, reporter: StateReporter::new(outputs), clock: Clock::system(), waiting: Vec::new() }
+        Self {
+            handle,
+            reporter: StateReporter::new(outputs),
+            clock: Clock::system(),
+            alarms_number: None,
+            waiting: Vec::new(),
+        }
     }
 
     /// Takes the commands that wait; control judges them in this cycle.
@@ -72,8 +87,8 @@ impl Messages {
         view: &View,
         (decision, state): (&CycleDecision, &ControlState),
         order: Option<&WriteOrder>,
-        values: impl IntoIterator<Item = (String, Measurement<f64>)>,
     ) {
+        let values = view.values.iter().map(|(tag, measured)| (tag.to_string(), *measured));
         let now = self.clock.now();
         let publisher = &self.handle.publisher;
         // In other modes the request in force is not the policy's.
@@ -107,8 +122,24 @@ impl Messages {
     }
 
     /// Publishes a driver's event.
-    pub fn alarm(&self, event: &DriverEvent) {
+    pub fn event(&self, event: &DriverEvent) {
         self.handle.publisher.driver_event(self.clock.now(), event);
+    }
+
+    /// Publishes what changed in the list of alarms, and the list itself when it is another one.
+    pub fn alarms(&mut self, changes: &[Change], list: &[Alarm], number: u64) {
+        let publisher = &self.handle.publisher;
+        changes.iter().for_each(|change| publisher.event("alarms", change));
+        if self.alarms_number.replace(number) != Some(number) {
+            let time_unix_ms = self.clock.now().unix_ms;
+            publisher.set("alarms/active", &AlarmsReport { time_unix_ms, alarms: list });
+        }
+    }
+
+    /// Messages that the broker has brought.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.handle.counters.messages.load(Ordering::Relaxed)
     }
 
     /// The broker is there.

@@ -14,6 +14,7 @@ mod write_check;
 use super::image::{ImageBuilder, PointId};
 use super::point::{Point, Table, WriteRule};
 use super::problem::Problem;
+use super::tls::TlsFiles;
 use super::{OutputTag, Share};
 use memg_core::plant_state::Tag;
 pub use raw::{Parity, RawDevice, SerialLine};
@@ -89,6 +90,8 @@ pub fn load(text: &str, file_name: &str) -> Result<DeviceFile, Vec<Problem>> {
 pub enum Transport {
     /// Modbus TCP at `host:port`.
     Tcp(String),
+    /// Modbus TCP in TLS at `host:port`.
+    Tls(String, TlsFiles),
     /// RTU frames over TCP at `host:port`.
     RtuOverTcp(String),
     /// A serial line.
@@ -99,10 +102,17 @@ impl std::fmt::Display for Transport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Tcp(address) => write!(f, "tcp {address}"),
+            Self::Tls(address, _) => write!(f, "tls {address}"),
             Self::RtuOverTcp(address) => write!(f, "rtu over tcp {address}"),
             Self::Serial(line) => write!(f, "serial {} {} Bd", line.path, line.baud),
         }
     }
+}
+
+/// The host of `host:port`; an address of version 6 without its brackets.
+pub(crate) fn host(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
 /// Times of a device at a site.

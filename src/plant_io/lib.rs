@@ -27,7 +27,9 @@ mod output;
 pub mod point;
 pub mod problem;
 pub mod quantity;
+pub mod secret_file;
 pub mod sources;
+pub mod tls;
 
 pub use output::{Output, OutputTag, Share};
 

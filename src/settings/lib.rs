@@ -9,6 +9,7 @@
 mod clock;
 mod control;
 mod cosim;
+mod files;
 mod formulas;
 mod history;
 mod layers;
@@ -25,6 +26,7 @@ mod units;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod units_tests;
+mod web;
 
 pub use clock::TIME_FORMATS;
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
@@ -45,6 +47,7 @@ use memg_plant_io::library;
 use memg_plant_io::mqtt::settings::{MqttSettings, validate as validate_mqtt};
 use memg_plant_io::problem::{Problem, read, words};
 use memg_plant_io::sources::Sources;
+use memg_web::settings::WebSettings;
 use std::path::{Path, PathBuf};
 
 /// Everything that runs need to know, checked.
@@ -76,6 +79,8 @@ pub struct Settings {
     pub devices: Vec<Device>,
     /// MQTT, if configured, with the operators who may command over it.
     pub mqtt: Option<MqttSettings>,
+    /// The operator's station, if it is served.
+    pub web: Option<WebSettings>,
     /// Which point means what.
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
@@ -105,9 +110,9 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
-    "signals",
+    "signals", "web",
 ];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
@@ -177,6 +182,7 @@ impl Loader {
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
+        let web = web::web(&mut self);
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
@@ -214,6 +220,7 @@ impl Loader {
             cosim,
             devices: found.devices,
             mqtt: found.mqtt,
+            web,
             points,
             substitutes,
             image,
@@ -278,8 +285,10 @@ impl Loader {
             }
         };
         let (mut devices, mut keys): (Vec<Device>, Vec<String>) = Default::default();
-        for (index, value) in list.into_iter().enumerate() {
+        let credentials = std::env::var(files::CREDENTIALS).ok();
+        for (index, mut value) in list.into_iter().enumerate() {
             let key = format!("device[{index}]");
+            files::put(&mut value, &self.folder, credentials.as_deref());
             let Some(raw) = read::<RawDevice>(&key, value, &mut self.problems) else { continue };
             if devices.iter().any(|known| *known.name == *raw.name) {
                 self.problems.push(Problem::new(format!("{key}.name"), format!("{:?} is used twice", raw.name)));
@@ -331,8 +340,8 @@ impl Loader {
         let environment = |name: &str| std::env::var(name).ok();
         let read = operators::operators(self.layers.take("operator"), &self.folder, &environment);
         self.problems.extend(read.problems);
-        self.warnings.extend(read.warnings);
-        let table = self.layers.take("mqtt")?;
+        let mut table = self.layers.take("mqtt")?;
+        files::put(&mut table, &self.folder, environment(files::CREDENTIALS).as_deref());
         let mqtt = validate_mqtt(table, &environment).map_err(|problems| self.problems.extend(problems)).ok()?;
         Some(MqttSettings { operators: read.operators, ..mqtt })
     }

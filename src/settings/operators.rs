@@ -3,6 +3,7 @@
 //! A key stands in a file or in the environment, never in the configuration. Whoever only signs commands
 //! ([`station`], for `gateway command`) needs no key but its own.
 
+use super::files;
 use super::layers::Layers;
 use memg_core::command::Role;
 use memg_plant_io::mqtt::operator::{BROKER, Operator, is_plain};
@@ -33,8 +34,6 @@ struct RawOperator {
 pub(super) struct Read {
     pub operators: Vec<Operator>,
     pub problems: Vec<Problem>,
-    /// What should be looked at, although it is no error.
-    pub warnings: Vec<Problem>,
 }
 
 struct Reader<'a> {
@@ -136,29 +135,10 @@ impl Reader<'_> {
         secret.and_then(long).map_err(|message| self.problem(key, message)).ok()
     }
 
-    fn key_file(&mut self, key: String, file: &Path) -> (String, Result<Secret, String>) {
-        let path = self.folder.join(file);
-        if let Some(mode) = open_to_others(&path) {
-            let message =
-                format!("{} can be read by others (mode {mode:03o}); expected 600: chmod 600 {0}", path.display());
-            self.read.warnings.push(Problem::new(&key, message));
-        }
-        let secret = secret::from_file(&path).map_err(|message| format!("{} {message}", path.display()));
-        (key, secret)
+    fn key_file(&self, key: String, file: &Path) -> (String, Result<Secret, String>) {
+        let path = files::place(self.folder, file, (self.environment)(files::CREDENTIALS).as_deref());
+        (key, secret::from_file(&path))
     }
-}
-
-/// Permissions of a file that group or others may use; `None` where that cannot be told.
-#[cfg(unix)]
-fn open_to_others(path: &Path) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then_some(mode)
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_: &Path) -> Option<u32> {
-    None
 }
 
 /// What signs commands and where they go.
@@ -168,8 +148,6 @@ pub struct Station {
     pub connection: Connection,
     /// Who signs.
     pub operator: Operator,
-    /// What should be looked at, although it is no error.
-    pub warnings: Vec<Problem>,
 }
 
 /// Reads of a configuration only `[mqtt]` (host, port, log-in, prefix) and one `[[operator]]`. The rest may be missing or
@@ -181,22 +159,23 @@ pub fn station(path: &Path, name: &str) -> Result<Station, Vec<Problem>> {
     let mut layers = Layers::read(path, "", &[])?;
     let environment = |name: &str| std::env::var(name).ok();
     let mut problems = Vec::new();
+    let folder = path.parent().unwrap_or(Path::new("."));
     let connection = match layers.take("mqtt") {
-        Some(table) => validate_connection(table, &environment).map_err(|found| problems.extend(found)).ok(),
+        Some(mut table) => {
+            files::put(&mut table, folder, environment(files::CREDENTIALS).as_deref());
+            validate_connection(table, &environment).map_err(|found| problems.extend(found)).ok()
+        }
         None => {
             problems.push(Problem::new("mqtt", "missing: expected [mqtt] with host, client_id and prefix"));
             None
         }
     };
-    let folder = path.parent().unwrap_or(Path::new("."));
     let mut reader = Reader { folder, environment: &environment, read: Read::default() };
     let operator = reader.only(layers.take("operator"), name);
     problems.append(&mut reader.read.problems);
     let located = |problems: Vec<Problem>| problems.into_iter().map(|problem| layers.locate(problem)).collect();
     match (connection, operator) {
-        (Some(connection), Some(operator)) if problems.is_empty() => {
-            Ok(Station { connection, operator, warnings: located(reader.read.warnings) })
-        }
+        (Some(connection), Some(operator)) if problems.is_empty() => Ok(Station { connection, operator }),
         _ => Err(located(problems)),
     }
 }
@@ -214,6 +193,12 @@ mod tests {
         operators(table.remove("operator"), folder, &environment)
     }
 
+    fn key_file(folder: &Path, name: &str, mode: u32) {
+        let path = folder.join(name);
+        std::fs::write(&path, "a key of sixteen\n").unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    }
+
     fn found(problems: &[Problem]) -> Vec<String> {
         problems.iter().map(ToString::to_string).collect()
     }
@@ -221,7 +206,7 @@ mod tests {
     #[test]
     fn keys_come_from_files_beside_the_configuration_or_from_the_environment() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("grid.key"), "a key of sixteen\n").unwrap();
+        key_file(folder.path(), "grid.key", 0o600);
         let read = read_in(
             folder.path(),
             "[[operator]]\nname = 'anna'\nrole = 'operator'\nkey_env = 'KEY'\n
@@ -234,20 +219,16 @@ mod tests {
         assert!(!format!("{read:?}").contains("sixteen"));
     }
 
-    #[cfg(unix)]
     #[test]
-    fn a_key_that_others_may_read_is_warned_of() {
-        use std::os::unix::fs::PermissionsExt;
+    fn a_key_that_everybody_may_read_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        std::fs::write(&path, "a key of sixteen").unwrap();
         let text = "[[operator]]\nname = 'anna'\nrole = 'operator'\nkey_file = 'key'";
-        for (mode, warnings) in [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)] {
-            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
-            let read = read_in(folder.path(), text);
-            assert_eq!((read.problems.len(), read.warnings.len()), (0, warnings), "{mode:o}: {read:?}");
+        for (mode, problems) in [(0o600, 0), (0o400, 0), (0o640, 0), (0o604, 1), (0o644, 1)] {
+            key_file(folder.path(), "key", mode);
+            assert_eq!(read_in(folder.path(), text).problems.len(), problems, "{mode:o}");
         }
-        assert!(found(&read_in(folder.path(), text).warnings)[0].contains("mode 604"));
+        let refused = found(&read_in(folder.path(), text).problems);
+        assert!(refused[0].contains("open to everybody on this machine (mode 644)"), "{refused:?}");
     }
 
     #[test]
@@ -293,7 +274,7 @@ mod tests {
     fn a_station_needs_nothing_but_the_broker_and_its_own_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("station.toml");
-        std::fs::write(folder.path().join("anna.key"), "a key of sixteen").unwrap();
+        key_file(folder.path(), "anna.key", 0o600);
         let text =
             "[mqtt]\nhost = '127.0.0.1'\nclient_id = 'x'\nprefix = 'memg/x'\ncommands = { arm_secret_env = 'NONE' }\n
                     [[operator]]\nname = 'bert'\nrole = 'operator'\nkey_env = 'NONE'\n

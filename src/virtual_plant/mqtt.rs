@@ -79,6 +79,7 @@ fn connection(target: MqttTarget) -> Connection {
     let broker = Broker {
         host: target.host,
         port: target.port,
+        tls: None,
         client_id: format!("memg-virtual-plant-{}", std::process::id()),
         login: None,
         keep_alive: Duration::from_secs(5),

@@ -2,9 +2,8 @@
 
 use super::check::seconds;
 use super::point_check::{default_age_max, set_signal};
-use super::raw::RawDevice;
-use super::raw::{RawPermission, RawSignal, RawTransport};
-use super::{Device, DeviceFile, Offer, Timing, Transport, Unpermitted};
+use super::raw::{RawDevice, RawPermission, RawSignal, RawTransport};
+use super::{Device, DeviceFile, Offer, Timing, Transport, Unpermitted, host};
 use crate::image::PointId;
 use crate::point::Point;
 use crate::problem::{Problem, join as path, words};
@@ -27,7 +26,7 @@ pub(super) fn join(raw: &RawDevice, file: &DeviceFile, key: &str) -> Result<Devi
     }
     let device = Device {
         name: raw.name.as_str().into(),
-        transport: transport(&raw.transport, key, &mut problems),
+        transport: transport(raw, key, &mut problems),
         unit_id: raw.unit_id,
         timing: timing(raw, file, key, &mut problems),
         points: points.into(),
@@ -206,8 +205,11 @@ fn check_meaning(points: &[Point], key: &str, problems: &mut Vec<Problem>) {
     }
 }
 
-fn transport(raw: &RawTransport, key: &str, problems: &mut Vec<Problem>) -> Transport {
-    let key = path(key, "transport");
+fn transport(device: &RawDevice, key: &str, problems: &mut Vec<Problem>) -> Transport {
+    let (raw, tls_key, key) = (&device.transport, path(key, "tls"), path(key, "transport"));
+    if device.tls.is_some() && !matches!(raw, RawTransport::Tcp(_)) {
+        problems.push(Problem::new(&tls_key, "is for transport = { tcp = \"host:port\" } alone"));
+    }
     let (RawTransport::Tcp(address) | RawTransport::RtuOverTcp(address)) = raw else {
         let RawTransport::Serial(line) = raw else { return Transport::Tcp(String::new()) };
         if !(1..=2).contains(&line.stop_bits) {
@@ -222,9 +224,13 @@ fn transport(raw: &RawTransport, key: &str, problems: &mut Vec<Problem>) -> Tran
     if !matches!(port, Some(Ok(1..))) {
         problems.push(Problem::new(&key, format!("{address:?} is not host:port")));
     }
-    match raw {
-        RawTransport::RtuOverTcp(_) => Transport::RtuOverTcp(address.clone()),
-        RawTransport::Tcp(_) | RawTransport::Serial(_) => Transport::Tcp(address.clone()),
+    if let Some(tls) = &device.tls {
+        tls.check(&tls_key, host(address), problems);
+    }
+    match (raw, &device.tls) {
+        (RawTransport::RtuOverTcp(_), _) => Transport::RtuOverTcp(address.clone()),
+        (_, Some(tls)) => Transport::Tls(address.clone(), tls.clone()),
+        (_, None) => Transport::Tcp(address.clone()),
     }
 }
 

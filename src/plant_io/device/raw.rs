@@ -4,6 +4,7 @@
 
 use crate::Output;
 use crate::point::{Order, StepWhen, Table, WordOrder};
+use crate::tls::TlsFiles;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -201,6 +202,9 @@ pub struct RawDevice {
     pub file: String,
     /// Where it is.
     pub transport: RawTransport,
+    /// Encrypts Modbus TCP (port 802 by its standard), and proves to the device who connects; files are beside the
+    /// configuration.
+    pub tls: Option<TlsFiles>,
     /// Modbus unit id, 0..=247 or 255 (many TCP devices want 1 or 255).
     pub unit_id: u8,
     /// Which battery, CHP, PV, wind or meter of the site it is, from 1 (default 1): its signals and set-points get that

@@ -1,6 +1,7 @@
 //! What a driver counted: cheap to write, read by metrics and the live view.
 
 use super::confirm::Confirmations;
+use super::glimpse::Glimpses;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -127,6 +128,8 @@ pub struct DeviceHealth {
     pub counters: Arc<Counters>,
     /// Which of its set-points are not in force.
     pub confirmations: Arc<Confirmations>,
+    /// Registers and last writes, for people.
+    pub glimpses: Arc<Glimpses>,
 }
 
 impl DeviceHealth {

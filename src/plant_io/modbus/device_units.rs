@@ -3,6 +3,7 @@
 use super::backoff::{Jitter, seed};
 use super::confirm::Confirmations;
 use super::counters::{Counters, DeviceHealth};
+use super::glimpse::Glimpses;
 use super::unit::{Surroundings, Unit};
 use crate::device::{Device, Timing, Transport};
 use crate::event::{DriverEvent, EventSink};
@@ -53,17 +54,19 @@ pub(super) fn units(
     for device in devices {
         let counters = Arc::new(Counters::default());
         let confirmations = Arc::new(Confirmations::default());
+        let glimpses = Arc::new(Glimpses::default());
         let sink = EventSink::new(&device.name, events.clone());
         let around = Surroundings {
             image: image.clone(),
             events: sink,
             counters: counters.clone(),
             confirmations: confirmations.clone(),
+            glimpses: glimpses.clone(),
         };
         let ids: BTreeSet<u8> = (0..device.points.len()).map(|index| device.unit_of(index)).collect();
         let mut spread = Jitter::new(seed(&device.name));
         units.extend(ids.into_iter().map(|id| Unit::new(device, id, around.clone(), &mut spread)));
-        health.push(DeviceHealth { name: device.name.clone(), counters, confirmations });
+        health.push(DeviceHealth { name: device.name.clone(), counters, confirmations, glimpses });
     }
     (units, health)
 }

@@ -4,7 +4,7 @@
 //! unknown state: drop the link and open another. Cancelling a call has the same effect.
 
 use super::guard::{Framing, Guard};
-use crate::device::{Parity, SerialLine, Timing, Transport};
+use crate::device::{Parity, SerialLine, Timing, Transport, host};
 use crate::point::Table;
 use serial2_tokio::SerialPort;
 use std::borrow::Cow;
@@ -85,6 +85,9 @@ impl Link {
         let open = async {
             match transport {
                 Transport::Tcp(address) => Ok(Self::over_tcp(tcp(address).await?, timing)),
+                Transport::Tls(address, files) => {
+                    Ok(Self::over_tcp(files.connect(host(address), tcp(address).await?).await?, timing))
+                }
                 Transport::RtuOverTcp(address) => {
                     let mut stream = tcp(address).await?;
                     drain(&mut stream, settle).await?;

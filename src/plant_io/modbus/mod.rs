@@ -16,6 +16,7 @@
 //! | `writer` | when a set-point is written and when it counts as applied |
 //! | `confirm` | which ordered set-points are not in force |
 //! | `connection` | the task |
+//! | `glimpse` | registers and last writes for people |
 //! | `probe` | reads everything once, for `gateway check --probe` |
 
 pub mod codec;
@@ -28,6 +29,7 @@ pub mod probe;
 mod backoff;
 mod connection;
 mod device_units;
+pub mod glimpse;
 mod guard;
 mod schedule;
 mod unit;

@@ -8,6 +8,7 @@ use super::backoff::{Jitter, Retry, seed};
 use super::codec;
 use super::confirm::Confirmations;
 use super::counters::{Counters, DeviceState};
+use super::glimpse::Glimpses;
 use super::plan::{Block, blocks};
 use super::schedule::Read;
 use super::writer::WriteState;
@@ -67,6 +68,7 @@ pub(super) struct Unit {
     pub(super) events: EventSink,
     pub counters: Arc<Counters>,
     pub(super) confirmations: Arc<Confirmations>,
+    pub(super) glimpses: Arc<Glimpses>,
 }
 
 /// What a unit needs from outside.
@@ -76,6 +78,7 @@ pub(super) struct Surroundings {
     pub events: EventSink,
     pub counters: Arc<Counters>,
     pub confirmations: Arc<Confirmations>,
+    pub glimpses: Arc<Glimpses>,
 }
 
 impl Unit {
@@ -92,7 +95,7 @@ impl Unit {
         // Scale factors first: what they scale cannot be decoded before them.
         reads.sort_by_key(|read| !holds_scale_factor(device, &read.block));
         let writes = device.writable().filter(|index| device.unit_of(*index) == unit_id).map(WriteState::new).collect();
-        let Surroundings { image, events, counters, confirmations } = around;
+        let Surroundings { image, events, counters, confirmations, glimpses } = around;
         let seen = vec![None; device.points.len()];
         let control = Control::Unknown;
         let retry = Retry::new(device.timing.retry_max, seed(&device.name) ^ u64::from(unit_id));
@@ -113,6 +116,7 @@ impl Unit {
             events,
             counters,
             confirmations,
+            glimpses,
         }
     }
 
@@ -187,7 +191,9 @@ impl Unit {
                 // The process image holds numbers; texts are shown by a probe.
                 if point.scale_factor.is_some() == scaled && !matches!(point.encoding, Encoding::Text(_)) {
                     let offset = usize::from(point.address.saturating_sub(block.start));
-                    let value = self.decode_point(point, cells.get(offset..).unwrap_or_default());
+                    let own = cells.get(offset..).unwrap_or_default();
+                    self.glimpses.read(*index, own.get(..usize::from(point.encoding.cells())).unwrap_or(own));
+                    let value = self.decode_point(point, own);
                     self.see(*index, value, at);
                     updates.push((device.id(*index), value.map_or(Update::OutOfRange, Update::Value)));
                 }
@@ -361,6 +367,7 @@ impl Unit {
             (true, Control::Remote | Control::Unknown) if controlled => DeviceState::Controlled,
             (true, Control::Remote | Control::Unknown) => DeviceState::Reading,
         });
+        self.show_writes();
     }
 
     /// The write rule of a point.

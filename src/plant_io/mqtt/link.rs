@@ -53,10 +53,23 @@ fn options(connection: &Connection, client_id: &str) -> MqttOptions {
     let limit = connection.trust.payload_bytes_max;
     // The client's own limit ends the connection, so it must lie above what the stream lets through.
     options.set_max_packet_size(2 * (limit + HEADER_BYTES_MAX), MESSAGE_BYTES_MAX + HEADER_BYTES_MAX);
-    options.set_socket_connector(move |host, network| async move {
-        let stream = rumqttc::default_socket_connect(host, network).await?;
-        Ok(Trimmed::new(Prompt::new(stream), limit))
-    });
+    match broker.tls.clone() {
+        None => options.set_socket_connector(move |host, network| async move {
+            let stream = rumqttc::default_socket_connect(host, network).await?;
+            Ok(Trimmed::new(Prompt::new(stream), limit))
+        }),
+        // Ours and not the client's: what is trimmed has to be in the clear again.
+        Some(tls) => {
+            let name = broker.host.clone();
+            options.set_socket_connector(move |host, network| {
+                let (tls, name) = (tls.clone(), name.clone());
+                async move {
+                    let stream = rumqttc::default_socket_connect(host, network).await?;
+                    Ok(Trimmed::new(tls.connect(&name, Prompt::new(stream)).await?, limit))
+                }
+            })
+        }
+    };
     options
 }
 

@@ -6,7 +6,10 @@
 //! | `state` | mode, who decides and why, fault, limits from outside, errors of forecasts, and every value with quality and age, one batch | retained |
 //! | `state/<name>` | one value, if `per_value_topics` is on | retained |
 //! | `setpoints` | what was written last | retained |
-//! | `alarms`, `interventions`, `modes` | one message each | event |
+//! | `alarms/active` | the list of alarms | retained |
+//! | `alarms` | each change of an alarm: raised, acknowledged, returned, shelved | event |
+//! | `events` | what drivers tell, one message each | event |
+//! | `interventions`, `modes` | one message each | event |
 //! | `ack/<kind>` | answer to a command | event |
 
 use super::clock::Now;
@@ -174,9 +177,9 @@ impl Publisher {
         self.set("setpoints", &report);
     }
 
-    /// Publishes what a driver told as an event on `alarms`; `alarm` says whether an operator has to look.
+    /// Publishes what a driver told as an event on `events`; `alarm` says whether an operator has to look.
     pub fn driver_event(&self, now: Now, event: &DriverEvent) {
-        self.event("alarms", &EventReport { time_unix_ms: now.unix_ms, alarm: event.kind.is_alarm(), event });
+        self.event("events", &EventReport { time_unix_ms: now.unix_ms, alarm: event.kind.is_alarm(), event });
     }
 }
 

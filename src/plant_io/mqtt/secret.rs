@@ -1,5 +1,6 @@
 //! Secrets: read from a file or the environment, never printed, never serialised.
 
+use crate::secret_file;
 use std::fmt;
 use std::path::Path;
 
@@ -35,8 +36,14 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// Reads a secret from a file; one trailing line break is not part of it.
 ///
 /// # Errors
-/// A sentence for the operator, without the content: unreadable, too large, not text, empty.
+/// A sentence for the operator, without the content: unreadable, open to everybody on this machine, too large, not text,
+/// empty.
 pub fn from_file(path: &Path) -> Result<Secret, String> {
+    read_file(path).map_err(|message| format!("{} {message}", path.display()))
+}
+
+fn read_file(path: &Path) -> Result<Secret, String> {
+    secret_file::check(path)?;
     let size = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
     if size > SECRET_BYTES_MAX {
         return Err(format!("is {size} bytes long; a secret has at most {SECRET_BYTES_MAX}"));
@@ -67,6 +74,12 @@ mod tests {
         assert_eq!(format!("{:?}", Some(Secret::new("swordfish"))), "Some(Secret(hidden))");
     }
 
+    fn write(path: &Path, content: &str) {
+        std::fs::write(path, content).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+
     #[test]
     fn a_file_loses_one_line_break_and_an_empty_one_is_refused() {
         let folder = tempfile::tempdir().unwrap();
@@ -74,11 +87,11 @@ mod tests {
         for (content, expected) in
             [("a b\n", Ok("a b")), ("a\r\n", Ok("a")), ("a\n\n", Ok("a\n")), ("\n", Err("is empty"))]
         {
-            std::fs::write(&path, content).unwrap();
-            let secret = from_file(&path);
+            write(&path, content);
+            let secret = read_file(&path);
             assert_eq!(secret.as_ref().map(Secret::expose), expected.map_err(|text| text.to_owned()).as_ref().copied());
         }
-        std::fs::write(&path, "x".repeat(5000)).unwrap();
+        write(&path, &"x".repeat(5000));
         assert!(from_file(&path).unwrap_err().contains("5000 bytes"));
         assert!(from_file(&folder.path().join("none")).unwrap_err().contains("cannot be read"));
     }

@@ -14,6 +14,7 @@ pub use validate::{validate, validate_connection};
 use super::operator::Operator;
 use super::secret::Secret;
 use super::timestamp::TimeFormat;
+use crate::tls::TlsFiles;
 use memg_core::command::Role;
 use memg_core::plant_state::Tag;
 use memg_core::series::Quantity;
@@ -56,6 +57,8 @@ pub struct Broker {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// Files of the encryption; `None` = in the clear.
+    pub tls: Option<TlsFiles>,
     /// Client identifier, unique at the broker.
     pub client_id: String,
     /// User name and password.

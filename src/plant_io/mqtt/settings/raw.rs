@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub struct RawMqtt {
     /// Broker's host name or address. Required.
     pub host: Option<String>,
-    /// TCP port. Default 1883.
+    /// TCP port. Default 1883, with `tls` 8883.
     pub port: Option<u16>,
     /// Client identifier, unique at the broker: a second client of that name throws the first one out. Required.
     pub client_id: Option<String>,
@@ -23,7 +23,9 @@ pub struct RawMqtt {
     pub password_file: Option<PathBuf>,
     /// Environment variable with the password.
     pub password_env: Option<String>,
-    /// Connections are not encrypted. Beyond this machine that must be accepted explicitly. Default false.
+    /// Encrypts the connection, and proves to the broker who connects: see [`TlsFiles`](crate::tls::TlsFiles). Files are beside the configuration.
+    pub tls: Option<toml::Value>,
+    /// Without `tls` connections are not encrypted. Beyond this machine that must be accepted explicitly. Default false.
     pub allow_plaintext: Option<bool>,
     /// The gateway's own topics start with this and a slash, such as `memg/harbour`. Required.
     pub prefix: Option<String>,

@@ -6,6 +6,7 @@ use super::outlooks::validate_outlooks;
 use super::raw::{RawCommands, RawMqtt, RawOutputs};
 use super::{Broker, Commands, Connection, MqttSettings, Outputs, PerValue, Trust};
 use crate::problem::{self, Problem};
+use crate::tls::TlsFiles;
 use memg_core::command::Role;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
@@ -133,14 +134,16 @@ fn typed_trust(raw: &RawMqtt, problems: &mut Problems) -> Option<Trust> {
     Some(Trust { payload_bytes_max: payload_bytes_max?, future_max: future_max? })
 }
 
-fn typed_broker(raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems) -> Option<Broker> {
+fn typed_broker(mut raw: RawMqtt, environment: Environment<'_>, problems: &mut Problems) -> Option<Broker> {
+    let tls = typed_tls(raw.tls.take(), raw.host.as_deref().unwrap_or("broker"), problems);
+    let encrypted = !matches!(tls, Some(None));
     let host = problems.require("mqtt.host", raw.host);
     let host = host.and_then(|host| problems.check("mqtt.host", host, |host| !host.is_empty(), "is empty"));
-    let plaintext = raw.allow_plaintext.unwrap_or(false) || host.as_deref().is_none_or(is_this_machine);
+    let plaintext = encrypted || raw.allow_plaintext.unwrap_or(false) || host.as_deref().is_none_or(is_this_machine);
     if !plaintext {
         problems.add(
             "mqtt.host",
-            "is another machine and the connection is not encrypted: set allow_plaintext = true to accept that",
+            "is another machine and the connection is not encrypted: expected [mqtt.tls], or allow_plaintext = true to accept that",
         );
     }
     let client_id = problems.require("mqtt.client_id", raw.client_id);
@@ -154,14 +157,29 @@ fn typed_broker(raw: RawMqtt, environment: Environment<'_>, problems: &mut Probl
         "must be between 1 and 300",
     );
     let login = login(raw.username, password, problems);
-    let port = problems.check("mqtt.port", raw.port.unwrap_or(1883), |port| *port != 0, "must not be 0");
+    let port = problems.check(
+        "mqtt.port",
+        raw.port.unwrap_or(if encrypted { 8883 } else { 1883 }),
+        |port| *port != 0,
+        "must not be 0",
+    );
     Some(Broker {
         host: host?,
         port: port?,
+        tls: tls?,
         client_id: client_id?,
         login: login?,
         keep_alive: Duration::from_secs(u64::from(keep_alive_s?)),
     })
+}
+
+/// The outer `None` follows a problem; the inner one is a connection in the clear.
+fn typed_tls(table: Option<toml::Value>, host: &str, problems: &mut Problems) -> Option<Option<TlsFiles>> {
+    let Some(table) = table else { return Some(None) };
+    let files: TlsFiles = problems.read("mqtt.tls", table)?;
+    let before = problems.0.len();
+    files.check("mqtt.tls", host, &mut problems.0);
+    (problems.0.len() == before).then_some(Some(files))
 }
 
 fn is_this_machine(host: &str) -> bool {

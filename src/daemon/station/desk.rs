@@ -1,0 +1,78 @@
+//! Wishes from the station on their way into a cycle, and what became of them on their way back. Never waits.
+
+use crate::alarms::Alarms;
+use crate::notes::Notes;
+use crate::showing::{Event, event};
+use crate::view::Instants;
+use memg_core::command::{Command, CommandAnswer, Outcome};
+use memg_web::wires::{AlarmAction, Ask, NoAnswer};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+/// Most wishes taken in one cycle; the rest waits for the next.
+const TAKEN_MAX: usize = 16;
+
+/// A command whose answer is awaited: who, id, the way back.
+type Waiting = (String, String, oneshot::Sender<Outcome>);
+
+/// The station as the cycle sees it.
+pub(crate) struct Desk {
+    asks: mpsc::Receiver<Ask>,
+    waiting: Vec<Waiting>,
+}
+
+impl Desk {
+    pub fn new(asks: mpsc::Receiver<Ask>) -> Self {
+        Self { asks, waiting: Vec::new() }
+    }
+
+    /// Takes what waits: commands for control's door; what concerns alarms is done here.
+    pub fn take(&mut self, at: Instants, alarms: &mut Alarms, notes: &Notes) -> Vec<Command> {
+        let mut commands = Vec::new();
+        for _ in 0..TAKEN_MAX {
+            match self.asks.try_recv() {
+                Ok(Ask::Command(command, answer)) => {
+                    self.waiting.push((command.principal.clone(), command.id.clone(), answer));
+                    commands.push(command);
+                }
+                Ok(Ask::Alarm { id, action, by, answer }) => {
+                    let _ = answer.send(alarm(at, alarms, notes, (&id, &action, &by)));
+                }
+                Err(_) => break,
+            }
+        }
+        commands
+    }
+
+    /// Answers the commands of this cycle; one that was not judged is dropped, which says so.
+    pub fn answer(&mut self, answers: &[CommandAnswer]) {
+        for (principal, id, waiting) in self.waiting.drain(..) {
+            if let Some(answer) = answers.iter().find(|answer| answer.id == id && answer.principal == principal) {
+                let _ = waiting.send(answer.outcome.clone());
+            }
+        }
+    }
+}
+
+fn alarm(
+    at: Instants,
+    alarms: &mut Alarms,
+    notes: &Notes,
+    (id, action, by): (&str, &AlarmAction, &str),
+) -> Result<Value, NoAnswer> {
+    let done = alarms.act(at, id, action, by);
+    let what = match action {
+        AlarmAction::Acknowledge => "alarm acknowledged",
+        AlarmAction::Shelve { .. } => "alarm shelved",
+        AlarmAction::Unshelve => "alarm unshelved",
+    };
+    let detail = match action {
+        AlarmAction::Shelve { minutes, reason } => format!("{id} for {minutes} min: {reason}"),
+        AlarmAction::Acknowledge | AlarmAction::Unshelve => id.to_owned(),
+    };
+    let outcome = if done.is_ok() { "done" } else { "rejected" };
+    event(notes, at.unix_ms, &Event { principal: by, role: "", means: "web", what, outcome, detail: &detail });
+    let change = done?;
+    alarms.tell(&change, notes);
+    serde_json::to_value(&change.alarm).map_err(|error| NoAnswer::Failed(error.to_string()))
+}

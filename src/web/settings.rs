@@ -1,0 +1,82 @@
+//! Where the station listens and who may use it. Whoever reads configurations fills it in and has checked it.
+
+use memg_core::command::Role;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+/// Somebody who may log in.
+#[derive(Clone)]
+pub struct User {
+    /// Name at log-in, and principal of what is commanded.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Argon2 hash as a PHC string.
+    pub hash: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// `[web]`, checked: beyond loopback there are users and TLS.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// Address and port; port 0: the system chooses.
+    pub listen: SocketAddr,
+    /// Names under which browsers may ask for it, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
+    /// Who may log in.
+    pub users: Vec<User>,
+    /// Certificate and key; `None` = plain HTTP.
+    pub tls: Option<Tls>,
+    /// How long a log-in lasts.
+    pub session: Duration,
+}
+
+impl WebSettings {
+    /// Whether someone who has not logged in may look: on this machine alone.
+    #[must_use]
+    pub fn anonymous_may_look(&self) -> bool {
+        self.listen.ip().is_loopback()
+    }
+}
+
+/// Certificate and key, ready for connections.
+pub type Tls = Arc<ServerConfig>;
+
+/// Which of the two files is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The chain of certificates.
+    Certificate,
+    /// The private key.
+    Key,
+}
+
+/// Reads certificate chain and private key (PEM).
+///
+/// # Errors
+/// Which file is wrong, and why.
+pub fn tls(certificate: &Path, key: &Path) -> Result<Tls, (TlsFile, String)> {
+    let wrong = |file, path: &Path, error: String| (file, format!("{}: {error}", path.display()));
+    let of_chain = |error: String| wrong(TlsFile::Certificate, certificate, error);
+    let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| of_chain(error.to_string()))?;
+    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| of_chain(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(of_chain("holds no certificate; expected PEM".into()));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(TlsFile::Key, key, error.to_string()))?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| of_chain(error.to_string()))?;
+    let config = builder.with_no_client_auth().with_single_cert(chain, private);
+    config.map(Arc::new).map_err(|error| wrong(TlsFile::Key, key, error.to_string()))
+}
