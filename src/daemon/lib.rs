@@ -73,16 +73,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         tracing::warn!(%warning, "The configuration needs a look.");
     }
     let cycle = settings.control.wall_cycle();
-    let config = ControlConfig {
-        filter: SafetyFilter::new(settings.plant),
-        times: settings.control.modes,
-        simulated: settings.simulated,
-        cycle_ms: (cycle.as_secs_f64() * 1000.0 * settings.control.speed).round() as i64,
-        stand_in_ms: u64::MAX,
-        response_ms: u64::try_from(settings.control.response.as_millis()).unwrap_or(u64::MAX),
-        chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
-        substitutes: settings.substitutes.clone(),
-    };
+    let config = control_config(&settings);
     let chain = chain(&settings.policy.spec, &settings.plant);
     let mut state = ControlState::start(0);
     let journal = open_journal(&settings, &config, &chain, &mut state)?;
@@ -112,24 +103,15 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     // Accelerated plants get their cycles on the grid alone: everything moves all the time.
     let react = settings.control.react.filter(|react| *react < cycle && settings.control.speed == 1.0);
     let notes = Notes::new(archive.as_ref().map(|archive| (archive.writer.clone(), archive.reader.clone())));
-    let (address, trouble) = match options.station.as_ref().map(|station| station.address.clone()) {
-        Some(Ok(address)) => (Some(address), None),
-        Some(Err(trouble)) => (None, Some(trouble)),
-        None => (None, None),
+    let around = station::Around {
+        settings: &settings,
+        image: image.clone(),
+        health: &devices.devices,
+        views: options.view.subscribe(),
+        notes: notes.clone(),
+        stop: stopped,
     };
-    let served = options.station.map(|station| {
-        let (views, notes) = (options.view.subscribe(), notes.clone());
-        let around = station::Around {
-            settings: &settings,
-            image: image.clone(),
-            health: &devices.devices,
-            views,
-            notes,
-            stop: stopped.clone(),
-        };
-        station::serve(station, around)
-    });
-    let (desk, station_tasks) = served.unwrap_or_default();
+    let served = options.station.map(|station| station::serve(station, around)).unwrap_or_default();
     let wires = Wires {
         image,
         orders,
@@ -138,9 +120,9 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         mqtt,
         clock,
         view: options.view,
-        desk,
-        station: address,
-        station_trouble: trouble,
+        desk: served.desk,
+        station: served.address,
+        station_trouble: served.trouble,
         notes,
         archive,
         cycle,
@@ -151,11 +133,24 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let _ = stop_drivers.send(true);
     engine.join().await;
     // Nobody waits for a page.
-    station_tasks.iter().for_each(JoinHandle::abort);
+    served.tasks.iter().for_each(JoinHandle::abort);
     if let Some(demo) = demo {
         demo.shutdown().await;
     }
     Ok(summary)
+}
+
+fn control_config(settings: &Settings) -> ControlConfig {
+    ControlConfig {
+        filter: SafetyFilter::new(settings.plant),
+        times: settings.control.modes,
+        simulated: settings.simulated,
+        cycle_ms: (settings.control.wall_cycle().as_secs_f64() * 1000.0 * settings.control.speed).round() as i64,
+        stand_in_ms: u64::MAX,
+        response_ms: u64::try_from(settings.control.response.as_millis()).unwrap_or(u64::MAX),
+        chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
+        substitutes: settings.substitutes.clone(),
+    }
 }
 
 /// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.

@@ -107,7 +107,7 @@ impl Showing {
             self.plan(at, decision);
             notes.write(at.unix_ms, NoteKind::Decision, &self.decision(at, input, decision, state));
         }
-        if self.counts.policy_steps % EVERY == 0 || input.cycle % EVERY == 0 {
+        if input.cycle.is_multiple_of(EVERY) {
             self.counts.lateness_p99_ms = self.lateness_p99();
         }
     }

@@ -77,9 +77,21 @@ pub(super) struct Around<'a> {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Serves it beside the control loop; what the cycle needs of it.
-pub(super) fn serve(station: Station, around: Around<'_>) -> (Option<Desk>, Vec<JoinHandle<()>>) {
-    let Some(server) = station.server else { return (None, Vec::new()) };
+/// What the daemon has of a station that is served, or is not.
+#[derive(Default)]
+pub(super) struct Served {
+    pub desk: Option<Desk>,
+    /// Its address for a browser.
+    pub address: Option<String>,
+    /// Why it is not there.
+    pub trouble: Option<String>,
+    pub tasks: Vec<JoinHandle<()>>,
+}
+
+/// Serves it beside the control loop.
+pub(super) fn serve(station: Station, around: Around<'_>) -> Served {
+    let (address, trouble) = (station.address.as_ref().ok().cloned(), station.address.as_ref().err().cloned());
+    let Some(server) = station.server else { return Served { trouble, ..Served::default() } };
     let site = Arc::new(Site::of(around.settings));
     let (live_in, live) = watch::channel(Arc::new(Live::default()));
     let (asks, asked) = mpsc::channel(ASKS);
@@ -93,7 +105,7 @@ pub(super) fn serve(station: Station, around: Around<'_>) -> (Option<Desk>, Vec<
     ];
     // Ends with the runtime, at the latest when nobody is told any more.
     tokio::spawn(money::count(site, around.notes, around.views, money_in));
-    (Some(Desk::new(asked)), tasks)
+    Served { desk: Some(Desk::new(asked)), address, trouble, tasks }
 }
 
 /// Makes the state for everybody, from the latest cycle, at most once a second.

@@ -157,5 +157,8 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 #[cfg(test)]
+#[path = "../bench.rs"]
+mod bench;
+#[cfg(test)]
 #[path = "../tests.rs"]
 mod tests;

@@ -1,0 +1,53 @@
+"""What viewers cost a running gateway: viewers.py URL PID [VIEWERS [SECONDS]]
+
+Opens so many live streams of the operator's station and compares the gateway's time on the processor with the time before.
+"""
+import selectors
+import socket
+import sys
+import threading
+import time
+from urllib.parse import urlparse
+
+TICKS_PER_SECOND = 100
+
+
+def processor_s(pid):
+    fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def share(pid, seconds):
+    before, begun = processor_s(pid), time.monotonic()
+    time.sleep(seconds)
+    return 100 * (processor_s(pid) - before) / (time.monotonic() - begun)
+
+
+def watch(host, port, viewers, told, stop):
+    streams = selectors.DefaultSelector()
+    for _ in range(viewers):
+        stream = socket.create_connection((host, port))
+        stream.sendall(f"GET /api/v1/events HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        stream.setblocking(False)
+        streams.register(stream, selectors.EVENT_READ)
+    while not stop.is_set():
+        for key, _ in streams.select(0.5):
+            told[0] += key.fileobj.recv(1 << 20).count(b"event: state")
+
+
+def main():
+    url, pid = urlparse(sys.argv[1]), int(sys.argv[2])
+    viewers = int(sys.argv[3]) if len(sys.argv) > 3 else 100
+    seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 15
+    alone = share(pid, seconds)
+    told, stop = [0], threading.Event()
+    threading.Thread(target=watch, args=(url.hostname, url.port, viewers, told, stop), daemon=True).start()
+    time.sleep(3)
+    before = told[0]
+    watched = share(pid, seconds)
+    states = (told[0] - before) / seconds / viewers
+    stop.set()
+    print(f"alone {alone:.1f} % of a core, {viewers} viewers {watched:.1f} %, {states:.2f} states a second to each")
+
+
+main()
