@@ -165,8 +165,16 @@ impl PromisePlant {
     /// # Panics
     /// If it does not come there.
     pub async fn in_auto(&self) -> (Gateway, Listener) {
+        self.in_auto_with(&[("RUST_LOG", "warn")]).await
+    }
+
+    /// The same with more in the gateway's environment.
+    ///
+    /// # Panics
+    /// If it does not come there.
+    pub async fn in_auto_with(&self, environment: &[(&str, &str)]) -> (Gateway, Listener) {
         let mut state = self.broker.listen(&format!("{PREFIX}/state")).await;
-        let gateway = Gateway::run(&self.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]);
+        let gateway = Gateway::run(&self.path("gateway.toml"), &[], environment);
         // What an earlier gateway left at the broker does not count.
         let is_auto = |seen: &Seen| seen.keep == Keep::No && seen.json()["mode"] == "auto";
         timeout(PATIENCE, state.until(is_auto)).await.expect("the gateway comes to auto");
