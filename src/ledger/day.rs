@@ -57,6 +57,9 @@ fn empty(record: &Record) -> Day {
     }
 }
 
+/// Why the present day is not valid: nothing but that it goes on. Up to now it can be compared.
+pub const NOT_OVER: &str = "the day is not over";
+
 fn fill(day: &mut Day, plant: &Plant, inputs: &Inputs) {
     if let Ok(Costs { gateway, rule, idle }) = costs(plant, inputs) {
         (day.gateway_eur, day.rule_eur, day.idle_eur) = (Some(gateway), Some(rule), Some(idle));
@@ -83,7 +86,7 @@ fn spoilt(record: &Record, plant: &Plant) -> Option<String> {
         (capped(record, plant), "production was capped, and nobody measures what was available, for"),
     ];
     let found = rows.into_iter().find(|(hours, _)| *hours >= SPOILT_H);
-    let over = (record.minutes < record.whole).then(|| "the day is not over".to_owned());
+    let over = (record.minutes < record.whole).then(|| NOT_OVER.to_owned());
     found.map(|(hours, what)| format!("{what} {hours:.1} h")).or(over)
 }
 

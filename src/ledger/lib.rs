@@ -20,6 +20,7 @@ mod sides;
 #[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
 mod tests;
 
+pub use day::NOT_OVER;
 pub use months::{Ledger, Month};
 
 use jiff::civil::Date;
@@ -38,7 +39,7 @@ pub struct Site {
 }
 
 /// A day. Costs are EUR and `None` where what they follow from was not recorded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Day {
     /// Its date, `2026-11-24`.
     pub day: String,

@@ -4,7 +4,7 @@ use super::state::Site;
 use crate::notes::Notes;
 use crate::view::View;
 use jiff::civil::Date;
-use memg_ledger::{Day, Error, Ledger, ledger};
+use memg_ledger::{Day, Error, Ledger, NOT_OVER, ledger};
 use memg_web::wires::{Format, NoAnswer};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -89,10 +89,12 @@ pub(super) async fn count(site: Arc<Site>, notes: Notes, views: watch::Receiver<
     }
 }
 
+/// The present day up to now: that it goes on is no reason against comparing it.
 fn of_day(day: &Day) -> Value {
+    let valid = day.valid || day.why.as_deref() == Some(NOT_OVER);
     json!({
         "today_eur": day.gateway_eur, "rule_today_eur": day.rule_eur, "idle_today_eur": day.idle_eur,
-        "error_eur": day.error_eur, "valid": day.valid, "why": day.why,
+        "error_eur": day.error_eur, "valid": valid, "why": day.why,
     })
 }
 
@@ -102,4 +104,17 @@ pub(super) fn uncounted(view: &View) -> Value {
         "today_eur": view.cost_today_eur, "rule_today_eur": null, "idle_today_eur": null, "error_eur": null,
         "valid": false, "why": "the ledger has not counted today yet",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn today_is_compared_up_to_now_and_other_reasons_still_count() {
+        let day = |why: Option<&str>| Day { valid: why.is_none(), why: why.map(str::to_owned), ..Day::default() };
+        for (why, valid) in [(None, true), (Some(NOT_OVER), true), (Some("a safe stop held for 2.0 h"), false)] {
+            assert_eq!(of_day(&day(why))["valid"], valid, "{why:?}");
+        }
+    }
 }
