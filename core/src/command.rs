@@ -25,6 +25,16 @@ impl Role {
     /// Every role, the least first.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Guard, Self::Operator, Self::Engineer];
 
+    /// The role of that name.
+    ///
+    /// # Errors
+    /// What was expected, for whoever wrote it; without a name, too.
+    pub fn read(name: Option<&str>) -> Result<Self, String> {
+        let found = || name.map_or("nothing".to_owned(), |name| format!("{name:?}"));
+        let role = Self::ALL.into_iter().find(|role| Some(role.name()) == name);
+        role.ok_or_else(|| format!("expected one of {}, found {}", Self::ALL.map(Self::name).join(", "), found()))
+    }
+
     /// As in configurations, messages and logs.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -5,6 +5,7 @@ use memg_integration_tests::gateway_process::gateway;
 use memg_integration_tests::peer::{Peer, python};
 use memg_integration_tests::peer_is_there;
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -70,13 +71,18 @@ impl Plant {
         Some(Self { folder, authority, port, _broker: Killed(broker.expect("mosquitto starts")) })
     }
 
-    /// A client of mosquitto as somebody with a certificate, until it ends.
-    fn client(&self, program: &str, who: &Authority, name: &str, arguments: &[&str]) -> Output {
-        let mut command = Command::new(program);
+    /// A client of mosquitto as somebody with a certificate; what it prints comes by the line.
+    fn client(&self, program: &str, who: &Authority, name: &str) -> Command {
+        let mut command = Command::new("stdbuf");
+        command.args(["-oL", program]);
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1"]);
         command.args(["--cafile", &self.authority.path("ca.pem")]);
         command.args(["--cert", &who.path(&format!("{name}.pem")), "--key", &who.path(&format!("{name}.key"))]);
-        command.args(arguments).output().expect("the client runs")
+        command
+    }
+
+    fn ask(&self, program: &str, who: &Authority, name: &str, arguments: &[&str]) -> Output {
+        self.client(program, who, name).args(arguments).output().expect("the client runs")
     }
 
     /// Measurements of everything, for as long as the gateway believes them.
@@ -84,13 +90,19 @@ impl Plant {
         let values = r#"{"pv_kw":5,"wind_kw":2,"electric_load_kw":30,"heat_load_kw":20,"soc":0.5}"#;
         let sent = |output: &Output| output.status.success();
         let begin = Instant::now();
-        while !sent(&self.client("mosquitto_pub", &self.authority, "plant", &["-t", "plant/all", "-m", values])) {
+        while !sent(&self.ask("mosquitto_pub", &self.authority, "plant", &["-t", "plant/all", "-m", values])) {
             assert!(begin.elapsed() < PATIENCE, "the plant cannot publish");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
 
+    /// The gateway trusts this authority, from now on or from its next connection.
+    fn trust(&self, authority: &Authority) {
+        std::fs::copy(authority.file("ca.pem"), self.folder.path().join("ca.pem")).expect("the authority's file");
+    }
+
     fn configure(&self, authority: &Authority) {
+        self.trust(authority);
         let plant = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/sites/site-a.toml");
         let input = |signal: &str| {
             let unit = if signal == "soc" { "1" } else { "kW" };
@@ -100,7 +112,7 @@ impl Plant {
         };
         let inputs = ["pv_kw", "wind_kw", "electric_load_kw", "heat_load_kw", "soc"].map(input).concat();
         let (folder, port) = (self.folder.path(), self.port);
-        let (ca, cert, key) = (authority.path("ca.pem"), self.authority.path("gateway.pem"), "own.key");
+        let (ca, cert, key) = ("ca.pem", self.authority.path("gateway.pem"), "own.key");
         private(&folder.join(key), &std::fs::read_to_string(self.authority.file("gateway.key")).expect("a key"));
         private(&folder.join("anna.key"), KEY);
         let text = format!(
@@ -134,24 +146,25 @@ impl Plant {
     /// The gateway's state as somebody sees it who asks for one message for a second; `None`: nothing came.
     fn state(&self, name: &str) -> Option<Value> {
         let arguments = ["-t", "memg/tls/state", "-C", "1", "-W", "1"];
-        let seen = self.client("mosquitto_sub", &self.authority, name, &arguments);
+        let seen = self.ask("mosquitto_sub", &self.authority, name, &arguments);
         serde_json::from_slice(&seen.stdout).ok()
     }
 
-    /// Somebody wants a limit of import; what the gateway answers within three seconds, seen by one who may look.
+    /// Somebody wants a limit of import; what the gateway answers within some seconds, seen by one who may look.
     fn limit(&self, name: &str, kw: f64) -> Option<Value> {
-        let arguments = ["-t", "memg/tls/ack/limit", "-C", "1", "-W", "3"];
-        std::thread::scope(|scope| {
-            let answer = scope.spawn(|| self.client("mosquitto_sub", &self.authority, "station", &arguments));
-            std::thread::sleep(Duration::from_secs(1));
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-            let time = since.as_millis();
-            let body = format!(
-                r#"{{"id":"{name}","time_unix_ms":{time},"ttl_s":30,"import_kw_max":{kw},"export_kw_max":null}}"#
-            );
-            self.client("mosquitto_pub", &self.authority, name, &["-t", "memg/tls/command/limit", "-m", &body]);
-            serde_json::from_slice(&answer.join().expect("the listener ends").stdout).ok()
-        })
+        let mut listener = self.client("mosquitto_sub", &self.authority, "station");
+        listener.args(["-t", "memg/tls/ack/limit", "-C", "1", "-W", "5", "-d", "-F", "answer %p"]);
+        let mut listener = Killed(listener.stdout(Stdio::piped()).spawn().expect("mosquitto_sub starts"));
+        let lines = BufReader::new(listener.0.stdout.take().expect("a pipe")).lines();
+        let mut lines = lines.map_while(Result::ok);
+        assert!(lines.by_ref().any(|line| line.starts_with("Subscribed")), "the listener is let in");
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        let time = since.as_millis();
+        let body =
+            format!(r#"{{"id":"{name}","time_unix_ms":{time},"ttl_s":30,"import_kw_max":{kw},"export_kw_max":null}}"#);
+        let mut sender = self.client("mosquitto_pub", &self.authority, name);
+        sender.args(["-t", "memg/tls/command/limit", "-m", &body]).status().expect("mosquitto_pub runs");
+        lines.find_map(|line| serde_json::from_str(line.strip_prefix("answer ")?).ok())
     }
 }
 
@@ -175,7 +188,7 @@ fn an_outsider_on_the_shipped_broker_can_neither_read_nor_command_and_no_log_hol
 
     let other = Authority::new(&["station"]);
     let read = ["-t", "memg/tls/state", "-C", "1", "-W", "2"];
-    let foreign = plant.client("mosquitto_sub", &other, "station", &read);
+    let foreign = plant.ask("mosquitto_sub", &other, "station", &read);
     assert!(!foreign.status.success() && foreign.stdout.is_empty(), "a certificate of another authority: {foreign:?}");
     let mut bare = Command::new("mosquitto_sub");
     bare.args(["-h", "127.0.0.1", "-p", &plant.port.to_string(), "--cafile", &plant.authority.path("ca.pem")]);
@@ -197,7 +210,7 @@ fn an_outsider_on_the_shipped_broker_can_neither_read_nor_command_and_no_log_hol
 }
 
 #[test]
-fn a_broker_of_another_authority_and_a_key_open_to_everybody_are_refused_with_the_reason() {
+fn a_broker_of_another_authority_is_refused_until_its_own_is_trusted_and_a_key_open_to_everybody_is_refused() {
     let Some(plant) = Plant::start() else { return };
     let other = Authority::new(&[]);
     plant.configure(&other);
@@ -206,6 +219,10 @@ fn a_broker_of_another_authority_and_a_key_open_to_everybody_are_refused_with_th
     while !plant.log().contains("invalid peer certificate") {
         assert!(begin.elapsed() < PATIENCE, "nobody says why: {}", plant.log());
         std::thread::sleep(Duration::from_millis(100));
+    }
+    plant.trust(&plant.authority);
+    while plant.state("station").is_none() {
+        assert!(begin.elapsed() < 2 * PATIENCE, "files are read for every connection: {}", plant.log());
     }
     drop(running);
     let key = plant.folder.path().join("own.key");
@@ -223,13 +240,14 @@ async fn a_foreign_device_is_read_over_modbus_security_with_a_certificate_alone(
     let peer = Peer::start(&python, "tls_meter.py", &files.each_ref().map(String::as_str)).await;
     std::fs::create_dir(plant.folder.path().join("devices")).expect("a folder");
     std::fs::write(plant.folder.path().join("devices/meter.toml"), METER).expect("a device file");
-    let probe = |own: &str| {
+    let probe = |authority: &Authority, own: &str| {
         plant.configure(&plant.authority);
         let text = std::fs::read_to_string(plant.config()).expect("the configuration");
         let device = format!(
             "[[device]]\nname = 'meter'\nfile = 'meter.toml'\ntransport = {{ tcp = '127.0.0.1:{}' }}\nunit_id = 1\n\
              tls = {{ ca_file = '{}'{own} }}\n",
-            peer.place, files[0]
+            peer.place,
+            authority.path("ca.pem")
         );
         std::fs::write(plant.config(), text + &device).expect("the configuration");
         plant.measure();
@@ -238,8 +256,10 @@ async fn a_foreign_device_is_read_over_modbus_security_with_a_certificate_alone(
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
     };
     let own = format!(", cert_file = '{}', key_file = 'own.key'", plant.authority.path("gateway.pem"));
-    let with = probe(&own);
+    let with = probe(&plant.authority, &own);
     assert!(with.contains("1.002"), "231.5 V of 231 V: {with}");
-    let without = probe("");
+    let without = probe(&plant.authority, "");
     assert!(!without.contains("1.002"), "nobody gets in without a certificate: {without}");
+    let foreign = probe(&Authority::new(&[]), &own);
+    assert!(!foreign.contains("1.002") && foreign.contains("certificate"), "a device of another authority: {foreign}");
 }

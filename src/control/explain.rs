@@ -1,7 +1,7 @@
 //! Says in plain words why a set-point was sent.
 
 use super::input::CycleInput;
-use super::journal::{Entry, Header, JournalError, Reader};
+use super::journal::{Entry, Header, JournalError, ReadRecord, Reader};
 use memg_core::calendar::LocalTime;
 use memg_core::constraint::Rule;
 use memg_core::measurement::Measurement;
@@ -35,27 +35,38 @@ impl Subject {
 /// # Errors
 /// The journal cannot be read up to there.
 pub fn explain(path: &Path, cycle: u64) -> Result<Option<String>, JournalError> {
-    let mut header = None;
     let mut found = None;
-    let mut plan = None;
+    let read = each_cycle(path, |record, told| {
+        if record.input.cycle == cycle {
+            found = told();
+        }
+    });
+    match read {
+        Err(error) if found.is_none() => Err(error),
+        Ok(()) | Err(_) => Ok(found),
+    }
+}
+
+/// Hands over every cycle of a journal, and what can be told about it, until the end or what cannot be read.
+fn each_cycle(
+    path: &Path,
+    mut visit: impl FnMut(&ReadRecord, &dyn Fn() -> Option<String>),
+) -> Result<(), JournalError> {
+    let (mut subject, mut plan) = (None::<Subject>, None);
     for entry in Reader::open(path)? {
-        match entry {
-            Ok(Entry::Header(next)) => {
+        match entry? {
+            Entry::Header(next) => {
                 plan = if next.continued { plan } else { None };
-                header = Some(next);
+                subject = Some(Subject::of(&next));
             }
-            Ok(Entry::Cycle(record, _)) => {
+            Entry::Cycle(record, _) => {
                 plan = last_plan(plan, &record.decision);
-                if record.input.cycle == cycle {
-                    let told = |header| describe(&Subject::of(header), &record.input, &record.decision, plan.as_ref());
-                    found = header.as_deref().map(told);
-                }
+                let told = |subject| describe(subject, &record.input, &record.decision, plan.as_ref());
+                visit(&record, &|| subject.as_ref().map(told));
             }
-            Err(error) if found.is_none() => return Err(error),
-            Err(_) => break,
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Why there is no explanation for a time.
@@ -82,7 +93,7 @@ struct Stretch {
     in_force: Option<String>,
 }
 
-/// Longer than any policy step: what stands before such a silence is in force no more.
+/// A journal without a cycle for so long is one of a gateway that did not run: what stands before is in force no more.
 const GAP_MS: i64 = 3_600_000;
 /// Most stretches that are named.
 const STRETCHES_MAX: usize = 8;
@@ -93,27 +104,17 @@ const STRETCHES_MAX: usize = 8;
 /// # Errors
 /// The journal cannot be read, or does not cover that time; it is said what it covers.
 pub fn explain_at(path: &Path, plant_ms: i64) -> Result<String, NothingThen> {
-    let (mut header, mut plan) = (None::<Box<Header>>, None);
     let mut stretches: Vec<Stretch> = Vec::new();
-    for entry in Reader::open(path)? {
-        match entry {
-            Ok(Entry::Header(next)) => {
-                plan = if next.continued { plan } else { None };
-                header = Some(next);
-            }
-            Ok(Entry::Cycle(record, _)) => {
-                plan = last_plan(plan, &record.decision);
-                let now_ms = record.input.plant_ms;
-                let Some(stretch) = stretch(&mut stretches, now_ms) else { continue };
-                let decides = record.decision.get("policy_step") == Some(&Value::Bool(true));
-                if now_ms <= plant_ms && (decides || stretch.in_force.is_none()) {
-                    let told = |header| describe(&Subject::of(header), &record.input, &record.decision, plan.as_ref());
-                    stretch.in_force = header.as_deref().map(told);
-                }
-            }
-            Err(error) if stretches.is_empty() => return Err(error.into()),
-            Err(_) => break,
+    let read = each_cycle(path, |record, told| {
+        let now_ms = record.input.plant_ms;
+        let Some(stretch) = stretch(&mut stretches, now_ms) else { return };
+        let decides = record.decision.get("policy_step") == Some(&Value::Bool(true));
+        if now_ms <= plant_ms && (decides || stretch.in_force.is_none()) {
+            stretch.in_force = told();
         }
+    });
+    if let (Err(error), true) = (read, stretches.is_empty()) {
+        return Err(error.into());
     }
     let covering = stretches.iter().rev().find(|s| (s.from_ms..s.until_ms + GAP_MS).contains(&plant_ms));
     let uncovered = || NothingThen::Uncovered { asked: plant_time(plant_ms), covers: in_words(&stretches) };

@@ -43,18 +43,7 @@ pub(crate) fn of(
 }
 
 fn empty(record: &Record) -> Day {
-    Day {
-        day: String::new(),
-        gateway_eur: None,
-        rule_eur: None,
-        idle_eur: None,
-        error_eur: None,
-        metered_eur: None,
-        valid: false,
-        why: None,
-        hours_auto: 0.0,
-        hours_shadow: hours_in(record, Mode::Shadow),
-    }
+    Day { hours_shadow: hours_in(record, Mode::Shadow), ..Day::default() }
 }
 
 /// Why the present day is not valid: nothing but that it goes on. Up to now it can be compared.

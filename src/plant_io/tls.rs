@@ -101,13 +101,21 @@ impl TlsFiles {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+/// A certificate and what it was signed by, or several authorities, from a PEM file.
+///
+/// # Errors
+/// It cannot be read or holds none.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let read = read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
     if read.is_empty() { Err(format!("{} holds no certificate in PEM form", path.display())) } else { Ok(read) }
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+/// The private key of a PEM file that nobody else may read.
+///
+/// # Errors
+/// It cannot be read, is open to everybody, or holds none; never with its content.
+pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     secret_file::check(path).map_err(|message| format!("{} {message}", path.display()))?;
     // The error names the form, never the content.
     PrivateKeyDer::from_pem_file(path).map_err(|error| format!("{} holds no private key: {error}", path.display()))

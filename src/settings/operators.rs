@@ -112,32 +112,20 @@ impl Reader<'_> {
     }
 
     fn role(&mut self, key: &str, raw: &RawOperator) -> Option<Role> {
-        let role = raw.role.as_deref().and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
-        if role.is_none() {
-            let found = raw.role.as_ref().map_or("nothing".to_owned(), |role| format!("{role:?}"));
-            let message = format!("expected one of {}, found {found}", Role::ALL.map(Role::name).join(", "));
-            self.problem(format!("{key}.role"), message);
-        }
-        role
+        Role::read(raw.role.as_deref()).map_err(|message| self.problem(format!("{key}.role"), message)).ok()
     }
 
     fn key(&mut self, key: &str, raw: &RawOperator) -> Option<Secret> {
-        let (key, secret) = match (&raw.key_file, &raw.key_env) {
-            (None, None) => (key.to_owned(), Err("expected key_file or key_env: where the key is".to_owned())),
-            (Some(_), Some(_)) => (format!("{key}.key_env"), Err("and key_file exclude each other".to_owned())),
-            (Some(file), None) => self.key_file(format!("{key}.key_file"), file),
-            (None, Some(name)) => (format!("{key}.key_env"), secret::from_environment(name, self.environment)),
-        };
+        let credentials = (self.environment)(files::CREDENTIALS);
+        let file = raw.key_file.as_deref().map(|file| files::place(self.folder, file, credentials.as_deref()));
+        let named = secret::named(&format!("{key}.key"), (file.as_deref(), raw.key_env.as_deref()), self.environment);
+        let nowhere = || (key.to_owned(), Err("expected key_file or key_env: where the key is".to_owned()));
+        let (key, secret) = named.unwrap_or_else(nowhere);
         let long = |secret: Secret| match secret.expose().len() {
             KEY_BYTES_MIN.. => Ok(secret),
             bytes => Err(format!("holds a key of {bytes} bytes; expected at least {KEY_BYTES_MIN}")),
         };
         secret.and_then(long).map_err(|message| self.problem(key, message)).ok()
-    }
-
-    fn key_file(&self, key: String, file: &Path) -> (String, Result<Secret, String>) {
-        let path = files::place(self.folder, file, (self.environment)(files::CREDENTIALS).as_deref());
-        (key, secret::from_file(&path))
     }
 }
 
@@ -249,7 +237,7 @@ mod tests {
             "operator[1].key_file: /nowhere/absent cannot be read",
             "operator[2].name: expected 1 to 64 characters",
             "operator[2].role: expected one of",
-            "operator[2].key_env: and key_file exclude each other",
+            "operator[2].key_env: and the file exclude each other",
             "operator[3].name: \"broker\" is what unsigned commands are called",
             "operator[3]: expected key_file or key_env",
             "operator[4].name: is missing",

@@ -6,9 +6,9 @@ use memg_core::command::Role;
 use memg_plant_io::mqtt::operator::is_plain;
 use memg_plant_io::mqtt::secret::{self, Secret};
 use memg_plant_io::problem::{Problem, read as typed};
-use memg_plant_io::secret_file;
+use memg_plant_io::tls::{certificates, private_key};
 use memg_web::password;
-use memg_web::settings::{Tls, TlsFile, User, WebSettings, tls};
+use memg_web::settings::{Tls, User, WebSettings, tls};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -106,15 +106,10 @@ fn certificate(loader: &mut Loader, raw: &RawWeb) -> Option<Tls> {
             return None;
         }
     };
-    if let Err(message) = secret_file::check(key) {
-        loader.problems.push(Problem::new("web.tls_key_file", format!("{} {message}", key.display())));
-        return None;
-    }
-    let wrong = |(file, message)| match file {
-        TlsFile::Certificate => Problem::new("web.tls_cert_file", message),
-        TlsFile::Key => Problem::new("web.tls_key_file", message),
-    };
-    tls(certificate, key).map_err(|found| loader.problems.push(wrong(found))).ok()
+    let mut wrong = |key: &str, message: String| loader.problems.push(Problem::new(key, message));
+    let chain = certificates(certificate).map_err(|message| wrong("web.tls_cert_file", message)).ok();
+    let private = private_key(key).map_err(|message| wrong("web.tls_key_file", message)).ok();
+    tls(chain?, private?).map_err(|message| wrong("web.tls_key_file", message)).ok()
 }
 
 fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {
@@ -125,7 +120,8 @@ fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {
         if let Some(name) = name.as_ref().filter(|name| users.iter().any(|user| user.name == **name)) {
             loader.problems.push(Problem::new(format!("{key}.name"), format!("{name:?} is used twice")));
         }
-        let role = role(loader, &key, raw.role.as_deref());
+        let role = Role::read(raw.role.as_deref());
+        let role = role.map_err(|message| loader.problems.push(Problem::new(format!("{key}.role"), message))).ok();
         let hash = hash(loader, &key, &raw);
         let user = name.zip(role).zip(hash).map(|((name, role), hash)| User { name, role, hash });
         users.extend(user);
@@ -143,25 +139,16 @@ fn name(loader: &mut Loader, key: &str, name: Option<&str>) -> Option<String> {
     plain.map(ToOwned::to_owned)
 }
 
-fn role(loader: &mut Loader, key: &str, name: Option<&str>) -> Option<Role> {
-    let role = name.and_then(|name| Role::ALL.into_iter().find(|role| role.name() == name));
-    if role.is_none() {
-        let found = name.map_or("nothing".to_owned(), |name| format!("{name:?}"));
-        let message = format!("expected one of {}, found {found}", Role::ALL.map(Role::name).join(", "));
-        loader.problems.push(Problem::new(format!("{key}.role"), message));
-    }
-    role
-}
-
 /// The hash of a password, wherever it is.
 fn hash(loader: &mut Loader, key: &str, raw: &RawUser) -> Option<String> {
     let environment = |name: &str| std::env::var(name).ok();
-    let (key, found) = match (&raw.password_file, &raw.password_env) {
-        (None, None) => (key.to_owned(), Err("expected password_file or password_env: where the hash is".to_owned())),
-        (Some(_), Some(_)) => (format!("{key}.password_env"), Err("and password_file exclude each other".to_owned())),
-        (None, Some(name)) => (format!("{key}.password_env"), secret::from_environment(name, &environment)),
-        (Some(file), None) => (format!("{key}.password_file"), secret::from_file(file)),
-    };
+    let named = secret::named(
+        &format!("{key}.password"),
+        (raw.password_file.as_deref(), raw.password_env.as_deref()),
+        &environment,
+    );
+    let nowhere = || (key.to_owned(), Err("expected password_file or password_env: where the hash is".to_owned()));
+    let (key, found) = named.unwrap_or_else(nowhere);
     let usable = |secret: Secret| match password::check(secret.expose()) {
         Ok(()) => Ok(secret.expose().to_owned()),
         Err(_) => Err("holds no argon2 hash; expected one that `gateway web-password` makes".to_owned()),
@@ -217,7 +204,10 @@ mod tests {
             (beyond.to_owned(), vec!["web.tls_cert_file: missing: web.listen is 0.0.0.0:8443", "web.user: missing"]),
             (format!("{beyond}{ANNA}"), vec!["web.tls_cert_file: missing"]),
             (format!("{beyond}tls_cert_file = 'none'\n{ANNA}"), vec!["web.tls_key_file: missing"]),
-            (format!("{beyond}tls_cert_file = 'plain'\ntls_key_file = 'plain'\n{ANNA}"), vec!["web.tls_cert_file: "]),
+            (
+                format!("{beyond}tls_cert_file = 'plain'\ntls_key_file = 'plain'\n{ANNA}"),
+                vec!["web.tls_cert_file: ", "web.tls_key_file: "],
+            ),
             (format!("[web]\nlisten = '127.0.0.1:0'\n{ANNA}{ANNA}"), vec!["web.user[1].name: \"anna\" is used twice"]),
             (
                 "[web]\nlisten = '127.0.0.1:0'\n[[web.user]]\nname = 'a b'\nrole = 'boss'\npassword_file = 'plain'"

@@ -2,12 +2,10 @@
 
 use memg_core::command::Role;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Somebody who may log in.
@@ -53,30 +51,13 @@ impl WebSettings {
 /// Certificate and key, ready for connections.
 pub type Tls = Arc<ServerConfig>;
 
-/// Which of the two files is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsFile {
-    /// The chain of certificates.
-    Certificate,
-    /// The private key.
-    Key,
-}
-
-/// Reads certificate chain and private key (PEM).
+/// Of a certificate with its chain, and its private key.
 ///
 /// # Errors
-/// Which file is wrong, and why.
-pub fn tls(certificate: &Path, key: &Path) -> Result<Tls, (TlsFile, String)> {
-    let wrong = |file, path: &Path, error: String| (file, format!("{}: {error}", path.display()));
-    let of_chain = |error: String| wrong(TlsFile::Certificate, certificate, error);
-    let chain = CertificateDer::pem_file_iter(certificate).map_err(|error| of_chain(error.to_string()))?;
-    let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(|error| of_chain(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(of_chain("holds no certificate; expected PEM".into()));
-    }
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(TlsFile::Key, key, error.to_string()))?;
+/// They do not fit each other.
+pub fn tls(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Tls, String> {
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| of_chain(error.to_string()))?;
-    let config = builder.with_no_client_auth().with_single_cert(chain, private);
-    config.map(Arc::new).map_err(|error| wrong(TlsFile::Key, key, error.to_string()))
+    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+    let config = builder.with_no_client_auth().with_single_cert(chain, key);
+    config.map(Arc::new).map_err(|error| format!("does not fit the certificate: {error}"))
 }

@@ -99,9 +99,6 @@ impl Telling {
     }
 }
 
-/// A policy step is in force for so long at most, ms: longer than any step.
-const IN_FORCE_MS: i64 = 3_600_000;
-
 impl Source for Telling {
     fn moment(&self) -> Moment {
         let view = self.views.borrow();
@@ -179,10 +176,12 @@ impl Source for Telling {
     }
 
     fn explain(&self, at_ms: i64) -> Result<String, NoAnswer> {
-        let span = Span { from_ms: at_ms.saturating_sub(IN_FORCE_MS), until_ms: at_ms, limit: 1 };
+        // A step may be half as long again when the clock jumps; what was decided before is in force no more.
+        let from_ms = at_ms.saturating_sub(2 * self.site.plant.step_ms());
+        let span = Span { from_ms, until_ms: at_ms, limit: 1 };
         let found = self.notes(NoteKind::Decision, span)?;
         let text = found.first().and_then(|note| note["text"].as_str()).map(ToOwned::to_owned);
-        let none = "no policy step of the hour before that time is kept; the journal may have it: gateway explain --at";
+        let none = "no policy step in force at that time is kept; the journal may have it: gateway explain --at";
         text.ok_or_else(|| NoAnswer::NotFound(none.into()))
     }
 

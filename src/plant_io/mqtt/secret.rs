@@ -61,6 +61,24 @@ pub fn from_environment(name: &str, environment: Environment<'_>) -> Result<Secr
     not_empty(&text.ok_or_else(|| format!("names the variable {name}, which is not set in the environment"))?)
 }
 
+/// The secret of `<name>_file` or `<name>_env` below `key`, and the key that is to blame if it cannot be had. `None`: neither is
+/// there.
+///
+/// # Errors
+/// Both are there, or as [`from_file`] and [`from_environment`].
+pub fn named(
+    key: &str,
+    (file, variable): (Option<&Path>, Option<&str>),
+    environment: Environment<'_>,
+) -> Option<(String, Result<Secret, String>)> {
+    match (file, variable) {
+        (None, None) => None,
+        (Some(_), Some(_)) => Some((format!("{key}_env"), Err("and the file exclude each other".to_owned()))),
+        (Some(path), None) => Some((format!("{key}_file"), from_file(path))),
+        (None, Some(name)) => Some((format!("{key}_env"), from_environment(name, environment))),
+    }
+}
+
 fn not_empty(text: &str) -> Result<Secret, String> {
     if text.is_empty() { Err("is empty".into()) } else { Ok(Secret::new(text)) }
 }

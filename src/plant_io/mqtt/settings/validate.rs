@@ -213,11 +213,8 @@ fn secret(
     environment: Environment<'_>,
     problems: &mut Problems,
 ) -> Option<Option<Secret>> {
-    let (key, read) = match (file, variable) {
-        (None, None) => return Some(None),
-        (Some(_), Some(_)) => (format!("{key}_env"), Err("and the file exclude each other".to_owned())),
-        (Some(path), None) => (format!("{key}_file"), secret::from_file(&path)),
-        (None, Some(name)) => (format!("{key}_env"), secret::from_environment(&name, environment)),
+    let Some((key, read)) = secret::named(key, (file.as_deref(), variable.as_deref()), environment) else {
+        return Some(None);
     };
     read.map(Some).map_err(|message| problems.add(key, message)).ok()
 }
@@ -243,12 +240,7 @@ fn typed_commands(table: toml::Value, environment: Environment<'_>, problems: &m
 }
 
 fn role(key: &str, name: &str, problems: &mut Problems) -> Option<Role> {
-    let role = Role::ALL.into_iter().find(|role| role.name() == name);
-    if role.is_none() {
-        let names = Role::ALL.map(Role::name).join(", ");
-        problems.add(key, format!("expected one of {names}, found {name:?}"));
-    }
-    role
+    Role::read(Some(name)).map_err(|message| problems.add(key, message)).ok()
 }
 
 fn typed_outputs(table: Option<toml::Value>, problems: &mut Problems) -> Option<Outputs> {
