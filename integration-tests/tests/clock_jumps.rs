@@ -85,8 +85,11 @@ async fn a_clock_that_hops_over_the_border_of_a_step_does_not_add_up_ramps() {
     let Some(mut bench) = Bench::start().await else { return };
     bench.plant.by_hand(&mut bench.state, 45.0, 0.0).await;
     until("one ramp is used", || bench.plant.battery_setpoint() >= 9.9).await;
-    for hop in 0..12 {
-        bench.jump(if hop % 2 == 0 { 900 } else { 0 }).await;
+    // Over one border after the other, each time a second back and over it again: a step lasts 900 s.
+    for border_s in [900, 1_800, 2_700, 3_600] {
+        for hop_s in [0, -1, 0] {
+            bench.jump(border_s + hop_s).await;
+        }
     }
     // One ramp, and a second one if a step of the plant's own time happened to begin meanwhile.
     let most = bench.plant.battery_writes().into_iter().fold(0.0, f32::max);
