@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// A cycle takes commands within this time, or it does not; below what masters wait for an answer.
@@ -71,15 +71,22 @@ pub struct Desk {
     list: Arc<PointList>,
     live: watch::Receiver<Arc<Snapshot>>,
     asks: mpsc::Sender<Ask>,
+    /// Wakes the control loop, so that a master need not wait for the next cycle.
+    wished: Arc<Notify>,
     holds: Arc<Mutex<BTreeMap<String, Hold>>>,
     last_id: Arc<AtomicU64>,
 }
 
 impl Desk {
-    /// A desk that passes commands to `asks`.
+    /// A desk that passes commands to `asks` and says so to `wished`.
     #[must_use]
-    pub fn new(list: Arc<PointList>, live: watch::Receiver<Arc<Snapshot>>, asks: mpsc::Sender<Ask>) -> Self {
-        Self { list, live, asks, holds: Arc::default(), last_id: Arc::default() }
+    pub fn new(
+        list: Arc<PointList>,
+        live: watch::Receiver<Arc<Snapshot>>,
+        asks: mpsc::Sender<Ask>,
+        wished: Arc<Notify>,
+    ) -> Self {
+        Self { list, live, asks, wished, holds: Arc::default(), last_id: Arc::default() }
     }
 
     /// Takes what was written in one request: all of it is judged before anything is done. Values are by place in the list.
@@ -239,6 +246,7 @@ impl Desk {
         let (answer, answered) = oneshot::channel();
         let busy = |why: &str| Refusal::Busy(why.to_owned());
         self.asks.try_send(Ask { command, answer }).map_err(|_| busy("too many commands wait for control"))?;
+        self.wished.notify_one();
         match tokio::time::timeout(TAKEN_WITHIN, answered).await {
             Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(_)) => Err(busy("control did not take it")),

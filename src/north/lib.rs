@@ -7,5 +7,7 @@
 
 pub mod desk;
 mod hold;
+pub mod modbus;
 pub mod points;
+pub mod settings;
 pub mod wires;

@@ -73,7 +73,7 @@ pub struct PointList {
 pub const MODES: &[(u16, &str)] =
     &[(0, "init"), (1, "shadow"), (2, "auto"), (3, "hold"), (4, "fallback"), (5, "manual"), (6, "safe_stop")];
 /// States of `fault`.
-pub const FAULTS: &[(u16, &str)] = &[(0, "none"), (1, "advisory"), (2, "policy"), (3, "soft"), (4, "hard")];
+pub const FAULTS: &[(u16, &str)] = &[(0, "none"), (1, "policy"), (2, "soft"), (3, "hard")];
 /// Values of `command.mode`.
 pub const WISHED_MODES: &[(u16, &str)] = &[(0, "nothing"), (1, "shadow"), (2, "manual"), (3, "auto"), (9, "safe_stop")];
 /// Values of `command.outcome`.
