@@ -1,7 +1,7 @@
 //! `[north.…]`: servers for the plant's SCADA. Beyond this machine they need TLS with certificates of their clients, or the list of those
 //! that may look on, stop safely and narrow limits.
 
-use super::{Loader, files};
+use super::{Iec104, Loader, OpcUa, files, iec104, opcua};
 use memg_core::command::Role;
 use memg_listener::{Tls, tls};
 use memg_north::settings::{Clients, ModbusSettings, NorthSettings};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Tables that `[north]` may have.
-const TABLES: [&str; 2] = ["modbus", "sunspec"];
+const TABLES: [&str; 4] = ["modbus", "sunspec", "iec104", "opcua"];
 
 /// `[north.modbus]`, `[north.sunspec]`
 #[derive(Debug, Deserialize)]
@@ -40,28 +40,40 @@ fn loopback_role() -> String {
     Role::Viewer.name().to_owned()
 }
 
-pub(super) fn north(loader: &mut Loader) -> NorthSettings {
+/// All servers: those that every build has, and those that stand behind features.
+pub(super) fn north(loader: &mut Loader) -> (NorthSettings, Option<Iec104>, Option<OpcUa>) {
     let mut settings = NorthSettings::default();
-    let Some(table) = loader.layers.take("north") else { return settings };
+    let Some(table) = loader.layers.take("north") else { return (settings, None, None) };
     let toml::Value::Table(mut tables) = table else {
         loader.problems.push(Problem::new("north", "expected tables such as [north.modbus]"));
-        return settings;
+        return (settings, None, None);
     };
     settings.modbus = tables.remove("modbus").and_then(|table| server(loader, "north.modbus", table));
     settings.sunspec = tables.remove("sunspec").and_then(|table| server(loader, "north.sunspec", table));
+    let iec104 = iec104::station(loader, tables.remove("iec104"));
+    let opcua = opcua::server(loader, tables.remove("opcua"));
     for key in tables.keys() {
         let message = format!("unknown table; {}", words::instead(key, TABLES));
         loader.problems.push(Problem::new(format!("north.{key}"), message));
     }
-    settings
+    (settings, iec104, opcua)
 }
 
-fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
+/// A table that this program cannot serve; never something.
+#[cfg(not(all(feature = "iec104", feature = "opcua")))]
+pub(super) fn not_built<T>(loader: &mut Loader, key: &str, feature: &str) -> Option<T> {
+    let message =
+        format!("this program was built without it; expected one with the feature {feature} (packages have it)");
+    loader.problems.push(Problem::new(key, message));
+    None
+}
+
+pub(super) fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
     files::put(&mut table, &loader.folder, std::env::var(files::CREDENTIALS).ok().as_deref());
     let raw: RawServer = typed(key, table, &mut loader.problems)?;
     let before = loader.problems.len();
     let mut wrong = |part: &str, message: String| loader.problems.push(Problem::new(format!("{key}.{part}"), message));
-    let listen = listen(raw.listen.as_deref()).map_err(|message| wrong("listen", message)).ok();
+    let listen = listen(raw.listen.as_deref(), 1502).map_err(|message| wrong("listen", message)).ok();
     let loopback = Role::read(Some(&raw.loopback_role)).map_err(|message| wrong("loopback_role", message)).ok();
     let (plain, strange) = addresses(&raw.plain_clients);
     strange
@@ -87,10 +99,10 @@ fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<Modb
     (loader.problems.len() == before).then_some(ModbusSettings { listen, tls, clients })
 }
 
-fn listen(text: Option<&str>) -> Result<SocketAddr, String> {
+pub(super) fn listen(text: Option<&str>, port: u16) -> Result<SocketAddr, String> {
     let found = || text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
     let parsed = text.and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| format!("expected an address and a port such as \"127.0.0.1:1502\", found {}", found()))
+    parsed.ok_or_else(|| format!("expected an address and a port such as \"127.0.0.1:{port}\", found {}", found()))
 }
 
 /// Addresses, and what is none.
@@ -130,7 +142,7 @@ mod tests {
         let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
         let folder = folder.path().to_owned();
         let mut loader = Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() };
-        let settings = north(&mut loader);
+        let (settings, ..) = north(&mut loader);
         (settings, loader.problems.iter().map(ToString::to_string).collect())
     }
 

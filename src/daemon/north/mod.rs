@@ -1,6 +1,10 @@
 //! The north side: wires the protocols that SCADA speaks to what a running gateway shows, and their writes to the cycle.
 
 mod extent;
+#[cfg(feature = "iec104")]
+mod iec104;
+#[cfg(feature = "opcua")]
+mod opcua;
 mod snapshot;
 
 pub use extent::extent;
@@ -14,6 +18,8 @@ use memg_north::modbus::Server;
 use memg_north::points::PointList;
 use memg_north::wires::{Ask, Snapshot, Wires};
 use memg_settings::Settings;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -22,10 +28,22 @@ use tokio::task::JoinHandle;
 const ASKS: usize = 32;
 const TAKEN_MAX: usize = 16;
 
+/// A server's work, until it is told to stop.
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A port that is open and not yet served.
+struct Opened(Box<dyn FnOnce(Wires, watch::Receiver<bool>) -> Serving + Send>);
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opened")
+    }
+}
+
 /// Ports that are open and not yet served.
 #[derive(Debug, Default)]
 pub struct North {
-    modbus: Option<Server>,
+    servers: Vec<Opened>,
     /// What listens where, for people.
     pub addresses: Vec<(&'static str, String)>,
 }
@@ -40,14 +58,23 @@ impl North {
         if let Some(modbus) = &settings.north.modbus {
             let server = Server::bind(modbus).await;
             let server = server.with_context(|| format!("north.modbus.listen: {} cannot be opened", modbus.listen))?;
-            north.addresses.push(("modbus", server.address()?.to_string()));
-            north.modbus = Some(server);
+            north.add("modbus", server.address()?, |wires, stop| Box::pin(server.serve(wires, stop)));
         }
+        #[cfg(feature = "iec104")]
+        iec104::open(settings, &mut north).await?;
+        #[cfg(feature = "opcua")]
+        opcua::open(settings, &mut north).await?;
         Ok(north)
     }
 
-    fn is_served(&self) -> bool {
-        self.modbus.is_some()
+    fn add(
+        &mut self,
+        protocol: &'static str,
+        address: SocketAddr,
+        serve: impl FnOnce(Wires, watch::Receiver<bool>) -> Serving + Send + 'static,
+    ) {
+        self.addresses.push((protocol, address.to_string()));
+        self.servers.push(Opened(Box::new(serve)));
     }
 }
 
@@ -66,7 +93,7 @@ pub(super) fn serve(
     wished: Arc<Notify>,
     stop: &watch::Receiver<bool>,
 ) -> Served {
-    if !north.is_served() {
+    if north.servers.is_empty() {
         return Served::default();
     }
     let list = Arc::new(PointList::of(&extent(settings)));
@@ -79,7 +106,7 @@ pub(super) fn serve(
     for (protocol, address) in &north.addresses {
         tracing::info!(protocol, address, "Serving SCADA.");
     }
-    tasks.extend(north.modbus.map(|server| tokio::spawn(server.serve(wires.clone(), stop.clone()))));
+    tasks.extend(north.servers.into_iter().map(|Opened(serve)| tokio::spawn(serve(wires.clone(), stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
 }
 
