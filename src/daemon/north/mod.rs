@@ -12,10 +12,12 @@ pub use extent::extent;
 use crate::asked::Asked;
 use crate::view::View;
 use anyhow::{Context, Result};
-use memg_core::command::Command;
+use memg_core::command::{Command, Means};
 use memg_north::desk::Desk;
 use memg_north::modbus::Server;
 use memg_north::points::PointList;
+use memg_north::settings::{ModbusSettings, NorthSettings};
+use memg_north::sunspec::{Face, Nameplate};
 use memg_north::wires::{Ask, Snapshot, Wires};
 use memg_settings::Settings;
 use std::net::SocketAddr;
@@ -55,10 +57,15 @@ impl North {
     /// A port is taken or an address is not ours: somebody counts on it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let mut north = Self::default();
-        if let Some(modbus) = &settings.north.modbus {
-            let server = Server::bind(modbus).await;
-            let server = server.with_context(|| format!("north.modbus.listen: {} cannot be opened", modbus.listen))?;
+        let NorthSettings { modbus, sunspec } = &settings.north;
+        if let Some(modbus) = modbus {
+            let server = bind(Means::ModbusServer, modbus).await?;
             north.add("modbus", server.address()?, |wires, stop| Box::pin(server.serve(wires, stop)));
+        }
+        if let Some(sunspec) = sunspec {
+            let (server, plate) = (bind(Means::Sunspec, sunspec).await?, nameplate(settings));
+            north
+                .add("sunspec", server.address()?, |wires, stop| Box::pin(server.serve(Face::new(plate, wires), stop)));
         }
         #[cfg(feature = "iec104")]
         iec104::open(settings, &mut north).await?;
@@ -108,6 +115,22 @@ pub(super) fn serve(
     }
     tasks.extend(north.servers.into_iter().map(|Opened(serve)| tokio::spawn(serve(wires.clone(), stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
+}
+
+async fn bind(means: Means, settings: &ModbusSettings) -> Result<Server> {
+    let server = Server::bind(settings, means).await;
+    server.with_context(|| format!("north.{}.listen: {} cannot be opened", means.name(), settings.listen))
+}
+
+fn nameplate(settings: &Settings) -> Nameplate {
+    let plant = settings.plant.parameters();
+    let batteries = settings.plant.batteries();
+    Nameplate {
+        site: settings.site.clone(),
+        import_kw_max: plant.grid.import_kw_max,
+        export_kw_max: plant.grid.export_kw_max,
+        battery_kwh: batteries.iter().map(|battery| battery.parameters.capacity_kwh).sum(),
+    }
 }
 
 /// Makes the snapshot for everybody, once a cycle.
