@@ -99,6 +99,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the plant lives on while the gateway does not run: a real one, and a simulator that goes its own way. The
+    /// demonstration's begins anew with the gateway, and a run in lock-step with the simulator's `start`, which says what
+    /// was before it.
+    #[must_use]
+    pub const fn plant_lives_on(&self) -> bool {
+        self.demo.is_none() && self.cosim.is_none()
+    }
+
     /// Ratings and sources as the site file states them.
     #[must_use]
     pub fn site_plant(&self) -> SitePlant {
