@@ -34,6 +34,24 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     the_ledger_reads_the_history(&history);
 }
 
+/// Its plant is made with the program: what an earlier one did and was told would be wrong of it.
+#[test]
+fn a_demonstration_begins_anew_whatever_its_journal_says_of_an_earlier_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, journal) = path(&dir, "journal");
+    for _ in 0..2 {
+        let output = run(&["run", "--for", "40m", "--speed", "900", "--journal", &journal, "--json"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(&line[9..]).unwrap()).collect();
+    let begins = |pair: &&[Value]| pair[1]["input"]["cycle"] == 1;
+    let states: Vec<&Value> = lines.windows(2).filter(begins).map(|pair| &pair[0]["state"]).collect();
+    assert!(states.len() == 2 && states[0].is_object() && states[0] == states[1], "{states:#?}");
+    let closed = |line: &&Value| !line["decision"]["closed"].is_null();
+    assert!(lines.iter().filter(closed).count() >= 2, "the first one had something to remember");
+}
+
 fn the_history_beside_the_journal_is_exported(history: &str) {
     let export = |more: &[&str]| {
         let output = run(&[&["history", "export", "--history", history, "--points", "soc,mode"], more].concat());

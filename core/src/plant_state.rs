@@ -3,10 +3,12 @@
 //! Responsible for: the closed list of [`Signal`]s that control knows, their names where there are several units ([`Tag`]),
 //! and [`PlantState`], what is measured of each. It does not judge it: [`crate::situation`] decides whether it suffices to act.
 
+mod range;
 mod signal;
 mod tag;
 mod unit_number;
 
+pub use range::Range;
 pub use signal::Signal;
 pub use tag::Tag;
 pub use unit_number::UnitNumber;

@@ -10,6 +10,7 @@ pub use doubt::{Doubt, SocEstimate};
 pub use judge::{Degraded, Judged, KnownValues, Substitutes, Unusable, judge};
 
 use crate::equipment::{Plant, UNITS_MAX};
+use crate::plant_state::Signal;
 use crate::series::Quantity;
 use crate::units::{EurPerKwh, Hertz, Kilowatts, KilowattsThermal, PerUnit, Soc};
 use serde::{Deserialize, Serialize};
@@ -53,10 +54,6 @@ pub struct Situation {
 
 /// Sums of floats may leave a bound by this much (kW, pu, Hz); it is what rounding to whole watts forgives.
 const TOLERANCE: f64 = 1e-9;
-
-/// An inverter draws a little at night, and gives more than its rating in cold sun. More than this is a wrong reading.
-const SOURCE_PU_MIN: f64 = -0.02;
-const SOURCE_PU_MAX: f64 = 1.2;
 
 impl Situation {
     /// The state of charge of the battery of that number, from 0.
@@ -106,12 +103,12 @@ impl Situation {
     pub fn is_within_bounds(&self, plant: &Plant) -> bool {
         let x = &plant.parameters().exogenous;
         let inside = |value: f64, low: f64, high: f64| value >= low - TOLERANCE && value <= high + TOLERANCE;
-        let source = |kw: Kilowatts, nom: f64| inside(kw.get(), SOURCE_PU_MIN * nom, SOURCE_PU_MAX * nom);
+        let declared = |signal: Signal, value: f64| signal.range(plant.parameters()).admit(value).is_some();
         let load = self.with_draw_as_load().electric_load.get();
         let soc = |low: Soc, high: Soc| inside(low.get(), -0.5, 1.5) && inside(high.get(), low.get(), 1.5);
-        source(self.pv, x.pv_kw_nom)
-            && source(self.wind, x.wind_kw_nom)
-            && inside(self.electric_load.get(), x.electric_load_kw_min, x.electric_load_kw_max)
+        declared(Signal::PvKw, self.pv.get())
+            && declared(Signal::WindKw, self.wind.get())
+            && declared(Signal::ElectricLoadKw, self.electric_load.get())
             && inside(load, x.electric_load_kw_min, x.electric_load_kw_max)
             && self.heat_load.get() >= 0.0
             && self.heat_load.is_finite()

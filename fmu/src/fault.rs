@@ -8,7 +8,7 @@ pub enum Status {
     Ok = 0,
     /// Done, but the host should look at the log.
     Warning = 1,
-    /// Not done; the host may try something else. Never returned here, for completeness.
+    /// Not done, and nothing has changed: the host may try another value.
     Discard = 2,
     /// Not done; the instance must be reset before it can go on.
     Error = 3,
@@ -19,13 +19,19 @@ pub enum Status {
 /// Why a call was not done. The message names the variable or file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// [`Status::Error`] or [`Status::Fatal`].
+    /// [`Status::Discard`], [`Status::Error`] or [`Status::Fatal`].
     pub status: Status,
     /// For the log.
     pub message: String,
 }
 
 impl Fault {
+    /// A value is not taken; the instance is as it was and goes on with a better one.
+    #[must_use]
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { status: Status::Discard, message: message.into() }
+    }
+
     /// The call cannot be done.
     #[must_use]
     pub fn error(message: impl Into<String>) -> Self {

@@ -15,6 +15,7 @@ use crate::resources::Resources;
 use crate::variable::{Causality, Store, Value, Variable};
 use memg_core::equipment::PlantParameters;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ffi::CString;
 
 /// At this load a step panics in builds with the feature `panic-injection`.
@@ -46,6 +47,8 @@ pub struct State {
     clock: Clock,
     values: Vec<Value>,
     memory: ModelMemory,
+    #[serde(default)]
+    refused: BTreeMap<u32, String>,
 }
 
 /// An instance of a model.
@@ -59,6 +62,9 @@ pub struct Instance {
     log: Log,
     /// Parameters have been set since the model was initialised.
     is_dirty: bool,
+    /// Inputs that are to be set again before the next step, because what they were last set to was refused, and why: a host
+    /// that does not look at what a call returns must not step on values of before.
+    refused: BTreeMap<u32, String>,
     /// What failed, while the phase is [`Phase::Failed`].
     failure: Option<String>,
     /// Keeps the strings alive that a host has been given.
@@ -94,6 +100,7 @@ impl Instance {
             resources,
             log,
             is_dirty: true,
+            refused: BTreeMap::new(),
             failure: None,
             strings: Vec::new(),
         }
@@ -165,28 +172,44 @@ impl Instance {
         self.store.find(reference).map(|(row, _)| row).ok_or_else(|| unknown(reference))
     }
 
-    /// Takes a value from the host.
+    /// Takes the values of one call of the host: all of them or none.
     ///
     /// # Errors
-    /// There is no such variable, or it has another type or may not be set now.
-    pub fn assign(&mut self, reference: u32, value: Value) -> Result<(), Fault> {
+    /// There is no such variable, or it has another type or may not be set now. A value that an input cannot have is refused
+    /// ([`Status::Discard`]); then all of them have to be set before the next step.
+    pub fn assign(&mut self, values: Vec<(u32, Value)>) -> Result<(), Fault> {
+        let references: Vec<u32> = values.iter().map(|(reference, _)| *reference).collect();
+        let admitted: Result<Vec<_>, Fault> =
+            values.into_iter().map(|(r, value)| Ok((r, self.admit(r, value)?))).collect();
+        let admitted = admitted.inspect_err(|fault| self.refuse(&references, fault))?;
+        for (reference, value) in admitted {
+            self.refused.remove(&reference);
+            self.is_dirty |= self.row(reference).is_ok_and(|row| row.causality == Causality::Parameter);
+            self.store.put(reference, value);
+        }
+        Ok(())
+    }
+
+    fn admit(&self, reference: u32, value: Value) -> Result<Value, Fault> {
         let phase = self.phase;
-        let (row, slot) = self.store.find_mut(reference).ok_or_else(|| unknown(reference))?;
-        if slot.type_name() != value.type_name() {
+        let row = self.row(reference)?;
+        if row.start.type_name() != value.type_name() {
             return Err(wrong_type(row, value.type_name()));
         }
         let before = matches!(phase, Phase::Instantiated | Phase::Initializing);
-        let allowed = match row.causality {
-            Causality::Input => before || phase == Phase::Stepping,
-            Causality::Parameter => before,
-            Causality::Output => false,
-        };
-        if !allowed {
-            return Err(Fault::error(format!("{} ({:?}) cannot be set while {phase:?}", row.name, row.causality)));
+        match row.causality {
+            Causality::Input if before || phase == Phase::Stepping => {
+                self.model.admit(row, value).map_err(Fault::refused)
+            }
+            Causality::Parameter if before => Ok(value),
+            causality => Err(Fault::error(format!("{} ({causality:?}) cannot be set while {phase:?}", row.name))),
         }
-        *slot = value;
-        self.is_dirty |= row.causality == Causality::Parameter;
-        Ok(())
+    }
+
+    fn refuse(&mut self, references: &[u32], fault: &Fault) {
+        if fault.status == Status::Discard {
+            self.refused.extend(references.iter().map(|reference| (*reference, fault.message.clone())));
+        }
     }
 
     /// Strings that stay valid until the next call.
@@ -236,7 +259,7 @@ impl Instance {
     }
 
     fn try_initialise(&mut self) -> Result<(), Fault> {
-        finite(&self.store, Causality::Parameter)?;
+        finite_parameters(&self.store)?;
         // The clock's period is a parameter.
         self.clock = clock(self.clock.now(), &self.store);
         self.model.initialise(&mut self.store, &self.resources, &self.clock)
@@ -245,11 +268,15 @@ impl Instance {
     /// One communication step.
     ///
     /// # Errors
-    /// What is wrong, by name; the instance must then be reset.
+    /// What is wrong, by name; the instance must then be reset, unless it is an input: then the step may be asked for again.
     pub fn step(&mut self, from: f64, size: f64) -> Result<Status, Fault> {
         self.expect(&[Phase::Stepping], "a step needs an initialized instance that has not failed")?;
         let result = self.try_step(from, size);
-        result.inspect_err(|fault| self.fail(fault))
+        result.inspect_err(|fault| {
+            if fault.status != Status::Discard {
+                self.fail(fault);
+            }
+        })
     }
 
     /// The standards want a reset before anything else; until then every refusal says what it was.
@@ -266,7 +293,7 @@ impl Instance {
         // 3600 s the state of charge left its band with status ok.
         let longest = if self.kind == Kind::Ems { 1.0 } else { INSTANTS_MAX };
         self.clock.check_step(size, longest).map_err(Fault::error)?;
-        finite(&self.store, Causality::Input)?;
+        self.check_inputs()?;
         #[cfg(any(test, feature = "panic-injection"))]
         inject_panic(&self.store);
         let warning = self.model.advance(&mut self.store, &mut self.clock, from + size)?;
@@ -274,6 +301,16 @@ impl Instance {
             self.log.write(Status::Warning, &message);
             Status::Warning
         }))
+    }
+
+    /// Nothing is decided on what was refused, nor on what does not fit the parameters: those may have been set later.
+    fn check_inputs(&self) -> Result<(), Fault> {
+        let named = |reference: u32| self.row(reference).map_or("", |row| &row.name);
+        if let Some((reference, why)) = self.refused.first_key_value() {
+            let name = named(*reference);
+            return Err(Fault::refused(format!("{name} has to be set again, because a value was refused: {why}")));
+        }
+        self.model.check_inputs(&self.store).map_err(Fault::refused)
     }
 
     /// The simulation ends.
@@ -290,6 +327,7 @@ impl Instance {
     pub fn reset(&mut self) {
         self.store.reset();
         self.model = Model::new(self.kind);
+        self.refused.clear();
         self.clock = clock(0.0, &self.store);
         self.phase = Phase::Instantiated;
         self.is_dirty = true;
@@ -304,6 +342,7 @@ impl Instance {
             clock: self.clock,
             values: self.store.values().to_vec(),
             memory: self.model.memory(),
+            refused: self.refused.clone(),
         }
     }
 
@@ -329,7 +368,7 @@ impl Instance {
             }
             self.store.replace(state.values.clone());
         }
-        (self.clock, self.phase) = (state.clock, state.phase);
+        (self.clock, self.phase, self.refused) = (state.clock, state.phase, state.refused.clone());
         let restored = self.model.restore(state.memory.clone());
         if restored { Ok(()) } else { Err(Fault::error("the saved state is of another model")) }
     }
@@ -377,8 +416,8 @@ fn parameters<'a>(store: &'a Store, values: &'a [Value]) -> impl Iterator<Item =
     pairs.filter(|(row, _)| row.causality == Causality::Parameter).map(|(_, value)| value)
 }
 
-fn finite(store: &Store, causality: Causality) -> Result<(), Fault> {
-    store.not_finite(causality).map_or(Ok(()), |(row, value)| {
+fn finite_parameters(store: &Store) -> Result<(), Fault> {
+    store.not_finite(Causality::Parameter).map_or(Ok(()), |(row, value)| {
         Err(Fault::error(format!("{}: expected a finite number, found {value}", row.name)))
     })
 }

@@ -5,9 +5,10 @@ use crate::ems::{self, Ems};
 use crate::fault::Fault;
 use crate::plant::{self, PlantModel};
 use crate::resources::Resources;
-use crate::variable::{Store, Variable};
+use crate::variable::{Causality, Store, Value, Variable};
 use memg_core::decide::StepMemory;
 use memg_core::equipment::PlantParameters;
+use memg_core::plant_state::Range;
 use serde::{Deserialize, Serialize};
 
 /// Which model an FMU is.
@@ -50,6 +51,13 @@ impl Kind {
             Self::Ems => ems::rows(plant, policy),
             Self::Plant => plant::rows(plant),
         }
+    }
+
+    /// What is physically possible for an input of the controller; a plant's parameters may be narrower.
+    #[must_use]
+    pub fn possible(self, row: &Variable) -> Option<Range> {
+        let judged = self == Self::Ems && row.causality == Causality::Input;
+        judged.then(|| ems::possible(row.reference)).flatten().filter(|_| matches!(row.start, Value::Real(_)))
     }
 
     /// The GUID of FMI 2.0 and instantiation token of FMI 3.0. It changes with the table: a binary refuses a model
@@ -126,6 +134,29 @@ impl Model {
         }
     }
 
+    /// A value for an input, as it is taken.
+    ///
+    /// # Errors
+    /// Its name, what was expected and what was found.
+    pub fn admit(&self, row: &Variable, value: Value) -> Result<Value, String> {
+        match (self, &value) {
+            (Self::Ems(ems), _) => ems.admit(row, value),
+            (Self::Plant(_), Value::Real(number)) => finite(row, *number).map(Value::Real),
+            (Self::Plant(_), _) => Ok(value),
+        }
+    }
+
+    /// Whether a step can be made on the present inputs.
+    ///
+    /// # Errors
+    /// The first that does not fit, by name.
+    pub fn check_inputs(&self, store: &Store) -> Result<(), String> {
+        // Texts do not depend on parameters: they were read when they were set.
+        let is_judged = |row: &Variable| row.causality == Causality::Input && row.is_number();
+        let mut inputs = store.rows().iter().zip(store.values()).filter(|(row, _)| is_judged(row));
+        inputs.try_for_each(|(row, value)| self.admit(row, value.clone()).map(drop))
+    }
+
     /// Moves to `until`; `Some` is a warning.
     ///
     /// # Errors
@@ -157,4 +188,10 @@ impl Model {
         }
         true
     }
+}
+
+/// A number of an input without bounds.
+pub(crate) fn finite(row: &Variable, number: f64) -> Result<f64, String> {
+    let is_one = number.is_finite().then_some(number);
+    is_one.ok_or_else(|| format!("{}: expected a finite number, found {number}", row.name))
 }

@@ -4,6 +4,7 @@
 
 use crate::variable::{Causality, Store, Unit, Value, Variable};
 use memg_core::extended::PRICE_HOURS;
+use memg_core::plant_state::{Range, Signal};
 use std::borrow::Cow;
 
 const NAMES: [&str; PRICE_HOURS] = [
@@ -52,6 +53,16 @@ pub fn rows(causality: Causality, first: u32) -> Vec<Variable> {
 
 const fn hours_later() -> u32 {
     24
+}
+
+/// What is possible for the variable that is so many references behind the first one.
+#[must_use]
+pub fn possible(behind: u32) -> Option<Range> {
+    match behind {
+        hour if hour < hours_later() => Some(Signal::ImportPriceEurPerKwh.possible()),
+        known if known == hours_later() => Some(Range::new(0.0, f64::from(hours_later()))),
+        _ => None,
+    }
 }
 
 /// The prices that are known.

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const BATTERY_SETPOINT: u16 = 10;
 pub const CHP_SETPOINT: u16 = 20;
 pub const CHP_RUN: u16 = 22;
+pub const PV_LIMIT: u16 = 30;
 const ACTUATORS: u8 = 100;
 /// Exception 11: the unit behind the serial server does not answer.
 const NOBODY_THERE: u8 = 11;
@@ -51,6 +52,8 @@ pub struct Behaviour {
     pub chp_tripped: AtomicBool,
     /// The CHP runs at its minimum power, whatever it is told.
     pub chp_sticks: AtomicBool,
+    /// What the CHP's meters show is somebody else's business.
+    pub chp_is_mute: AtomicBool,
 }
 
 /// Plant, broker and configuration.
@@ -158,6 +161,36 @@ impl PromisePlant {
                 self.broker.port
             ),
         );
+    }
+
+    /// PV takes a cap, in a register beside the others. It only measures what it is made to show.
+    ///
+    /// # Panics
+    /// If its files cannot be written.
+    pub fn with_pv_cap(&self) {
+        self.device.state().set(ACTUATORS, PV_LIMIT, &[0, 0]);
+        let file = format!(
+            "[device]\nmaker = 'Promise'\nmodel = 'pv'\naddress_base = 0\npoll_s = 0.1\n[[point]]\nname = 'pv_limit'\n\
+             table = 'holding'\naddress = {PV_LIMIT}\ntype = 'f32'\nunit = 'kW'\n\
+             write = {{ output = 'pv_limit_kw', range = [0, 60], tolerance = 0.01, watchdog_s = 60 }}\n"
+        );
+        std::fs::write(self.path("devices/pv.toml"), file).expect("a file");
+        let device = format!(
+            "[[device]]\nname = 'pv'\nfile = 'pv.toml'\ntransport = {{ tcp = '{}' }}\nunit_id = {ACTUATORS}\n\
+             write = [{{ point = 'pv_limit', range = [0, 60] }}]\n[[device]]\nname = 'battery'\n",
+            self.device.address
+        );
+        self.edit("gateway.toml", "[[device]]\nname = 'battery'\n", &device);
+    }
+
+    /// The cap on PV at the device, kW.
+    pub fn pv_limit(&self) -> f32 {
+        self.register(PV_LIMIT)
+    }
+
+    /// Caps on PV written so far, kW.
+    pub fn pv_limits(&self) -> Vec<f32> {
+        self.writes(PV_LIMIT).iter().map(|write| float(&write.cells)).collect()
     }
 
     /// Starts the gateway and waits until it controls the plant by itself.
@@ -347,6 +380,10 @@ async fn run_equipment(device: Arc<VirtualDevice>, behaviour: Arc<Behaviour>) {
         let wanted = |address| float(&[cell(address), cell(address + 1)]);
         if !behaviour.battery_sticks.load(Ordering::Relaxed) {
             set(&device, "battery_kw", wanted(BATTERY_SETPOINT));
+        }
+        if behaviour.chp_is_mute.load(Ordering::Relaxed) {
+            sleep(Duration::from_millis(20)).await;
+            continue;
         }
         let runs = cell(CHP_RUN) == 1 && !behaviour.chp_tripped.load(Ordering::Relaxed);
         set(&device, "chp_on", f32::from(u8::from(runs)));

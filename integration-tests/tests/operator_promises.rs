@@ -154,3 +154,25 @@ async fn noise_within_declared_margins_keeps_the_connection_and_moves_the_batter
     assert!(travel <= 1.0, "{tail:?}");
     gateway.stop().await;
 }
+
+/// A simulator that goes its own way is there while the gateway is not: what was said before holds on, as at a real plant.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_kill_a_simulated_plant_that_lived_on_has_its_limits_and_waits_for_the_acknowledgement_of_its_stop() {
+    let Some(plant) = PromisePlant::start("", "").await else { return };
+    let (gateway, mut state) = plant.in_auto().await;
+    let limits = json!({ "import_kw_max": 70.0, "export_kw_max": null });
+    plant.order(CommandKind::Limit, &limits).await;
+    state.until(|seen| seen.json()["limits"] == limits).await;
+    plant.order(CommandKind::Mode, &json!({ "mode": "safe_stop" })).await;
+    until_mode(&mut state, "safe_stop").await;
+    gateway.kill().await;
+    drop(state);
+    let written = plant.battery_writes().len();
+    let (again, mut state) = plant.in_shadow().await;
+    let back = cycles(&mut state, 10).await;
+    assert_eq!((&back["limits"], &back["mode"]), (&limits, &json!("shadow")), "{back}");
+    assert_eq!(plant.battery_writes().len(), written, "nothing is written before the stop is acknowledged");
+    plant.order(CommandKind::Acknowledge, &json!({})).await;
+    until_mode(&mut state, "auto").await;
+    again.stop().await;
+}

@@ -12,8 +12,9 @@ use super::following::is_near;
 pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 use super::seen::{chp_runs, estimate, observe, worst_fault};
+use super::source_voltage;
 pub use super::state::{Chain, ControlConfig, ControlState, NO_MODEL};
-use super::steady::{filtered_voltage, worth_telling};
+use super::steady::worth_telling;
 use super::substitutes::{doubt, prices, stood_in, substituted};
 use memg_core::command::CommandAnswer;
 pub use memg_core::command::ExchangeLimits;
@@ -217,10 +218,7 @@ fn look(
     substitutes.source_voltage = state.source_voltage;
     let mut judged = judge(&input.state, plant, &substitutes)?;
     doubt(&mut judged, &input.state, state.source_voltage);
-    let now = judged.situation.source_voltage;
-    let voltage = filtered_voltage(config, state.source_voltage, now, elapsed_ms);
-    state.source_voltage = Some(voltage.get());
-    judged.situation.source_voltage = voltage;
+    source_voltage::filter(config, state, input, &mut judged.situation, elapsed_ms);
     estimate(config, state, input, &mut judged.situation, elapsed_ms);
     Ok(judged)
 }

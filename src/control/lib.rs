@@ -26,6 +26,7 @@ pub mod recorder;
 pub mod replay;
 pub mod restore;
 mod seen;
+pub mod source_voltage;
 pub mod state;
 mod steady;
 pub mod substitutes;

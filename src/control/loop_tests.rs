@@ -124,6 +124,40 @@ fn a_lost_voltage_moves_nothing_by_itself() {
     }
 }
 
+/// At a meter of the connection that may be 0.003 pu off, with the operator's battery at 2 kW.
+fn charging_with_a_voltmeter() -> Rig {
+    let mut rig = Rig::new(false);
+    rig.plant(|plant| (plant.margins.voltage_pu, plant.margins.filter_s) = (0.003, 60.0));
+    rig.set(Signal::GridVoltagePu, Measurement::good(1.0));
+    let mut rig = rig.in_auto();
+    rig.order(CommandBody::Manual);
+    rig.order(by_hand(2.0, 0.0));
+    assert_eq!(battery_kw(&rig.run(10)), 2.0);
+    rig
+}
+
+#[test]
+fn one_sample_of_the_voltage_moves_nothing_and_the_next_is_believed() {
+    let mut rig = charging_with_a_voltmeter();
+    // The same reading for several cycles is one sample; so is a spike that another follows on the other side.
+    for (voltage, age_ms) in [(0.90, 0), (0.90, 999), (0.90, 1_998), (1.0, 0), (0.90, 0), (1.10, 0), (1.0, 0)] {
+        rig.set(Signal::GridVoltagePu, Measurement { age_ms, ..Measurement::good(voltage) });
+        let decision = rig.cycle();
+        assert_eq!((battery_kw(&decision), decision.safe.unwrap().chp_on()), (2.0, false), "{voltage} pu");
+    }
+    rig.set(Signal::GridVoltagePu, Measurement::good(0.90));
+    assert_eq!(battery_kw(&rig.cycle()), 2.0);
+    assert!(battery_kw(&rig.cycle()) < 0.0, "a second one is no accident");
+}
+
+#[test]
+fn while_a_sample_waits_nothing_moves_where_it_would_forbid_it() {
+    let mut rig = charging_with_a_voltmeter();
+    rig.set(Signal::GridVoltagePu, Measurement::good(0.952));
+    let (decision, _) = rig.order(by_hand(10.0, 0.0));
+    assert!(battery_kw(&decision) <= 2.0, "more import would lower it: {}", battery_kw(&decision));
+}
+
 #[test]
 fn faults_that_come_and_go_add_up_no_ramps() {
     let mut rig = Rig::new(false).in_auto();

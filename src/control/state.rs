@@ -3,6 +3,7 @@
 use super::exceeding::Exceeding;
 use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
+use super::source_voltage::Suspect;
 use super::substitutes::Substitutes;
 use memg_core::command::{ExchangeLimits, Holder};
 use memg_core::equipment::UNITS_MAX;
@@ -97,6 +98,9 @@ pub struct ControlState {
     /// Filtered voltage of the grid behind the connection, pu.
     #[serde(default)]
     pub source_voltage: Option<f64>,
+    /// A sample of it that waits for another one to be believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voltage_suspect: Option<Suspect>,
     /// Filtered state of charge of each battery; those that a plant does not have repeat the first.
     #[serde(default)]
     pub socs: Option<[SocEstimate; UNITS_MAX]>,
@@ -144,6 +148,7 @@ impl ControlState {
             forecast_errors: ForecastErrors::default(),
             policy_failure: None,
             source_voltage: None,
+            voltage_suspect: None,
             socs: None,
             battery_powers: [Watts::ZERO; UNITS_MAX],
             following: Following::default(),

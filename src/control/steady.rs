@@ -1,4 +1,4 @@
-//! Against chatter: the filtered voltage of the grid behind the connection, and the dead band of set-points.
+//! Against chatter: the filtered state of charge, and the dead band of set-points.
 //!
 //! Meters are noisy, and limits follow their noise: without this a battery travelled nineteen times as far as with exact
 //! numbers. A set-point that is still allowed stays where it is while the better one is near.
@@ -9,25 +9,10 @@ use memg_core::equipment::BatteryUnit;
 use memg_core::safety::{Intervention, Relaxation, SafetyFilter, Verdict};
 use memg_core::setpoints::Setpoints;
 use memg_core::situation::{Situation, SocEstimate};
-use memg_core::units::{Hours, Kilowatts, PerUnit, Soc, Watts};
+use memg_core::units::{Hours, Kilowatts, Soc, Watts};
 
 /// The dead band while the request is the same, as a multiple of that for a new one.
 const SAME_REQUEST: f64 = 10.0;
-
-/// First-order filter `vs' = vs + (x - vs) dt / (tau + dt)`, never further from the meter than its declared error; a pause
-/// of ten time constants starts anew.
-pub(super) fn filtered_voltage(config: &ControlConfig, before: Option<f64>, now: PerUnit, dt_ms: i64) -> PerUnit {
-    let margins = &config.filter.plant().parameters().margins;
-    let (tau_ms, error) = (margins.filter_s * 1000.0, margins.voltage_pu);
-    let dt_ms = dt_ms as f64;
-    match before {
-        Some(before) if dt_ms < 10.0 * tau_ms => {
-            let filtered = before + (now.get() - before) * dt_ms / (tau_ms + dt_ms).max(1.0);
-            PerUnit::new(filtered.clamp(now.get() - error, now.get() + error))
-        }
-        _ => now,
-    }
-}
 
 /// A battery as its state of charge is estimated.
 pub(super) struct Metered<'a> {

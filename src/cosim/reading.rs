@@ -8,7 +8,6 @@
 use super::lockstep::Values;
 use memg_core::equipment::{Each, PlantParameters, UNITS_MAX};
 use memg_core::plant_state::{Signal, Tag};
-use memg_core::series::Quantity;
 use memg_fmu::ems::signal_of;
 use memg_fmu::model::Kind;
 use memg_fmu::series_text;
@@ -25,9 +24,6 @@ const OUTLOOK: &str = "outlook";
 /// Measurements without which the controller FMU cannot decide, of every unit; its other inputs have neutral start values.
 const REQUIRED: [Signal; 5] =
     [Signal::PvAvailableKw, Signal::WindAvailableKw, Signal::ElectricLoadKw, Signal::HeatLoadKw, Signal::Soc];
-
-/// Sums of floats may leave a bound by this much: a simulated battery is full at 1.0000000000000002, too.
-const ROUNDING: f64 = 1e-9;
 
 /// An input of the controller FMU that is a signal.
 struct Input {
@@ -98,41 +94,16 @@ pub(crate) fn read(object: &Map<String, Value>) -> Result<Values, String> {
 /// # Errors
 /// It is none of its kind, or physically impossible; in words.
 pub(crate) fn number(at: &str, signal: Signal, value: &Value) -> Result<Option<f64>, String> {
-    let (low, high) = possible(signal);
     let value = match value {
         Value::Null => return Ok(None),
-        Value::Bool(flag) if is_flag(signal) => f64::from(u8::from(*flag)),
+        Value::Bool(flag) if signal.is_flag() => f64::from(u8::from(*flag)),
         Value::Number(number) => number.as_f64().ok_or_else(|| format!("{at}: expected a number"))?,
         found => return Err(format!("{at}: expected a number, found {found}")),
     };
-    let near = value.clamp(low, high);
-    let fits = (value - near).abs() <= ROUNDING && (!is_flag(signal) || value == 0.0 || value == 1.0);
-    fits.then_some(Some(near)).ok_or_else(|| format!("{at}: expected {low} to {high}, found {value}"))
-}
-
-const fn is_flag(signal: Signal) -> bool {
-    use Signal as S;
-    matches!(signal, S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault)
-}
-
-/// What is physically possible; what a plant allows is narrower, and its own business.
-const fn possible(signal: Signal) -> (f64, f64) {
-    use Signal as S;
-    match signal {
-        S::Soc => (0.0, 1.0),
-        S::GridVoltagePu => (0.0, 3.0),
-        S::FrequencyHz => (10.0, 100.0),
-        S::ImportPriceEurPerKwh => Quantity::ImportPrice.possible(),
-        S::ExportPriceEurPerKwh => Quantity::ExportPrice.possible(),
-        S::ChpOn | S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => (0.0, 1.0),
-        S::ChpKw | S::GasKw | S::ChpHeatKw | S::BoilerHeatKw => (0.0, 1e6),
-        S::GridImportKwh | S::GridExportKwh => (0.0, 1e12),
-        S::HeatLoadKw => Quantity::HeatLoad.possible(),
-        S::PvKw | S::PvAvailableKw => Quantity::Pv.possible(),
-        S::WindKw | S::WindAvailableKw => Quantity::Wind.possible(),
-        S::ElectricLoadKw => Quantity::ElectricLoad.possible(),
-        S::BatteryKw | S::GridKw | S::GridKvar => (-1e6, 1e6),
+    if signal.is_flag() && value != 0.0 && value != 1.0 {
+        return Err(format!("{at}: expected 0 or 1, found {value}"));
     }
+    signal.possible().expect(value).map(Some).map_err(|words| format!("{at}: {words}"))
 }
 
 fn prices(value: &Value) -> Result<Vec<Option<f64>>, String> {
@@ -173,7 +144,7 @@ mod tests {
             (json!({ "wind_kw": "2" }), "v.wind_kw: expected a number, found \"2\""),
             (json!({ "wind_kw": true }), "v.wind_kw: expected a number, found true"),
             (json!({ "battery_fault": "yes" }), "v.battery_fault: expected a number"),
-            (json!({ "battery_fault": 0.5 }), "v.battery_fault: expected 0 to 1, found 0.5"),
+            (json!({ "battery_fault": 0.5 }), "v.battery_fault: expected 0 or 1, found 0.5"),
             (json!({ "soc": 1.4 }), "v.soc: expected 0 to 1, found 1.4"),
             (json!({ "import_price_eur_per_kwh": 200 }), "found 200"),
             (json!({ "heat_load_kw": -1 }), "v.heat_load_kw"),

@@ -80,10 +80,10 @@ impl Unit {
     /// Sets a variable.
     ///
     /// # Errors
-    /// Unknown, of another type, or not to be set now.
+    /// Unknown, of another type, not to be set now, or out of its range.
     pub fn set(&mut self, name: &str, value: Value) -> Result<(), CosimError> {
         let reference = self.row(name)?.reference;
-        self.instance.assign(reference, value).map_err(|fault| refused(&fault))
+        self.instance.assign(vec![(reference, value)]).map_err(|fault| refused(&fault))
     }
 
     /// Sets a variable from a number: a boolean is true from 0.5 upward.
@@ -144,7 +144,7 @@ impl Unit {
     /// One step.
     ///
     /// # Errors
-    /// An input is not a number.
+    /// An input does not fit the parameters.
     pub fn step(&mut self, size: f64) -> Result<(), CosimError> {
         let now = self.instance.now();
         self.instance.step(now, size).map(drop).map_err(|fault| refused(&fault))

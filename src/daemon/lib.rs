@@ -229,7 +229,7 @@ fn open_journal(
     let Some(path) = &settings.journal.path else { return Ok(None) };
     let Some(journal) = open_journal_file(settings)? else { return Ok(None) };
     let what = || format!("journal {}", path.display());
-    if !settings.simulated && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
+    if settings.plant_lives_on() && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
         tracing::info!(path = %path.display(), latched = state.mode.latched, "Set-points, CHP timers, limits and history restored from the journal.");
     }
     let [policy, runtime] = settings.policy.spec.recorded();

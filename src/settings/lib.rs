@@ -107,6 +107,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the plant lives on while the gateway does not run: a real one, and a simulator that goes its own way. The
+    /// demonstration's begins anew with the gateway, and a run in lock-step with the simulator's `start`, which says what
+    /// was before it.
+    #[must_use]
+    pub const fn plant_lives_on(&self) -> bool {
+        self.demo.is_none() && self.cosim.is_none()
+    }
+
     /// Ratings and sources as the site file states them.
     #[must_use]
     pub fn site_plant(&self) -> SitePlant {
@@ -195,9 +203,10 @@ impl Loader {
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
         let web = web::web(&mut self);
-        let (north, iec104, opcua) = north::north(&mut self);
+        let (north, iec104, opcua) = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
+        self.problems.extend(north::beside(&north, found.mqtt.as_ref()));
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
         if let Some(site) = site.as_ref().filter(|_| lockstep) {

@@ -161,9 +161,8 @@ macro_rules! set {
             unsafe {
                 raw::call(c, |instance| {
                     let (references, values) = (raw::read(vr, count)?, raw::read(values, count)?);
-                    for (reference, value) in references.iter().zip(values) {
-                        instance.assign(*reference, Value::$variant($convert(*value)))?;
-                    }
+                    let values = values.iter().map(|value| Value::$variant($convert(*value)));
+                    instance.assign(references.iter().copied().zip(values).collect())?;
                     Ok(Status::Ok)
                 })
             }

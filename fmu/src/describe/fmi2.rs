@@ -1,6 +1,6 @@
 //! The model description of FMI 2.0.
 
-use super::{HEAD, TOOL, default_experiment, escape, log_categories, outputs, roles, start, units};
+use super::{HEAD, TOOL, default_experiment, escape, log_categories, outputs, range, roles, start, units};
 use crate::model::Kind;
 use crate::variable::{Value, Variable};
 
@@ -16,14 +16,15 @@ pub(super) fn write(kind: Kind, token: &str, rows: &[Variable]) -> String {
     text += &log_categories();
     text += &default_experiment(rows);
     text += "  <ModelVariables>\n";
-    text.extend(rows.iter().map(variable));
+    text.extend(rows.iter().map(|row| variable(kind, row)));
     text += "  </ModelVariables>\n";
     text += &structure(rows);
     text + "</fmiModelDescription>\n"
 }
 
-fn variable(row: &Variable) -> String {
-    let kind = match row.start {
+fn variable(kind: Kind, row: &Variable) -> String {
+    let range = range(kind, row);
+    let data_type = match row.start {
         Value::Real(_) => "Real",
         Value::Integer(_) => "Integer",
         Value::Boolean(_) => "Boolean",
@@ -32,7 +33,7 @@ fn variable(row: &Variable) -> String {
     let unit = row.unit.map_or(String::new(), |unit| format!(" unit=\"{}\"", unit.name()));
     let start = start(row).map_or(String::new(), |value| format!(" start=\"{value}\""));
     format!(
-        "    <ScalarVariable name=\"{}\" valueReference=\"{}\" {} description=\"{}\"><{kind}{unit}{start}/></ScalarVariable>\n",
+        "    <ScalarVariable name=\"{}\" valueReference=\"{}\" {} description=\"{}\"><{data_type}{unit}{range}{start}/></ScalarVariable>\n",
         row.name,
         row.reference,
         roles(row),

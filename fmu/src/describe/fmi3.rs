@@ -1,6 +1,8 @@
 //! The model description of FMI 3.0.
 
-use super::{HEAD, TIME_REFERENCE, TOOL, default_experiment, escape, log_categories, outputs, roles, start, units};
+use super::{
+    HEAD, TIME_REFERENCE, TOOL, default_experiment, escape, log_categories, outputs, range, roles, start, units,
+};
 use crate::model::Kind;
 use crate::variable::{Value, Variable};
 
@@ -16,7 +18,7 @@ pub(super) fn write(kind: Kind, token: &str, rows: &[Variable]) -> String {
     text += &log_categories();
     text += &default_experiment(rows);
     text += "  <ModelVariables>\n";
-    text.extend(rows.iter().map(variable));
+    text.extend(rows.iter().map(|row| variable(kind, row)));
     text += &format!(
         "    <Float64 name=\"time\" valueReference=\"{TIME_REFERENCE}\" causality=\"independent\" \
          variability=\"continuous\" unit=\"s\" description=\"Simulated time\"/>\n  </ModelVariables>\n"
@@ -25,7 +27,8 @@ pub(super) fn write(kind: Kind, token: &str, rows: &[Variable]) -> String {
     text + "</fmiModelDescription>\n"
 }
 
-fn variable(row: &Variable) -> String {
+fn variable(kind: Kind, row: &Variable) -> String {
+    let range = range(kind, row);
     let unit = row.unit.map_or(String::new(), |unit| format!(" unit=\"{}\"", unit.name()));
     let start = start(row);
     let attribute = start.as_ref().map_or(String::new(), |value| format!(" start=\"{value}\""));
@@ -37,7 +40,7 @@ fn variable(row: &Variable) -> String {
         escape(&row.description)
     );
     match row.start {
-        Value::Real(_) => format!("    <Float64 {common}{unit}{attribute}/>\n"),
+        Value::Real(_) => format!("    <Float64 {common}{unit}{range}{attribute}/>\n"),
         Value::Integer(_) => format!("    <Int32 {common}{attribute}/>\n"),
         Value::Boolean(_) => format!("    <Boolean {common}{attribute}/>\n"),
         // What is calculated has no start value, whatever its type.

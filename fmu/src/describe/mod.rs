@@ -34,6 +34,11 @@ pub fn model_description(fmi: Fmi, kind: Kind, variables: &[Variable]) -> String
     }
 }
 
+/// What a host may set it to, as both standards write it.
+fn range(kind: Kind, row: &Variable) -> String {
+    kind.possible(row).map_or(String::new(), |range| format!(" min=\"{}\" max=\"{}\"", range.low, range.high))
+}
+
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const TOOL: &str = concat!("memg-gateway ", env!("CARGO_PKG_VERSION"));
 

@@ -12,11 +12,12 @@ pub use table::*;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::limits;
+use crate::model::finite;
 use crate::price_ahead;
 use crate::resources::Resources;
 use crate::series_text;
 use crate::units::reference;
-use crate::variable::{Store, Value};
+use crate::variable::{Store, Value, Variable};
 use memg_core::action::Action;
 use memg_core::constraint::Rule;
 use memg_core::decide::{self, Decision, StepMemory};
@@ -25,7 +26,7 @@ use memg_core::equipment::{Plant, UNITS_MAX};
 use memg_core::history::History;
 use memg_core::measurement::Measurement;
 use memg_core::outlook::Outlook;
-use memg_core::plant_state::{PlantState, Tag};
+use memg_core::plant_state::{PlantState, Range, Tag};
 use memg_core::policy::Policy;
 use memg_core::safety::{Relaxation, SafetyFilter};
 use memg_core::situation::Situation;
@@ -104,10 +105,34 @@ impl Ems {
         Ok(())
     }
 
+    /// A value for an input, as it is taken: rounding beyond a bound is taken away. Until the parameters are read, what is
+    /// physically possible counts, then what the plant declares.
+    ///
+    /// # Errors
+    /// Its name, what was expected and what was found.
+    pub fn admit(&self, row: &Variable, value: Value) -> Result<Value, String> {
+        match (value, self.range(row.reference)) {
+            (Value::Real(number), None) => finite(row, number).map(Value::Real),
+            (Value::Real(number), Some(range)) => {
+                range.expect(number).map(Value::Real).map_err(|words| format!("{}: {words}", row.name))
+            }
+            (Value::Text(text), _) if row.reference == OUTLOOK => {
+                series_text::parse(&row.name, &text).map(|_| Value::Text(text))
+            }
+            (value, _) => Ok(value),
+        }
+    }
+
+    fn range(&self, reference: u32) -> Option<Range> {
+        let plant = self.ready.as_ref().map(|ready| ready.filter.plant().parameters());
+        let declared = |tag: Tag| plant.map_or(tag.signal().possible(), |plant| tag.signal().range(plant));
+        signal_of(reference).map(declared).or_else(|| possible(reference))
+    }
+
     /// Moves to the end of a communication step, deciding at every sampling instant on the way.
     ///
     /// # Errors
-    /// An input is not a number; nothing has been decided then.
+    /// The controller is not initialized, or cannot decide.
     pub fn advance(&mut self, store: &mut Store, clock: &mut Clock, until: f64) -> Result<Option<String>, Fault> {
         let mut warning = None;
         while let Some(instant) = clock.due(until) {
@@ -145,7 +170,7 @@ impl Default for Ems {
     }
 }
 
-/// The inputs as measurements. They are finite: [`crate::instance::Instance`] has checked them.
+/// The inputs as measurements. They are in range: [`crate::instance::Instance`] has checked them.
 fn plant_state(store: &Store, instant: f64) -> PlantState {
     let rows = store.rows().iter().zip(store.values());
     let measured = rows.filter_map(|(row, value)| Some((signal_of(row.reference)?, good(value)?)));

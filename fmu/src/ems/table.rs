@@ -7,7 +7,7 @@ use crate::variable::{Causality, Unit, Value, Variable, variables};
 use memg_core::equipment::PlantParameters;
 use memg_core::guard::TariffRange;
 use memg_core::observation::Divisors;
-use memg_core::plant_state::{Signal, Tag};
+use memg_core::plant_state::{Range, Signal, Tag};
 use serde::{Deserialize, Serialize};
 
 /// The controller decides; otherwise its outputs follow the measurements.
@@ -48,6 +48,13 @@ pub fn signal_of(reference: u32) -> Option<Tag> {
 
 /// Import prices of the hours ahead, and behind them how many are known.
 pub const PRICE_AHEAD: u32 = 30;
+
+/// What is physically possible for an input, in its unit; `None` for one that is no number or has no bounds.
+#[must_use]
+pub fn possible(reference: u32) -> Option<Range> {
+    let measured = signal_of(reference).map(|tag| tag.signal().possible());
+    measured.or_else(|| price_ahead::possible(reference.checked_sub(PRICE_AHEAD)?))
+}
 
 /// Prices and forecasts at step length, see [`crate::series_text`].
 pub const OUTLOOK: u32 = 60;

@@ -19,35 +19,133 @@ fn folder() -> tempfile::TempDir {
     resources("td3", &synthetic::profile(1, 7))
 }
 
+/// Inputs, what they cannot be at the reference plant, and the words that name the range.
+const REFUSED: [(&str, f64, &str); 14] = [
+    ("soc", 1.4, "soc: expected 0 to 1, found 1.4"),
+    ("soc", -0.1, "soc: expected 0 to 1, found -0.1"),
+    ("q_heat", 150.5, "q_heat: expected 0 to 150 as the plant declares, found 150.5"),
+    ("p_load", 1e6, "p_load: expected 5 to 100 as the plant declares, found 1000000"),
+    ("p_pv", 73.0, "p_pv: expected -1.2 to 72 as the plant declares, found 73"),
+    ("p_wind", -1.0, "p_wind: expected -0.8 to 48 as the plant declares, found -1"),
+    ("price", 200.0, "price: expected -100 to 100, found 200"),
+    ("price_export", -200.0, "price_export: expected -100 to 100, found -200"),
+    ("price_ahead_3", 200.0, "price_ahead_3: expected -100 to 100, found 200"),
+    ("price_ahead_hours", 25.0, "price_ahead_hours: expected 0 to 24, found 25"),
+    ("v_pcc", 4.0, "v_pcc: expected 0 to 3, found 4"),
+    ("f_grid", 0.0, "f_grid: expected 10 to 100, found 0"),
+    ("q_heat", f64::NAN, "q_heat: expected 0 to 150 as the plant declares, found NaN"),
+    ("p_battery", f64::INFINITY, "p_battery: expected -1000000 to 1000000, found inf"),
+];
+
 #[test]
-fn an_input_that_is_not_a_number_stops_the_step_and_is_named() {
+fn a_value_out_of_its_range_is_discarded_by_name_and_the_next_good_step_goes_on() {
     let folder = folder();
-    for fmi in BOTH {
-        for bad in [f64::NAN, f64::INFINITY] {
-            let ems = Host::ready(fmi, Kind::Ems, folder.path());
-            assert_eq!(ems.step(0.0, 900.0), Status::Ok);
-            let before = ems.real("p_battery_set").to_bits();
-            ems.put_real("q_heat", bad);
-            check(ems.step(900.0, 900.0), Status::Error, "q_heat: expected a finite number");
-            assert_eq!(ems.real("p_battery_set").to_bits(), before);
-            let latched = "the instance is Failed until it is reset, because of \"q_heat: expected a finite number";
-            check(ems.step(900.0, 900.0), Status::Error, latched);
-            assert_eq!((ems.reset(), ems.enter(), ems.exit()), (Status::Ok, Status::Ok, Status::Ok));
-            assert_eq!(ems.step(0.0, 900.0), Status::Ok);
+    for (fmi, (name, bad, words)) in BOTH.into_iter().flat_map(|fmi| REFUSED.map(|refused| (fmi, refused))) {
+        let (ems, other) = (Host::ready(fmi, Kind::Ems, folder.path()), Host::ready(fmi, Kind::Ems, folder.path()));
+        assert_eq!((ems.step(0.0, 900.0), other.step(0.0, 900.0)), (Status::Ok, Status::Ok));
+        let (good, set_point) = (ems.real(name), ems.real("p_battery_set").to_bits());
+        check(ems.set_real(ems.reference(name), bad), Status::Discard, words);
+        assert_eq!(ems.real(name), good, "nothing is taken");
+        // A host that does not look at what it is told gets no set-point from the value before either.
+        for _ in 0..2 {
+            check(ems.step(900.0, 900.0), Status::Discard, words);
+            assert_eq!((ems.real("p_battery_set").to_bits(), ems.last_successful_time()), (set_point, 900.0));
+        }
+        ems.put_real(name, good);
+        for k in 1..4 {
+            assert_eq!(
+                (ems.step(900.0 * f64::from(k), 900.0), other.step(900.0 * f64::from(k), 900.0)),
+                (Status::Ok, Status::Ok)
+            );
+            assert_eq!(ems.real("p_battery_set").to_bits(), other.real("p_battery_set").to_bits());
+            assert_eq!(ems.integer("status"), 1, "{name}");
         }
     }
 }
 
 #[test]
-fn numbers_out_of_bounds_give_a_safe_stop() {
+fn rounding_beyond_a_bound_is_taken_away() {
     let folder = folder();
     for fmi in BOTH {
         let ems = Host::ready(fmi, Kind::Ems, folder.path());
-        ems.put_real("p_load", 1e6);
+        ems.put_real("soc", 1.0 + f64::EPSILON);
+        assert_eq!((ems.real("soc"), ems.step(0.0, 900.0)), (1.0, Status::Ok));
+    }
+}
+
+#[test]
+fn of_a_call_that_is_refused_no_value_is_taken_and_all_have_to_be_set_again() {
+    let folder = folder();
+    for fmi in BOTH {
+        let ems = Host::ready(fmi, Kind::Ems, folder.path());
+        let names = ["p_load", "soc", "q_heat"];
+        check(ems.set_reals(&names, &[40.0, 1.4, 20.0]), Status::Discard, "soc: expected 0 to 1");
+        assert_eq!((ems.real("p_load"), ems.real("q_heat")), (5.0, 0.0));
+        ems.put_real("soc", 0.4);
+        check(ems.step(0.0, 900.0), Status::Discard, "p_load has to be set again, because a value was refused: soc");
+        assert_eq!((ems.set_reals(&names, &[40.0, 0.4, 20.0]), ems.step(0.0, 900.0)), (Status::Ok, Status::Ok));
+    }
+}
+
+#[test]
+fn parameters_that_are_set_later_narrow_what_an_input_may_have_been() {
+    let folder = folder();
+    for fmi in BOTH {
+        let ems = Host::new(fmi, Kind::Ems, folder.path());
+        ems.put_real("q_heat", 120.0);
+        ems.put_real("exogenous.heat_load_kw_max", 100.0);
+        assert_eq!((ems.enter(), ems.exit()), (Status::Ok, Status::Ok), "{}", log_lines());
+        check(ems.step(0.0, 900.0), Status::Discard, "q_heat: expected 0 to 100 as the plant declares, found 120");
+        ems.put_real("q_heat", 80.0);
+        assert_eq!(ems.step(0.0, 900.0), Status::Ok);
+    }
+}
+
+#[test]
+fn a_saved_state_knows_what_was_refused_before_it_and_nothing_that_was_refused_later() {
+    let folder = folder();
+    for fmi in BOTH {
+        let ems = Host::ready(fmi, Kind::Ems, folder.path());
+        let (mut before, mut after) = (std::ptr::null_mut(), std::ptr::null_mut());
+        assert_eq!(ems.save(&mut before), Status::Ok);
+        check(ems.set_real(ems.reference("soc"), 2.0), Status::Discard, "soc");
+        assert_eq!(
+            (ems.save(&mut after), ems.load(before), ems.step(0.0, 900.0)),
+            (Status::Ok, Status::Ok, Status::Ok)
+        );
+        assert_eq!(ems.load(after), Status::Ok);
+        check(ems.step(0.0, 900.0), Status::Discard, "soc");
+        ems.free_state(&mut before);
+        ems.free_state(&mut after);
+    }
+}
+
+#[test]
+fn a_plant_discards_set_points_that_are_no_numbers() {
+    let folder = folder();
+    for fmi in BOTH {
+        let plant = Host::ready(fmi, Kind::Plant, folder.path());
+        check(plant.set_real(plant.reference("p_battery_set"), f64::NAN), Status::Discard, "p_battery_set");
+        check(plant.step(0.0, 900.0), Status::Discard, "p_battery_set");
+        plant.put_real("p_battery_set", 1.0);
+        assert_eq!(plant.step(0.0, 900.0), Status::Ok);
+    }
+}
+
+/// The range of one input lets through what all of them together do not allow: what sources draw counts as load.
+#[test]
+fn what_inputs_together_leave_no_promise_for_gives_a_safe_stop_for_as_long_as_it_is_there() {
+    let folder = folder();
+    for fmi in BOTH {
+        let ems = Host::ready(fmi, Kind::Ems, folder.path());
+        ems.put_real("p_load", 100.0);
+        ems.put_real("p_pv", -1.0);
         assert_eq!(ems.step(0.0, 900.0), Status::Ok);
         let bit = RULE_BITS.len() - 1;
         assert_eq!((ems.integer("status"), ems.integer("relaxation"), ems.integer("safety_reasons")), (4, 6, 1 << bit));
         assert_eq!((ems.real("p_battery_set"), ems.boolean("safety_active")), (0.0, true));
+        ems.put_real("p_pv", 0.0);
+        assert_eq!((ems.step(900.0, 900.0), ems.integer("status")), (Status::Ok, 1));
     }
 }
 

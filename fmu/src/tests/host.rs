@@ -2,7 +2,7 @@
 
 use super::{raw_text, uri};
 use crate::abi::*;
-use crate::describe::Fmi;
+use crate::describe::{Fmi, TIME_REFERENCE};
 use crate::fault::Status;
 use crate::model::Kind;
 use crate::variable::Variable;
@@ -176,6 +176,30 @@ impl Host {
         }
     }
 
+    /// Several values in one call.
+    pub fn set_reals(&self, names: &[&str], values: &[f64]) -> Status {
+        let references: Vec<u32> = names.iter().map(|name| self.reference(name)).collect();
+        let (references, count) = (references.as_ptr(), names.len().min(values.len()));
+        // SAFETY: a live instance, as many references as values.
+        unsafe {
+            match self.fmi {
+                Fmi::Two => fmi2SetReal(self.handle, references, count, values.as_ptr()),
+                Fmi::Three => fmi3SetFloat64(self.handle, references, count, values.as_ptr(), count),
+            }
+        }
+    }
+
+    /// The end of the last step that was made, as either standard tells it.
+    pub fn last_successful_time(&self) -> f64 {
+        let mut time = f64::NAN;
+        match self.fmi {
+            // SAFETY: a live instance, one value.
+            Fmi::Two => drop(unsafe { fmi2GetRealStatus(self.handle, 2, &mut time) }),
+            Fmi::Three => time = self.get_real(TIME_REFERENCE).1,
+        }
+        time
+    }
+
     pub fn real(&self, name: &str) -> f64 {
         let (status, value) = self.get_real(self.reference(name));
         assert_eq!(status, Status::Ok, "{}", log_lines());
@@ -236,16 +260,19 @@ impl Host {
         }
     }
 
-    pub fn put_text(&self, name: &str, value: &str) {
+    pub fn set_text(&self, name: &str, value: &str) -> Status {
         let (reference, value) = (self.reference(name), CString::new(value).unwrap());
         // SAFETY: a live instance, one reference, one value.
-        let status = unsafe {
+        unsafe {
             match self.fmi {
                 Fmi::Two => fmi2SetString(self.handle, &reference, 1, &value.as_ptr()),
                 Fmi::Three => fmi3SetString(self.handle, &reference, 1, &value.as_ptr(), 1),
             }
-        };
-        assert_eq!(status, Status::Ok, "{}", log_lines());
+        }
+    }
+
+    pub fn put_text(&self, name: &str, value: &str) {
+        assert_eq!(self.set_text(name, value), Status::Ok, "{}", log_lines());
     }
 
     pub fn save(&self, slot: &mut *mut c_void) -> Status {

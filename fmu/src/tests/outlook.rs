@@ -74,9 +74,11 @@ fn texts_that_cannot_be_read_are_refused_by_name_and_index() {
     let folder = far_sighted(&synthetic::profile(1, 7));
     for fmi in BOTH {
         let ems = Host::ready(fmi, Kind::Ems, folder.path());
-        ems.put_text("outlook", r#"{"import_price_eur_per_kwh":[0.1,"dear"]}"#);
-        assert_eq!(ems.step(0.0, 900.0), Status::Error);
+        assert_eq!(ems.set_text("outlook", r#"{"import_price_eur_per_kwh":[0.1,"dear"]}"#), Status::Discard);
         assert!(log_lines().contains("outlook.import_price_eur_per_kwh[1]: expected a number or null"));
+        assert_eq!(ems.step(0.0, 900.0), Status::Discard);
+        ems.put_text("outlook", r#"{"import_price_eur_per_kwh":[0.1,0.2]}"#);
+        assert_eq!(ems.step(0.0, 900.0), Status::Ok);
         let ems = Host::new(fmi, Kind::Ems, folder.path());
         ems.put_text("history", "yesterday");
         assert_eq!((ems.enter(), ems.exit()), (Status::Ok, Status::Error));

@@ -289,6 +289,7 @@ impl Stepper for Controller {
 
     fn step(&mut self, t_s: f64, values: &Values) -> Result<StepAnswer, String> {
         let input = self.input(t_s, values);
+        input.state.declared(self.config.filter.plant().parameters()).map_err(|words| format!("v.{words}"))?;
         let (state, decision) = self.decide(&input)?;
         let stopped_by = self.run.stopped_by.clone().or_else(|| latched(&state, &decision));
         let answer = self.answer(&input, &decision, stopped_by.as_deref())?;

@@ -227,13 +227,25 @@ fn what_was_measured_once_and_is_left_out_later_is_lost_and_not_nominal() {
 }
 
 #[test]
-fn a_value_out_of_the_declared_bounds_gives_hold() {
+fn a_value_out_of_the_declared_range_is_refused_by_name_moves_nothing_and_latches_nothing() {
+    let with = |signal: Signal, value: f64| {
+        let good = some_values();
+        let known = Signal::ALL.into_iter().filter_map(|s| Some((s, good.measurement(s).value?)));
+        Values::new(known.chain([(signal, value)]))
+    };
     let mut controller = controller("rule", None, None);
     controller.begin(&start()).unwrap();
-    let wild = values(&ProfileRow { electric_load_kw: 1e9, ..ProfileRow::default() }, 0.5);
-    let answer = controller.step(0.0, &wild).unwrap();
-    assert_eq!((answer.status, answer.setpoints["battery_kw"]), (StepStatus::Hold, 0.0));
-    assert!(answer.fault.unwrap().contains("outside the bounds"));
+    controller.step(0.0, &some_values()).unwrap();
+    for (signal, value, words) in [
+        (Signal::HeatLoadKw, 151.0, "v.heat_load_kw: expected 0 to 150 as the plant declares, found 151"),
+        (Signal::ElectricLoadKw, 1e5, "v.electric_load_kw: expected"),
+        (Signal::PvAvailableKw, -7.0, "v.pv_available_kw: expected"),
+    ] {
+        let refused = controller.step(900.0, &with(signal, value)).unwrap_err();
+        assert!(refused.contains(words), "{refused}");
+        assert_eq!(controller.run.cycle, 1);
+    }
+    assert_eq!(controller.step(900.0, &some_values()).unwrap().status, StepStatus::Ok);
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod iec104;
 #[cfg(feature = "opcua")]
 mod opcua;
 mod snapshot;
+mod speakers;
 
 pub use extent::extent;
 
@@ -46,6 +47,8 @@ impl std::fmt::Debug for Opened {
 #[derive(Debug, Default)]
 pub struct North {
     servers: Vec<Opened>,
+    /// Something speaks through the broker.
+    speaks: bool,
     /// What listens where, for people.
     pub addresses: Vec<(&'static str, String)>,
 }
@@ -57,7 +60,8 @@ impl North {
     /// A port is taken or an address is not ours: somebody counts on it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let mut north = Self::default();
-        let NorthSettings { modbus, sunspec } = &settings.north;
+        let NorthSettings { modbus, sunspec, home_assistant, sparkplug } = &settings.north;
+        north.speaks = home_assistant.is_some() || sparkplug.is_some();
         if let Some(modbus) = modbus {
             let server = bind(Means::ModbusServer, modbus).await?;
             north.add("modbus", server.address()?, |wires, stop| Box::pin(server.serve(wires, stop)));
@@ -100,7 +104,7 @@ pub(super) fn serve(
     wished: Arc<Notify>,
     stop: &watch::Receiver<bool>,
 ) -> Served {
-    if north.servers.is_empty() {
+    if north.servers.is_empty() && !north.speaks {
         return Served::default();
     }
     let list = Arc::new(PointList::of(&extent(settings)));
@@ -108,11 +112,12 @@ pub(super) fn serve(
     let (asks, asked) = mpsc::channel(ASKS);
     let desk = Desk::new(Arc::clone(&list), live.clone(), asks, Arc::clone(&wished));
     let wires = Wires { list: Arc::clone(&list), live, desk: desk.clone() };
-    let plant = settings.plant;
-    let mut tasks = vec![tokio::spawn(publish(views, list, plant, live_in)), tokio::spawn(desk.watch())];
+    let facts = snapshot::Facts::of(settings, &list);
+    let mut tasks = vec![tokio::spawn(publish(views, list, facts, live_in)), tokio::spawn(desk.watch())];
     for (protocol, address) in &north.addresses {
         tracing::info!(protocol, address, "Serving SCADA.");
     }
+    tasks.extend(speakers::speakers(settings, &wires, stop));
     tasks.extend(north.servers.into_iter().map(|Opened(serve)| tokio::spawn(serve(wires.clone(), stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
 }
@@ -137,13 +142,13 @@ fn nameplate(settings: &Settings) -> Nameplate {
 async fn publish(
     mut views: watch::Receiver<View>,
     list: Arc<PointList>,
-    plant: memg_core::equipment::Plant,
+    facts: snapshot::Facts,
     live: watch::Sender<Arc<Snapshot>>,
 ) {
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
         if view.last.is_some() {
-            live.send_replace(Arc::new(snapshot::snapshot(&list, &view, &plant)));
+            live.send_replace(Arc::new(snapshot::snapshot(&list, &view, &facts)));
         }
     }
 }
