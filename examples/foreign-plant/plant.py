@@ -8,7 +8,7 @@ unit 1, storage inverter, holding registers (addresses on the wire, discharging 
     100     u16   state of charge, 0.1 %
     101-102 i32   power, W
     103     u16   0 standby, 1 running, 2 fault
-    110     i16   set-point, 10 W; without a new write for 60 s the inverter goes to standby
+    110     i16   set-point, 10 W; power follows by 2 kW a second; without a new write for 60 s the inverter goes to standby
     111     u16   1: follow the set-point
 
 unit 2, PV inverter, holding registers: 0-1 f32 power in W, 20 u16 limit of power in 0.1 kW
@@ -27,7 +27,7 @@ from pymodbus.server import ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
 STORAGE, PV, METER = 1, 2, 3
-CAPACITY_KWH, RATED_KW, FALLS_BACK_S = 30.0, 15.0, 60.0
+CAPACITY_KWH, RATED_KW, SLEW_KW_PER_S, FALLS_BACK_S = 30.0, 15.0, 2.0, 60.0
 PERIOD_S = 0.5
 # When the set-point was written last; shown values are not writes.
 written = {}
@@ -91,7 +91,8 @@ class Plant:
         age_s = time.monotonic() - written.get(("storage", 110), -math.inf)
         following = follow == 1 and age_s < FALLS_BACK_S
         wanted_kw = -signed(told) / 100 if following else 0.0
-        self.charge_kw += 0.7 * (max(-RATED_KW, min(RATED_KW, wanted_kw)) - self.charge_kw)
+        most_kw = SLEW_KW_PER_S * PERIOD_S
+        self.charge_kw += max(-most_kw, min(most_kw, max(-RATED_KW, min(RATED_KW, wanted_kw)) - self.charge_kw))
         self.soc = min(1.0, max(0.0, self.soc + self.charge_kw * PERIOD_S / 3600 / CAPACITY_KWH))
         (limit,) = await self.server.async_getValues(PV, 3, 20, 1)
         pv_kw = min(24.0 + 0.2 * math.sin(seconds / 3), limit / 10)
