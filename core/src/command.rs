@@ -57,8 +57,39 @@ pub enum Means {
     Web,
     /// The Modbus server for SCADA.
     ModbusServer,
+    /// The SunSpec face of the site.
+    Sunspec,
+    /// IEC 60870-5-104.
+    Iec104,
+    /// OPC UA.
+    OpcUa,
     /// The terminal on the gateway's machine.
     Terminal,
+}
+
+impl Means {
+    /// As in logs and on pages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Web => "web",
+            Self::ModbusServer => "modbus",
+            Self::Sunspec => "sunspec",
+            Self::Iec104 => "iec104",
+            Self::OpcUa => "opcua",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// Who has control in manual mode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// As the configuration names it.
+    pub principal: String,
+    /// By which entrance it took control.
+    pub means: Means,
 }
 
 /// Limits at the connection from outside, for instance the grid operator's; `None` = the plant's own.

@@ -28,15 +28,27 @@ impl Authority {
     /// If openssl does not do as it is told.
     #[must_use]
     pub fn new(names: &[&str]) -> Self {
+        let names: Vec<(&str, Option<&str>)> = names.iter().map(|name| (*name, None)).collect();
+        Self::with_roles(&names)
+    }
+
+    /// The same, with the role of "MODBUS/TCP Security" in the certificates that are to have one.
+    ///
+    /// # Panics
+    /// If openssl does not do as it is told.
+    #[must_use]
+    pub fn with_roles(names: &[(&str, Option<&str>)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         openssl(
             folder.path(),
             &format!("req -x509 {key} -days 2 -subj /CN={} -keyout ca.key -out ca.pem", authority_name(folder.path())),
         );
-        let extensions = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n";
-        std::fs::write(folder.path().join("extensions"), extensions).expect("a file");
-        for name in names {
+        for (name, role) in names {
+            let role = role.map(|role| format!("1.3.6.1.4.1.50316.802.1=ASN1:UTF8String:{role}\n"));
+            let usage = "subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n";
+            let extensions = format!("{usage}{}", role.unwrap_or_default());
+            std::fs::write(folder.path().join("extensions"), extensions).expect("a file");
             openssl(folder.path(), &format!("req {key} -subj /CN={name} -keyout {name}.key -out {name}.csr"));
             openssl(
                 folder.path(),

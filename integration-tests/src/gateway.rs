@@ -34,17 +34,25 @@ impl Gateway {
     /// # Panics
     /// If it does not start, or serves no station.
     pub async fn with_station(config: &Path, more: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
+        Self::saying("Operator's station: ", config, more, environment).await
+    }
+
+    /// The same, and what it says after `what`, such as the address of something that it serves.
+    ///
+    /// # Panics
+    /// If it does not start, or does not say it.
+    pub async fn saying(what: &str, config: &Path, more: &[&str], environment: &[(&str, &str)]) -> (Self, String) {
         let mut command = Command::new(gateway());
         command.arg("run").arg(config).arg("--json").args(more).envs(environment.iter().copied());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("the gateway starts");
         let mut log = BufReader::new(child.stderr.take().expect("its log")).lines();
-        let url = loop {
+        let said = loop {
             let line = timeout(PATIENCE, log.next_line()).await.expect("it says where").expect("its log");
-            let line = line.expect("it serves a station");
+            let line = line.unwrap_or_else(|| panic!("it never says {what:?}"));
             eprintln!("{line}");
-            if let Some(url) = line.strip_prefix("Operator's station: ") {
-                break url.to_owned();
+            if let Some(said) = line.strip_prefix(what) {
+                break said.to_owned();
             }
         };
         tokio::spawn(async move {
@@ -52,7 +60,7 @@ impl Gateway {
                 eprintln!("{line}");
             }
         });
-        (Self { child }, url)
+        (Self { child }, said)
     }
 
     /// Its process id.

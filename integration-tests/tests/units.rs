@@ -4,7 +4,7 @@ use memg_core::equipment::Battery;
 use memg_core::units::{Soc, Watts};
 use memg_gateway::control::journal::{Entry, Reader};
 use memg_gateway::control::replay::replay;
-use memg_gateway::daemon::{self, Demo, RunOptions, chain_of, view::View};
+use memg_gateway::daemon::{self, Demo, North, RunOptions, chain_of, view::View};
 use memg_gateway::settings::{Override, SitePlant, load};
 use memg_gateway::virtual_plant::server::SharedWorld;
 use serde_json::Value;
@@ -39,7 +39,7 @@ async fn day(site: &str, folder: &Path) -> (Value, SharedWorld, PathBuf) {
     // The senders live as long as the run: a dropped one would end it.
     let (_stop_in, stop) = watch::channel(false);
     let (view, _shown) = watch::channel(View::default());
-    let options = RunOptions { duration: Some(DAY), stop, view, station: None };
+    let options = RunOptions { duration: Some(DAY), stop, view, station: None, north: North::default() };
     let summary = daemon::run(settings, Some(demo), options).await.expect("a run");
     (serde_json::to_value(summary).expect("JSON"), world, journal)
 }

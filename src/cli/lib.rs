@@ -23,6 +23,7 @@ mod ledger;
 mod live;
 mod model;
 mod plant;
+mod points;
 mod run;
 mod train;
 mod upgrade;
@@ -64,6 +65,8 @@ enum Verb {
     Init(init::Args),
     /// List and explain the device files of the library
     Devices(devices::Args),
+    /// List every point that SCADA can read or command
+    Points(points::Args),
     /// Look at a plant, live and read-only, and say what is wrong
     Doctor(doctor::Args),
     /// Fit R and X of the grid connection from records
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::main(&args),
         Verb::Init(args) => init::main(&args),
         Verb::Devices(args) => devices::main(&args),
+        Verb::Points(args) => points::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),

@@ -5,7 +5,7 @@ use super::{live, log_to_stderr, parse_duration, refuse};
 use anyhow::{Context, Result};
 use memg_control::account::RunSummary;
 use memg_daemon::view::View;
-use memg_daemon::{Demo, RunOptions, Station};
+use memg_daemon::{Demo, North, RunOptions, Station};
 use memg_plant_io::problem::Problem;
 use memg_settings::{Override, Settings, SitePlant};
 use std::io::IsTerminal;
@@ -64,6 +64,10 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         Err(refused) => return Ok(refused),
     };
     let station = if settings.cosim.is_some() { None } else { Station::open(&settings).await? };
+    let north = if settings.cosim.is_some() { North::default() } else { North::open(&settings).await? };
+    for (protocol, address) in &north.addresses {
+        eprintln!("SCADA over {protocol}: {address}");
+    }
     let log_in = station.as_ref().and_then(say_where);
     let (stop_in, stop) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
@@ -75,7 +79,7 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         std::process::exit(130);
     });
     let shown = tokio::spawn(live::show(view, live.then(|| Screen { site: settings.site.clone(), log_in }), args.json));
-    let options = RunOptions { duration: args.duration, stop, view: view_in, station };
+    let options = RunOptions { duration: args.duration, stop, view: view_in, station, north };
     let summary = memg_daemon::run(settings, demo, options).await;
     let _ = shown.await;
     print(&summary?, args.json)?;

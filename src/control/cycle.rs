@@ -283,6 +283,7 @@ fn enter(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, b
     // Yesterday's set-points of an operator never return.
     if !state.mode.operator_is_in_charge() {
         state.manual = None;
+        state.in_charge = None;
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::cycle::{ControlState, CycleInput};
 use super::mode::{Facts, ModeChange, ModeTimes};
-use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Outcome};
+use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Holder, Outcome};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
 
 /// Changes of mode and answers of a cycle's commands.
@@ -54,15 +54,24 @@ fn take(
         return Err(format!("{name} is {role}; this takes the role {}", least.name()));
     }
     match command.body {
-        CommandBody::Setpoints(setpoints) => set_manually(state, setpoints).map(|()| None),
+        CommandBody::Setpoints(setpoints) => set_manually(state, command, setpoints).map(|()| None),
         CommandBody::Limits(limits) => limit(state, limits).map(|()| None),
+        CommandBody::Manual => {
+            let change = state.mode.command(&command.body, &command.principal, times, facts)?;
+            state.in_charge = Some(Holder { principal: command.principal.clone(), means: command.means });
+            Ok(change)
+        }
         body => state.mode.command(&body, &command.principal, times, facts),
     }
 }
 
-fn set_manually(state: &mut ControlState, setpoints: Setpoints) -> Result<(), String> {
+/// Set-points are those of whoever took manual control last; others say so first, by `manual`: two masters do not fight.
+fn set_manually(state: &mut ControlState, command: &Command, setpoints: Setpoints) -> Result<(), String> {
     if !state.mode.operator_is_in_charge() {
         return Err(format!("set-points are taken in manual mode, not in {}", state.mode.mode.name()));
+    }
+    if let Some(holder) = state.in_charge.as_ref().filter(|holder| holder.principal != command.principal) {
+        return Err(format!("{} has control ({}); take it with manual first", holder.principal, holder.means.name()));
     }
     if !(setpoints.battery.is_finite() && setpoints.chp.is_finite() && setpoints.chp.get() >= 0.0) {
         return Err("set-points must be finite, and the CHP's not negative".into());

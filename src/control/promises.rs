@@ -278,6 +278,25 @@ fn an_answer_says_what_happened() {
 }
 
 #[test]
+fn set_points_are_those_of_whoever_took_control_last() {
+    let mut rig = Rig::new(false).in_auto();
+    rig.order(CommandBody::Manual);
+    assert_eq!(rig.order(by_hand(-7.0, 0.0)).1, Outcome::Done);
+    rig.command_of("scada", by_hand(2.0, 0.0));
+    let refused = rig.cycle().answers.remove(0).outcome;
+    assert!(reason(refused).contains("anna has control (terminal)"));
+    rig.command_of("scada", CommandBody::Manual);
+    rig.command_of("scada", by_hand(-6.0, 0.0));
+    rig.command(by_hand(3.0, 0.0));
+    let decision = rig.cycle();
+    assert_eq!(decision.answers[1].outcome, Outcome::Done);
+    assert!(reason(decision.answers[2].outcome.clone()).contains("scada has control"));
+    assert_eq!(battery(&decision), -6_000);
+    rig.order(CommandBody::Auto);
+    assert_eq!(rig.state.in_charge, None, "the gateway itself");
+}
+
+#[test]
 fn a_stop_ordered_in_shadow_is_remembered() {
     let mut rig = Rig::new(false);
     rig.run(5);

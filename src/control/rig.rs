@@ -78,8 +78,13 @@ impl Rig {
 
     /// An operator's command for the next cycle.
     pub(super) fn command(&mut self, body: CommandBody) {
+        self.command_of("anna", body);
+    }
+
+    /// Somebody's command for the next cycle.
+    pub(super) fn command_of(&mut self, principal: &str, body: CommandBody) {
         let id = format!("c{}", self.commands.len());
-        let (principal, role, means) = ("anna".to_owned(), Role::Operator, Means::Terminal);
+        let (principal, role, means) = (principal.to_owned(), Role::Operator, Means::Terminal);
         self.commands.push(Command { principal, role, means, id, time_unix_ms: 0, body });
     }
 

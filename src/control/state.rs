@@ -4,7 +4,7 @@ use super::exceeding::Exceeding;
 use super::following::Following;
 use super::mode::{ModeState, ModeTimes};
 use super::substitutes::Substitutes;
-use memg_core::command::ExchangeLimits;
+use memg_core::command::{ExchangeLimits, Holder};
 use memg_core::equipment::UNITS_MAX;
 use memg_core::forecast::ForecastErrors;
 use memg_core::history::History;
@@ -69,6 +69,9 @@ pub struct ControlState {
     pub reason: Option<String>,
     /// The operator's set-points.
     pub manual: Option<Setpoints>,
+    /// Who has control in manual mode: whoever took it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_charge: Option<Holder>,
     /// Cap on renewables that is in force at the plant.
     #[serde(default)]
     pub cap: Option<Watts>,
@@ -130,6 +133,7 @@ impl ControlState {
             asked: None,
             reason: None,
             manual: None,
+            in_charge: None,
             cap: None,
             limits: ExchangeLimits::default(),
             step: None,

@@ -8,6 +8,7 @@ use super::alarms::Alarms;
 use super::archive::Archive;
 use super::early;
 use super::messages::Messages;
+use super::north::Commands;
 use super::notes::Notes;
 use super::service::Service;
 use super::showing::{About, Event, Showing, event};
@@ -31,8 +32,9 @@ use memg_plant_io::image::{PointId, ProcessImage};
 use memg_plant_io::modbus::{DeviceHealth, Running};
 use memg_settings::Settings;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 /// What connects the engine to the rest.
@@ -46,6 +48,10 @@ pub(super) struct Wires {
     pub view: watch::Sender<View>,
     /// The operator's station.
     pub desk: Option<Desk>,
+    /// SCADA's commands.
+    pub north: Option<Commands>,
+    /// Somebody wishes something and need not wait for the next cycle.
+    pub wished: Arc<Notify>,
     /// Where it is, or why it is not there.
     pub station: Option<String>,
     pub station_trouble: Option<String>,
@@ -204,7 +210,10 @@ impl Engine {
             match self.wires.react {
                 None => std::future::pending().await,
                 Some(gap) => {
-                    self.wires.image.moved().await;
+                    tokio::select! {
+                        () = self.wires.image.moved() => {}
+                        () = self.wires.wished.notified() => {}
+                    }
                     sleep_until(self.last_cycle + gap).await;
                 }
             }
@@ -240,6 +249,9 @@ impl Engine {
         }
         if let Some(desk) = &mut self.wires.desk {
             desk.answer(&decision.answers);
+        }
+        if let Some(north) = &mut self.wires.north {
+            north.answer(&decision.answers);
         }
         self.sync_journal();
         self.account.add(&input, &decision);
@@ -279,6 +291,7 @@ impl Engine {
         if let Some(desk) = &mut self.wires.desk {
             commands.extend(desk.take(self.at, &mut self.alarms, &self.wires.notes));
         }
+        commands.extend(self.wires.north.iter_mut().flat_map(Commands::take));
         commands
     }
 

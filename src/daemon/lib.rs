@@ -8,12 +8,14 @@
 mod ahead;
 mod alarms;
 mod archive;
+mod asked;
 mod clock;
 mod cosim;
 mod demo;
 mod early;
 mod engine;
 mod messages;
+mod north;
 mod notes;
 mod service;
 mod showing;
@@ -23,6 +25,7 @@ pub mod view;
 
 pub use clock::PlantClock;
 pub use demo::Demo;
+pub use north::{North, extent};
 pub use station::Station;
 
 use anyhow::{Context, Result};
@@ -42,8 +45,9 @@ use memg_policy::{PolicySpec, load_policy, model};
 use memg_settings::Settings;
 use messages::Messages;
 use notes::Notes;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use view::View;
 
@@ -61,6 +65,8 @@ pub struct RunOptions {
     pub view: watch::Sender<View>,
     /// The operator's station, if one was opened.
     pub station: Option<Station>,
+    /// Servers for SCADA that were opened.
+    pub north: North,
 }
 
 /// Runs the gateway.
@@ -108,6 +114,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         notes: notes.clone(),
         stop: stopped,
     };
+    let wished = Arc::new(Notify::new());
+    let north = north::serve(options.north, &settings, options.view.subscribe(), Arc::clone(&wished), &around.stop);
     let served = options.station.map(|station| station::serve(station, around)).unwrap_or_default();
     let wires = Wires {
         image,
@@ -118,6 +126,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         clock,
         view: options.view,
         desk: served.desk,
+        north: north.desk,
+        wished,
         station: served.address,
         station_trouble: served.trouble,
         notes,
@@ -130,7 +140,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let _ = stop_drivers.send(true);
     engine.join().await;
     // Nobody waits for a page.
-    served.tasks.iter().for_each(JoinHandle::abort);
+    served.tasks.iter().chain(&north.tasks).for_each(JoinHandle::abort);
     if let Some(demo) = demo {
         demo.shutdown().await;
     }

@@ -7,7 +7,7 @@ use memg_control::cycle::{ControlState, CycleDecision, CycleInput};
 use memg_control::explain::{Subject, describe};
 use memg_control::mode::{Mode, ModeTimes};
 use memg_control::words;
-use memg_core::command::{Command, CommandBody, Means, Outcome};
+use memg_core::command::{Command, CommandBody, Outcome};
 use memg_core::equipment::Plant;
 use memg_core::outlook::Outlook;
 use memg_history::NoteKind;
@@ -126,7 +126,7 @@ impl Showing {
             let (outcome, detail) = outcome(&answer.outcome);
             let what = command.body.name();
             let detail = if detail.is_empty() { wished(command) } else { detail };
-            let (principal, means) = (command.principal.as_str(), means(command.means));
+            let (principal, means) = (command.principal.as_str(), command.means.name());
             let told = Event { principal, role: command.role.name(), means, what, outcome, detail: &detail };
             event(notes, at.unix_ms, &told);
             if answer.outcome != (Outcome::Rejected { reason: detail.clone() }) {
@@ -270,15 +270,6 @@ pub(super) fn event(notes: &Notes, unix_ms: i64, e: &Event<'_>) {
     let note = json!({ "unix_ms": unix_ms, "principal": e.principal, "role": e.role, "means": e.means, "what": e.what,
         "outcome": e.outcome, "detail": e.detail });
     notes.write(unix_ms, NoteKind::Event, &note);
-}
-
-const fn means(means: Means) -> &'static str {
-    match means {
-        Means::Mqtt => "mqtt",
-        Means::Web => "web",
-        Means::ModbusServer => "modbus",
-        Means::Terminal => "terminal",
-    }
 }
 
 fn outcome(outcome: &Outcome) -> (&'static str, String) {

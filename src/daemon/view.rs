@@ -3,6 +3,7 @@
 use memg_alarms::Alarm;
 use memg_control::cycle::{CycleDecision, CycleInput, ExchangeLimits};
 use memg_control::mode::{Mode, ModeState};
+use memg_core::command::Holder;
 use memg_core::forecast::ForecastMae;
 use memg_core::measurement::Measurement;
 use memg_core::outlook::Outlook;
@@ -96,6 +97,8 @@ pub struct View {
     pub sentences: Sentences,
     /// Limits at the connection from outside.
     pub limits: ExchangeLimits,
+    /// Who has control in manual mode.
+    pub in_charge: Option<Holder>,
     /// The plan in force.
     pub planned: Option<Arc<Planned>>,
     /// What others say of the hours ahead, from the present step on.

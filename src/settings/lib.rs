@@ -15,6 +15,7 @@ mod history;
 mod layers;
 mod lines;
 mod mistakes;
+mod north;
 mod operators;
 mod plant;
 mod points;
@@ -41,6 +42,7 @@ use cosim::Beside;
 use memg_control::substitutes::Substitutes;
 use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
+use memg_north::settings::NorthSettings;
 use memg_plant_io::device::{self, Device, RawDevice};
 use memg_plant_io::image::ImageBuilder;
 use memg_plant_io::library;
@@ -81,6 +83,8 @@ pub struct Settings {
     pub mqtt: Option<MqttSettings>,
     /// The operator's station, if it is served.
     pub web: Option<WebSettings>,
+    /// Servers for SCADA.
+    pub north: NorthSettings,
     /// Which point means what.
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
@@ -110,9 +114,9 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 13] = [
+const TABLES: [&str; 14] = [
     "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
-    "signals", "web",
+    "signals", "web", "north",
 ];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
@@ -183,6 +187,7 @@ impl Loader {
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
         let web = web::web(&mut self);
+        let north = north::north(&mut self);
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
         let lockstep = self.layers.has("cosim");
@@ -221,6 +226,7 @@ impl Loader {
             devices: found.devices,
             mqtt: found.mqtt,
             web,
+            north,
             points,
             substitutes,
             image,

@@ -3,12 +3,13 @@
 use super::Loader;
 use super::files;
 use memg_core::command::Role;
+use memg_listener::{Tls, tls};
 use memg_plant_io::mqtt::operator::is_plain;
 use memg_plant_io::mqtt::secret::{self, Secret};
 use memg_plant_io::problem::{Problem, read as typed};
 use memg_plant_io::tls::{certificates, private_key};
 use memg_web::password;
-use memg_web::settings::{Tls, User, WebSettings, tls};
+use memg_web::settings::{User, WebSettings};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -109,7 +110,7 @@ fn certificate(loader: &mut Loader, raw: &RawWeb) -> Option<Tls> {
     let mut wrong = |key: &str, message: String| loader.problems.push(Problem::new(key, message));
     let chain = certificates(certificate).map_err(|message| wrong("web.tls_cert_file", message)).ok();
     let private = private_key(key).map_err(|message| wrong("web.tls_key_file", message)).ok();
-    tls(chain?, private?).map_err(|message| wrong("web.tls_key_file", message)).ok()
+    tls(chain?, private?, None).map_err(|message| wrong("web.tls_key_file", message)).ok()
 }
 
 fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {

@@ -104,7 +104,7 @@ pub(super) fn bench_at(listen: &str) -> Bench {
     }));
     let (asks_in, asks) = mpsc::channel(8);
     let wires = Wires { live: seen, asks: asks_in, source: Arc::new(Fake) };
-    let router = router(App::new(settings(listen), wires, Complaints::default()));
+    let router = router(App::new(settings(listen), wires, Complaints::of("bench")));
     let router = router.layer(Extension(Peer(IpAddr::from([127, 0, 0, 1]))));
     Bench { service: TowerToHyperService::new(router), asks, live }
 }

@@ -1,6 +1,5 @@
 //! What every request has to pass, whatever it asks for: Host, Origin, kind of body, time. And what every answer carries.
 
-use crate::complaints::Complaint;
 use crate::refused::Refused;
 use crate::routes::App;
 use axum::extract::{FromRequestParts, Request, State};
@@ -55,7 +54,7 @@ pub(crate) async fn guard(State(app): State<App>, request: Request, next: Next) 
 
 fn check(app: &App, method: &Method, headers: &HeaderMap) -> Result<(), Refused> {
     let foreign = |text: &str, said: &str| {
-        app.complaints.about(Complaint::Foreign, said);
+        app.complaints.about("a request with a foreign Host or Origin was refused", said);
         Err(Refused::forbidden(text))
     };
     let host = text(headers, header::HOST).unwrap_or_default();

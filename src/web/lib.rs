@@ -17,7 +17,6 @@
 #![forbid(unsafe_code)]
 
 mod arming;
-mod complaints;
 mod guard;
 mod page;
 pub mod password;

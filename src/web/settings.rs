@@ -1,12 +1,9 @@
 //! Where the station listens and who may use it. Whoever reads configurations fills it in and has checked it.
 
 use memg_core::command::Role;
+use memg_listener::Tls;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Somebody who may log in.
 #[derive(Clone)]
@@ -46,18 +43,4 @@ impl WebSettings {
     pub fn anonymous_may_look(&self) -> bool {
         self.listen.ip().is_loopback()
     }
-}
-
-/// Certificate and key, ready for connections.
-pub type Tls = Arc<ServerConfig>;
-
-/// Of a certificate with its chain, and its private key.
-///
-/// # Errors
-/// They do not fit each other.
-pub fn tls(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Tls, String> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    let config = builder.with_no_client_auth().with_single_cert(chain, key);
-    config.map(Arc::new).map_err(|error| format!("does not fit the certificate: {error}"))
 }

@@ -34,6 +34,7 @@ impl Engine {
             mode_state: Some(self.state.mode),
             sentences: self.showing.sentences(&decision, &self.state),
             limits: self.state.limits,
+            in_charge: self.state.in_charge.clone(),
             devices: health.iter().map(|d| (d.name.to_string(), d.counters.state())).collect(),
             counters: health.iter().map(|d| (d.name.to_string(), d.counters.values())).collect(),
             broker: self.wires.mqtt.as_ref().map(Messages::is_up),

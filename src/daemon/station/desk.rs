@@ -1,29 +1,27 @@
 //! Wishes from the station on their way into a cycle, and what became of them on their way back. Never waits.
 
 use crate::alarms::Alarms;
+use crate::asked::Asked;
 use crate::notes::Notes;
 use crate::showing::{Event, event};
 use crate::view::Instants;
-use memg_core::command::{Command, CommandAnswer, Outcome};
+use memg_core::command::{Command, CommandAnswer};
 use memg_web::wires::{AlarmAction, Ask, NoAnswer};
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Most wishes taken in one cycle; the rest waits for the next.
 const TAKEN_MAX: usize = 16;
 
-/// A command whose answer is awaited: who, id, the way back.
-type Waiting = (String, String, oneshot::Sender<Outcome>);
-
 /// The station as the cycle sees it.
 pub(crate) struct Desk {
     asks: mpsc::Receiver<Ask>,
-    waiting: Vec<Waiting>,
+    asked: Asked,
 }
 
 impl Desk {
     pub fn new(asks: mpsc::Receiver<Ask>) -> Self {
-        Self { asks, waiting: Vec::new() }
+        Self { asks, asked: Asked::default() }
     }
 
     /// Takes what waits: commands for control's door; what concerns alarms is done here.
@@ -32,7 +30,7 @@ impl Desk {
         for _ in 0..TAKEN_MAX {
             match self.asks.try_recv() {
                 Ok(Ask::Command(command, answer)) => {
-                    self.waiting.push((command.principal.clone(), command.id.clone(), answer));
+                    self.asked.wait(&command, answer);
                     commands.push(command);
                 }
                 Ok(Ask::Alarm { id, action, by, answer }) => {
@@ -46,11 +44,7 @@ impl Desk {
 
     /// Answers the commands of this cycle; one that was not judged is dropped, which says so.
     pub fn answer(&mut self, answers: &[CommandAnswer]) {
-        for (principal, id, waiting) in self.waiting.drain(..) {
-            if let Some(answer) = answers.iter().find(|answer| answer.id == id && answer.principal == principal) {
-                let _ = waiting.send(answer.outcome.clone());
-            }
-        }
+        self.asked.answer(answers);
     }
 }
 

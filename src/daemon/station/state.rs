@@ -211,6 +211,7 @@ fn state(site: &Site, view: &View, money: &Value, (input, decision): &(CycleInpu
         .commanded
         .as_ref()
         .map(|c| json!({ "principal": c.principal, "means": c.means, "what": c.what, "unix_ms": c.unix_ms }));
+    let in_charge = view.in_charge.as_ref().map(|h| json!({ "principal": h.principal, "means": h.means.name() }));
     let money = if money.is_null() { uncounted(view) } else { money.clone() };
     json!({
         "site": site.name, "simulated": site.simulated, "version": env!("CARGO_PKG_VERSION"),
@@ -219,7 +220,7 @@ fn state(site: &Site, view: &View, money: &Value, (input, decision): &(CycleInpu
         "cycle": view.cycle, "mode": mode(view, decision), "points": points(site, view),
         "setpoints": setpoints(site, view, decision), "plant": site.plant_told, "limits": view.limits,
         "plan": plan(view), "prices": prices(site, view, input), "money": money, "alarms": counted(view),
-        "devices": view.devices.iter().map(device).collect::<Vec<_>>(), "broker": view.broker, "control": control,
+        "devices": view.devices.iter().map(device).collect::<Vec<_>>(), "broker": view.broker, "control": control, "in_charge": in_charge,
         "health": health(view), "history": { "points": view.values.len() },
     })
 }

@@ -8,7 +8,6 @@ mod records;
 mod session;
 
 use crate::arming::Arming;
-use crate::complaints::Complaints;
 use crate::guard::guard;
 use crate::page;
 use crate::refused::Refused;
@@ -20,6 +19,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get, post};
+use memg_listener::Complaints;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;

@@ -1,7 +1,6 @@
 //! Log-in and log-out.
 
 use super::App;
-use crate::complaints::Complaint;
 use crate::guard::{COOKIE, Who, address, cookie};
 use crate::password::{self, LENGTH_MAX};
 use crate::refused::Refused;
@@ -57,7 +56,7 @@ pub(super) async fn log_in(State(app): State<App>, request: Request) -> Result<R
         Some(user) => open(&app, user.name.clone(), user.role, from),
         None => {
             app.sessions().failed(&name, from, Instant::now());
-            app.complaints.about(Complaint::LogIn, &format!("{name} from {from}"));
+            app.complaints.about("a log-in failed", &format!("{name} from {from}"));
             Err(wrong())
         }
     }

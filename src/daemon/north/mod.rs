@@ -1,0 +1,124 @@
+//! The north side: wires the protocols that SCADA speaks to what a running gateway shows, and their writes to the cycle.
+
+mod extent;
+mod snapshot;
+
+pub use extent::extent;
+
+use crate::asked::Asked;
+use crate::view::View;
+use anyhow::{Context, Result};
+use memg_core::command::Command;
+use memg_north::desk::Desk;
+use memg_north::modbus::Server;
+use memg_north::points::PointList;
+use memg_north::wires::{Ask, Snapshot, Wires};
+use memg_settings::Settings;
+use std::sync::Arc;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Commands that may wait for a cycle, and most that one takes.
+const ASKS: usize = 32;
+const TAKEN_MAX: usize = 16;
+
+/// Ports that are open and not yet served.
+#[derive(Debug, Default)]
+pub struct North {
+    modbus: Option<Server>,
+    /// What listens where, for people.
+    pub addresses: Vec<(&'static str, String)>,
+}
+
+impl North {
+    /// Opens what the configuration names.
+    ///
+    /// # Errors
+    /// A port is taken or an address is not ours: somebody counts on it.
+    pub async fn open(settings: &Settings) -> Result<Self> {
+        let mut north = Self::default();
+        if let Some(modbus) = &settings.north.modbus {
+            let server = Server::bind(modbus).await;
+            let server = server.with_context(|| format!("north.modbus.listen: {} cannot be opened", modbus.listen))?;
+            north.addresses.push(("modbus", server.address()?.to_string()));
+            north.modbus = Some(server);
+        }
+        Ok(north)
+    }
+
+    fn is_served(&self) -> bool {
+        self.modbus.is_some()
+    }
+}
+
+/// What the daemon has of a north side that is served.
+#[derive(Default)]
+pub(super) struct Served {
+    pub desk: Option<Commands>,
+    pub tasks: Vec<JoinHandle<()>>,
+}
+
+/// Serves it beside the control loop; `wished` wakes the loop.
+pub(super) fn serve(
+    north: North,
+    settings: &Settings,
+    views: watch::Receiver<View>,
+    wished: Arc<Notify>,
+    stop: &watch::Receiver<bool>,
+) -> Served {
+    if !north.is_served() {
+        return Served::default();
+    }
+    let list = Arc::new(PointList::of(&extent(settings)));
+    let (live_in, live) = watch::channel(Arc::new(Snapshot::default()));
+    let (asks, asked) = mpsc::channel(ASKS);
+    let desk = Desk::new(Arc::clone(&list), live.clone(), asks, Arc::clone(&wished));
+    let wires = Wires { list: Arc::clone(&list), live, desk: desk.clone() };
+    let plant = settings.plant;
+    let mut tasks = vec![tokio::spawn(publish(views, list, plant, live_in)), tokio::spawn(desk.watch())];
+    for (protocol, address) in &north.addresses {
+        tracing::info!(protocol, address, "Serving SCADA.");
+    }
+    tasks.extend(north.modbus.map(|server| tokio::spawn(server.serve(wires.clone(), stop.clone()))));
+    Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
+}
+
+/// Makes the snapshot for everybody, once a cycle.
+async fn publish(
+    mut views: watch::Receiver<View>,
+    list: Arc<PointList>,
+    plant: memg_core::equipment::Plant,
+    live: watch::Sender<Arc<Snapshot>>,
+) {
+    while views.changed().await.is_ok() {
+        let view = views.borrow_and_update().clone();
+        if view.last.is_some() {
+            live.send_replace(Arc::new(snapshot::snapshot(&list, &view, &plant)));
+        }
+    }
+}
+
+/// The north side as the cycle sees it.
+pub(super) struct Commands {
+    asks: mpsc::Receiver<Ask>,
+    asked: Asked,
+}
+
+impl Commands {
+    /// Takes what waits for control's door.
+    pub fn take(&mut self) -> Vec<Command> {
+        let mut commands = Vec::new();
+        while let Some(Ask { command, answer }) =
+            (commands.len() < TAKEN_MAX).then(|| self.asks.try_recv().ok()).flatten()
+        {
+            self.asked.wait(&command, answer);
+            commands.push(command);
+        }
+        commands
+    }
+
+    /// Answers the commands of this cycle.
+    pub fn answer(&mut self, answers: &[memg_core::command::CommandAnswer]) {
+        self.asked.answer(answers);
+    }
+}

@@ -1,0 +1,8 @@
+//! The Modbus TCP server for SCADA: functions 3, 4 (the same map), 6, 16 and 43/14.
+
+mod pdu;
+mod registers;
+mod server;
+
+pub use registers::{BLOCKS, width};
+pub use server::Server;
