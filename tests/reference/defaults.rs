@@ -1,7 +1,7 @@
 //! What stands in for a key that is not there, as the code has it: `impl Default`, serde's `default`, and `unwrap_or` on a
 //! field of the struct that was read.
 
-use super::source::{Source, serde};
+use super::source::{Source, serde, snake_case};
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
 use syn::{BinOp, Block, Expr, Field, ImplItem, ImplItemFn, Item, ItemFn, ItemStruct, Lit, Member, Stmt, Type, UnOp};
@@ -104,6 +104,13 @@ fn evaluate(value: &Expr, source: Option<&Source>) -> Option<String> {
             let values: Option<Vec<String>> = array.elems.iter().map(|one| evaluate(one, source)).collect();
             values.map(|values| format!("[{}]", values.join(", ")))
         }
+        // `Role::Viewer.name().to_owned()`
+        Expr::MethodCall(call) if call.method == "name" => match &*call.receiver {
+            Expr::Path(path) if path.path.segments.len() > 1 => {
+                path.path.segments.last().map(|last| format!("\"{}\"", snake_case(&last.ident.to_string())))
+            }
+            _ => None,
+        },
         Expr::MethodCall(call) => evaluate(&call.receiver, source).filter(|text| text.starts_with('"')),
         Expr::Closure(closure) => evaluate(&closure.body, source),
         _ => None,

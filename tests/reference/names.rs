@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 use syn::{Expr, ExprMethodCall, Item, Lit};
 
 /// Lists of the page: heading, what is said before, and file and name of the enumeration.
-const LISTS: [(&str, &str, &str, &str); 8] = [
+const LISTS: [(&str, &str, &str, &str); 9] = [
     (
         "Signals",
         "What control knows of a plant: names in `signal`, in `state`, in journals and in the history. Where there are several of a \
@@ -32,6 +32,12 @@ const LISTS: [(&str, &str, &str, &str); 8] = [
     ),
     ("Modes", "[What leads where](loop.md#modes).", "src/control/mode.rs", "Mode"),
     ("Roles", "Each may do what the one before may ([commands](commands.md)).", "core/src/command.rs", "Role"),
+    (
+        "Kinds of commands",
+        "Last level of the topics `<prefix>/command/<kind>` and `<prefix>/ack/<kind>`; bodies: [commands](commands.md#kinds).",
+        "src/plant_io/mqtt/command.rs",
+        "CommandKind",
+    ),
     (
         "Commands",
         "As they are journaled; the topics and bodies are in [commands](commands.md).",
