@@ -57,13 +57,21 @@ impl Peer {
         line.expect("a readable answer").expect("the peer ended; its standard error tells why")
     }
 
+    /// Sends a command and returns its answer.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn say(&mut self, command: &str) -> String {
+        self.input.write_all(format!("{command}\n").as_bytes()).await.expect("the peer listens");
+        self.line().await
+    }
+
     /// Sends a command and returns the numbers of its answer.
     ///
     /// # Panics
     /// If it does not answer with numbers.
     pub async fn ask(&mut self, command: &str) -> Vec<u16> {
-        self.input.write_all(format!("{command}\n").as_bytes()).await.expect("the peer listens");
-        let answer = self.line().await;
+        let answer = self.say(command).await;
         answer.split_whitespace().map(|number| number.parse().expect("a register")).collect()
     }
 }

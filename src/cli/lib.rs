@@ -25,6 +25,7 @@ mod model;
 mod plant;
 mod points;
 mod run;
+mod scan;
 mod train;
 mod upgrade;
 mod web_password;
@@ -65,6 +66,8 @@ enum Verb {
     Init(init::Args),
     /// List and explain the device files of the library
     Devices(devices::Args),
+    /// Look for a SunSpec device and write a device file for it
+    Scan(scan::Args),
     /// List every point that SCADA can read or command
     Points(points::Args),
     /// Look at a plant, live and read-only, and say what is wrong
@@ -117,6 +120,7 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::main(&args),
         Verb::Devices(args) => devices::main(&args),
         Verb::Points(args) => points::main(&args),
+        Verb::Scan(args) => scan::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),

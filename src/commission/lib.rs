@@ -14,6 +14,7 @@ pub mod live;
 pub mod other;
 pub mod plausible;
 pub mod reading;
+pub mod scan;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;

@@ -136,7 +136,7 @@ pub fn decide(
     let shown = verdict.filter(|_| mode != Mode::Init);
     let written = mode.writes() && !silent && shown.is_some();
     state.following.written(verdict.as_ref().filter(|_| written), mode == Mode::SafeStop);
-    door::clamp_answers(&mut told.answers, input, shown.as_ref().map(|v| &v.safe));
+    door::clamp_answers(&mut told.answers, input, source.setpoints, shown.as_ref().map(|v| &v.safe));
     let worth = |i: &&Intervention| worth_telling(config, i, passed.due);
     CycleDecision {
         mode,
@@ -348,8 +348,16 @@ fn choose(
     }
 }
 
+/// The operator's set-points; where a power at the connection is wished, the battery gives what is missing of it.
 fn by_hand(state: &ControlState) -> Setpoints {
-    state.manual.unwrap_or_else(|| holding(&state.memory))
+    let manual = state.manual.unwrap_or_else(|| holding(&state.memory));
+    match (manual.grid, &state.situation) {
+        (Some(grid), Some((situation, _))) => {
+            let battery = grid - situation.net_load() + state.memory.chp().kilowatts();
+            Setpoints { battery, grid: None, ..manual }
+        }
+        _ => Setpoints { grid: None, ..manual },
+    }
 }
 
 fn holding(memory: &ControlMemory) -> Setpoints {

@@ -8,6 +8,7 @@ use super::cycle::{ControlState, CycleInput};
 use super::mode::{Facts, ModeChange, ModeTimes};
 use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Holder, Outcome};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
+use memg_core::units::Kilowatts;
 
 /// Changes of mode and answers of a cycle's commands.
 #[derive(Debug, Default)]
@@ -73,7 +74,8 @@ fn set_manually(state: &mut ControlState, command: &Command, setpoints: Setpoint
     if let Some(holder) = state.in_charge.as_ref().filter(|holder| holder.principal != command.principal) {
         return Err(format!("{} has control ({}); take it with manual first", holder.principal, holder.means.name()));
     }
-    if !(setpoints.battery.is_finite() && setpoints.chp.is_finite() && setpoints.chp.get() >= 0.0) {
+    let grid = setpoints.grid.is_none_or(Kilowatts::is_finite);
+    if !(grid && setpoints.battery.is_finite() && setpoints.chp.is_finite() && setpoints.chp.get() >= 0.0) {
         return Err("set-points must be finite, and the CHP's not negative".into());
     }
     state.manual = Some(setpoints);
@@ -90,14 +92,21 @@ fn limit(state: &mut ControlState, limits: ExchangeLimits) -> Result<(), String>
 }
 
 /// Says of manual set-points what became of them: the plant's ratings, ramps and limits may leave less.
-pub(super) fn clamp_answers(answers: &mut [CommandAnswer], input: &CycleInput, safe: Option<&SafeSetpoints>) {
-    let Some(safe) = safe else { return };
+pub(super) fn clamp_answers(
+    answers: &mut [CommandAnswer],
+    input: &CycleInput,
+    asked: Option<Setpoints>,
+    safe: Option<&SafeSetpoints>,
+) {
+    let (Some(asked), Some(safe)) = (asked, safe) else { return };
     let (battery_kw, chp_kw) = (safe.battery().kilowatts().get(), safe.chp().kilowatts().get());
     for answer in answers.iter_mut().filter(|answer| answer.outcome == Outcome::Done) {
-        let asked = input.commands.iter().find(|c| c.id == answer.id && c.principal == answer.principal);
-        if let Some(CommandBody::Setpoints(wanted)) = asked.map(|command| command.body) {
+        let command = input.commands.iter().find(|c| c.id == answer.id && c.principal == answer.principal);
+        if let Some(CommandBody::Setpoints(wanted)) = command.map(|command| command.body) {
             let off = |a: f64, b: f64| (a - b).abs() > 0.001;
-            if off(wanted.battery.get(), battery_kw) || off(wanted.chp.get(), chp_kw) {
+            // A power at the connection asks for what the battery has to give.
+            let battery = if wanted.grid.is_some() { asked.battery } else { wanted.battery };
+            if off(battery.get(), battery_kw) || off(wanted.chp.get(), chp_kw) {
                 answer.outcome = Outcome::Clamped { battery_kw, chp_kw };
             }
         }

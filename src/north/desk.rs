@@ -123,6 +123,18 @@ impl Desk {
         Some(Reading::own(value))
     }
 
+    /// Time without heartbeat after which set-points of this principal expire.
+    #[must_use]
+    pub fn reversion(&self, by: &Principal) -> Duration {
+        self.holds().get(&by.name).map_or(crate::hold::REVERSION, Hold::reversion)
+    }
+
+    /// Time until set-points expire that this principal keeps; `None`: it keeps none.
+    #[must_use]
+    pub fn remaining(&self, by: &Principal) -> Option<Duration> {
+        self.holds().get(&by.name).and_then(|hold| hold.remaining(Instant::now()))
+    }
+
     /// Gives control back for whoever keeps set-points and is not heard any more, until the sender of snapshots is gone.
     pub async fn watch(self) {
         while self.live.has_changed().is_ok() {
@@ -194,46 +206,39 @@ impl Desk {
         self.live.borrow().readings.get(place)?.value
     }
 
-    /// Commands that follow from what was written, stops first; writes them down.
+    /// Commands that follow from what was written, in its order; powers and limits last. Writes it down.
     fn bodies(&self, by: &Principal, values: &[(usize, f64)]) -> Result<Vec<CommandBody>, Refusal> {
-        let now = Instant::now();
         let mut holds = self.holds();
         let hold = holds.entry(by.name.clone()).or_default();
         let mut bodies = Vec::new();
-        let (mut powers, mut limits) = (false, false);
+        let mut powers = None;
+        let mut limits = false;
         for (place, value) in values {
-            let before = hold.values.insert(*place, *value);
-            let changed = before != Some(*value);
-            match self.list.points().get(*place).map_or("", |point| point.name.as_str()) {
-                "command.mode" if changed => bodies.extend(mode(*value)),
-                "command.acknowledge" if *value == 1.0 => bodies.push(CommandBody::Acknowledge),
-                "command.arm_request" if *value == 1.0 => hold.open_token(token()?, now),
-                "command.arm_confirm" if *value != 0.0 => {
-                    let open = hold.confirm(*value, now);
-                    open.then(|| bodies.push(CommandBody::Arm)).ok_or_else(not_the_token)?;
-                }
-                "command.heartbeat" if changed => hold.heartbeat(now),
-                "command.reversion_s" => hold.set_reversion(Duration::from_secs_f64(*value)),
-                "command.battery_kw" | "command.chp_kw" => powers |= changed || !hold.holds(),
+            let changed = hold.values.insert(*place, *value) != Some(*value);
+            let name = self.list.points().get(*place).map_or("", |point| point.name.as_str());
+            match name {
+                "command.battery_kw" | "command.chp_kw" if changed || !hold.holds() => powers = powers.or(Some(name)),
+                "command.grid_kw" if changed || !hold.holds() => powers = Some(name),
                 "command.import_limit_kw" | "command.export_limit_kw" => limits = true,
-                _ => {}
+                _ => bodies.extend(single(hold, name, *value, changed)?),
             }
         }
         let written = |name: &str| self.list.named(name).and_then(|place| hold.values.get(&place).copied());
-        if powers {
-            let power = |wished: &str, present: &str| written(wished).or_else(|| self.reading(present)).unwrap_or(0.0);
+        let or_present = |wished: &str, present: &str| written(wished).or_else(|| self.reading(present));
+        if let Some(name) = powers {
+            let kw = |wished, present| Kilowatts::new(or_present(wished, present).unwrap_or(0.0));
+            let at_connection = name == "command.grid_kw";
             bodies.push(CommandBody::Setpoints(Setpoints {
-                battery: Kilowatts::new(power("command.battery_kw", "setpoint.battery_kw")),
-                chp: Kilowatts::new(power("command.chp_kw", "setpoint.chp_kw")),
-                grid: None,
+                battery: kw("command.battery_kw", "setpoint.battery_kw"),
+                chp: kw("command.chp_kw", "setpoint.chp_kw"),
+                grid: written(name).filter(|_| at_connection).map(Kilowatts::new),
             }));
         }
         if limits {
             // The one that was not written stays as it is, whoever set it.
-            let limit = |wished: &str, present: &str| written(wished).or_else(|| self.reading(present));
             bodies.push(CommandBody::Limits(ExchangeLimits {
-                import_kw_max: limit("command.import_limit_kw", "limit.import_kw_max"),
-                export_kw_max: limit("command.export_limit_kw", "limit.export_kw_max"),
+                import_kw_max: or_present("command.import_limit_kw", "limit.import_kw_max"),
+                export_kw_max: or_present("command.export_limit_kw", "limit.export_kw_max"),
             }));
         }
         Ok(bodies)
@@ -271,7 +276,7 @@ impl Desk {
 
     fn forget(&self, hold: &mut Hold, body: CommandBody) {
         let names: &[&str] = match body {
-            CommandBody::Setpoints(_) => &["command.battery_kw", "command.chp_kw"],
+            CommandBody::Setpoints(_) => &["command.battery_kw", "command.chp_kw", "command.grid_kw"],
             CommandBody::Limits(_) => &["command.import_limit_kw", "command.export_limit_kw"],
             _ => &["command.mode"],
         };
@@ -279,6 +284,23 @@ impl Desk {
             hold.values.remove(&place);
         }
     }
+}
+
+/// What one value alone does, and the command that follows from it.
+fn single(hold: &mut Hold, name: &str, value: f64, changed: bool) -> Result<Option<CommandBody>, Refusal> {
+    let now = Instant::now();
+    match name {
+        "command.mode" if changed => return Ok(mode(value)),
+        "command.acknowledge" if value == 1.0 => return Ok(Some(CommandBody::Acknowledge)),
+        "command.arm_request" if value == 1.0 => hold.open_token(token()?, now),
+        "command.arm_confirm" if value != 0.0 => {
+            return if hold.confirm(value, now) { Ok(Some(CommandBody::Arm)) } else { Err(not_the_token()) };
+        }
+        "command.heartbeat" if changed => hold.heartbeat(now),
+        "command.reversion_s" => hold.set_reversion(Duration::from_secs_f64(value)),
+        _ => {}
+    }
+    Ok(None)
 }
 
 fn mode(value: f64) -> Option<CommandBody> {
@@ -303,7 +325,7 @@ fn not_the_token() -> Refusal {
 fn in_range(point: &Point, value: f64) -> Result<(), Refusal> {
     let whole = value.fract() == 0.0 && (0.0..=65_535.0).contains(&value);
     let (least, most) = match point.name.as_str() {
-        "command.battery_kw" => (-POWER_KW_MAX, POWER_KW_MAX),
+        "command.battery_kw" | "command.grid_kw" => (-POWER_KW_MAX, POWER_KW_MAX),
         "command.reversion_s" => (1.0, REVERSION_S_MAX),
         _ if point.shape == Shape::Number => (0.0, POWER_KW_MAX),
         _ => (0.0, 65_535.0),

@@ -57,6 +57,12 @@ impl Hold {
         self.heard.is_some_and(|heard| now.saturating_duration_since(heard) > self.reversion())
     }
 
+    /// Time until its set-points expire, while it keeps some.
+    pub fn remaining(&self, now: Instant) -> Option<Duration> {
+        let heard = self.heard?;
+        Some(self.reversion().saturating_sub(now.saturating_duration_since(heard)))
+    }
+
     /// First step of arming.
     pub fn open_token(&mut self, token: u16, now: Instant) {
         self.token = Some((token, now + ARMING));

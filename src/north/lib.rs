@@ -10,4 +10,5 @@ mod hold;
 pub mod modbus;
 pub mod points;
 pub mod settings;
+pub mod sunspec;
 pub mod wires;

@@ -216,6 +216,16 @@ const WISHES: &[(Row, Role)] = &[
         ),
         Role::Guard,
     ),
+    (
+        (
+            COMMANDS + 15,
+            "command.grid_kw",
+            "kW",
+            Shape::Number,
+            "power at the connection in manual mode, + = import; the battery gives what is missing of it",
+        ),
+        Role::Operator,
+    ),
 ];
 
 /// What a principal reads about its own commands.

@@ -8,10 +8,12 @@ pub use extent::extent;
 use crate::asked::Asked;
 use crate::view::View;
 use anyhow::{Context, Result};
-use memg_core::command::Command;
+use memg_core::command::{Command, Means};
 use memg_north::desk::Desk;
 use memg_north::modbus::Server;
 use memg_north::points::PointList;
+use memg_north::settings::{ModbusSettings, NorthSettings};
+use memg_north::sunspec::{Face, Nameplate};
 use memg_north::wires::{Ask, Snapshot, Wires};
 use memg_settings::Settings;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ const TAKEN_MAX: usize = 16;
 #[derive(Debug, Default)]
 pub struct North {
     modbus: Option<Server>,
+    sunspec: Option<Server>,
     /// What listens where, for people.
     pub addresses: Vec<(&'static str, String)>,
 }
@@ -37,17 +40,23 @@ impl North {
     /// A port is taken or an address is not ours: somebody counts on it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let mut north = Self::default();
-        if let Some(modbus) = &settings.north.modbus {
-            let server = Server::bind(modbus).await;
-            let server = server.with_context(|| format!("north.modbus.listen: {} cannot be opened", modbus.listen))?;
-            north.addresses.push(("modbus", server.address()?.to_string()));
-            north.modbus = Some(server);
-        }
+        let NorthSettings { modbus, sunspec } = &settings.north;
+        north.modbus = north.server(Means::ModbusServer, modbus.as_ref()).await?;
+        north.sunspec = north.server(Means::Sunspec, sunspec.as_ref()).await?;
         Ok(north)
     }
 
+    async fn server(&mut self, means: Means, settings: Option<&ModbusSettings>) -> Result<Option<Server>> {
+        let Some(settings) = settings else { return Ok(None) };
+        let name = means.name();
+        let server = Server::bind(settings, means).await;
+        let server = server.with_context(|| format!("north.{name}.listen: {} cannot be opened", settings.listen))?;
+        self.addresses.push((name, server.address()?.to_string()));
+        Ok(Some(server))
+    }
+
     fn is_served(&self) -> bool {
-        self.modbus.is_some()
+        self.modbus.is_some() || self.sunspec.is_some()
     }
 }
 
@@ -80,7 +89,20 @@ pub(super) fn serve(
         tracing::info!(protocol, address, "Serving SCADA.");
     }
     tasks.extend(north.modbus.map(|server| tokio::spawn(server.serve(wires.clone(), stop.clone()))));
+    let face = Face::new(nameplate(settings), wires);
+    tasks.extend(north.sunspec.map(|server| tokio::spawn(server.serve(face, stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
+}
+
+fn nameplate(settings: &Settings) -> Nameplate {
+    let plant = settings.plant.parameters();
+    let batteries = settings.plant.batteries();
+    Nameplate {
+        site: settings.site.clone(),
+        import_kw_max: plant.grid.import_kw_max,
+        export_kw_max: plant.grid.export_kw_max,
+        battery_kwh: batteries.iter().map(|battery| battery.parameters.capacity_kwh).sum(),
+    }
 }
 
 /// Makes the snapshot for everybody, once a cycle.

@@ -4,5 +4,6 @@ mod pdu;
 mod registers;
 mod server;
 
+pub use pdu::Registers;
 pub use registers::{BLOCKS, width};
 pub use server::Server;

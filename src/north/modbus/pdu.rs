@@ -4,6 +4,31 @@ use super::registers;
 use crate::desk::{Principal, Refusal};
 use crate::wires::Wires;
 
+/// What stands behind a server's registers.
+pub trait Registers: Clone + Send + Sync + 'static {
+    /// `count` registers from `first` on as this client sees them; `None`: not all of them are there.
+    fn read(&self, by: &Principal, first: u16, count: u16) -> Option<Vec<u16>>;
+    /// Writes registers; what is refused is refused as a whole.
+    fn write(&self, by: &Principal, first: u16, words: &[u16]) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// The map of the list of points.
+impl Registers for Wires {
+    fn read(&self, by: &Principal, first: u16, count: u16) -> Option<Vec<u16>> {
+        let live = self.live.borrow().clone();
+        let reading = |place: usize| {
+            let own = self.desk.written(by, place);
+            own.or_else(|| live.readings.get(place).cloned()).unwrap_or_default()
+        };
+        registers::read(&self.list, reading, (first, count))
+    }
+
+    async fn write(&self, by: &Principal, first: u16, words: &[u16]) -> Result<(), Refusal> {
+        let values = registers::written(&self.list, first, words).ok_or(Refusal::NotWritable)?;
+        self.desk.write(by, &values).await
+    }
+}
+
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exception {
@@ -75,11 +100,14 @@ pub(super) fn parse(pdu: &[u8]) -> Result<Request, Exception> {
 }
 
 /// Answers a request; the log says what was refused and why.
-pub(super) async fn answer(wires: &Wires, by: &Principal, pdu: &[u8]) -> Vec<u8> {
+pub(super) async fn answer(behind: &impl Registers, by: &Principal, pdu: &[u8]) -> Vec<u8> {
     let function = pdu.first().copied().unwrap_or_default();
     let answered = match parse(pdu) {
-        Ok(Request::Read { first, count }) => read(wires, by, first, count).map(|bytes| counted(function, bytes)),
-        Ok(Request::Write { first, words, single }) => write(wires, by, (first, &words)).await.map(|()| {
+        Ok(Request::Read { first, count }) => {
+            let words = behind.read(by, first, count).ok_or(Exception::Address);
+            words.map(|words| counted(function, words.into_iter().flat_map(u16::to_be_bytes).collect()))
+        }
+        Ok(Request::Write { first, words, single }) => write(behind, by, (first, &words)).await.map(|()| {
             let second = if single { words.first().copied().unwrap_or_default() } else { words.len() as u16 };
             [&[function][..], &first.to_be_bytes(), &second.to_be_bytes()].concat()
         }),
@@ -95,19 +123,8 @@ fn counted(function: u8, bytes: Vec<u8>) -> Vec<u8> {
     pdu
 }
 
-fn read(wires: &Wires, by: &Principal, first: u16, count: u16) -> Result<Vec<u8>, Exception> {
-    let live = wires.live.borrow().clone();
-    let reading = |place: usize| {
-        let own = wires.desk.written(by, place);
-        own.or_else(|| live.readings.get(place).cloned()).unwrap_or_default()
-    };
-    let words = registers::read(&wires.list, reading, (first, count)).ok_or(Exception::Address)?;
-    Ok(words.into_iter().flat_map(u16::to_be_bytes).collect())
-}
-
-async fn write(wires: &Wires, by: &Principal, (first, words): (u16, &[u16])) -> Result<(), Exception> {
-    let values = registers::written(&wires.list, first, words).ok_or(Exception::Address)?;
-    wires.desk.write(by, &values).await.map_err(|refusal| {
+async fn write(behind: &impl Registers, by: &Principal, (first, words): (u16, &[u16])) -> Result<(), Exception> {
+    behind.write(by, first, words).await.map_err(|refusal| {
         tracing::info!(principal = by.name, register = first, %refusal, "A write of SCADA was refused.");
         match refusal {
             Refusal::NotWritable => Exception::Address,

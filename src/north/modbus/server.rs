@@ -1,9 +1,8 @@
 //! Connections: who is at the other end, frames in time, one request after the other.
 
-use super::pdu;
+use super::pdu::{self, Registers};
 use crate::desk::Principal;
 use crate::settings::{Clients, ModbusSettings};
-use crate::wires::Wires;
 use memg_core::command::Means;
 use memg_listener::{Complaints, Guest, Limits, Listener};
 use std::io;
@@ -40,9 +39,9 @@ impl Server {
     ///
     /// # Errors
     /// The address is not ours or the port is taken.
-    pub async fn bind(settings: &ModbusSettings) -> io::Result<Self> {
-        let listener = Listener::bind("modbus", settings.listen, settings.tls.clone(), LIMITS).await?;
-        Ok(Self { listener, clients: Arc::new(settings.clients.clone()), means: Means::ModbusServer })
+    pub async fn bind(settings: &ModbusSettings, means: Means) -> io::Result<Self> {
+        let listener = Listener::bind(means.name(), settings.listen, settings.tls.clone(), LIMITS).await?;
+        Ok(Self { listener, clients: Arc::new(settings.clients.clone()), means })
     }
 
     /// The address with the port that the system chose.
@@ -54,13 +53,13 @@ impl Server {
     }
 
     /// Serves until `stop` is true or its sender is gone.
-    pub async fn serve(self, wires: Wires, stop: watch::Receiver<bool>) {
+    pub async fn serve(self, behind: impl Registers, stop: watch::Receiver<bool>) {
         let (clients, means, complaints) = (self.clients, self.means, self.listener.complaints());
         let each = move |guest: Guest| {
-            let (wires, clients, complaints) = (wires.clone(), Arc::clone(&clients), complaints.clone());
+            let (behind, clients, complaints) = (behind.clone(), Arc::clone(&clients), complaints.clone());
             async move {
                 match clients.principal(&guest, means) {
-                    Ok(by) => converse(guest, &by, &wires, &complaints).await,
+                    Ok(by) => converse(guest, &by, &behind, &complaints).await,
                     Err(why) => complaints.about("a client was turned away", &format!("{}: {why}", guest.peer.ip())),
                 }
             }
@@ -69,12 +68,12 @@ impl Server {
     }
 }
 
-async fn converse(mut guest: Guest, by: &Principal, wires: &Wires, complaints: &Complaints) {
+async fn converse(mut guest: Guest, by: &Principal, behind: &impl Registers, complaints: &Complaints) {
     let from = guest.peer.ip();
     loop {
         match request(&mut guest.stream).await {
             Ok(Some((transaction, unit, pdu))) => {
-                let answer = pdu::answer(wires, by, &pdu).await;
+                let answer = pdu::answer(behind, by, &pdu).await;
                 if !matches!(
                     timeout(FRAME_WITHIN, reply(&mut guest.stream, transaction, unit, &answer)).await,
                     Ok(Ok(()))

@@ -3,8 +3,8 @@
 use super::codec;
 use super::link::{CallError, Link, Span};
 use super::plan::{Block, blocks};
-use crate::device::Device;
-use crate::point::{Encoding, Point};
+use crate::device::{Device, Timing, Transport};
+use crate::point::{Encoding, Point, Table};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -122,5 +122,47 @@ fn meaning(point: &Point, cells: &[u16], exponents: &[Option<i32>]) -> ProbeValu
     match codec::decode(point, cells, exponent) {
         Ok(value) => ProbeValue::Number(value),
         Err(error) => ProbeValue::Unusable(error.to_string()),
+    }
+}
+
+/// Holding registers of a device of which nothing is known yet, for looking around.
+#[derive(Debug)]
+pub struct Glance {
+    link: Link,
+    unit: u8,
+}
+
+/// A device that is looked at has this long to answer.
+const GLANCE_WITHIN: Duration = Duration::from_secs(3);
+
+impl Glance {
+    /// Connects.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn open(transport: &Transport, unit: u8) -> Result<Self, String> {
+        let timing = Timing {
+            connect_timeout: GLANCE_WITHIN,
+            response_timeout: GLANCE_WITHIN,
+            pause: Duration::ZERO,
+            reconnect_max: GLANCE_WITHIN,
+            retry_max: GLANCE_WITHIN,
+            order_ttl: GLANCE_WITHIN,
+        };
+        let link = Link::open(transport, &timing, PAUSE).await;
+        link.map(|link| Self { link, unit }).map_err(|error| format!("{transport}: {error}"))
+    }
+
+    /// Reads registers; `None`: the device says that there are none.
+    ///
+    /// # Errors
+    /// In words.
+    pub async fn holding(&mut self, start: u16, count: u16) -> Result<Option<Vec<u16>>, String> {
+        let span = Span { table: Table::Holding, start, count };
+        match self.link.read(self.unit, span, GLANCE_WITHIN).await {
+            Ok(words) => Ok(Some(words)),
+            Err(CallError::Exception(1..=3)) => Ok(None),
+            Err(error) => Err(format!("registers {start} to {}: {error}", start.saturating_add(count - 1))),
+        }
     }
 }
