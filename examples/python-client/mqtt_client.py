@@ -21,7 +21,6 @@ import uuid
 
 import paho.mqtt.client as mqtt
 
-ANSWER_WITHIN_S = 20
 TTL_S = 30
 
 
@@ -37,7 +36,7 @@ class Gateway:
     """A gateway behind a broker."""
 
     def __init__(self, options):
-        self.prefix, self.seen, ready = options.prefix, queue.Queue(), queue.Queue()
+        self.prefix, self.wait_s, self.seen, ready = options.prefix, options.wait, queue.Queue(), queue.Queue()
         self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         if options.ca_file:
             self.client.tls_set(options.ca_file, options.cert_file, options.cert_key_file)
@@ -47,12 +46,12 @@ class Gateway:
         self.client.on_message = lambda _client, _data, message: self.seen.put((message.topic, json.loads(message.payload)))
         self.client.connect(options.host, options.port)
         self.client.loop_start()
-        ready.get(timeout=ANSWER_WITHIN_S)
+        ready.get(timeout=self.wait_s)
 
     def states(self):
         """States as they come; the first is the retained one."""
         while True:
-            topic, message = self.seen.get(timeout=ANSWER_WITHIN_S)
+            topic, message = self.seen.get(timeout=self.wait_s)
             if topic == f"{self.prefix}/state":
                 yield message
 
@@ -60,8 +59,8 @@ class Gateway:
         """Gives a command and returns the answer to it."""
         topic = f"{self.prefix}/command/{kind}"
         envelope = sealed(topic, principal, key, json.dumps(body))
-        self.client.publish(topic, json.dumps(envelope), qos=1).wait_for_publish(ANSWER_WITHIN_S)
-        until = time.monotonic() + ANSWER_WITHIN_S
+        self.client.publish(topic, json.dumps(envelope), qos=1).wait_for_publish(self.wait_s)
+        until = time.monotonic() + self.wait_s
         while True:
             topic, message = self.seen.get(timeout=max(0.0, until - time.monotonic()))
             if topic == f"{self.prefix}/ack/{kind}" and message["id"] == envelope["id"]:
@@ -95,6 +94,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=1883)
     parser.add_argument("--prefix", required=True)
+    parser.add_argument("--wait", type=float, default=20.0, metavar="SECONDS", help="how long to wait for an answer")
     parser.add_argument("--as", dest="name")
     for option in ("--key-file", "--ca-file", "--cert-file", "--cert-key-file"):
         parser.add_argument(option)
