@@ -1,18 +1,28 @@
 //! What stands in for a key that is not there, as the code has it: `impl Default`, serde's `default`, and `unwrap_or` on a
 //! field of the struct that was read.
 
-use super::source::{Source, serde, snake_case};
+use super::source::{Source, enums, serde, snake_case};
+use super::tables::variants;
 use std::collections::{BTreeMap, BTreeSet};
 use syn::visit::{self, Visit};
-use syn::{BinOp, Block, Expr, Field, ImplItem, ImplItemFn, Item, ItemFn, ItemStruct, Lit, Member, Stmt, Type, UnOp};
+use syn::{BinOp, Block, Expr, Field, ImplItem, ImplItemFn, Item, ItemFn, ItemStruct, Lit, Local, Member};
+use syn::{Pat, Stmt, Type, UnOp};
 
 /// Defaults of every struct.
 pub struct Defaults<'a> {
-    /// By name of the struct: fields of its `impl Default`.
-    whole: BTreeMap<String, Vec<(String, Option<String>)>>,
+    /// By name of the struct: its `impl Default`.
+    whole: BTreeMap<String, Whole>,
     /// By package, name of the struct and field: what `unwrap_or` says.
     instead: BTreeMap<(String, String, String), BTreeSet<String>>,
     sources: &'a [Source],
+}
+
+/// An `impl Default`.
+struct Whole {
+    /// Values by field, as far as they are written down.
+    fields: Vec<(String, Option<String>)>,
+    /// Structs that are taken apart in it, whose defaults are its own: `let Variation { steps, .. } = v`.
+    parts: Vec<String>,
 }
 
 impl<'a> Defaults<'a> {
@@ -34,18 +44,48 @@ impl<'a> Defaults<'a> {
         let is_default = block.trait_.as_ref().is_some_and(|(_, path, _)| path.is_ident("Default"));
         let (true, Some(name)) = (is_default, last_word(&block.self_ty)) else { return };
         let function = block.items.iter().find_map(|item| if let ImplItem::Fn(f) = item { Some(f) } else { None });
-        let Some(Stmt::Expr(Expr::Struct(value), _)) = function.and_then(|f| f.block.stmts.last()) else { return };
-        let field = |field: &syn::FieldValue| Some((member(&field.member)?, evaluate(&field.expr, None)));
-        self.whole.insert(name, value.fields.iter().filter_map(field).collect());
+        let statements = function.map(|function| function.block.stmts.as_slice()).unwrap_or_default();
+        let Some(Stmt::Expr(Expr::Struct(value), _)) = statements.last() else { return };
+        let field = |field: &syn::FieldValue| Some((member(&field.member)?, self.written(&field.expr)));
+        let fields = value.fields.iter().filter_map(field).collect();
+        let part = |statement: &Stmt| match statement {
+            Stmt::Local(Local { pat: Pat::Struct(part), .. }) => part.path.get_ident().map(ToString::to_string),
+            _ => None,
+        };
+        let parts = statements.iter().filter_map(part).collect();
+        self.whole.insert(name, Whole { fields, parts });
+    }
+
+    /// A plain value, or the name of a closed list's variant.
+    fn written(&self, value: &Expr) -> Option<String> {
+        let variant = |path: &syn::Path| {
+            let mut names = path.segments.iter().rev().map(|segment| &segment.ident);
+            let (variant, list) = (names.next()?, names.next()?);
+            let (_, list) = enums(self.sources).find(|(_, found)| found.ident == *list)?;
+            let index = list.variants.iter().position(|known| known.ident == *variant)?;
+            variants(list).into_iter().nth(index).map(|(name, _)| format!("`{name}`"))
+        };
+        match value {
+            Expr::Path(path) => variant(&path.path),
+            value => evaluate(value, None),
+        }
+    }
+
+    /// Of a struct's `impl Default`, or of what is taken apart in it.
+    fn in_whole(&self, name: &str, field: &str) -> Option<String> {
+        let whole = self.whole.get(name)?;
+        let own = whole.fields.iter().find(|(known, _)| known == field).and_then(|(_, value)| value.clone());
+        own.or_else(|| whole.parts.iter().find_map(|part| self.in_whole(part, field)))
     }
 
     /// Of a field: `Some("")` where there is one that is no plain value.
     pub fn of(&self, source: &Source, of: &ItemStruct, field: &Field) -> Option<String> {
         let name = field.ident.as_ref()?.to_string();
         if serde(&of.attrs).default {
-            let Some(fields) = self.whole.get(&of.ident.to_string()) else { return Some(plain_default(&field.ty)) };
-            let found = fields.iter().find(|(known, _)| *known == name);
-            return Some(found.and_then(|(_, value)| value.clone()).unwrap_or_default());
+            let of = of.ident.to_string();
+            let found =
+                if self.whole.contains_key(&of) { self.in_whole(&of, &name) } else { Some(plain_default(&field.ty)) };
+            return Some(found.unwrap_or_default());
         }
         let told = serde(&field.attrs);
         match told.default_function {

@@ -14,8 +14,7 @@ const CONFIGURATION: &str = "What a configuration and a site file may say. Names
     **required** is what it does not do without. Limits of a plant have no defaults.";
 const DEVICES: &str = "What a device file says, one for each kind of device ([how to write one](commissioning.md#1-a-file-for-each-device)). \
     Then the registers of the library, which is part of the program: `gateway devices` lists it, `gateway devices FILE` explains one.";
-const TRAINING: &str = "What `gateway train FILE` reads ([training](training.md)). Where no default stands here, `gateway train` prints the \
-    value with the plan of a run.";
+const TRAINING: &str = "What `gateway train FILE` reads ([training](training.md)). Every key may be left out.";
 
 /// A page: its file in `docs/` and its text.
 pub struct Page {
