@@ -9,7 +9,8 @@
 //! | `alarms/active` | the list of alarms | retained |
 //! | `alarms` | each change of an alarm: raised, acknowledged, returned, shelved | event |
 //! | `events` | what drivers tell, one message each | event |
-//! | `interventions`, `modes` | one message each | event |
+//! | `interventions` | each time the filter changed a request | event |
+//! | `modes` | each change of mode | event |
 //! | `ack/<kind>` | answer to a command | event |
 
 use super::clock::Now;
