@@ -93,5 +93,5 @@ fn the_page_of_points_is_what_the_program_says() {
     gateway.current_dir(root()).args(["points", "--format", "md"]);
     let output = gateway.output().unwrap();
     assert!(output.status.success());
-    check(&[Page { file: "points.md".into(), text: String::from_utf8(output.stdout).unwrap() }]);
+    check(&[Page { file: "points.md", text: String::from_utf8(output.stdout).unwrap() }]);
 }

@@ -12,6 +12,7 @@
 //! | `interventions` | each time the filter changed a request | event |
 //! | `modes` | each change of mode | event |
 //! | `ack/<kind>` | answer to a command | event |
+//! | `home_assistant` | values of the list of points, with `[north.home_assistant]` alone | retained |
 
 use super::clock::Now;
 use super::outbox::Publisher;
