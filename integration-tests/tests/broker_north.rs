@@ -91,7 +91,7 @@ async fn home_assistant_finds_the_gateway_and_its_controls_only_where_the_broker
     until("the battery is told", || (plant.battery_setpoint() + 7.5).abs() < 0.01).await;
     // Home Assistant starts again.
     let mut again = plant.broker.listen("homeassistant/device/+/config").await;
-    timeout(PATIENCE, again.until(|seen| seen.keep == Keep::Yes)).await.expect("kept");
+    timeout(PATIENCE, again.until(|seen| seen.keep != Keep::No)).await.expect("kept");
     plant.broker.publish("homeassistant/status", "online", Keep::No).await;
     timeout(PATIENCE, again.until(|seen| seen.keep == Keep::No)).await.expect("announced again");
     gateway.stop().await;
