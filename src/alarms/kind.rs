@@ -84,6 +84,8 @@ pub enum Kind {
     Prices,
     /// Something stands in for a signal.
     Substitute,
+    /// Whoever says the connection's limits is silent.
+    GridLimit,
     /// No forecast.
     Forecast,
 }

@@ -16,7 +16,7 @@ const fn latching(row: Definition) -> Definition {
 
 /// The alarms, grouped by how bad they are.
 #[rustfmt::skip]
-pub const TABLE: [Definition; 27] = [
+pub const TABLE: [Definition; 28] = [
     row(Kind::Stop, (Some("plant"), "stop"), High, [0, 0],
         "A safe stop waits for an operator.{detail}",
         "Find out why it stopped, then give the command Acknowledge. Nothing is armed before that; the gateway does not start again by itself."),
@@ -80,6 +80,9 @@ pub const TABLE: [Definition; 27] = [
     row(Kind::Station, (Some("station"), "listen"), Medium, [0, 0],
         "The operator's station is not served:{detail}",
         "Choose another web.listen or end what holds the port, then restart the gateway. Control is not concerned."),
+    row(Kind::GridLimit, (Some("grid_limit"), "silent"), Medium, [0, 0],
+        "Whoever says the limits of the connection from outside is silent:{detail}",
+        "Look at the control box and its wiring. The fail-safe value of [grid_limit] holds; it ends by itself when the source is heard again."),
     row(Kind::Messages, (None, "messages"), Low, [0, 120],
         "A message could not be used.{detail}",
         "Look at who publishes it. It is ignored; the next good one counts."),
