@@ -15,6 +15,7 @@ pub mod rig;
 pub mod topics_site;
 pub mod virtual_device;
 pub mod wire;
+pub mod written;
 
 use std::process::{Command, Stdio};
 

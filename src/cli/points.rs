@@ -79,7 +79,7 @@ fn csv(list: &PointList) -> String {
 
 fn markdown(list: &PointList) -> String {
     let mut text = format!(
-        "Map version {VERSION}.\n\n| number | registers | name | type | access | unit | text |\n|---|---|---|---|---|---|---|\n"
+        "# Points of the north side\n\nMade by `gateway points --format md`. Map version {VERSION}; how registers are read and written: [SCADA](scada.md).\n\n| number | registers | name | type | access | unit | text |\n|---|---|---|---|---|---|---|\n"
     );
     for point in list.points() {
         let Row { registers, kind, access, text: told } = row(point);

@@ -166,20 +166,26 @@ fn name(chain: &Chain, link: &Link, field: &str) -> String {
 
 fn model_text(text: &mut String, chain: &Chain, link: &Link, model: &Model) {
     let _ = writeln!(text, "\n# {} model {}, {}, from {}", "-".repeat(20), model.number, model.label, link.address);
-    let scales: Vec<&str> =
-        model.fields.iter().filter(|field| link.has(field)).filter_map(|field| field.scale.as_deref()).collect();
+    let listed: Vec<&Field> = model.fields.iter().filter(|field| is_value(link, model, field)).collect();
     for field in &model.fields {
-        let is_scale = field.encoding == Encoding::Scale && scales.contains(&field.name.as_str());
+        let is_scale =
+            field.encoding == Encoding::Scale && listed.iter().any(|listed| listed.scale.as_ref() == Some(&field.name));
         let is_identity = field.name == "ID" && model.number != 1;
-        let is_measured = link.has(field) && !matches!(field.encoding, Encoding::Scale | Encoding::Pad);
-        let is_head = matches!(field.name.as_str(), "ID" | "L");
-        if is_identity || is_scale || (is_measured && !is_head) || (field.writable && model.number == 704) {
+        if is_identity || is_scale || listed.contains(&field) {
             point_text(text, chain, link, field);
         }
     }
     if model.repeats {
         let _ = writeln!(text, "\n# What repeats in this model is not listed.");
     }
+}
+
+/// A value that the device has, or takes; one whose power of ten is not known means nothing.
+fn is_value(link: &Link, model: &Model, field: &Field) -> bool {
+    let is_head = matches!(field.name.as_str(), "ID" | "L");
+    let is_value = !is_head && !matches!(field.encoding, Encoding::Scale | Encoding::Pad);
+    let scaled = field.scale.as_deref().and_then(|name| model.field(name)).is_none_or(|scale| link.has(scale));
+    is_value && scaled && (link.has(field) || (field.writable && model.number == 704))
 }
 
 fn kind_of(field: &Field) -> Option<String> {

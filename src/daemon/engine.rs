@@ -1,5 +1,6 @@
 //! The ticking half: takes the frozen image, lets control decide, journals, sends, counts.
 
+mod asking;
 mod show;
 
 use super::PlantClock;
@@ -22,7 +23,6 @@ use memg_control::books::Books;
 use memg_control::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput};
 use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
-use memg_core::command::Command;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Tag};
 use memg_plant_io::WriteOrder;
@@ -244,15 +244,7 @@ impl Engine {
         let decision = self.decide(&input);
         let order = self.order(&input, &decision);
         self.wires.orders.send_replace(order);
-        if let Some(mqtt) = &mut self.wires.mqtt {
-            mqtt.answer(&decision.answers);
-        }
-        if let Some(desk) = &mut self.wires.desk {
-            desk.answer(&decision.answers);
-        }
-        if let Some(north) = &mut self.wires.north {
-            north.answer(&decision.answers);
-        }
+        self.answer(&decision.answers);
         self.sync_journal();
         self.account.add(&input, &decision);
         self.keep_books(&input);
@@ -284,15 +276,6 @@ impl Engine {
                 mqtt.event(&event);
             }
         }
-    }
-
-    fn commands(&mut self) -> Vec<Command> {
-        let mut commands = self.wires.mqtt.as_mut().map(Messages::take_commands).unwrap_or_default();
-        if let Some(desk) = &mut self.wires.desk {
-            commands.extend(desk.take(self.at, &mut self.alarms, &self.wires.notes));
-        }
-        commands.extend(self.wires.north.iter_mut().flat_map(Commands::take));
-        commands
     }
 
     fn input(&mut self) -> CycleInput {

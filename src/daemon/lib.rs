@@ -86,10 +86,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let chain = chain(&settings.policy.spec, &settings.plant);
     let mut state = ControlState::start(0);
     let journal = open_journal(&settings, &config, &chain, &mut state)?;
-    let clock = match &demo {
-        Some(demo) => demo.clock(),
-        None => PlantClock::live(settings.clock.clone(), settings.control.speed),
-    };
+    let clock = clock(&settings, demo.as_ref());
     let archive = archive::Archive::open(&settings, demo.as_ref()).context("the history of the demonstration")?;
     let image = settings.image.clone().build();
     let (stop_drivers, stopped) = watch::channel(false);
@@ -145,6 +142,12 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         demo.shutdown().await;
     }
     Ok(summary)
+}
+
+/// Time of the plant.
+fn clock(settings: &Settings, demo: Option<&Demo>) -> PlantClock {
+    let live = || PlantClock::live(settings.clock.clone(), settings.control.speed);
+    demo.map_or_else(live, Demo::clock)
 }
 
 /// The MQTT side, if there is one.

@@ -69,6 +69,24 @@ impl Clients {
     }
 }
 
+/// `[north.home_assistant]`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HomeAssistantSettings {
+    /// Where Home Assistant listens.
+    pub discovery_prefix: String,
+    /// Modes and powers can be wished there.
+    pub controls: bool,
+}
+
+/// `[north.sparkplug]`, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SparkplugSettings {
+    /// Group of the node.
+    pub group: String,
+    /// Its name there.
+    pub node: String,
+}
+
 /// `[north]`, checked; what is `None` is not served.
 #[derive(Debug, Clone, Default)]
 pub struct NorthSettings {
@@ -76,6 +94,10 @@ pub struct NorthSettings {
     pub modbus: Option<ModbusSettings>,
     /// The SunSpec face.
     pub sunspec: Option<ModbusSettings>,
+    /// Home Assistant's discovery.
+    pub home_assistant: Option<HomeAssistantSettings>,
+    /// Sparkplug B.
+    pub sparkplug: Option<SparkplugSettings>,
 }
 
 #[cfg(test)]

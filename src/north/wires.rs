@@ -67,8 +67,21 @@ pub struct Snapshot {
     pub unix_ms: i64,
     /// In the order of [`PointList::points`]; commands are unknown here, [`Desk::written`] knows them.
     pub readings: Vec<Reading>,
+    /// Devices, whether they answer, and the places of the points that they alone measure.
+    pub devices: Vec<DeviceState>,
     /// Who has control in manual mode, and by which entrance; `None`: the gateway itself.
     pub in_charge: Option<(String, Means)>,
+}
+
+/// A device of the plant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeviceState {
+    /// Its name in the configuration.
+    pub name: String,
+    /// It answers.
+    pub up: bool,
+    /// Places of the points that it alone measures.
+    pub points: Vec<usize>,
 }
 
 /// A command on its way to control's door, and the way back. One that is dropped counts as not taken.

@@ -18,7 +18,7 @@ struct RawSite {
     name: String,
     /// IANA name such as "Europe/Berlin", or a fixed offset such as "+01:00".
     time_zone: String,
-    /// File with the [plant] tables.
+    /// File with the `[plant]` tables, relative to this file; or they stand here.
     plant_file: Option<String>,
     /// No real equipment is moved (default false).
     #[serde(default)]
@@ -185,7 +185,8 @@ pub(super) fn times(loader: &mut Loader, simulated: bool) -> ControlTimes {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPolicy {
-    /// Model folder relative to this file, with `candle:`, `ort:` or `rust:` before it to pick the runtime; or a rule.
+    /// Model folder relative to this file, with `candle:`, `ort:` or `rust:` before it to pick the runtime; or what needs no
+    /// folder: `plan`, `rule`, `seed`, `idle`.
     decide_with: String,
 }
 
@@ -219,7 +220,7 @@ pub(super) fn policy(loader: &mut Loader) -> PolicySettings {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawJournal {
-    /// File, relative to the working folder.
+    /// File, relative to the working folder. Default: no journal, which only a simulated plant may have.
     path: Option<PathBuf>,
     /// Largest size before it is renamed to `<name>.1`, MB.
     #[serde(default = "journal_mb")]
@@ -254,7 +255,7 @@ pub(super) fn journal(loader: &mut Loader) -> JournalSettings {
 struct RawDemo {
     /// Profile (CSV), relative to this file.
     profile: PathBuf,
-    /// First day, YYYY-MM-DD.
+    /// First day, YYYY-MM-DD. Default: the profile's first.
     start: Option<String>,
     /// Measurement noise: 0 none, 1 as usual meters have.
     #[serde(default)]

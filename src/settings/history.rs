@@ -13,7 +13,7 @@ use std::time::Duration;
 struct RawHistory {
     /// Record every signal and set-point (default true).
     enabled: bool,
-    /// File, relative to the working folder; default: the journal's name with the ending `.history`.
+    /// File, relative to the working folder. Default: the journal's name with the ending `.history`.
     path: Option<PathBuf>,
     /// Time between two commits, s: what a power cut can cost.
     commit_s: f64,

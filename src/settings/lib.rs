@@ -212,9 +212,10 @@ impl Loader {
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
         let web = web::web(&mut self);
-        let north = north::north(&mut self);
+        let north = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
+        self.problems.extend(north::beside(&north, found.mqtt.as_ref()));
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
         if let Some(site) = site.as_ref().filter(|_| lockstep) {

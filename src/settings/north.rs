@@ -4,7 +4,8 @@
 use super::{Loader, files};
 use memg_core::command::Role;
 use memg_listener::{Tls, tls};
-use memg_north::settings::{Clients, ModbusSettings, NorthSettings};
+use memg_north::settings::{Clients, HomeAssistantSettings, ModbusSettings, NorthSettings, SparkplugSettings};
+use memg_plant_io::mqtt::settings::MqttSettings;
 use memg_plant_io::problem::{Problem, read as typed, words};
 use memg_plant_io::tls::{certificates, private_key};
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Tables that `[north]` may have.
-const TABLES: [&str; 2] = ["modbus", "sunspec"];
+const TABLES: [&str; 4] = ["modbus", "sunspec", "home_assistant", "sparkplug"];
 
 /// `[north.modbus]`, `[north.sunspec]`
 #[derive(Debug, Deserialize)]
@@ -36,11 +37,43 @@ struct RawServer {
     client_ca_file: Option<PathBuf>,
 }
 
+/// `[north.home_assistant]`: needs `[mqtt]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawHomeAssistant {
+    /// Where Home Assistant listens for devices.
+    #[serde(default = "discovery_prefix")]
+    discovery_prefix: String,
+    /// Show controls for mode and powers. Whoever may publish below the gateway's prefix commands the plant then, with the role
+    /// that `mqtt.commands.trust_broker_as` declares.
+    #[serde(default)]
+    controls: bool,
+}
+
+fn discovery_prefix() -> String {
+    "homeassistant".to_owned()
+}
+
+/// `[north.sparkplug]`: needs `[mqtt]`. Commands are taken with the role that `mqtt.commands.trust_broker_as` declares, without it none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSparkplug {
+    /// Sparkplug's group.
+    #[serde(default = "group")]
+    group: String,
+    /// Name of the node in it. Default: the site's.
+    node: Option<String>,
+}
+
+fn group() -> String {
+    "memg".to_owned()
+}
+
 fn loopback_role() -> String {
     Role::Viewer.name().to_owned()
 }
 
-pub(super) fn north(loader: &mut Loader) -> NorthSettings {
+pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> NorthSettings {
     let mut settings = NorthSettings::default();
     let Some(table) = loader.layers.take("north") else { return settings };
     let toml::Value::Table(mut tables) = table else {
@@ -49,11 +82,55 @@ pub(super) fn north(loader: &mut Loader) -> NorthSettings {
     };
     settings.modbus = tables.remove("modbus").and_then(|table| server(loader, "north.modbus", table));
     settings.sunspec = tables.remove("sunspec").and_then(|table| server(loader, "north.sunspec", table));
+    settings.home_assistant = tables.remove("home_assistant").and_then(|table| home_assistant(loader, table));
+    settings.sparkplug = tables.remove("sparkplug").and_then(|table| sparkplug(loader, table, site));
     for key in tables.keys() {
         let message = format!("unknown table; {}", words::instead(key, TABLES));
         loader.problems.push(Problem::new(format!("north.{key}"), message));
     }
     settings
+}
+
+/// What is a part of a topic.
+fn topic_part(loader: &mut Loader, key: &str, text: String) -> Option<String> {
+    let is_part = !text.is_empty() && !text.contains(['/', '+', '#', '\0']);
+    if !is_part {
+        let message = format!("expected a part of a topic, without / + and #, found {text:?}");
+        loader.problems.push(Problem::new(key, message));
+    }
+    is_part.then_some(text)
+}
+
+fn home_assistant(loader: &mut Loader, table: toml::Value) -> Option<HomeAssistantSettings> {
+    let raw: RawHomeAssistant = typed("north.home_assistant", table, &mut loader.problems)?;
+    let prefix = topic_part(loader, "north.home_assistant.discovery_prefix", raw.discovery_prefix)?;
+    Some(HomeAssistantSettings { discovery_prefix: prefix, controls: raw.controls })
+}
+
+fn sparkplug(loader: &mut Loader, table: toml::Value, site: Option<&str>) -> Option<SparkplugSettings> {
+    let raw: RawSparkplug = typed("north.sparkplug", table, &mut loader.problems)?;
+    let group = topic_part(loader, "north.sparkplug.group", raw.group);
+    let node = raw.node.or_else(|| site.map(ToOwned::to_owned)).unwrap_or_else(|| "site".to_owned());
+    let node = topic_part(loader, "north.sparkplug.node", node);
+    Some(SparkplugSettings { group: group?, node: node? })
+}
+
+/// What speaks through the broker needs one, and controls a role that its permissions stand for.
+pub(super) fn beside(north: &NorthSettings, mqtt: Option<&MqttSettings>) -> Vec<Problem> {
+    let wanted =
+        [("north.home_assistant", north.home_assistant.is_some()), ("north.sparkplug", north.sparkplug.is_some())];
+    let without = |(key, _): &(&str, bool)| Problem::new(*key, "speaks through a broker: expected [mqtt]".to_owned());
+    let mut problems = Vec::new();
+    if mqtt.is_none() {
+        problems.extend(wanted.iter().filter(|(_, is_there)| *is_there).map(without));
+    }
+    let controls = north.home_assistant.as_ref().is_some_and(|settings| settings.controls);
+    let role = mqtt.and_then(|mqtt| mqtt.commands.as_ref()).and_then(|commands| commands.trust_broker_as);
+    if controls && mqtt.is_some() && role.is_none() {
+        let message = "anybody at the broker would command the plant: expected mqtt.commands.trust_broker_as, which declares that the broker's permissions protect its topics";
+        problems.push(Problem::new("north.home_assistant.controls", message.to_owned()));
+    }
+    problems
 }
 
 fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
@@ -130,7 +207,7 @@ mod tests {
         let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
         let folder = folder.path().to_owned();
         let mut loader = Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() };
-        let settings = north(&mut loader);
+        let settings = north(&mut loader, Some("harbour"));
         (settings, loader.problems.iter().map(ToString::to_string).collect())
     }
 

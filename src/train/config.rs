@@ -6,11 +6,11 @@ use super::stage_updates::StageUpdates;
 use memg_core::equipment::Plant;
 use serde::{Deserialize, Serialize};
 
-/// A whole training configuration.
+/// `[]` of a training configuration: the keys in front of the first table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Observation schema: `memg-10d/1`, `memg-extended/1` or `memg-forecast/1`.
+    /// Observation schema.
     pub schema: memg_core::observation::Schema,
     /// Seed of every random number.
     pub seed: u64,
@@ -52,7 +52,7 @@ impl Default for TrainConfig {
     }
 }
 
-/// Days of each month, first and last. All other days are trained on.
+/// `[data]` of a training configuration: days of each month, first and last. All other days are trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSettings {
@@ -68,7 +68,7 @@ impl Default for DataSettings {
     }
 }
 
-/// Episodes of training.
+/// `[episodes]` of a training configuration: how training days are made.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EpisodeSettings {
@@ -105,7 +105,7 @@ impl EpisodeSettings {
     }
 }
 
-/// Imitation of the good rule.
+/// `[imitation]` of a training configuration: imitation of the good rule.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ImitationSettings {
@@ -123,7 +123,7 @@ impl Default for ImitationSettings {
     }
 }
 
-/// Gradients through the plant's equations.
+/// `[gradient]` of a training configuration: gradients through the plant's equations.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GradientSettings {
@@ -146,7 +146,7 @@ pub struct GradientSettings {
     pub teach: f32,
     /// Share of the new weights in the running average that is judged and exported.
     pub average: f32,
-    /// Weight of the CVaR95 of daily regret on the training days beside their mean cost, see [`super::gradient::risk`].
+    /// Weight of the CVaR95 of daily regret on the training days beside their mean cost.
     pub risk: f64,
 }
 
@@ -175,7 +175,7 @@ impl GradientSettings {
     }
 }
 
-/// TD3; the defaults of the paper but for the fine-tuning of a good actor.
+/// `[td3]` of a training configuration: TD3; the defaults of the paper but for the fine-tuning of a good actor.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Td3Settings {

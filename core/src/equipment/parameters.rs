@@ -3,7 +3,7 @@
 use super::{Each, Plant};
 use serde::{Deserialize, Serialize};
 
-/// Battery storage. Signs: + = charging.
+/// `[plant.battery]` of a site file: battery storage; a list `[[plant.battery]]` for up to four. Signs: + = charging.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Battery {
@@ -27,7 +27,7 @@ pub struct Battery {
     pub wear_eur_per_kwh: f64,
 }
 
-/// Combined heat and power unit.
+/// `[plant.chp]` of a site file: combined heat and power unit; a list `[[plant.chp]]` for up to four.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chp {
@@ -49,7 +49,7 @@ pub struct Chp {
     pub start_cost_eur: f64,
 }
 
-/// Gas boiler; follows the heat demand that the CHP leaves.
+/// `[plant.boiler]` of a site file: gas boiler; follows the heat demand that the CHP leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boiler {
@@ -59,7 +59,7 @@ pub struct Boiler {
     pub efficiency: f64,
 }
 
-/// Grid connection. Signs: + = importing. Voltage model: `V = Vs - (R P + X Q)/Vs` in pu on `base_kva`.
+/// `[plant.grid]` of a site file: grid connection. Signs: + = importing. Voltage model: `V = Vs - (R P + X Q)/Vs` in pu on `base_kva`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grid {
@@ -79,7 +79,7 @@ pub struct Grid {
     pub base_kva: f64,
 }
 
-/// Frequency limits and the battery's droop response.
+/// `[plant.frequency]` of a site file: frequency limits and the battery's droop response.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Frequency {
@@ -89,7 +89,7 @@ pub struct Frequency {
     pub hz_min: f64,
     /// Above this only moves that lower the frequency are allowed, Hz.
     pub hz_max: f64,
-    /// Droop of the battery: relative frequency deviation at which it answers with full power (0.03..0.12); absent = no
+    /// Droop of the battery: relative frequency deviation at which it answers with full power (0.03..0.12). Default: no
     /// response.
     pub droop_pu: Option<f64>,
     /// No response within this deviation, Hz.
@@ -98,23 +98,24 @@ pub struct Frequency {
     pub full_response_hz: f64,
 }
 
-/// Ratings of what the plant cannot dispatch, and the bounds inside which the filter's promise holds.
+/// `[plant.exogenous]` of a site file: ratings of what the plant cannot dispatch, and the bounds inside which the filter's
+/// promise holds. Ratings of several PV or wind generators may be a list.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exogenous {
-    /// Rated PV power, kW.
+    /// Rated PV power, kW. Default: no PV.
     pub pv_kw_nom: f64,
-    /// Rated wind power, kW.
+    /// Rated wind power, kW. Default: no wind.
     pub wind_kw_nom: f64,
     /// Smallest electric load, kW.
     pub electric_load_kw_min: f64,
     /// Largest electric load, kW.
     pub electric_load_kw_max: f64,
-    /// Largest heat load, kW thermal.
+    /// Largest heat load, kW thermal. Default: no heat.
     pub heat_load_kw_max: f64,
 }
 
-/// Prices that are not a series, EUR per kWh.
+/// `[plant.costs]` of a site file: prices that are not a series, EUR per kWh.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Costs {
@@ -124,16 +125,16 @@ pub struct Costs {
     pub unserved_eur_per_kwh: f64,
     /// Heat load not served.
     pub unserved_heat_eur_per_kwh: f64,
-    /// What an imported kWh costs while its price is not known; absent = no substitute is declared.
+    /// What an imported kWh costs while its price is not known. Default: no substitute is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_import_eur_per_kwh: Option<f64>,
-    /// What an exported kWh earns while its price is not known; absent = no substitute is declared.
+    /// What an exported kWh earns while its price is not known. Default: no substitute is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_export_eur_per_kwh: Option<f64>,
 }
 
-/// How far measurements may be off, and which moves are too small to be worth a write. All 0 unless declared: what is
-/// decided on exact numbers needs none (training, evaluation, a co-simulation).
+/// `[plant.margins]` of a site file: how far measurements may be off, and which moves are too small to be worth a write.
+/// What is decided on exact numbers needs none (training, evaluation, a co-simulation).
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Margins {
@@ -150,7 +151,8 @@ pub struct Margins {
     pub filter_s: f64,
 }
 
-/// Weights of the norm in which the filter looks for the nearest point, per kW squared.
+/// `[plant.filter_weights]` of a site file: weights of the norm in which the filter looks for the nearest point, per kW
+/// squared.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FilterWeights {
@@ -162,19 +164,19 @@ pub struct FilterWeights {
     pub grid: f64,
 }
 
-/// Everything that describes a plant; the content of a site file's `[plant]` section.
+/// `[plant]` of a site file: everything that describes a plant. The tables may also stand in the configuration itself.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlantParameters {
     /// Length of a control step, hours.
     pub step_h: f64,
-    /// Batteries; a single one may be a table of its own.
+    /// Batteries; a single one may be a table of its own. Default: none.
     #[serde(default, skip_serializing_if = "Each::is_empty")]
     pub battery: Each<Battery>,
-    /// Combined heat and power units; a single one may be a table of its own.
+    /// Combined heat and power units; a single one may be a table of its own. Default: none.
     #[serde(default, skip_serializing_if = "Each::is_empty")]
     pub chp: Each<Chp>,
-    /// Gas boiler.
+    /// Gas boiler. Default: none.
     pub boiler: Boiler,
     /// Grid connection.
     pub grid: Grid,
@@ -186,7 +188,7 @@ pub struct PlantParameters {
     pub costs: Costs,
     /// Weights of the filter's norm.
     pub filter_weights: FilterWeights,
-    /// Errors of measurements, and dead bands.
+    /// Errors of measurements, and dead bands. Default: numbers are taken as exact.
     #[serde(default, skip_serializing_if = "Margins::is_none")]
     pub margins: Margins,
 }

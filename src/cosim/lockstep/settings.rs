@@ -45,7 +45,7 @@ pub struct RawLockstep {
     pub idle_max_s: Option<f64>,
     /// The site's local time at simulated time 0: `YYYY-MM-DD` or `YYYY-MM-DDTHH:MM`. Default 1970-01-01.
     pub start: Option<String>,
-    /// `exit`: a `stop` ends the gateway as well (default). `wait`: it waits for the next run.
+    /// `exit`: a `stop` ends the gateway as well; `wait`: it waits for the next run. Default `exit`.
     pub after_stop: Option<String>,
     /// VILLASnode frames: see [`RawVillas`]. Without this table they are refused.
     pub villas: Option<toml::Value>,

@@ -2,6 +2,7 @@
 
 mod extent;
 mod snapshot;
+mod speakers;
 
 pub use extent::extent;
 
@@ -29,6 +30,8 @@ const TAKEN_MAX: usize = 16;
 pub struct North {
     modbus: Option<Server>,
     sunspec: Option<Server>,
+    /// Something speaks through the broker.
+    speaks: bool,
     /// What listens where, for people.
     pub addresses: Vec<(&'static str, String)>,
 }
@@ -40,7 +43,8 @@ impl North {
     /// A port is taken or an address is not ours: somebody counts on it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let mut north = Self::default();
-        let NorthSettings { modbus, sunspec } = &settings.north;
+        let NorthSettings { modbus, sunspec, home_assistant, sparkplug } = &settings.north;
+        north.speaks = home_assistant.is_some() || sparkplug.is_some();
         north.modbus = north.server(Means::ModbusServer, modbus.as_ref()).await?;
         north.sunspec = north.server(Means::Sunspec, sunspec.as_ref()).await?;
         Ok(north)
@@ -56,7 +60,7 @@ impl North {
     }
 
     fn is_served(&self) -> bool {
-        self.modbus.is_some() || self.sunspec.is_some()
+        self.modbus.is_some() || self.sunspec.is_some() || self.speaks
     }
 }
 
@@ -83,12 +87,13 @@ pub(super) fn serve(
     let (asks, asked) = mpsc::channel(ASKS);
     let desk = Desk::new(Arc::clone(&list), live.clone(), asks, Arc::clone(&wished));
     let wires = Wires { list: Arc::clone(&list), live, desk: desk.clone() };
-    let plant = settings.plant;
-    let mut tasks = vec![tokio::spawn(publish(views, list, plant, live_in)), tokio::spawn(desk.watch())];
+    let facts = snapshot::Facts::of(settings, &list);
+    let mut tasks = vec![tokio::spawn(publish(views, list, facts, live_in)), tokio::spawn(desk.watch())];
     for (protocol, address) in &north.addresses {
         tracing::info!(protocol, address, "Serving SCADA.");
     }
     tasks.extend(north.modbus.map(|server| tokio::spawn(server.serve(wires.clone(), stop.clone()))));
+    tasks.extend(speakers::speakers(settings, &wires, stop));
     let face = Face::new(nameplate(settings), wires);
     tasks.extend(north.sunspec.map(|server| tokio::spawn(server.serve(face, stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
@@ -109,13 +114,13 @@ fn nameplate(settings: &Settings) -> Nameplate {
 async fn publish(
     mut views: watch::Receiver<View>,
     list: Arc<PointList>,
-    plant: memg_core::equipment::Plant,
+    facts: snapshot::Facts,
     live: watch::Sender<Arc<Snapshot>>,
 ) {
     while views.changed().await.is_ok() {
         let view = views.borrow_and_update().clone();
         if view.last.is_some() {
-            live.send_replace(Arc::new(snapshot::snapshot(&list, &view, &plant)));
+            live.send_replace(Arc::new(snapshot::snapshot(&list, &view, &facts)));
         }
     }
 }

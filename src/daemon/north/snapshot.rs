@@ -1,5 +1,6 @@
 //! A cycle as the list of points has it.
 
+use crate::standing;
 use crate::view::View;
 use memg_alarms::{Alarm, Definition, Kind, Priority, State};
 use memg_control::cycle::CycleDecision;
@@ -8,26 +9,58 @@ use memg_core::equipment::Plant;
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Tag;
 use memg_north::points::{ALARMS_MAX, PointList, VERSION};
-use memg_north::wires::{Reading, Snapshot, Trust};
-use std::collections::HashMap;
+use memg_north::wires::{DeviceState, Reading, Snapshot, Trust};
+use memg_plant_io::modbus::DeviceState as LinkState;
+use memg_settings::Settings;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a row of the table of alarms is called: `plant.stop`, `device.link`.
 pub(super) fn alarm_name(row: &Definition) -> String {
     format!("{}.{}", row.about.unwrap_or("device"), row.suffix)
 }
 
+/// What does not change.
+pub(super) struct Facts {
+    plant: Plant,
+    /// Places of the points that a device alone measures.
+    owned: BTreeMap<String, Vec<usize>>,
+}
+
+impl Facts {
+    pub fn of(settings: &Settings, list: &PointList) -> Self {
+        let mut owned: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (tag, sources) in standing::sources(settings) {
+            let place = list.named(&tag.to_string());
+            if let (Some(place), Some(source)) = (place, sources.first().filter(|_| sources.len() == 1)) {
+                owned.entry(source.clone()).or_default().push(place);
+            }
+        }
+        Self { plant: settings.plant, owned }
+    }
+
+    fn devices(&self, view: &View) -> Vec<DeviceState> {
+        let told = |(name, state): &(String, LinkState)| DeviceState {
+            name: name.clone(),
+            up: matches!(state, LinkState::Reading | LinkState::Controlled | LinkState::Local),
+            points: self.owned.get(name).cloned().unwrap_or_default(),
+        };
+        view.devices.iter().map(told).collect()
+    }
+}
+
 /// The snapshot of a cycle.
-pub(super) fn snapshot(list: &PointList, view: &View, plant: &Plant) -> Snapshot {
+pub(super) fn snapshot(list: &PointList, view: &View, facts: &Facts) -> Snapshot {
     let mut known: HashMap<String, Reading> = HashMap::new();
     known.extend(view.values.iter().map(|(tag, measured)| (Tag::to_string(tag), measurement(measured))));
     known.extend(alarms(&view.alarms));
     if let Some((_, decision)) = &view.last {
-        known.extend(own(view, decision, plant).map(|(name, reading)| (name.to_owned(), reading)));
+        known.extend(own(view, decision, &facts.plant).map(|(name, reading)| (name.to_owned(), reading)));
         known.extend(setpoints(view, decision));
     }
     Snapshot {
         unix_ms: view.at.unix_ms,
         readings: list.points().iter().map(|point| known.remove(&point.name).unwrap_or_default()).collect(),
+        devices: facts.devices(view),
         in_charge: view.in_charge.as_ref().map(|holder| (holder.principal.clone(), holder.means)),
     }
 }

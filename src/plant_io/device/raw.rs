@@ -8,7 +8,7 @@ use crate::tls::TlsFiles;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The `[device]` table of a device file.
+/// `[device]` of a device file: what it is, and how it wants to be asked.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHeader {
@@ -32,11 +32,11 @@ pub struct RawHeader {
     pub differences: Vec<String>,
     /// 0: addresses as on the wire. 1: register numbers as in many manuals (wire = number - 1).
     pub address_base: u16,
-    /// Order of 32 and 64 bit values, unless a point says otherwise: `ABCD` (default), `CDAB`, `BADC`, `DCBA`, A the most
-    /// significant byte; or of words alone: `high_first`, `low_first`.
+    /// Order of 32 and 64 bit values, unless a point says otherwise: `ABCD`, `CDAB`, `BADC`, `DCBA`, A the most significant
+    /// byte; or of words alone: `high_first`, `low_first`. Default `ABCD`.
     #[serde(default)]
     pub word_order: WordOrder,
-    /// Order of bytes in a word, unless a point says otherwise: `high_first` (default), `low_first`. Not beside letters.
+    /// Order of bytes in a word, unless a point says otherwise. Not beside letters. Default `high_first`.
     pub byte_order: Option<Order>,
     /// SunSpec's "not implemented" bit patterns count as missing.
     #[serde(default)]
@@ -64,7 +64,7 @@ pub struct RawHeader {
     pub identity_points: Vec<String>,
 }
 
-/// A range of addresses that must not be read.
+/// `[[device.unreadable]]` of a device file: a range of addresses that must not be read.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawHole {
@@ -76,7 +76,7 @@ pub struct RawHole {
     pub to: i64,
 }
 
-/// One `[[point]]` of a device file.
+/// `[[point]]` of a device file: one value of the device.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawPoint {
@@ -139,7 +139,7 @@ pub struct RawPoint {
     pub write: Option<RawWrite>,
 }
 
-/// The `write` table of a point.
+/// `[point.write]` of a device file: how a point is written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawWrite {
@@ -177,7 +177,7 @@ pub struct RawWrite {
     pub multiple: bool,
 }
 
-/// A fixed value written along with a set-point.
+/// `[[point.write.before]]`, `[[point.write.after]]` of a device file: a fixed value written along with a set-point.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawStep {
@@ -185,22 +185,22 @@ pub struct RawStep {
     pub point: String,
     /// Value in the point's unit (its raw number if it has names).
     pub value: f64,
-    /// `always` (default) or `start`.
+    /// With every write of the set-point, or with the first one only. Default `always`.
     #[serde(default)]
     pub when: StepWhen,
-    /// The register keeps the value and is compared with it (default); false for commands that fall back to 0.
+    /// The register keeps the value and is compared with it; false for commands that fall back to 0.
     pub readback: Option<bool>,
 }
 
-/// One `[[device]]` of a site file: where a device is, what its points mean there, what may be written.
+/// `[[device]]`: where a device is, what its points mean there, what may be written.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawDevice {
     /// Unique name within the site.
     pub name: String,
-    /// File name in `config/devices/`.
+    /// Device file: in the folder `devices` beside the configuration, else of the library (`gateway devices`).
     pub file: String,
-    /// Where it is.
+    /// Where it is: `{ tcp = "host:port" }`, `{ rtu_over_tcp = "host:port" }` or `{ serial = { path = "/dev/ttyS0", baud = 19200 } }`.
     pub transport: RawTransport,
     /// Encrypts Modbus TCP (port 802 by its standard), and proves to the device who connects; files are beside the
     /// configuration.
@@ -234,7 +234,7 @@ pub struct RawDevice {
     pub write: Option<Vec<RawPermission>>,
 }
 
-/// One `[[device.signal]]`.
+/// `[[device.signal]]`: what a point means at this site.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSignal {
@@ -250,7 +250,7 @@ pub struct RawSignal {
     pub age_max_s: Option<f64>,
 }
 
-/// One `[[device.write]]`: permission to write a point.
+/// `[[device.write]]`: permission to write a point.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawPermission {
@@ -276,7 +276,7 @@ pub enum RawTransport {
     Serial(SerialLine),
 }
 
-/// A serial line. Modbus asks for 8 data bits and even parity; without parity for two stop bits.
+/// `[device.transport.serial]`: a serial line. Modbus asks for 8 data bits and even parity; without parity for two stop bits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SerialLine {
@@ -284,7 +284,7 @@ pub struct SerialLine {
     pub path: String,
     /// Bits per second.
     pub baud: u32,
-    /// Parity (default even).
+    /// Parity. Default `even`.
     #[serde(default)]
     pub parity: Parity,
     /// 1 or 2 (default 1).

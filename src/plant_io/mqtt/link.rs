@@ -15,6 +15,8 @@ use std::time::Duration;
 const HEADER_BYTES_MAX: usize = 70_000;
 /// Requests between the outbox and the socket: few, so that a value waiting there is hardly older than the newest.
 const REQUESTS: usize = 16;
+/// The same where everything is said at once: births of many devices.
+const REQUESTS_BESIDE: usize = 512;
 /// TCP connect and CONNACK together, and one flush of the socket.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,8 +34,22 @@ pub(super) fn visit(connection: &Connection, client_id: &str) -> (AsyncClient, E
     build(options(connection, client_id))
 }
 
+/// A client beside the gateway with a last will of its own, for whoever speaks other topics than the gateway's.
+#[must_use]
+pub fn beside(connection: &Connection, client_id: &str, will: Option<LastWill>) -> (AsyncClient, EventLoop) {
+    let mut options = options(connection, client_id);
+    if let Some(will) = will {
+        options.set_last_will(will);
+    }
+    with_room(options, REQUESTS_BESIDE)
+}
+
 fn build(options: MqttOptions) -> (AsyncClient, EventLoop) {
-    let (client, mut eventloop) = AsyncClient::builder(options).capacity(REQUESTS).build();
+    with_room(options, REQUESTS)
+}
+
+fn with_room(options: MqttOptions, requests: usize) -> (AsyncClient, EventLoop) {
+    let (client, mut eventloop) = AsyncClient::builder(options).capacity(requests).build();
     let mut network = NetworkOptions::new();
     // Without it two small packets in a row wait for a delayed acknowledgement: 77 ms instead of 0.24 ms.
     network.set_tcp_nodelay(true);

@@ -82,6 +82,7 @@ mod trim;
 pub mod visitor;
 
 pub use answer::{Answer, CommandRequest};
+pub use link::beside;
 pub use outbox::Publisher;
 pub use queue::Waiting;
 pub use receive::{Body, Delivery, Guarantee, Message, Receive};

@@ -9,8 +9,10 @@
 //! | `alarms/active` | the list of alarms | retained |
 //! | `alarms` | each change of an alarm: raised, acknowledged, returned, shelved | event |
 //! | `events` | what drivers tell, one message each | event |
-//! | `interventions`, `modes` | one message each | event |
+//! | `interventions` | each time the filter changed a request | event |
+//! | `modes` | each change of mode | event |
 //! | `ack/<kind>` | answer to a command | event |
+//! | `home_assistant` | values of the list of points, with `[north.home_assistant]` alone | retained |
 
 use super::clock::Now;
 use super::outbox::Publisher;
