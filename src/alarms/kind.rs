@@ -84,10 +84,10 @@ pub enum Kind {
     Prices,
     /// Something stands in for a signal.
     Substitute,
-    /// Whoever says the connection's limits is silent.
-    GridLimit,
     /// No forecast.
     Forecast,
+    /// Whoever says the connection's limits is silent.
+    GridLimit,
 }
 
 /// A row of the table.

@@ -80,9 +80,6 @@ pub const TABLE: [Definition; 28] = [
     row(Kind::Station, (Some("station"), "listen"), Medium, [0, 0],
         "The operator's station is not served:{detail}",
         "Choose another web.listen or end what holds the port, then restart the gateway. Control is not concerned."),
-    row(Kind::GridLimit, (Some("grid_limit"), "silent"), Medium, [0, 0],
-        "Whoever says the limits of the connection from outside is silent:{detail}",
-        "Look at the control box and its wiring. The fail-safe value of [grid_limit] holds; it ends by itself when the source is heard again."),
     row(Kind::Messages, (None, "messages"), Low, [0, 120],
         "A message could not be used.{detail}",
         "Look at who publishes it. It is ignored; the next good one counts."),
@@ -101,6 +98,10 @@ pub const TABLE: [Definition; 28] = [
     row(Kind::Forecast, (Some("forecast"), "missing"), Low, [60, 10],
         "A forecast that is configured is missing.{detail}",
         "Look at who publishes it. The policy forecasts by itself meanwhile."),
+    // Registers of the north side are in this order: what comes later stands at the end.
+    row(Kind::GridLimit, (Some("grid_limit"), "silent"), Medium, [0, 0],
+        "Whoever says the limits of the connection from outside is silent:{detail}",
+        "Look at the control box and its wiring. The fail-safe value of [grid_limit] holds; it ends by itself when the source is heard again."),
 ];
 
 /// The page about alarms.
@@ -140,7 +141,7 @@ mod tests {
             assert_eq!(Kind::of_id(&id), Some((row.kind, about)), "{id}");
         }
         // The last kind of the enumeration: with as many rows as kinds none is left out.
-        assert_eq!(Kind::Forecast as usize + 1, TABLE.len());
+        assert_eq!(Kind::GridLimit as usize + 1, TABLE.len());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use memg_control::grid_limit::FailSafe;
 use memg_core::plant_state::{Signal, Tag};
 use serde::Deserialize;
 
+/// `[grid_limit]`: what holds at the connection while whoever says its limits from outside is silent.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawGridLimit {
