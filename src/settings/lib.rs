@@ -11,6 +11,7 @@ mod control;
 mod cosim;
 mod files;
 mod formulas;
+mod grid_limit;
 mod history;
 mod iec104;
 mod layers;
@@ -44,6 +45,7 @@ pub use plant::{SitePlant, read_site};
 pub use points::{Known, PointMap};
 
 use cosim::Beside;
+use memg_control::grid_limit::FailSafe;
 use memg_control::substitutes::Substitutes;
 use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
@@ -98,6 +100,8 @@ pub struct Settings {
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
     pub substitutes: Substitutes,
+    /// What holds at the connection while whoever says its limits from outside is silent.
+    pub grid_limit: FailSafe,
     /// Builds the process image that devices and inputs took their places from.
     pub image: ImageBuilder,
     /// What should be looked at, although it is no error.
@@ -131,9 +135,22 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 14] = [
-    "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
-    "signals", "web", "north",
+const TABLES: [&str; 15] = [
+    "site",
+    "plant",
+    "control",
+    "policy",
+    "journal",
+    "history",
+    "demo",
+    "cosim",
+    "device",
+    "mqtt",
+    "operator",
+    "signals",
+    "web",
+    "north",
+    "grid_limit",
 ];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
@@ -225,6 +242,7 @@ impl Loader {
         // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
         let later = (demo.is_some() || lockstep) && found.devices.is_empty();
         let (points, substitutes) = self.signals(&found, plant.as_ref(), later, lockstep, &mut image);
+        let grid_limit = grid_limit::fail_safe(&mut self, &points, (later, lockstep));
         let mistakes = plant.as_ref().filter(|_| !later).map(|site| mistakes::of(&points, &found, site));
         self.finish()?;
         let (Some(site), Some(SitePlant { plant, sources })) = (site, plant) else { return Err(Vec::new()) };
@@ -249,6 +267,7 @@ impl Loader {
             opcua,
             points,
             substitutes,
+            grid_limit,
             image,
             warnings: locate(self.warnings),
             mistakes: locate(mistakes.unwrap_or_default()),
