@@ -41,7 +41,9 @@ fn loopback_role() -> String {
 }
 
 /// All servers: those that every build has, and those that stand behind features.
-pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> (NorthSettings, Option<Iec104>, Option<OpcUa>) {
+pub(super) type All = (NorthSettings, Option<Iec104>, Option<OpcUa>);
+
+pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> All {
     let mut settings = NorthSettings::default();
     let Some(table) = loader.layers.take("north") else { return (settings, None, None) };
     let toml::Value::Table(mut tables) = table else {
@@ -53,7 +55,7 @@ pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> (NorthSettings, 
     settings.home_assistant = tables.remove("home_assistant").and_then(|table| speakers::home_assistant(loader, table));
     settings.sparkplug = tables.remove("sparkplug").and_then(|table| speakers::sparkplug(loader, table, site));
     let iec104 = iec104::station(loader, tables.remove("iec104"));
-    let opcua = opcua::server(loader, tables.remove("opcua"));
+    let opcua = opcua::server(loader, tables.remove("opcua"), site);
     for key in tables.keys() {
         let message = format!("unknown table; {}", words::instead(key, TABLES));
         loader.problems.push(Problem::new(format!("north.{key}"), message));
@@ -132,20 +134,26 @@ fn encryption(raw: &RawServer) -> Result<Option<Tls>, (&'static str, String)> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-mod tests {
+pub(super) mod tests {
     use super::super::layers::Layers;
     use super::*;
     use std::collections::HashMap;
 
     fn read(text: &str) -> (NorthSettings, Vec<String>) {
+        let ((settings, ..), problems) = read_all(text);
+        (settings, problems)
+    }
+
+    /// Everything that a configuration says about the north side, and what is wrong with it.
+    pub(in super::super) fn read_all(text: &str) -> (All, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, text).unwrap();
         let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
         let folder = folder.path().to_owned();
         let mut loader = Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() };
-        let (settings, ..) = north(&mut loader, Some("harbour"));
-        (settings, loader.problems.iter().map(ToString::to_string).collect())
+        let all = north(&mut loader, Some("harbour"));
+        (all, loader.problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -8,8 +8,7 @@ use memg_settings::Settings;
 /// Opens what is configured. Its users' passwords are compared as the station's are.
 pub(super) async fn open(settings: &Settings, north: &mut North) -> Result<()> {
     let Some(opcua) = &settings.opcua else { return Ok(()) };
-    let opcua = memg_opcua::settings::OpcUaSettings { site: settings.site.clone(), ..opcua.clone() };
-    let server = Server::bind(&opcua, memg_web::password::verify).await;
+    let server = Server::bind(opcua, memg_web::password::verify).await;
     let server = server.with_context(|| format!("north.opcua: {} cannot be served", opcua.listen))?;
     north.add("opcua", server.address()?, |wires, stop| Box::pin(server.serve(wires, stop)));
     Ok(())

@@ -26,7 +26,7 @@ fn rig() -> Rig {
     let signals = signals.into_iter().filter_map(|(signal, unit)| Some((Tag::new(signal, 1)?, unit))).collect();
     let list = Arc::new(PointList::of(&Extent { signals, batteries: 1, chps: 0, alarms: Vec::new() }));
     let readings = list.points().iter().map(|_| Reading::default()).collect();
-    let (live, seen) = watch::channel(Arc::new(Snapshot { unix_ms: NOW_MS, readings, in_charge: None }));
+    let (live, seen) = watch::channel(Arc::new(Snapshot { unix_ms: NOW_MS, readings, ..Snapshot::default() }));
     let (asked, asks) = mpsc::channel(8);
     let desk = Desk::new(Arc::clone(&list), seen.clone(), asked, Arc::default());
     Rig { live, asks, wires: Wires { list, live: seen, desk } }

@@ -15,6 +15,7 @@ use opcua::server::node_manager::memory::InMemoryNodeManagerImpl;
 use opcua::server::node_manager::{ParsedReadValueId, RequestContext, ServerContext, WriteNode};
 use opcua::sync::RwLock;
 use opcua::types::{AttributeId, DataValue, Identifier, NodeId, NumericRange, StatusCode, TimestampsToReturn, Variant};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The points as the library sees them.
@@ -103,13 +104,21 @@ pub(crate) async fn tell(wires: Wires, namespace: u16, subscriptions: Arc<Subscr
         .filter_map(|place| points.get(place).map(|point| (place, id(namespace, &point.name))))
         .collect();
     let mut live = wires.live.clone();
+    let mut last: BTreeMap<usize, StatusCode> = BTreeMap::new();
     while live.changed().await.is_ok() {
         let snapshot = live.borrow_and_update().clone();
         let mut told = subscriptions.data_notifier();
         for (place, node) in &common {
             let (Some(point), Some(reading)) = (points.get(*place), snapshot.readings.get(*place)) else { continue };
+            let value = data_value(point, reading, snapshot.unix_ms);
+            let status = value.status.unwrap_or(StatusCode::Bad);
+            let other = last.insert(*place, status).is_some_and(|before| before != status);
             if let Some(mut subscribed) = told.notify_for(node, AttributeId::Value) {
-                subscribed.data_value(data_value(point, reading, snapshot.unix_ms));
+                // The library compares values alone: one of which only the status has changed is told through none.
+                if other && value.value.is_some() {
+                    subscribed.data_value(DataValue { value: None, ..value.clone() });
+                }
+                subscribed.data_value(value);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | good | `Good` | as it is |
 //! | uncertain: a substitute, or it does not move | `UncertainSubNormal` | as it is |
-//! | bad: old, out of range, or its device is away | `Bad` | the last known one |
+//! | bad: old, out of range, or its device is away | `Bad` | none |
 //! | nothing is known | `BadWaitingForInitialData` | none |
 
 use memg_north::desk::Refusal;
@@ -30,14 +30,16 @@ pub(crate) fn data_type(shape: Shape) -> DataTypeId {
 
 /// What is known of a point, in a cycle of that time.
 pub(crate) fn data_value(point: &Point, reading: &Reading, cycle_ms: i64) -> DataValue {
-    let value = variant(point.shape, reading);
+    let known = variant(point.shape, reading);
     let status = match reading.trust {
-        _ if value.is_none() => StatusCode::BadWaitingForInitialData,
-        Trust::Never => StatusCode::BadWaitingForInitialData,
         Trust::Bad => StatusCode::Bad,
+        _ if known.is_none() => StatusCode::BadWaitingForInitialData,
+        Trust::Never => StatusCode::BadWaitingForInitialData,
         Trust::Uncertain => StatusCode::UncertainSubNormal,
         Trust::Good => StatusCode::Good,
     };
+    // Whoever subscribes without a filter is told by the library when the value changes, not when its status does alone.
+    let value = known.filter(|_| !status.is_bad());
     let source = time(cycle_ms.saturating_sub((reading.age_s * 1000.0) as i64));
     DataValue {
         value,
@@ -131,7 +133,8 @@ mod tests {
         ];
         for (value, trust, status) in rows {
             let told = data_value(&point(Shape::Number), &Reading { value, trust, ..Reading::default() }, 0);
-            assert_eq!((told.status, told.value), (Some(status), value.map(Variant::Double)), "{value:?} {trust:?}");
+            let kept = value.filter(|_| !status.is_bad()).map(Variant::Double);
+            assert_eq!((told.status, told.value), (Some(status), kept), "{value:?} {trust:?}");
         }
     }
 
