@@ -101,6 +101,21 @@ pub struct ExchangeLimits {
     pub export_kw_max: Option<f64>,
 }
 
+/// Limits at the connection for a time, as a grid operator's control box orders them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GridOrder {
+    /// What may be carried.
+    #[serde(flatten)]
+    pub limits: ExchangeLimits,
+    /// For so long, s.
+    pub for_s: f64,
+}
+
+impl GridOrder {
+    /// Longest time of an order, s: a week.
+    pub const FOR_S_MAX: f64 = 604_800.0;
+}
+
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,6 +134,8 @@ pub enum CommandBody {
     Setpoints(Setpoints),
     /// Limits at the connection; they only narrow the plant's own.
     Limits(ExchangeLimits),
+    /// Limits at the connection that end by themselves, beside those of [`Self::Limits`]; they only narrow.
+    GridLimit(GridOrder),
     /// The operator has seen the latched fault, and its cause is gone.
     Acknowledge,
 }
@@ -128,7 +145,7 @@ impl CommandBody {
     #[must_use]
     pub const fn role_min(&self) -> Role {
         match self {
-            Self::SafeStop | Self::Limits(_) => Role::Guard,
+            Self::SafeStop | Self::Limits(_) | Self::GridLimit(_) => Role::Guard,
             Self::Shadow | Self::Manual | Self::Auto | Self::Arm | Self::Setpoints(_) | Self::Acknowledge => {
                 Role::Operator
             }
@@ -146,6 +163,7 @@ impl CommandBody {
             Self::Arm => "arm",
             Self::Setpoints(_) => "setpoint",
             Self::Limits(_) => "limit",
+            Self::GridLimit(_) => "grid_limit",
             Self::Acknowledge => "acknowledge",
         }
     }

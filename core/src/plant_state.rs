@@ -232,7 +232,9 @@ impl PlantState {
             | Signal::ChpHeatKw
             | Signal::BoilerHeatKw
             | Signal::GridImportKwh
-            | Signal::GridExportKwh => None,
+            | Signal::GridExportKwh
+            | Signal::GridImportLimitKw
+            | Signal::GridExportLimitKw => None,
         }
     }
 }

@@ -86,6 +86,8 @@ pub enum Kind {
     Substitute,
     /// No forecast.
     Forecast,
+    /// Whoever says the connection's limits is silent.
+    GridLimit,
 }
 
 /// A row of the table.

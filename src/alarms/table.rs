@@ -16,7 +16,7 @@ const fn latching(row: Definition) -> Definition {
 
 /// The alarms, grouped by how bad they are.
 #[rustfmt::skip]
-pub const TABLE: [Definition; 27] = [
+pub const TABLE: [Definition; 28] = [
     row(Kind::Stop, (Some("plant"), "stop"), High, [0, 0],
         "A safe stop waits for an operator.{detail}",
         "Find out why it stopped, then give the command Acknowledge. Nothing is armed before that; the gateway does not start again by itself."),
@@ -98,6 +98,10 @@ pub const TABLE: [Definition; 27] = [
     row(Kind::Forecast, (Some("forecast"), "missing"), Low, [60, 10],
         "A forecast that is configured is missing.{detail}",
         "Look at who publishes it. The policy forecasts by itself meanwhile."),
+    // Registers of the north side are in this order: what comes later stands at the end.
+    row(Kind::GridLimit, (Some("grid_limit"), "silent"), Medium, [0, 0],
+        "Whoever says the limits of the connection from outside is silent:{detail}",
+        "Look at the control box and its wiring. The fail-safe value of [grid_limit] holds; it ends by itself when the source is heard again."),
 ];
 
 /// The page about alarms.
@@ -137,7 +141,7 @@ mod tests {
             assert_eq!(Kind::of_id(&id), Some((row.kind, about)), "{id}");
         }
         // The last kind of the enumeration: with as many rows as kinds none is left out.
-        assert_eq!(Kind::Forecast as usize + 1, TABLE.len());
+        assert_eq!(Kind::GridLimit as usize + 1, TABLE.len());
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn standing(tag: Tag, settings: &Settings) -> String {
     };
     match (settings.substitutes.get(&tag), Substitute::of(signal)) {
         _ if signal.is_witness() => format!("beside: {WITNESS}"),
+        _ if signal.is_grid_limit() => grid_limit(signal, settings),
         _ if produced_beside(signal).is_some_and(measured) => {
             "optional: what is produced stands in for it, at a cap the rating".to_owned()
         }
@@ -65,6 +66,17 @@ fn standing(tag: Tag, settings: &Settings) -> String {
         }
         (None, _) => "required".to_owned(),
     }
+}
+
+/// The fail-safe value of a limit from outside.
+fn grid_limit(signal: Signal, settings: &Settings) -> String {
+    let fail_safe = settings.grid_limit;
+    let import = signal == Signal::GridImportLimitKw;
+    let kw = if import { fail_safe.import_kw } else { fail_safe.export_kw }.unwrap_or(f64::INFINITY);
+    format!(
+        "narrows the connection; silent for {} s: {kw} kW until it is heard again",
+        fail_safe.silent_after_ms / 1000
+    )
 }
 
 /// What is produced, beside what could be.
@@ -144,6 +156,9 @@ fn without(signal: Signal, plant: &Plant) -> String {
         Signal::PvKw | Signal::WindKw | Signal::ElectricLoadKw | Signal::Soc => "control cannot work".to_owned(),
         Signal::GasKw | Signal::ChpHeatKw | Signal::BoilerHeatKw | Signal::GridImportKwh | Signal::GridExportKwh => {
             WITNESS.to_owned()
+        }
+        Signal::GridImportLimitKw | Signal::GridExportLimitKw => {
+            "nobody but operators and orders narrows the connection".to_owned()
         }
     }
 }

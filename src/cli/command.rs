@@ -73,6 +73,18 @@ enum Order {
         #[arg(long, value_parser = limit)]
         export_kw_max: Limit,
     },
+    /// Limits at the connection that end by themselves, as a grid operator orders them
+    GridLimit {
+        /// Most power imported, kW, or `none`
+        #[arg(long, value_parser = limit)]
+        import_kw_max: Limit,
+        /// Most power exported, kW, or `none`
+        #[arg(long, value_parser = limit)]
+        export_kw_max: Limit,
+        /// For so long, s
+        #[arg(long)]
+        for_s: f64,
+    },
     /// The latched fault was seen, and its cause is gone
     #[command(visible_alias = "ack")]
     Acknowledge,
@@ -108,6 +120,7 @@ impl Order {
             Self::Mode { .. } | Self::SafeStop => CommandKind::Mode,
             Self::Setpoint { .. } => CommandKind::Setpoint,
             Self::Limit { .. } => CommandKind::Limit,
+            Self::GridLimit { .. } => CommandKind::GridLimit,
             Self::Acknowledge => CommandKind::Acknowledge,
         }
     }
@@ -123,6 +136,9 @@ impl Order {
             Self::Setpoint { battery_kw, chp_kw } => json!({ "battery_kw": battery_kw, "chp_kw": chp_kw }),
             Self::Limit { import_kw_max, export_kw_max } => {
                 json!({ "import_kw_max": import_kw_max.0, "export_kw_max": export_kw_max.0 })
+            }
+            Self::GridLimit { import_kw_max, export_kw_max, for_s } => {
+                json!({ "import_kw_max": import_kw_max.0, "export_kw_max": export_kw_max.0, "for_s": for_s })
             }
         }
     }

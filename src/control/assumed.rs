@@ -1,5 +1,6 @@
 //! What a decision has to assume beyond the measurements: limits from outside, production behind a cap.
 
+use super::grid_limit::from_outside;
 use super::input::CycleInput;
 use super::state::{ControlConfig, ControlState};
 use memg_core::equipment::Exogenous;
@@ -30,7 +31,7 @@ pub(super) fn behind_cap(
 /// The filter with the limits from outside.
 pub(super) fn narrowed(config: &ControlConfig, state: &ControlState) -> SafetyFilter {
     let kw = |limit: Option<f64>| limit.map(Kilowatts::new);
-    let limits = state.limits;
+    let limits = from_outside(config, state);
     SafetyFilter::new(config.filter.plant().with_exchange_limits(kw(limits.import_kw_max), kw(limits.export_kw_max)))
 }
 

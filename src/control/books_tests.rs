@@ -34,6 +34,7 @@ fn told(books: &mut Books, from_s: i64, seconds: i64, change: impl Fn(i64, &mut 
             plant_ms: 0,
             state: PlantState::from_measured(&tagged(&GOOD), 12.0),
             witnesses: tagged(&BESIDE),
+            grid_limits: Vec::new(),
             outlook: None,
             commands: Vec::new(),
             fault: None,

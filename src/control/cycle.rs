@@ -9,6 +9,7 @@ use super::assumed::narrowed;
 use super::door;
 pub use super::fault::{Fault, Severity};
 use super::following::is_near;
+use super::grid_limit::{self, InForce};
 pub use super::input::CycleInput;
 use super::mode::{Facts, Mode, ModeChange};
 use super::seen::{chp_runs, estimate, observe, worst_fault};
@@ -84,6 +85,9 @@ pub struct CycleDecision {
     /// Limits at the connection from outside that are in force; a restart takes them from here.
     #[serde(skip_serializing_if = "is_unlimited")]
     pub limits: ExchangeLimits,
+    /// What a grid operator's control box leaves of the connection; a restart takes it from here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_limit: Option<InForce>,
     /// Cap on renewables that is in force at the plant; a restart takes it from here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cap: Option<Watts>,
@@ -110,6 +114,7 @@ pub fn decide(
     // The journal keeps what was measured; what stands in for it follows from configuration and state.
     let input = &CycleInput { state: substituted(config, state, &input.state), ..input.clone() };
     let passed = pass_time(config, state, input);
+    grid_limit::listen(config, state, input, passed.elapsed_ms);
     let judged = look(config, state, input, passed.elapsed_ms);
     let surprise = observe(config, state, input);
     let asked = judged.as_ref().ok().filter(|_| passed.due || state.request.is_none());
@@ -158,6 +163,7 @@ pub fn decide(
         interventions: shown.map(|v| v.interventions.iter().filter(worth).copied().collect()).unwrap_or_default(),
         relaxation: shown.map_or(Relaxation::None, |v| v.relaxation),
         limits: state.limits,
+        grid_limit: grid_limit::in_force(config, state),
         cap: state.cap,
         latched: state.mode.latched,
         written,

@@ -178,6 +178,7 @@ pub fn describe(subject: &Subject, input: &CycleInput, d: &Value, plan: Option<&
     if let Some(fault) = d.get("fault") {
         let _ = writeln!(text, "Fault ({}): {}.", string(fault, "severity"), string(fault, "cause"));
     }
+    grid_limit(&mut text, d);
     request(&mut text, &subject.model, d);
     if let Some(plan) = plan.filter(|_| mode == "auto" || mode == "shadow") {
         planned(&mut text, plan);
@@ -185,6 +186,21 @@ pub fn describe(subject: &Subject, input: &CycleInput, d: &Value, plan: Option<&
     interventions(&mut text, d);
     outcome(&mut text, d);
     text
+}
+
+/// What a grid operator's control box leaves of the connection.
+fn grid_limit(text: &mut String, d: &Value) {
+    let Some(grid) = d.get("grid_limit") else { return };
+    let told = |side: &str| {
+        let kw = grid.get(format!("{side}_kw_max")).and_then(Value::as_f64)?;
+        let silent = grid.get(format!("{side}_silent")) == Some(&Value::Bool(true));
+        let why = if silent { " (fail-safe, its source is silent)" } else { "" };
+        Some(format!("{side} at most {kw} kW{why}"))
+    };
+    let sides: Vec<String> = ["import", "export"].into_iter().filter_map(told).collect();
+    if !sides.is_empty() {
+        let _ = writeln!(text, "The grid's limit: {}.", sides.join(", "));
+    }
 }
 
 fn answers(text: &mut String, input: &CycleInput, d: &Value) {

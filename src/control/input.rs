@@ -26,6 +26,9 @@ pub struct CycleInput {
     /// What is measured beside: no decision depends on it, but it shows whether the rest fits ([`super::books`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<(Tag, Measurement<f64>)>,
+    /// Limits at the connection that somebody outside says ([`super::grid_limit`]); those that are configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grid_limits: Vec<(Tag, Measurement<f64>)>,
     /// What others say of the hours ahead, where it is news; it replaces what was said before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outlook: Option<Outlook>,

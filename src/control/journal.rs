@@ -7,6 +7,7 @@
 //! before it is intact. Runs follow each other in one file.
 
 use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
+use super::grid_limit::FailSafe;
 use super::mode::ModeTimes;
 use super::substitutes::Substitutes;
 use memg_core::equipment::PlantParameters;
@@ -45,6 +46,9 @@ pub struct Header {
     /// See [`ControlConfig::substitutes`].
     #[serde(default, skip_serializing_if = "Substitutes::is_empty")]
     pub substitutes: Substitutes,
+    /// See [`ControlConfig::grid_limit`].
+    #[serde(default, skip_serializing_if = "FailSafe::is_none")]
+    pub grid_limit: FailSafe,
     /// Model folder, or the name of a rule.
     pub policy: String,
     /// Runtime of the actor.
@@ -79,6 +83,7 @@ impl Header {
             response_ms: config.response_ms,
             chp_response_ms: config.chp_response_ms,
             substitutes: config.substitutes.clone(),
+            grid_limit: config.grid_limit,
             policy,
             runtime,
             model,

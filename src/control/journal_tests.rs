@@ -15,6 +15,7 @@ fn header() -> Header {
         response_ms: 20_000,
         chp_response_ms: 300_000,
         substitutes: Default::default(),
+        grid_limit: Default::default(),
     };
     Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
 }

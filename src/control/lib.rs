@@ -17,6 +17,7 @@ mod exceeding;
 pub mod explain;
 pub mod fault;
 pub mod following;
+pub mod grid_limit;
 pub mod input;
 pub mod journal;
 pub mod mode;

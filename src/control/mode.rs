@@ -185,7 +185,7 @@ impl ModeState {
             CommandBody::Shadow => self.give_up_control(by, times, facts),
             CommandBody::Manual => self.take_over(Mode::Manual, by, times, facts),
             CommandBody::Auto => self.take_over(Mode::Auto, by, times, facts),
-            CommandBody::Setpoints(_) | CommandBody::Limits(_) => Ok(None),
+            CommandBody::Setpoints(_) | CommandBody::Limits(_) | CommandBody::GridLimit(_) => Ok(None),
         }
     }
 

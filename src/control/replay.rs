@@ -123,6 +123,7 @@ pub fn begin_with_any_model(
         response_ms: header.response_ms,
         chp_response_ms: header.chp_response_ms,
         substitutes: header.substitutes.clone(),
+        grid_limit: header.grid_limit,
     };
     Ok((config, header.state.clone(), load(header).map_err(ReplayError::Model)?))
 }

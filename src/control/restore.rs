@@ -5,6 +5,7 @@
 //! length, and the file before it if there is nothing in it yet (a process that was killed between the two).
 
 use super::cycle::{ControlState, ExchangeLimits};
+use super::grid_limit::{GridLimit, InForce};
 use super::journal::{Entry, older, parse};
 use memg_core::forecast::ForecastErrors;
 use memg_core::history::{ClosedStep, History};
@@ -27,8 +28,9 @@ const WINDOWS: [u64; 3] = [1 << 20, 16 << 20, 64 << 20];
 pub fn restore(path: &Path, state: &mut ControlState, steps_per_day: usize) -> io::Result<bool> {
     for file in [path.to_owned(), older(path)] {
         if let Some(end) = end_of(&file)? {
-            let Kept { memory, limits, cap, latched, .. } = end.last;
-            (state.memory, state.limits, state.cap) = (memory, limits, cap);
+            let Kept { memory, limits, grid_limit, cap, latched, .. } = end.last;
+            (state.memory, state.limits, state.grid_limit, state.cap) = (memory, limits, grid_limit, cap);
+            state.grid_limit.restarted();
             state.mode.latched = latched;
             if let Some(errors) = end.forecast_errors {
                 state.forecast_errors = errors;
@@ -58,6 +60,7 @@ struct End {
 struct Kept {
     memory: ControlMemory,
     limits: ExchangeLimits,
+    grid_limit: GridLimit,
     cap: Option<Watts>,
     latched: bool,
     closed: Option<ClosedStep>,
@@ -70,6 +73,7 @@ struct Kept {
 struct Decided {
     #[serde(default)]
     limits: ExchangeLimits,
+    grid_limit: Option<InForce>,
     cap: Option<Watts>,
     #[serde(default)]
     latched: bool,
@@ -115,13 +119,32 @@ fn end_in(bytes: &[u8]) -> Option<End> {
 fn kept(line: &[u8]) -> Option<Kept> {
     match parse(str::from_utf8(line).ok()?).ok()? {
         Entry::Header(header) => {
-            let ControlState { mode, memory, limits, cap, history, forecast_errors, .. } = header.state;
+            let ControlState { mode, memory, limits, grid_limit, cap, history, forecast_errors, .. } = header.state;
             let (history, forecast_errors) = (Some(history), Some(forecast_errors));
-            Some(Kept { memory, limits, cap, latched: mode.latched, closed: None, history, forecast_errors })
+            Some(Kept {
+                memory,
+                limits,
+                grid_limit,
+                cap,
+                latched: mode.latched,
+                closed: None,
+                history,
+                forecast_errors,
+            })
         }
         Entry::Cycle(record, _) => {
-            let Decided { limits, cap, latched, closed } = serde_json::from_value(record.decision).ok()?;
-            Some(Kept { memory: record.memory, limits, cap, latched, closed, history: None, forecast_errors: None })
+            let Decided { limits, grid_limit, cap, latched, closed } = serde_json::from_value(record.decision).ok()?;
+            let grid_limit = grid_limit.map(|grid| grid.from).unwrap_or_default();
+            Some(Kept {
+                memory: record.memory,
+                limits,
+                grid_limit,
+                cap,
+                latched,
+                closed,
+                history: None,
+                forecast_errors: None,
+            })
         }
     }
 }

@@ -26,6 +26,7 @@ pub(super) struct Rig {
     pub(super) plant_ms: i64,
     pub(super) uptime_ms: i64,
     pub(super) commands: Vec<Command>,
+    pub(super) grid_limits: Vec<(Tag, Measurement<f64>)>,
     pub(super) fault: Option<Fault>,
 }
 
@@ -63,6 +64,7 @@ impl Rig {
                 response_ms: u64::MAX,
                 chp_response_ms: i64::MAX,
                 substitutes: Default::default(),
+                grid_limit: Default::default(),
             },
             state: ControlState::start(0),
             chain: Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule },
@@ -72,6 +74,7 @@ impl Rig {
             plant_ms: 0,
             uptime_ms: 0,
             commands: Vec::new(),
+            grid_limits: Vec::new(),
             fault: None,
         }
     }
@@ -141,6 +144,7 @@ impl Rig {
             plant_ms: self.plant_ms,
             state: PlantState::from_measured(&self.values, 12.0),
             witnesses: Vec::new(),
+            grid_limits: self.grid_limits.clone(),
             outlook: None,
             commands: std::mem::take(&mut self.commands),
             fault: self.fault.clone(),

@@ -2,6 +2,7 @@
 
 use super::exceeding::Exceeding;
 use super::following::Following;
+use super::grid_limit::{FailSafe, GridLimit};
 use super::mode::{ModeState, ModeTimes};
 use super::source_voltage::Suspect;
 use super::substitutes::Substitutes;
@@ -38,6 +39,8 @@ pub struct ControlConfig {
     pub chp_response_ms: i64,
     /// Signals that are optional, and what stands in for them while they are lost.
     pub substitutes: Substitutes,
+    /// What holds at the connection while whoever says its limits is silent.
+    pub grid_limit: FailSafe,
 }
 
 /// What stands for the hash of a model that could not be loaded; the reason may follow.
@@ -79,6 +82,9 @@ pub struct ControlState {
     /// Limits at the connection from outside; they only narrow the plant's own.
     #[serde(default)]
     pub limits: ExchangeLimits,
+    /// Those that a grid operator's control box says.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub grid_limit: GridLimit,
     /// Policy step that the last cycle belonged to.
     pub step: Option<i64>,
     /// Plant time since the start of the run: of the last cycle, of the policy step, of the last time that ramps began
@@ -115,6 +121,10 @@ pub struct ControlState {
     pub exceeding: Exceeding,
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Instants of plant time, ms since the start of the run. It never jumps, whatever local time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct StepTimes {
@@ -140,6 +150,7 @@ impl ControlState {
             in_charge: None,
             cap: None,
             limits: ExchangeLimits::default(),
+            grid_limit: GridLimit::default(),
             step: None,
             times: StepTimes::default(),
             situation: None,

@@ -78,7 +78,9 @@ impl Substitute {
             | Signal::ChpHeatKw
             | Signal::BoilerHeatKw
             | Signal::GridImportKwh
-            | Signal::GridExportKwh => &[],
+            | Signal::GridExportKwh
+            | Signal::GridImportLimitKw
+            | Signal::GridExportLimitKw => &[],
         }
     }
 }

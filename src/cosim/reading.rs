@@ -45,7 +45,9 @@ static FMU_NAMES: LazyLock<BTreeMap<String, Input>> = LazyLock::new(|| {
 
 /// The signal of either name.
 pub(crate) fn signal_named(name: &str) -> Option<Tag> {
-    Tag::from_name(name).or_else(|| FMU_NAMES.get(name).map(|input| input.tag))
+    // Nobody narrows the connection of a simulation from outside.
+    let known = Tag::from_name(name).filter(|tag| !tag.signal().is_grid_limit());
+    known.or_else(|| FMU_NAMES.get(name).map(|input| input.tag))
 }
 
 /// The controller FMU's input for a signal; `None` for signals that the FMU does not know, such as a device's fault flag

@@ -17,6 +17,7 @@ fn band(signal: Signal, plant: &Plant) -> Option<f64> {
         S::GridVoltagePu => Some(0.005),
         S::FrequencyHz => Some(0.05),
         S::BatteryRemote | S::ChpRemote | S::ChpFault | S::BatteryFault => Some(0.5),
+        S::GridImportLimitKw | S::GridExportLimitKw => Some(0.1),
         S::HeatLoadKw | S::Soc | S::BatteryKw | S::ChpKw | S::ChpOn => None,
         S::ImportPriceEurPerKwh | S::ExportPriceEurPerKwh => None,
         S::GasKw | S::ChpHeatKw | S::BoilerHeatKw | S::GridImportKwh | S::GridExportKwh => None,

@@ -284,8 +284,9 @@ impl Engine {
         let Instants { now_ms, plant_ms, unix_ms } = self.at;
         let local_hour = plant_ms.rem_euclid(86_400_000) as f64 / 3_600_000.0;
         self.frozen = self.freeze(now);
-        let (witnesses, measured): (Vec<_>, Vec<_>) =
-            self.frozen.iter().partition(|(tag, _)| tag.signal().is_witness());
+        let (witnesses, others): (Vec<_>, Vec<_>) = self.frozen.iter().partition(|(tag, _)| tag.signal().is_witness());
+        let (grid_limits, measured): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|(tag, _)| tag.signal().is_grid_limit());
         CycleInput {
             cycle: self.cycle,
             early: false,
@@ -294,6 +295,7 @@ impl Engine {
             plant_ms,
             state: PlantState::from_measured(&measured, local_hour),
             witnesses,
+            grid_limits,
             outlook: self.ahead.news(&self.wires.image, now, ahead::Instants { plant_ms, unix_ms }),
             commands,
             fault: self.fault(),

@@ -174,6 +174,7 @@ fn control_config(settings: &Settings) -> ControlConfig {
         response_ms: u64::try_from(settings.control.response.as_millis()).unwrap_or(u64::MAX),
         chp_response_ms: i64::try_from(settings.control.chp_response.as_millis()).unwrap_or(i64::MAX),
         substitutes: settings.substitutes.clone(),
+        grid_limit: settings.grid_limit,
     }
 }
 

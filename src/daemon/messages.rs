@@ -9,7 +9,7 @@ use memg_core::setpoints::Setpoints;
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
 use memg_plant_io::mqtt::clock::Clock;
-use memg_plant_io::mqtt::report::{ControlReport, StateReporter};
+use memg_plant_io::mqtt::report::{ControlReport, GridLimitReport, StateReporter};
 use memg_plant_io::mqtt::settings::Outputs;
 use memg_plant_io::mqtt::{Answer, CommandRequest, LinkState, MqttHandle};
 use serde::Serialize;
@@ -100,6 +100,12 @@ impl Messages {
             reason: state.reason.as_deref().filter(|_| planned),
             fault: decision.fault.as_ref().map(|fault| fault.cause.as_str()),
             limits: state.limits,
+            grid_limit: decision.grid_limit.map(|grid| GridLimitReport {
+                import_kw_max: grid.limits.import_kw_max,
+                export_kw_max: grid.limits.export_kw_max,
+                import_silent: grid.import_silent,
+                export_silent: grid.export_silent,
+            }),
             forecast_mae: Some(view.forecast_mae).filter(|mae| !mae.is_unknown()),
         };
         self.reporter.report(publisher, now, control, values);

@@ -287,6 +287,10 @@ fn wished(command: &Command) -> String {
     match &command.body {
         CommandBody::Setpoints(s) => format!("battery {:+.1} kW, CHP {:.1} kW", s.battery.get(), s.chp.get()),
         CommandBody::Limits(l) => format!("import {}, export {}", kw(l.import_kw_max), kw(l.export_kw_max)),
+        CommandBody::GridLimit(order) => {
+            let l = order.limits;
+            format!("import {}, export {}, for {} s", kw(l.import_kw_max), kw(l.export_kw_max), order.for_s)
+        }
         CommandBody::SafeStop
         | CommandBody::Shadow
         | CommandBody::Manual

@@ -108,6 +108,13 @@ fn lost_values(facts: &Facts<'_>, raised: &mut Vec<Raised>) {
 /// What concerns neither devices nor the mode.
 fn beside(facts: &Facts<'_>, raised: &mut Vec<Raised>) {
     raised.extend(facts.history_trouble.map(|trouble| Raised::new(Kind::History, "", trouble)));
+    if let Some(grid) = &facts.decision.grid_limit {
+        let silent = [(grid.import_silent, "import"), (grid.export_silent, "export")];
+        let silent: Vec<&str> = silent.into_iter().filter_map(|(is, side)| is.then_some(side)).collect();
+        if !silent.is_empty() {
+            raised.push(Raised::new(Kind::GridLimit, "", silent.join(" and ")));
+        }
+    }
     if facts.outside_tariff {
         raised.push(Raised::new(Kind::Tariff, "", ""));
     }

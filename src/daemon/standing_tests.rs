@@ -23,6 +23,7 @@ fn decision(mode: Mode, fault: Option<Fault>, latched: bool) -> CycleDecision {
         interventions: Vec::new(),
         relaxation: Relaxation::None,
         limits: memg_control::cycle::ExchangeLimits::default(),
+        grid_limit: None,
         cap: None,
         latched,
         written: false,

@@ -280,7 +280,7 @@ impl Desk {
             _ if refused => self.forget(hold, body),
             CommandBody::Manual | CommandBody::Setpoints(_) => hold.take(Instant::now()),
             CommandBody::Auto | CommandBody::Shadow | CommandBody::SafeStop => hold.let_go(),
-            CommandBody::Arm | CommandBody::Limits(_) | CommandBody::Acknowledge => {}
+            CommandBody::Arm | CommandBody::Limits(_) | CommandBody::GridLimit(_) | CommandBody::Acknowledge => {}
         }
     }
 

@@ -151,7 +151,9 @@ pub const fn signal_dimension(signal: Signal) -> Dimension {
         | Signal::GridKw
         | Signal::GasKw
         | Signal::ChpHeatKw
-        | Signal::BoilerHeatKw => Dimension::Power,
+        | Signal::BoilerHeatKw
+        | Signal::GridImportLimitKw
+        | Signal::GridExportLimitKw => Dimension::Power,
         Signal::GridImportKwh | Signal::GridExportKwh => Dimension::Energy,
         Signal::GridKvar => Dimension::ReactivePower,
         Signal::FrequencyHz => Dimension::Frequency,

@@ -114,7 +114,9 @@ const fn declarable(signal: Signal) -> Declarable {
         | Signal::ChpHeatKw
         | Signal::BoilerHeatKw
         | Signal::GridImportKwh
-        | Signal::GridExportKwh => Declarable::Never,
+        | Signal::GridExportKwh
+        | Signal::GridImportLimitKw
+        | Signal::GridExportLimitKw => Declarable::Never,
     }
 }
 

@@ -11,6 +11,7 @@ mod control;
 mod cosim;
 mod files;
 mod formulas;
+mod grid_limit;
 mod history;
 mod iec104;
 mod layers;
@@ -24,6 +25,7 @@ mod operators;
 mod plant;
 mod points;
 mod signals;
+mod speakers;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;
@@ -45,6 +47,7 @@ pub use plant::{SitePlant, read_site};
 pub use points::{Known, PointMap};
 
 use cosim::Beside;
+use memg_control::grid_limit::FailSafe;
 use memg_control::substitutes::Substitutes;
 use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
@@ -99,6 +102,8 @@ pub struct Settings {
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
     pub substitutes: Substitutes,
+    /// What holds at the connection while whoever says its limits from outside is silent.
+    pub grid_limit: FailSafe,
     /// Builds the process image that devices and inputs took their places from.
     pub image: ImageBuilder,
     /// What should be looked at, although it is no error.
@@ -132,9 +137,22 @@ impl Settings {
 }
 
 /// Top-level tables that a configuration may have.
-const TABLES: [&str; 14] = [
-    "site", "plant", "control", "policy", "journal", "history", "demo", "cosim", "device", "mqtt", "operator",
-    "signals", "web", "north",
+const TABLES: [&str; 15] = [
+    "site",
+    "plant",
+    "control",
+    "policy",
+    "journal",
+    "history",
+    "demo",
+    "cosim",
+    "device",
+    "mqtt",
+    "operator",
+    "signals",
+    "web",
+    "north",
+    "grid_limit",
 ];
 
 /// Reads and checks a configuration file and whatever it refers to (site file, device files). Paths in it are relative
@@ -208,7 +226,7 @@ impl Loader {
         let (north, iec104, opcua) = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
-        self.problems.extend(north::beside(&north, found.mqtt.as_ref()));
+        self.problems.extend(speakers::beside(&north, found.mqtt.as_ref()));
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
         if let Some(site) = site.as_ref().filter(|_| lockstep) {
@@ -226,6 +244,7 @@ impl Loader {
         // A demonstration gets its devices when it starts, a simulator in lock-step measures with every step.
         let later = (demo.is_some() || lockstep) && found.devices.is_empty();
         let (points, substitutes) = self.signals(&found, plant.as_ref(), later, lockstep, &mut image);
+        let grid_limit = grid_limit::fail_safe(&mut self, &points, (later, lockstep));
         let mistakes = plant.as_ref().filter(|_| !later).map(|site| mistakes::of(&points, &found, site));
         self.finish()?;
         let (Some(site), Some(SitePlant { plant, sources })) = (site, plant) else { return Err(Vec::new()) };
@@ -250,6 +269,7 @@ impl Loader {
             opcua,
             points,
             substitutes,
+            grid_limit,
             image,
             warnings: locate(self.warnings),
             mistakes: locate(mistakes.unwrap_or_default()),

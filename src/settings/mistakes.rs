@@ -235,6 +235,8 @@ pub fn rated(tag: Tag, site: &SitePlant) -> Option<(f64, f64)> {
         | Signal::ChpHeatKw
         | Signal::BoilerHeatKw
         | Signal::GridImportKwh
-        | Signal::GridExportKwh => None,
+        | Signal::GridExportKwh
+        | Signal::GridImportLimitKw
+        | Signal::GridExportLimitKw => None,
     }
 }

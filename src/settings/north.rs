@@ -1,11 +1,10 @@
 //! `[north.…]`: servers for the plant's SCADA. Beyond this machine they need TLS with certificates of their clients, or the list of those
 //! that may look on, stop safely and narrow limits.
 
-use super::{Iec104, Loader, OpcUa, files, iec104, opcua};
+use super::{Iec104, Loader, OpcUa, files, iec104, opcua, speakers};
 use memg_core::command::Role;
 use memg_listener::{Tls, tls};
-use memg_north::settings::{Clients, HomeAssistantSettings, ModbusSettings, NorthSettings, SparkplugSettings};
-use memg_plant_io::mqtt::settings::MqttSettings;
+use memg_north::settings::{Clients, ModbusSettings, NorthSettings};
 use memg_plant_io::problem::{Problem, read as typed, words};
 use memg_plant_io::tls::{certificates, private_key};
 use serde::Deserialize;
@@ -39,38 +38,6 @@ struct RawServer {
     common_address: Option<i64>,
 }
 
-/// `[north.home_assistant]`: needs `[mqtt]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawHomeAssistant {
-    /// Where Home Assistant listens for devices.
-    #[serde(default = "discovery_prefix")]
-    discovery_prefix: String,
-    /// Show controls for mode and powers. Whoever may publish below the gateway's prefix commands the plant then, with the role
-    /// that `mqtt.commands.trust_broker_as` declares.
-    #[serde(default)]
-    controls: bool,
-}
-
-fn discovery_prefix() -> String {
-    "homeassistant".to_owned()
-}
-
-/// `[north.sparkplug]`: needs `[mqtt]`. Commands are taken with the role that `mqtt.commands.trust_broker_as` declares, without it none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSparkplug {
-    /// Sparkplug's group.
-    #[serde(default = "group")]
-    group: String,
-    /// Name of the node in it. Default: the site's.
-    node: Option<String>,
-}
-
-fn group() -> String {
-    "memg".to_owned()
-}
-
 fn loopback_role() -> String {
     Role::Viewer.name().to_owned()
 }
@@ -87,8 +54,8 @@ pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> All {
     };
     settings.modbus = tables.remove("modbus").and_then(|table| modbus(loader, "north.modbus", table));
     settings.sunspec = tables.remove("sunspec").and_then(|table| modbus(loader, "north.sunspec", table));
-    settings.home_assistant = tables.remove("home_assistant").and_then(|table| home_assistant(loader, table));
-    settings.sparkplug = tables.remove("sparkplug").and_then(|table| sparkplug(loader, table, site));
+    settings.home_assistant = tables.remove("home_assistant").and_then(|table| speakers::home_assistant(loader, table));
+    settings.sparkplug = tables.remove("sparkplug").and_then(|table| speakers::sparkplug(loader, table, site));
     let iec104 = iec104::station(loader, tables.remove("iec104"));
     let opcua = opcua::server(loader, tables.remove("opcua"), site);
     for key in tables.keys() {
@@ -105,48 +72,6 @@ pub(super) fn not_built<T>(loader: &mut Loader, key: &str, feature: &str) -> Opt
         format!("this program was built without it; expected one with the feature {feature} (packages have it)");
     loader.problems.push(Problem::new(key, message));
     None
-}
-
-/// What is a part of a topic.
-fn topic_part(loader: &mut Loader, key: &str, text: String) -> Option<String> {
-    let is_part = !text.is_empty() && !text.contains(['/', '+', '#', '\0']);
-    if !is_part {
-        let message = format!("expected a part of a topic, without / + and #, found {text:?}");
-        loader.problems.push(Problem::new(key, message));
-    }
-    is_part.then_some(text)
-}
-
-fn home_assistant(loader: &mut Loader, table: toml::Value) -> Option<HomeAssistantSettings> {
-    let raw: RawHomeAssistant = typed("north.home_assistant", table, &mut loader.problems)?;
-    let prefix = topic_part(loader, "north.home_assistant.discovery_prefix", raw.discovery_prefix)?;
-    Some(HomeAssistantSettings { discovery_prefix: prefix, controls: raw.controls })
-}
-
-fn sparkplug(loader: &mut Loader, table: toml::Value, site: Option<&str>) -> Option<SparkplugSettings> {
-    let raw: RawSparkplug = typed("north.sparkplug", table, &mut loader.problems)?;
-    let group = topic_part(loader, "north.sparkplug.group", raw.group);
-    let node = raw.node.or_else(|| site.map(ToOwned::to_owned)).unwrap_or_else(|| "site".to_owned());
-    let node = topic_part(loader, "north.sparkplug.node", node);
-    Some(SparkplugSettings { group: group?, node: node? })
-}
-
-/// What speaks through the broker needs one, and controls a role that its permissions stand for.
-pub(super) fn beside(north: &NorthSettings, mqtt: Option<&MqttSettings>) -> Vec<Problem> {
-    let wanted =
-        [("north.home_assistant", north.home_assistant.is_some()), ("north.sparkplug", north.sparkplug.is_some())];
-    let without = |(key, _): &(&str, bool)| Problem::new(*key, "speaks through a broker: expected [mqtt]".to_owned());
-    let mut problems = Vec::new();
-    if mqtt.is_none() {
-        problems.extend(wanted.iter().filter(|(_, is_there)| *is_there).map(without));
-    }
-    let controls = north.home_assistant.as_ref().is_some_and(|settings| settings.controls);
-    let role = mqtt.and_then(|mqtt| mqtt.commands.as_ref()).and_then(|commands| commands.trust_broker_as);
-    if controls && mqtt.is_some() && role.is_none() {
-        let message = "anybody at the broker would command the plant: expected mqtt.commands.trust_broker_as, which declares that the broker's permissions protect its topics";
-        problems.push(Problem::new("north.home_assistant.controls", message.to_owned()));
-    }
-    problems
 }
 
 fn modbus(loader: &mut Loader, key: &str, table: toml::Value) -> Option<ModbusSettings> {

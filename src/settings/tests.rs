@@ -227,3 +227,22 @@ fn in_lock_step_nothing_stands_in() {
     let found = lockstep_problems(|text| text + &declared("frequency_hz", "worst_case"));
     assert!(found.iter().any(|p| p.contains("signals: cannot stand beside [cosim]")), "{found:#?}");
 }
+
+#[test]
+fn every_limit_from_outside_has_a_source_and_a_value_for_when_it_is_silent() {
+    let import = "grid_import_limit_kw";
+    let right = "[grid_limit]\nimport_fail_safe_kw = 12.6\nsilent_after_s = 30\n";
+    assert_eq!(signal_problems(&[import], right), Vec::<String>::new());
+    for (fed, text, expected) in [
+        (&[import][..], "", "grid_limit.import_fail_safe_kw: missing: grid_import_limit_kw is fed"),
+        (&[], right, "grid_limit.import_fail_safe_kw: nobody says grid_import_limit_kw"),
+        (&[import], "[grid_limit]\nimport_fail_safe_kw = -1\n", "expected 0 to 1000000 kW, found -1"),
+        (&[import], "[grid_limit]\nimport_fail_safe_kw = 1\nsilent_after_s = 0\n", "expected 1 to 86400 s, found 0"),
+        (&[import], "[grid_limit]\nimport_fail_safe_kw = 1\nafter_s = 1\n", "grid_limit.after_s: unknown key"),
+    ] {
+        let found = signal_problems(fed, text);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{expected}: {found:#?}");
+    }
+    let found = lockstep_problems(|text| text + right);
+    assert!(found.iter().any(|p| p.contains("grid_limit: cannot stand beside [cosim]")), "{found:#?}");
+}

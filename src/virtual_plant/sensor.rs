@@ -63,7 +63,12 @@ impl Sensors<'_> {
             Signal::BoilerHeatKw => Some(f.boiler_kw),
             Signal::GridImportKwh => Some(self.physics.totals().import_kwh),
             Signal::GridExportKwh => Some(self.physics.totals().export_kwh),
-            Signal::BatteryRemote | Signal::ChpRemote | Signal::ChpFault | Signal::BatteryFault => None,
+            Signal::BatteryRemote
+            | Signal::ChpRemote
+            | Signal::ChpFault
+            | Signal::BatteryFault
+            | Signal::GridImportLimitKw
+            | Signal::GridExportLimitKw => None,
         }
     }
 
@@ -140,6 +145,8 @@ const fn accuracy(signal: Signal) -> (f64, f64, f64) {
         | Signal::ChpHeatKw
         | Signal::BoilerHeatKw
         | Signal::GridImportKwh
-        | Signal::GridExportKwh => (0.0, f64::NEG_INFINITY, f64::INFINITY),
+        | Signal::GridExportKwh
+        | Signal::GridImportLimitKw
+        | Signal::GridExportLimitKw => (0.0, f64::NEG_INFINITY, f64::INFINITY),
     }
 }

@@ -32,7 +32,7 @@ impl Known {
             commands: commands(&page("reference-commands.md")),
         };
         assert!(known.keys.len() > 200 && known.alarms.len() > 20 && known.topics.len() > 12);
-        assert!(known.kinds.len() == 6 && known.commands.len() > 25, "{:?}", known.kinds);
+        assert!(known.kinds.len() == 7 && known.commands.len() > 25, "{:?}", known.kinds);
         known
     }
 

@@ -80,6 +80,7 @@ impl Signal {
             Self::ChpOn | Self::BatteryRemote | Self::ChpRemote | Self::ChpFault | Self::BatteryFault => (0.0, 1.0),
             Self::ChpKw | Self::GasKw | Self::ChpHeatKw | Self::BoilerHeatKw => (0.0, 1e6),
             Self::GridImportKwh | Self::GridExportKwh => (0.0, 1e12),
+            Self::GridImportLimitKw | Self::GridExportLimitKw => (0.0, 1e6),
             Self::HeatLoadKw => Quantity::HeatLoad.possible(),
             Self::PvKw | Self::PvAvailableKw => Quantity::Pv.possible(),
             Self::WindKw | Self::WindAvailableKw => Quantity::Wind.possible(),
@@ -116,7 +117,9 @@ impl Signal {
             | Self::ChpHeatKw
             | Self::BoilerHeatKw
             | Self::GridImportKwh
-            | Self::GridExportKwh => self.possible(),
+            | Self::GridExportKwh
+            | Self::GridImportLimitKw
+            | Self::GridExportLimitKw => self.possible(),
         }
     }
 }

@@ -57,11 +57,15 @@ pub enum Signal {
     GridImportKwh,
     /// Counter of energy exported at the connection, kWh.
     GridExportKwh,
+    /// Most power that may be imported, as a grid operator's control box says, kW, >= 0.
+    GridImportLimitKw,
+    /// Most power that may be exported, as a grid operator's control box says, kW, >= 0.
+    GridExportLimitKw,
 }
 
 impl Signal {
     /// Every signal.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::PvKw,
         Self::WindKw,
         Self::PvAvailableKw,
@@ -87,6 +91,8 @@ impl Signal {
         Self::BoilerHeatKw,
         Self::GridImportKwh,
         Self::GridExportKwh,
+        Self::GridImportLimitKw,
+        Self::GridExportLimitKw,
     ];
 
     /// The name in configuration files, journals and messages; it carries the unit.
@@ -118,6 +124,8 @@ impl Signal {
             Self::BoilerHeatKw => "boiler_heat_kw",
             Self::GridImportKwh => "grid_import_kwh",
             Self::GridExportKwh => "grid_export_kwh",
+            Self::GridImportLimitKw => "grid_import_limit_kw",
+            Self::GridExportLimitKw => "grid_export_limit_kw",
         }
     }
 
@@ -131,6 +139,12 @@ impl Signal {
     #[must_use]
     pub const fn is_witness(self) -> bool {
         matches!(self, Self::GasKw | Self::ChpHeatKw | Self::BoilerHeatKw | Self::GridImportKwh | Self::GridExportKwh)
+    }
+
+    /// Somebody outside says by it what the connection may carry; no measurement of the plant.
+    #[must_use]
+    pub const fn is_grid_limit(self) -> bool {
+        matches!(self, Self::GridImportLimitKw | Self::GridExportLimitKw)
     }
 
     /// Control cannot act without it (there is no neutral value that would be safe).

@@ -104,7 +104,9 @@ impl Signal {
             | Self::ImportPriceEurPerKwh
             | Self::ExportPriceEurPerKwh
             | Self::GridImportKwh
-            | Self::GridExportKwh => 1,
+            | Self::GridExportKwh
+            | Self::GridImportLimitKw
+            | Self::GridExportLimitKw => 1,
         }
     }
 

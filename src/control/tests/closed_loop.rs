@@ -202,6 +202,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
         response_ms: 20_000,
         chp_response_ms: 300_000,
         substitutes: Default::default(),
+        grid_limit: Default::default(),
     };
     let mut chain = Chain { policy: Some(Box::new(SeedRule)), model: "seed".into(), rule: GoodRule };
     let (mut world, mut state) = (World::new(plant, trouble), ControlState::start(0));
@@ -216,6 +217,7 @@ fn live(trouble: Trouble, margins: Margins) -> Outcome {
             plant_ms: ms,
             state: world.measure(),
             witnesses: Vec::new(),
+            grid_limits: Vec::new(),
             outlook: None,
             commands: Vec::new(),
             fault: None,

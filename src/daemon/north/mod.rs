@@ -117,8 +117,8 @@ pub(super) fn serve(
     for (protocol, address) in &north.addresses {
         tracing::info!(protocol, address, "Serving SCADA.");
     }
-    tasks.extend(speakers::speakers(settings, &wires, stop));
     tasks.extend(north.servers.into_iter().map(|Opened(serve)| tokio::spawn(serve(wires.clone(), stop.clone()))));
+    tasks.extend(speakers::speakers(settings, &wires, stop));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
 }
 

@@ -219,6 +219,7 @@ fn state(site: &Site, view: &View, money: &Value, (input, decision): &(CycleInpu
             "utc_offset_min": (view.at.plant_ms - view.at.unix_ms).div_euclid(60_000), "speed": site.speed },
         "cycle": view.cycle, "mode": mode(view, decision), "points": points(site, view),
         "setpoints": setpoints(site, view, decision), "plant": site.plant_told, "limits": view.limits,
+        "grid_limit": decision.grid_limit,
         "plan": plan(view), "prices": prices(site, view, input), "money": money, "alarms": counted(view),
         "devices": view.devices.iter().map(device).collect::<Vec<_>>(), "broker": view.broker, "control": control, "in_charge": in_charge,
         "health": health(view), "history": { "points": view.values.len() },

@@ -8,6 +8,7 @@
 //! | `mode` | `mode`: `shadow`, `manual`, `auto` or `safe_stop` |
 //! | `setpoint` | `battery_kw` (+ = charging), `chp_kw` (0 = off) |
 //! | `limit` | `import_kw_max`, `export_kw_max`: a number, or `null` to lift it |
+//! | `grid_limit` | `import_kw_max`, `export_kw_max` as above, `for_s`: it ends after so long |
 //! | `acknowledge` | none |
 //! | `arm` | none; answered with a nonce |
 //! | `confirm` | `nonce`; unsigned commands also `proof`: hex SHA-256 of nonce followed by secret |
@@ -15,7 +16,7 @@
 //! Fields that are not in the table are errors: a misspelt limit must not look accepted.
 
 use super::envelope::Wish;
-use memg_core::command::{CommandBody, ExchangeLimits, Role};
+use memg_core::command::{CommandBody, ExchangeLimits, GridOrder, Role};
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
 use serde::Deserialize;
@@ -34,6 +35,8 @@ pub enum CommandKind {
     Setpoint,
     /// External limits.
     Limit,
+    /// External limits for a time.
+    GridLimit,
     /// Acknowledgement of latched faults.
     Acknowledge,
     /// First step of arming Auto.
@@ -44,7 +47,8 @@ pub enum CommandKind {
 
 impl CommandKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Mode, Self::Setpoint, Self::Limit, Self::Acknowledge, Self::Arm, Self::Confirm];
+    pub const ALL: [Self; 7] =
+        [Self::Mode, Self::Setpoint, Self::Limit, Self::GridLimit, Self::Acknowledge, Self::Arm, Self::Confirm];
 
     /// Last level of the topic.
     #[must_use]
@@ -53,6 +57,7 @@ impl CommandKind {
             Self::Mode => "mode",
             Self::Setpoint => "setpoint",
             Self::Limit => "limit",
+            Self::GridLimit => "grid_limit",
             Self::Acknowledge => "acknowledge",
             Self::Arm => "arm",
             Self::Confirm => "confirm",
@@ -77,7 +82,9 @@ impl CommandKind {
         match self {
             Self::Mode => CommandBody::SafeStop.role_min(),
             Self::Setpoint => CommandBody::Setpoints(Setpoints::IDLE).role_min(),
-            Self::Limit => CommandBody::Limits(ExchangeLimits { import_kw_max: None, export_kw_max: None }).role_min(),
+            Self::Limit | Self::GridLimit => {
+                CommandBody::Limits(ExchangeLimits { import_kw_max: None, export_kw_max: None }).role_min()
+            }
             Self::Acknowledge => CommandBody::Acknowledge.role_min(),
             Self::Arm | Self::Confirm => CommandBody::Arm.role_min(),
         }
@@ -127,6 +134,16 @@ struct LimitBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct GridLimitBody {
+    #[serde(deserialize_with = "Option::deserialize")]
+    import_kw_max: Option<f64>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    export_kw_max: Option<f64>,
+    for_s: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ConfirmBody {
     nonce: String,
     proof: Option<String>,
@@ -152,13 +169,11 @@ pub(super) fn content(kind: CommandKind, wish: Wish) -> Result<Content, String> 
             let [battery, chp] = [battery, chp].map(Kilowatts::new);
             Content::Ready(CommandBody::Setpoints(Setpoints { battery, chp, grid: None }))
         }
-        CommandKind::Limit => {
-            let LimitBody { import_kw_max, export_kw_max } = body(object)?;
-            let limit = |key, kw: Option<f64>| kw.map(|kw| power(key, kw, 0.0)).transpose();
-            Content::Ready(CommandBody::Limits(ExchangeLimits {
-                import_kw_max: limit("import_kw_max", import_kw_max)?,
-                export_kw_max: limit("export_kw_max", export_kw_max)?,
-            }))
+        CommandKind::Limit => Content::Ready(CommandBody::Limits(limits(&body(object)?)?)),
+        CommandKind::GridLimit => {
+            let GridLimitBody { import_kw_max, export_kw_max, for_s } = body(object)?;
+            let limits = limits(&LimitBody { import_kw_max, export_kw_max })?;
+            Content::Ready(CommandBody::GridLimit(GridOrder { limits, for_s }))
         }
         CommandKind::Acknowledge => body::<EmptyBody>(object).map(|_| Content::Ready(CommandBody::Acknowledge))?,
         CommandKind::Arm => body::<EmptyBody>(object).map(|_| Content::Arm)?,
@@ -166,6 +181,14 @@ pub(super) fn content(kind: CommandKind, wish: Wish) -> Result<Content, String> 
             let ConfirmBody { nonce, proof } = body(object)?;
             Content::Confirm { nonce, proof }
         }
+    })
+}
+
+fn limits(body: &LimitBody) -> Result<ExchangeLimits, String> {
+    let limit = |key, kw: Option<f64>| kw.map(|kw| power(key, kw, 0.0)).transpose();
+    Ok(ExchangeLimits {
+        import_kw_max: limit("import_kw_max", body.import_kw_max)?,
+        export_kw_max: limit("export_kw_max", body.export_kw_max)?,
     })
 }
 
@@ -198,6 +221,11 @@ mod tests {
             (CommandKind::Mode, r#"{"mode":"auto"}"#, ready(CommandBody::Auto)),
             (CommandKind::Setpoint, r#"{"battery_kw":-12.5,"chp_kw":20}"#, ready(CommandBody::Setpoints(setpoints))),
             (CommandKind::Limit, r#"{"import_kw_max":40,"export_kw_max":null}"#, ready(CommandBody::Limits(limits))),
+            (
+                CommandKind::GridLimit,
+                r#"{"import_kw_max":40,"export_kw_max":null,"for_s":900}"#,
+                ready(CommandBody::GridLimit(GridOrder { limits, for_s: 900.0 })),
+            ),
             (CommandKind::Acknowledge, "{}", ready(CommandBody::Acknowledge)),
             (CommandKind::Arm, "{}", Content::Arm),
             (CommandKind::Confirm, r#"{"nonce":"n","proof":"p"}"#, confirm),
@@ -218,6 +246,8 @@ mod tests {
             (CommandKind::Setpoint, r#"{"battery_kw":1e9,"chp_kw":1}"#, "battery_kw must be"),
             (CommandKind::Limit, r#"{"import_kw_max":10}"#, "missing field `export_kw_max`"),
             (CommandKind::Limit, r#"{"import_kw_max":-1,"export_kw_max":1}"#, "import_kw_max must be"),
+            (CommandKind::GridLimit, r#"{"import_kw_max":1,"export_kw_max":1}"#, "missing field `for_s`"),
+            (CommandKind::GridLimit, r#"{"import_kw_max":1,"for_s":1}"#, "missing field `export_kw_max`"),
             (CommandKind::Acknowledge, r#"{"all":true}"#, "unknown field `all`"),
             (CommandKind::Acknowledge, "[]", "body does not hold a JSON object"),
         ];

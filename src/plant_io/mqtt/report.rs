@@ -51,9 +51,25 @@ pub struct ControlReport<'a> {
     pub fault: Option<&'a str>,
     /// Limits at the connection from outside that are in force.
     pub limits: ExchangeLimits,
+    /// What a grid operator's control box leaves of the connection, where one is configured or has given an order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grid_limit: Option<GridLimitReport>,
     /// Mean absolute errors of the policy's forecasts by quantity and hours ahead, kW; not there while none has arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast_mae: Option<ForecastMae>,
+}
+
+/// Limits from outside that sources and orders say. `null`: none.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct GridLimitReport {
+    /// Most power imported, kW.
+    pub import_kw_max: Option<f64>,
+    /// Most power exported, kW.
+    pub export_kw_max: Option<f64>,
+    /// The import's source is silent: its fail-safe value holds.
+    pub import_silent: bool,
+    /// The export's source is silent.
+    pub export_silent: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,13 +94,14 @@ pub struct StateReporter {
     last: Option<Instant>,
     mode: String,
     limits: ExchangeLimits,
+    grid_limit: Option<GridLimitReport>,
 }
 
 impl StateReporter {
     /// Nothing published so far.
     #[must_use]
     pub fn new(outputs: Outputs) -> Self {
-        Self { outputs, last: None, mode: String::new(), limits: ExchangeLimits::default() }
+        Self { outputs, last: None, mode: String::new(), limits: ExchangeLimits::default(), grid_limit: None }
     }
 
     /// Publishes the measurements of a cycle as `state`, unless the last time was too recent and mode and limits are
@@ -97,10 +114,14 @@ impl StateReporter {
         values: impl IntoIterator<Item = (String, Measurement<f64>)>,
     ) {
         let due = |last| now.mono.saturating_duration_since(last) >= self.outputs.state_interval;
-        if !self.last.is_none_or(due) && self.mode == control.mode && self.limits == control.limits {
+        if !self.last.is_none_or(due)
+            && self.mode == control.mode
+            && self.limits == control.limits
+            && self.grid_limit == control.grid_limit
+        {
             return;
         }
-        self.limits = control.limits;
+        (self.limits, self.grid_limit) = (control.limits, control.grid_limit);
         control.mode.clone_into(&mut self.mode);
         self.last = Some(now.mono);
         let values: BTreeMap<_, _> = values.into_iter().map(|(name, m)| (name, reported(m))).collect();
@@ -244,8 +265,16 @@ mod tests {
         let soc = Measurement { value: Some(0.5), quality: Quality::Stale, age_ms: 16_500 };
         let reason = Some("holds 40 %");
         let forecast_mae = None;
-        let control =
-            ControlReport { cycle: 7, mode: "auto", decided_by: "plan", reason, fault: None, limits, forecast_mae };
+        let control = ControlReport {
+            cycle: 7,
+            mode: "auto",
+            decided_by: "plan",
+            reason,
+            fault: None,
+            limits,
+            grid_limit: None,
+            forecast_mae,
+        };
         let values = [("soc".into(), soc), ("pv_kw".into(), Measurement::good(f64::NAN))];
         reporter.report(&publisher, clock.now(), control, values);
         let expected = [

@@ -1,6 +1,7 @@
 //! Brokers that misbehave in ways a real one does not on demand: scripted on a loopback socket.
 
 use super::super::clock::Clock;
+use super::super::command::CommandKind;
 use super::super::settings;
 use super::super::{MqttHandle, spawn};
 use super::*;
@@ -86,7 +87,9 @@ async fn a_refused_subscription_is_a_configuration_fault_and_keeps_the_connectio
         let packet = packet(&mut stream).await;
         if packet[0] >> 4 == 8 {
             // One refusal, then consent to the topics of commands.
-            let answer = [&[0x90, 9, packet[1], packet[2], 0x80][..], &[1; 6]].concat();
+            let commands = [1; CommandKind::ALL.len()];
+            let length = u8::try_from(3 + commands.len()).unwrap();
+            let answer = [&[0x90, length, packet[1], packet[2], 0x80][..], &commands].concat();
             stream.write_all(&answer).await.unwrap();
             break;
         }
