@@ -5,7 +5,6 @@ Prints "READY <port>" when it is connected, "READY no" when it is not within ten
     interrogate             a general interrogation: whether it was confirmed, and how many points there are
     counters                a counter interrogation: whether it was confirmed
     clock                   a clock synchronisation: whether it was confirmed
-    test                    a test command: whether it was confirmed
     point IOA               value, quality, time, type and cause of a point as told last; null if it was never told
     read IOA                whether a read command brought the point
     float IOA VALUE [select]    a set-point: whether it was accepted; with select as the standard's two steps
@@ -115,12 +114,13 @@ class Master:
         self.connection.on_receive_raw(callable=on_receive_raw)
         self.station = self.connection.add_station(common_address=STATION)
         self.client.start()
-        until = time.monotonic() + 10
+        begun = time.monotonic()
+        until = begun + 10
         # Open, and data started.
         while self.connection.state != c104.ConnectionState.OPEN and time.monotonic() < until:
             if not self.connection.is_connected:
                 self.connection.connect()
-            elif self.connection.state == c104.ConnectionState.OPEN_MUTED:
+            elif self.connection.state == c104.ConnectionState.OPEN_MUTED and time.monotonic() > begun + 1:
                 # Now and then c104 forgets to start data by itself.
                 self.connection.unmute()
             time.sleep(0.1)
@@ -143,6 +143,8 @@ class Master:
         return point.transmit(cause=c104.Cot.ACTIVATION)
 
     def answer(self, verb, rest):
+        # c104 refuses a command while its thread has not tidied up the one before.
+        time.sleep(0.1)
         connection = self.connection
         if verb == "interrogate":
             return self.interrogate()
@@ -150,8 +152,6 @@ class Master:
             return {"accepted": connection.counter_interrogation(common_address=STATION)}
         if verb == "clock":
             return {"accepted": connection.clock_sync(common_address=STATION)}
-        if verb == "test":
-            return {"accepted": connection.test(common_address=STATION)}
         if verb == "station":
             return {"accepted": connection.interrogation(common_address=int(rest[0]))}
         if verb == "connected":

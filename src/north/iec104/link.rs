@@ -147,6 +147,11 @@ impl Link {
         }
     }
 
+    /// The other side wants data.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Data may be sent now.
     pub fn may_send(&self) -> bool {
         self.started && self.waiting.len() < K

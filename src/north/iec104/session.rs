@@ -148,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn frames(&mut self) -> Result<(), End> {
         while self.waiting.len() < WAITING_MAX {
             let Some((control, asdu)) = next_frame(&mut self.unread)? else { return Ok(()) };
-            let now = Instant::now();
+            let (now, was_started) = (Instant::now(), self.link.is_started());
             match self.link.receive(control, now)? {
                 Heard::Nothing => {}
                 Heard::Data => {
@@ -156,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.react(reaction);
                 }
                 Heard::Answer(frames) => {
-                    if control == Control::Unnumbered(Function::StartAct) {
+                    // A start that is repeated is confirmed and changes nothing.
+                    if control == Control::Unnumbered(Function::StartAct) && !was_started {
                         self.waiting.clear();
                         self.station.start();
                     }
