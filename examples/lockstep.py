@@ -15,6 +15,8 @@ import time
 
 import paho.mqtt.client as mqtt
 
+# paho-mqtt 2 asks which kind of callbacks is meant; what is used here is alike in both, and in 1.6.
+CALLBACKS = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
 ANSWER_WITHIN_S = 20
 START_TRIES = 20
 ANSWERS = {"start": "ready", "meas": "setp", "stop": "summary"}
@@ -27,7 +29,7 @@ class Refused(Exception):
 class Controller:
     def __init__(self, host, port, prefix):
         self.prefix, self.seen, ready = prefix, queue.Queue(), queue.Queue()
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self.client = mqtt.Client(*CALLBACKS)
         self.client.on_connect = lambda client, *_: client.subscribe([(f"{prefix}/{topic}", 1) for topic in ANSWERS.values()])
         self.client.on_subscribe = lambda *_: ready.put(True)
         self.client.on_message = lambda _client, _data, message: self.seen.put((message.topic, json.loads(message.payload)))

@@ -20,6 +20,8 @@ from packageurl import PackageURL
 def metadata(target):
     """What cargo knows about the workspace on a target."""
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", target]
+    # As packaging/build builds it.
+    command += ["--features", "iec104,opcua"]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 

@@ -1,6 +1,6 @@
 """Reads a gateway's state over MQTT and gives it signed commands (docs/commands.md).
 
-    pip install "paho-mqtt==2.1.*"
+    pip install paho-mqtt
     python3 mqtt_client.py --prefix memg/harbour state                      # the state once, as JSON
     python3 mqtt_client.py --prefix memg/harbour watch                      # a line for each state
     python3 mqtt_client.py --prefix memg/harbour --as anna --key-file anna.key send mode '{"mode": "manual"}'
@@ -21,6 +21,8 @@ import uuid
 
 import paho.mqtt.client as mqtt
 
+# paho-mqtt 2 asks which kind of callbacks is meant; what is used here is alike in both, and in 1.6.
+CALLBACKS = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
 TTL_S = 30
 
 
@@ -37,7 +39,7 @@ class Gateway:
 
     def __init__(self, options):
         self.prefix, self.wait_s, self.seen, ready = options.prefix, options.wait, queue.Queue(), queue.Queue()
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self.client = mqtt.Client(*CALLBACKS)
         if options.ca_file:
             self.client.tls_set(options.ca_file, options.cert_file, options.cert_key_file)
         topics = [(f"{self.prefix}/state", 1), (f"{self.prefix}/ack/+", 1)]

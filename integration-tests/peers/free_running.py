@@ -14,6 +14,9 @@ import paho.mqtt.client as mqtt
 
 from lockstep_sim import CAPACITY_KWH, STEP_S, measurements
 
+# paho-mqtt 2 asks which kind of callbacks is meant; what is used here is alike in both, and in 1.6.
+CALLBACKS = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
+
 PERIOD_S = 0.2
 
 
@@ -27,7 +30,7 @@ def main():
     parser.add_argument("--for", type=float, default=1e9, dest="seconds", help="wall time, s")
     options = parser.parse_args()
     wanted = {"battery_kw": 0.0}
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="free-running-simulator")
+    client = mqtt.Client(*CALLBACKS, client_id="free-running-simulator")
     client.on_connect = lambda client, *_: client.subscribe(f"{options.prefix}/setpoints", qos=1)
     client.on_message = lambda _client, _data, message: wanted.update(json.loads(message.payload))
     client.connect(options.host, options.port)

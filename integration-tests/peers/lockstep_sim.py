@@ -21,6 +21,8 @@ import time
 
 import paho.mqtt.client as mqtt
 
+# paho-mqtt 2 asks which kind of callbacks is meant; what is used here is alike in both, and in 1.6.
+CALLBACKS = [mqtt.CallbackAPIVersion.VERSION2] if hasattr(mqtt, "CallbackAPIVersion") else []
 STEP_S = 900
 CAPACITY_KWH = 100.0
 ANSWER_WITHIN_S = 10
@@ -36,7 +38,7 @@ class Controller:
         self.prefix = prefix
         self.answers = queue.Queue()
         self.subscribed = queue.Queue()
-        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="lockstep-simulator")
+        self.client = mqtt.Client(*CALLBACKS, client_id="lockstep-simulator")
         self.client.on_connect = lambda client, *_: client.subscribe([(f"{prefix}/{t}", 1) for t in ANSWERS.values()])
         self.client.on_subscribe = lambda *_: self.subscribed.put(True)
         self.client.on_message = lambda _client, _data, message: self.answers.put((message.topic, message.payload))

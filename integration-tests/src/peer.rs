@@ -66,6 +66,15 @@ impl Peer {
         self.line().await
     }
 
+    /// Sends a command and returns its answer, which is JSON.
+    ///
+    /// # Panics
+    /// If it answers otherwise.
+    pub async fn tell(&mut self, command: &str) -> serde_json::Value {
+        let answer = self.say(command).await;
+        serde_json::from_str(&answer).unwrap_or_else(|error| panic!("{command}: {answer:?}: {error}"))
+    }
+
     /// Sends a command and returns the numbers of its answer.
     ///
     /// # Panics

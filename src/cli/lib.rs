@@ -211,9 +211,23 @@ pub(crate) fn refuse(problems: &[memg_plant_io::problem::Problem]) -> ExitCode {
 pub(crate) fn log_to_stderr(default: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = without_libraries(filter);
     let ansi = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = log.with_target(false).with_ansi(ansi).try_init();
+}
+
+/// The OPC UA library tells every connection and every stranger's mistake: what matters of it the gateway tells itself, counted.
+/// Whoever wants it names `opcua` in `RUST_LOG`.
+fn without_libraries(filter: tracing_subscriber::EnvFilter) -> tracing_subscriber::EnvFilter {
+    if std::env::var("RUST_LOG").is_ok_and(|chosen| chosen.contains("opcua")) {
+        return filter;
+    }
+    let quiet = ["core", "crypto", "nodes", "server", "types"].map(|part| format!("opcua_{part}=off"));
+    quiet
+        .iter()
+        .filter_map(|directive| directive.parse().ok())
+        .fold(filter, tracing_subscriber::EnvFilter::add_directive)
 }
 
 /// Ctrl-C or SIGTERM.

@@ -107,6 +107,16 @@ impl Desk {
         Ok(())
     }
 
+    /// The same for protocols whose writes are events and no registers: what is given again counts again.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn give(&self, by: &Principal, place: usize, value: f64) -> Result<(), Refusal> {
+        self.check(by, place, value)?;
+        self.holds().entry(by.name.clone()).or_default().values.remove(&place);
+        self.write(by, &[(place, value)]).await
+    }
+
     /// What this principal wrote last, and what it reads of its own commands. `None`: not such a point.
     #[must_use]
     pub fn written(&self, by: &Principal, place: usize) -> Option<Reading> {

@@ -13,14 +13,17 @@ mod files;
 mod formulas;
 mod grid_limit;
 mod history;
+mod iec104;
 mod layers;
 mod lines;
 mod mistakes;
 mod north;
+mod opcua;
 mod operators;
 mod plant;
 mod points;
 mod signals;
+mod speakers;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 mod tests;
@@ -33,8 +36,10 @@ mod web;
 pub use clock::TIME_FORMATS;
 pub use control::{ControlTimes, DemoSettings, JournalSettings, PolicySettings, SiteClock};
 pub use history::HistorySettings;
+pub use iec104::Iec104;
 pub use layers::{Layers, Override};
 pub use mistakes::rated;
+pub use opcua::OpcUa;
 pub use operators::{Station, station};
 pub use plant::{SitePlant, read_site};
 pub use points::{Known, PointMap};
@@ -87,6 +92,10 @@ pub struct Settings {
     pub web: Option<WebSettings>,
     /// Servers for SCADA.
     pub north: NorthSettings,
+    /// The station of IEC 60870-5-104, if it is served.
+    pub iec104: Option<Iec104>,
+    /// The OPC UA server, if it is served.
+    pub opcua: Option<OpcUa>,
     /// Which point means what.
     pub points: PointMap,
     /// Signals that are optional, and what stands in for them. All others that are measured are required.
@@ -212,10 +221,10 @@ impl Loader {
         let journal = control::journal(&mut self);
         let demo = control::demo(&mut self);
         let web = web::web(&mut self);
-        let north = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
+        let (north, iec104, opcua) = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
         let mut found = self.found(&mut image, &control);
-        self.problems.extend(north::beside(&north, found.mqtt.as_ref()));
+        self.problems.extend(speakers::beside(&north, found.mqtt.as_ref()));
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
         if let Some(site) = site.as_ref().filter(|_| lockstep) {
@@ -254,6 +263,8 @@ impl Loader {
             mqtt: found.mqtt,
             web,
             north,
+            iec104,
+            opcua,
             points,
             substitutes,
             grid_limit,

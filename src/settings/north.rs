@@ -1,11 +1,10 @@
 //! `[north.…]`: servers for the plant's SCADA. Beyond this machine they need TLS with certificates of their clients, or the list of those
 //! that may look on, stop safely and narrow limits.
 
-use super::{Loader, files};
+use super::{Iec104, Loader, OpcUa, files, iec104, opcua, speakers};
 use memg_core::command::Role;
 use memg_listener::{Tls, tls};
-use memg_north::settings::{Clients, HomeAssistantSettings, ModbusSettings, NorthSettings, SparkplugSettings};
-use memg_plant_io::mqtt::settings::MqttSettings;
+use memg_north::settings::{Clients, ModbusSettings, NorthSettings};
 use memg_plant_io::problem::{Problem, read as typed, words};
 use memg_plant_io::tls::{certificates, private_key};
 use serde::Deserialize;
@@ -13,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// Tables that `[north]` may have.
-const TABLES: [&str; 4] = ["modbus", "sunspec", "home_assistant", "sparkplug"];
+const TABLES: [&str; 6] = ["modbus", "sunspec", "iec104", "opcua", "home_assistant", "sparkplug"];
 
 /// `[north.modbus]`, `[north.sunspec]`
 #[derive(Debug, Deserialize)]
@@ -37,108 +36,48 @@ struct RawServer {
     client_ca_file: Option<PathBuf>,
 }
 
-/// `[north.home_assistant]`: needs `[mqtt]`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawHomeAssistant {
-    /// Where Home Assistant listens for devices.
-    #[serde(default = "discovery_prefix")]
-    discovery_prefix: String,
-    /// Show controls for mode and powers. Whoever may publish below the gateway's prefix commands the plant then, with the role
-    /// that `mqtt.commands.trust_broker_as` declares.
-    #[serde(default)]
-    controls: bool,
-}
-
-fn discovery_prefix() -> String {
-    "homeassistant".to_owned()
-}
-
-/// `[north.sparkplug]`: needs `[mqtt]`. Commands are taken with the role that `mqtt.commands.trust_broker_as` declares, without it none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSparkplug {
-    /// Sparkplug's group.
-    #[serde(default = "group")]
-    group: String,
-    /// Name of the node in it. Default: the site's.
-    node: Option<String>,
-}
-
-fn group() -> String {
-    "memg".to_owned()
-}
-
 fn loopback_role() -> String {
     Role::Viewer.name().to_owned()
 }
 
-pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> NorthSettings {
+/// All servers: those that every build has, and those that stand behind features.
+pub(super) type All = (NorthSettings, Option<Iec104>, Option<OpcUa>);
+
+pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> All {
     let mut settings = NorthSettings::default();
-    let Some(table) = loader.layers.take("north") else { return settings };
+    let Some(table) = loader.layers.take("north") else { return (settings, None, None) };
     let toml::Value::Table(mut tables) = table else {
         loader.problems.push(Problem::new("north", "expected tables such as [north.modbus]"));
-        return settings;
+        return (settings, None, None);
     };
     settings.modbus = tables.remove("modbus").and_then(|table| server(loader, "north.modbus", table));
     settings.sunspec = tables.remove("sunspec").and_then(|table| server(loader, "north.sunspec", table));
-    settings.home_assistant = tables.remove("home_assistant").and_then(|table| home_assistant(loader, table));
-    settings.sparkplug = tables.remove("sparkplug").and_then(|table| sparkplug(loader, table, site));
+    settings.home_assistant = tables.remove("home_assistant").and_then(|table| speakers::home_assistant(loader, table));
+    settings.sparkplug = tables.remove("sparkplug").and_then(|table| speakers::sparkplug(loader, table, site));
+    let iec104 = iec104::station(loader, tables.remove("iec104"));
+    let opcua = opcua::server(loader, tables.remove("opcua"), site);
     for key in tables.keys() {
         let message = format!("unknown table; {}", words::instead(key, TABLES));
         loader.problems.push(Problem::new(format!("north.{key}"), message));
     }
-    settings
+    (settings, iec104, opcua)
 }
 
-/// What is a part of a topic.
-fn topic_part(loader: &mut Loader, key: &str, text: String) -> Option<String> {
-    let is_part = !text.is_empty() && !text.contains(['/', '+', '#', '\0']);
-    if !is_part {
-        let message = format!("expected a part of a topic, without / + and #, found {text:?}");
-        loader.problems.push(Problem::new(key, message));
-    }
-    is_part.then_some(text)
+/// A table that this program cannot serve; never something.
+#[cfg(not(all(feature = "iec104", feature = "opcua")))]
+pub(super) fn not_built<T>(loader: &mut Loader, key: &str, feature: &str) -> Option<T> {
+    let message =
+        format!("this program was built without it; expected one with the feature {feature} (packages have it)");
+    loader.problems.push(Problem::new(key, message));
+    None
 }
 
-fn home_assistant(loader: &mut Loader, table: toml::Value) -> Option<HomeAssistantSettings> {
-    let raw: RawHomeAssistant = typed("north.home_assistant", table, &mut loader.problems)?;
-    let prefix = topic_part(loader, "north.home_assistant.discovery_prefix", raw.discovery_prefix)?;
-    Some(HomeAssistantSettings { discovery_prefix: prefix, controls: raw.controls })
-}
-
-fn sparkplug(loader: &mut Loader, table: toml::Value, site: Option<&str>) -> Option<SparkplugSettings> {
-    let raw: RawSparkplug = typed("north.sparkplug", table, &mut loader.problems)?;
-    let group = topic_part(loader, "north.sparkplug.group", raw.group);
-    let node = raw.node.or_else(|| site.map(ToOwned::to_owned)).unwrap_or_else(|| "site".to_owned());
-    let node = topic_part(loader, "north.sparkplug.node", node);
-    Some(SparkplugSettings { group: group?, node: node? })
-}
-
-/// What speaks through the broker needs one, and controls a role that its permissions stand for.
-pub(super) fn beside(north: &NorthSettings, mqtt: Option<&MqttSettings>) -> Vec<Problem> {
-    let wanted =
-        [("north.home_assistant", north.home_assistant.is_some()), ("north.sparkplug", north.sparkplug.is_some())];
-    let without = |(key, _): &(&str, bool)| Problem::new(*key, "speaks through a broker: expected [mqtt]".to_owned());
-    let mut problems = Vec::new();
-    if mqtt.is_none() {
-        problems.extend(wanted.iter().filter(|(_, is_there)| *is_there).map(without));
-    }
-    let controls = north.home_assistant.as_ref().is_some_and(|settings| settings.controls);
-    let role = mqtt.and_then(|mqtt| mqtt.commands.as_ref()).and_then(|commands| commands.trust_broker_as);
-    if controls && mqtt.is_some() && role.is_none() {
-        let message = "anybody at the broker would command the plant: expected mqtt.commands.trust_broker_as, which declares that the broker's permissions protect its topics";
-        problems.push(Problem::new("north.home_assistant.controls", message.to_owned()));
-    }
-    problems
-}
-
-fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
+pub(super) fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
     files::put(&mut table, &loader.folder, std::env::var(files::CREDENTIALS).ok().as_deref());
     let raw: RawServer = typed(key, table, &mut loader.problems)?;
     let before = loader.problems.len();
     let mut wrong = |part: &str, message: String| loader.problems.push(Problem::new(format!("{key}.{part}"), message));
-    let listen = listen(raw.listen.as_deref()).map_err(|message| wrong("listen", message)).ok();
+    let listen = listen(raw.listen.as_deref(), 1502).map_err(|message| wrong("listen", message)).ok();
     let loopback = Role::read(Some(&raw.loopback_role)).map_err(|message| wrong("loopback_role", message)).ok();
     let (plain, strange) = addresses(&raw.plain_clients);
     strange
@@ -164,10 +103,10 @@ fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<Modb
     (loader.problems.len() == before).then_some(ModbusSettings { listen, tls, clients })
 }
 
-fn listen(text: Option<&str>) -> Result<SocketAddr, String> {
+pub(super) fn listen(text: Option<&str>, port: u16) -> Result<SocketAddr, String> {
     let found = || text.map_or("nothing".to_owned(), |text| format!("{text:?}"));
     let parsed = text.and_then(|text| text.parse().ok());
-    parsed.ok_or_else(|| format!("expected an address and a port such as \"127.0.0.1:1502\", found {}", found()))
+    parsed.ok_or_else(|| format!("expected an address and a port such as \"127.0.0.1:{port}\", found {}", found()))
 }
 
 /// Addresses, and what is none.
@@ -195,20 +134,26 @@ fn encryption(raw: &RawServer) -> Result<Option<Tls>, (&'static str, String)> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests stop at the first surprise")]
-mod tests {
+pub(super) mod tests {
     use super::super::layers::Layers;
     use super::*;
     use std::collections::HashMap;
 
     fn read(text: &str) -> (NorthSettings, Vec<String>) {
+        let ((settings, ..), problems) = read_all(text);
+        (settings, problems)
+    }
+
+    /// Everything that a configuration says about the north side, and what is wrong with it.
+    pub(in super::super) fn read_all(text: &str) -> (All, Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("gateway.toml");
         std::fs::write(&file, text).unwrap();
         let layers = Layers::read_in(&file, "", &[], HashMap::new()).unwrap();
         let folder = folder.path().to_owned();
         let mut loader = Loader { layers, folder, problems: Vec::new(), warnings: Vec::new() };
-        let settings = north(&mut loader, Some("harbour"));
-        (settings, loader.problems.iter().map(ToString::to_string).collect())
+        let all = north(&mut loader, Some("harbour"));
+        (all, loader.problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]

@@ -40,10 +40,10 @@ const fn session_s() -> f64 {
     12.0 * 3600.0
 }
 
-/// `[[web.user]]`
+/// `[[web.user]]`, and whoever else has users.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawUser {
+pub(super) struct RawUser {
     /// Name at log-in, in journals and answers. Required.
     name: Option<String>,
     /// `viewer`, `guard`, `operator` or `engineer`. Required.
@@ -61,7 +61,7 @@ pub(super) fn web(loader: &mut Loader) -> Option<WebSettings> {
     let before = loader.problems.len();
     let listen = listen(loader, raw.listen.as_deref());
     let tls = certificate(loader, &raw);
-    let users = users(loader, raw.user);
+    let users = users(loader, "web", raw.user);
     if !(raw.session_s >= 1.0 && raw.session_s <= 30.0 * 86_400.0) {
         let message = format!("expected a number from 1 to {}, found {}", 30 * 86_400, raw.session_s);
         loader.problems.push(Problem::new("web.session_s", message));
@@ -113,10 +113,11 @@ fn certificate(loader: &mut Loader, raw: &RawWeb) -> Option<Tls> {
     tls(chain?, private?, None).map_err(|message| wrong("web.tls_key_file", message)).ok()
 }
 
-fn users(loader: &mut Loader, raw: Vec<RawUser>) -> Vec<User> {
+/// Who may log in, as `[[KEY.user]]` tables say.
+pub(super) fn users(loader: &mut Loader, key: &str, raw: Vec<RawUser>) -> Vec<User> {
     let mut users: Vec<User> = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
-        let key = format!("web.user[{index}]");
+        let key = format!("{key}.user[{index}]");
         let name = name(loader, &key, raw.name.as_deref());
         if let Some(name) = name.as_ref().filter(|name| users.iter().any(|user| user.name == **name)) {
             loader.problems.push(Problem::new(format!("{key}.name"), format!("{name:?} is used twice")));

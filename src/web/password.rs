@@ -44,7 +44,7 @@ pub fn check(phc: &str) -> Result<(), String> {
 
 /// Whether the password fits the hash. Takes some 10 ms and 19 MiB.
 #[must_use]
-pub(crate) fn verify(phc: &str, password: &str) -> bool {
+pub fn verify(phc: &str, password: &str) -> bool {
     let hash = PasswordHash::new(phc);
     hash.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
 }

@@ -1,6 +1,10 @@
 //! The north side: wires the protocols that SCADA speaks to what a running gateway shows, and their writes to the cycle.
 
 mod extent;
+#[cfg(feature = "iec104")]
+mod iec104;
+#[cfg(feature = "opcua")]
+mod opcua;
 mod snapshot;
 mod speakers;
 
@@ -17,6 +21,8 @@ use memg_north::settings::{ModbusSettings, NorthSettings};
 use memg_north::sunspec::{Face, Nameplate};
 use memg_north::wires::{Ask, Snapshot, Wires};
 use memg_settings::Settings;
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -25,11 +31,22 @@ use tokio::task::JoinHandle;
 const ASKS: usize = 32;
 const TAKEN_MAX: usize = 16;
 
+/// A server's work, until it is told to stop.
+type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A port that is open and not yet served.
+struct Opened(Box<dyn FnOnce(Wires, watch::Receiver<bool>) -> Serving + Send>);
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Opened")
+    }
+}
+
 /// Ports that are open and not yet served.
 #[derive(Debug, Default)]
 pub struct North {
-    modbus: Option<Server>,
-    sunspec: Option<Server>,
+    servers: Vec<Opened>,
     /// Something speaks through the broker.
     speaks: bool,
     /// What listens where, for people.
@@ -45,22 +62,30 @@ impl North {
         let mut north = Self::default();
         let NorthSettings { modbus, sunspec, home_assistant, sparkplug } = &settings.north;
         north.speaks = home_assistant.is_some() || sparkplug.is_some();
-        north.modbus = north.server(Means::ModbusServer, modbus.as_ref()).await?;
-        north.sunspec = north.server(Means::Sunspec, sunspec.as_ref()).await?;
+        if let Some(modbus) = modbus {
+            let server = bind(Means::ModbusServer, modbus).await?;
+            north.add("modbus", server.address()?, |wires, stop| Box::pin(server.serve(wires, stop)));
+        }
+        if let Some(sunspec) = sunspec {
+            let (server, plate) = (bind(Means::Sunspec, sunspec).await?, nameplate(settings));
+            north
+                .add("sunspec", server.address()?, |wires, stop| Box::pin(server.serve(Face::new(plate, wires), stop)));
+        }
+        #[cfg(feature = "iec104")]
+        iec104::open(settings, &mut north).await?;
+        #[cfg(feature = "opcua")]
+        opcua::open(settings, &mut north).await?;
         Ok(north)
     }
 
-    async fn server(&mut self, means: Means, settings: Option<&ModbusSettings>) -> Result<Option<Server>> {
-        let Some(settings) = settings else { return Ok(None) };
-        let name = means.name();
-        let server = Server::bind(settings, means).await;
-        let server = server.with_context(|| format!("north.{name}.listen: {} cannot be opened", settings.listen))?;
-        self.addresses.push((name, server.address()?.to_string()));
-        Ok(Some(server))
-    }
-
-    fn is_served(&self) -> bool {
-        self.modbus.is_some() || self.sunspec.is_some() || self.speaks
+    fn add(
+        &mut self,
+        protocol: &'static str,
+        address: SocketAddr,
+        serve: impl FnOnce(Wires, watch::Receiver<bool>) -> Serving + Send + 'static,
+    ) {
+        self.addresses.push((protocol, address.to_string()));
+        self.servers.push(Opened(Box::new(serve)));
     }
 }
 
@@ -79,7 +104,7 @@ pub(super) fn serve(
     wished: Arc<Notify>,
     stop: &watch::Receiver<bool>,
 ) -> Served {
-    if !north.is_served() {
+    if north.servers.is_empty() && !north.speaks {
         return Served::default();
     }
     let list = Arc::new(PointList::of(&extent(settings)));
@@ -92,11 +117,14 @@ pub(super) fn serve(
     for (protocol, address) in &north.addresses {
         tracing::info!(protocol, address, "Serving SCADA.");
     }
-    tasks.extend(north.modbus.map(|server| tokio::spawn(server.serve(wires.clone(), stop.clone()))));
+    tasks.extend(north.servers.into_iter().map(|Opened(serve)| tokio::spawn(serve(wires.clone(), stop.clone()))));
     tasks.extend(speakers::speakers(settings, &wires, stop));
-    let face = Face::new(nameplate(settings), wires);
-    tasks.extend(north.sunspec.map(|server| tokio::spawn(server.serve(face, stop.clone()))));
     Served { desk: Some(Commands { asks: asked, asked: Asked::default() }), tasks }
+}
+
+async fn bind(means: Means, settings: &ModbusSettings) -> Result<Server> {
+    let server = Server::bind(settings, means).await;
+    server.with_context(|| format!("north.{}.listen: {} cannot be opened", means.name(), settings.listen))
 }
 
 fn nameplate(settings: &Settings) -> Nameplate {
