@@ -6,13 +6,15 @@
 //!      +---- reset ----+---- Failed <+--- reset --+        any -> Broken (a panic; only freeing remains)
 //! ```
 
-mod state;
+mod saved;
+
+pub use saved::State;
 
 use crate::clock::{Clock, INSTANTS_MAX};
 use crate::fault::{Fault, Status};
 use crate::limits;
 use crate::log::Log;
-use crate::model::{Kind, Model, ModelMemory};
+use crate::model::{Kind, Model};
 use crate::resources::Resources;
 use crate::variable::{Causality, Store, Value, Variable};
 use memg_core::equipment::PlantParameters;
@@ -39,18 +41,6 @@ pub enum Phase {
     Failed,
     /// A panic was caught.
     Broken,
-}
-
-/// Everything that a host may save and restore.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    kind: Kind,
-    phase: Phase,
-    clock: Clock,
-    values: Vec<Value>,
-    memory: ModelMemory,
-    #[serde(default)]
-    refused: BTreeMap<u32, String>,
 }
 
 /// An instance of a model.
@@ -355,11 +345,6 @@ fn packed(resources: &Resources) -> Result<(PlantParameters, String), String> {
 
 fn clock(start: f64, store: &Store) -> Clock {
     Clock::new(start, store.real(limits::SAMPLE_TIME))
-}
-
-fn parameters<'a>(store: &'a Store, values: &'a [Value]) -> impl Iterator<Item = &'a Value> {
-    let pairs = store.rows().iter().zip(values);
-    pairs.filter(|(row, _)| row.causality == Causality::Parameter).map(|(_, value)| value)
 }
 
 fn finite_parameters(store: &Store) -> Result<(), Fault> {

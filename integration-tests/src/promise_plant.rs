@@ -184,11 +184,6 @@ impl PromisePlant {
         self.edit("gateway.toml", "[[device]]\nname = 'battery'\n", &device);
     }
 
-    /// The cap on PV at the device, kW.
-    pub fn pv_limit(&self) -> f32 {
-        self.register(PV_LIMIT)
-    }
-
     /// Caps on PV written so far, kW.
     pub fn pv_limits(&self) -> Vec<f32> {
         self.writes(PV_LIMIT).iter().map(|write| float(&write.cells)).collect()

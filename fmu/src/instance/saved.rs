@@ -1,7 +1,24 @@
-//! Saving an instance and going back to what was saved.
+//! Saved states: everything that a host may keep of an instance and go back to.
 
-use super::{Instance, Phase, State, parameters};
+use super::{Instance, Phase};
+use crate::clock::Clock;
 use crate::fault::Fault;
+use crate::model::{Kind, ModelMemory};
+use crate::variable::{Causality, Store, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Everything that a host may save and restore.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    kind: Kind,
+    phase: Phase,
+    clock: Clock,
+    values: Vec<Value>,
+    memory: ModelMemory,
+    #[serde(default)]
+    refused: BTreeMap<u32, String>,
+}
 
 impl Instance {
     /// Everything that [`Instance::restore`] needs.
@@ -59,4 +76,9 @@ impl Instance {
     pub fn deserialize(bytes: &[u8]) -> Result<State, Fault> {
         serde_json::from_slice(bytes).map_err(|error| Fault::error(format!("not a serialized state: {error}")))
     }
+}
+
+fn parameters<'a>(store: &'a Store, values: &'a [Value]) -> impl Iterator<Item = &'a Value> {
+    let pairs = store.rows().iter().zip(values);
+    pairs.filter(|(row, _)| row.causality == Causality::Parameter).map(|(_, value)| value)
 }
