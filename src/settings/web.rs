@@ -40,7 +40,7 @@ const fn session_s() -> f64 {
     12.0 * 3600.0
 }
 
-/// `[[web.user]]`, and whoever else has users.
+/// `[[web.user]]`, `[[north.opcua.user]]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawUser {
