@@ -166,9 +166,8 @@ fn keys_of_configurations_in_the_book_are_those_of_the_reference() {
             let table: toml::Table = toml::from_str(block.text).unwrap_or_else(|error| panic!("{page}: {error}"));
             let mut keys = Vec::new();
             keys_of("", &table, &mut keys);
-            // Words of a key whose value is a table of names, and forms of a transport, are no keys of the reference; what stands
-            // behind a feature is not in the program that the reference asks.
-            let free = ["point.enum.", "mqtt.inputs.words.", "device.transport.", "north.opcua.", "north.iec104."];
+            // Words of a key whose value is a table of names, and forms of a transport, are no keys of the reference.
+            let free = ["point.enum.", "mqtt.inputs.words.", "device.transport."];
             let judged = keys.iter().filter(|key| !free.iter().any(|free| key.starts_with(free)));
             let judged = judged.filter(|key| !OTHER_TABLES.contains(&key.split('.').next().unwrap_or_default()));
             for key in judged {
