@@ -6,11 +6,15 @@
 //!      +---- reset ----+---- Failed <+--- reset --+        any -> Broken (a panic; only freeing remains)
 //! ```
 
+mod saved;
+
+pub use saved::State;
+
 use crate::clock::{Clock, INSTANTS_MAX};
 use crate::fault::{Fault, Status};
 use crate::limits;
 use crate::log::Log;
-use crate::model::{Kind, Model, ModelMemory};
+use crate::model::{Kind, Model};
 use crate::resources::Resources;
 use crate::variable::{Causality, Store, Value, Variable};
 use memg_core::equipment::PlantParameters;
@@ -37,18 +41,6 @@ pub enum Phase {
     Failed,
     /// A panic was caught.
     Broken,
-}
-
-/// Everything that a host may save and restore.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    kind: Kind,
-    phase: Phase,
-    clock: Clock,
-    values: Vec<Value>,
-    memory: ModelMemory,
-    #[serde(default)]
-    refused: BTreeMap<u32, String>,
 }
 
 /// An instance of a model.
@@ -333,62 +325,6 @@ impl Instance {
         self.is_dirty = true;
     }
 
-    /// Everything that [`Instance::restore`] needs.
-    #[must_use]
-    pub fn state(&self) -> State {
-        State {
-            kind: self.kind,
-            phase: self.phase,
-            clock: self.clock,
-            values: self.store.values().to_vec(),
-            memory: self.model.memory(),
-            refused: self.refused.clone(),
-        }
-    }
-
-    /// Goes back to a saved state, of this or of another instance of the model.
-    ///
-    /// # Errors
-    /// The state is of another model, or its files are gone.
-    pub fn restore(&mut self, state: &State) -> Result<(), Fault> {
-        let same_parameters =
-            !self.is_dirty && parameters(&self.store, self.store.values()).eq(parameters(&self.store, &state.values));
-        let fits = state.kind == self.kind && self.store.replace(state.values.clone());
-        if !fits {
-            return Err(Fault::error("the saved state is of another model or version"));
-        }
-        let needs_model = matches!(state.phase, Phase::Stepping | Phase::Terminated | Phase::Failed);
-        self.is_dirty = !(same_parameters && needs_model);
-        if needs_model && !same_parameters {
-            self.clock = state.clock;
-            // A state that failed to initialise has nothing to load.
-            let loaded = self.initialise();
-            if state.phase != Phase::Failed {
-                loaded?;
-            }
-            self.store.replace(state.values.clone());
-        }
-        (self.clock, self.phase, self.refused) = (state.clock, state.phase, state.refused.clone());
-        let restored = self.model.restore(state.memory.clone());
-        if restored { Ok(()) } else { Err(Fault::error("the saved state is of another model")) }
-    }
-
-    /// A state as bytes.
-    ///
-    /// # Errors
-    /// Never in practice.
-    pub fn serialize(state: &State) -> Result<Vec<u8>, Fault> {
-        serde_json::to_vec(state).map_err(|error| Fault::error(format!("cannot serialize the state: {error}")))
-    }
-
-    /// A state from bytes.
-    ///
-    /// # Errors
-    /// They are not a state.
-    pub fn deserialize(bytes: &[u8]) -> Result<State, Fault> {
-        serde_json::from_slice(bytes).map_err(|error| Fault::error(format!("not a serialized state: {error}")))
-    }
-
     fn expect(&self, phases: &[Phase], what: &str) -> Result<(), Fault> {
         if phases.contains(&self.phase) {
             return Ok(());
@@ -409,11 +345,6 @@ fn packed(resources: &Resources) -> Result<(PlantParameters, String), String> {
 
 fn clock(start: f64, store: &Store) -> Clock {
     Clock::new(start, store.real(limits::SAMPLE_TIME))
-}
-
-fn parameters<'a>(store: &'a Store, values: &'a [Value]) -> impl Iterator<Item = &'a Value> {
-    let pairs = store.rows().iter().zip(values);
-    pairs.filter(|(row, _)| row.causality == Causality::Parameter).map(|(_, value)| value)
 }
 
 fn finite_parameters(store: &Store) -> Result<(), Fault> {

@@ -10,6 +10,7 @@ pub mod http;
 pub mod meter_farm;
 pub mod mosquitto;
 pub mod peer;
+mod promise_files;
 pub mod promise_plant;
 pub mod rig;
 pub mod topics_site;

@@ -4,6 +4,7 @@
 use crate::gateway::Gateway;
 use crate::gateway_process::gateway as program;
 use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
+use crate::promise_files::{actuators, meter};
 use crate::virtual_device::{SeenWrite, VirtualDevice};
 use memg_gateway::plant_io::mqtt::command::CommandKind;
 use serde_json::{Value, json};
@@ -183,11 +184,6 @@ impl PromisePlant {
         self.edit("gateway.toml", "[[device]]\nname = 'battery'\n", &device);
     }
 
-    /// The cap on PV at the device, kW.
-    pub fn pv_limit(&self) -> f32 {
-        self.register(PV_LIMIT)
-    }
-
     /// Caps on PV written so far, kW.
     pub fn pv_limits(&self) -> Vec<f32> {
         self.writes(PV_LIMIT).iter().map(|write| float(&write.cells)).collect()
@@ -346,31 +342,6 @@ fn set(device: &VirtualDevice, signal: &str, value: f32) {
     let flag = [u16::from(value >= 0.5)];
     let words = cells(value);
     device.state().set(unit_of(signal), 0, if signal == "chp_on" { &flag } else { &words });
-}
-
-fn meter(signal: &str, unit: &str, range: &str) -> String {
-    let kind = if unit.is_empty() { "type = 'bool'".to_owned() } else { format!("type = 'f32'\nunit = '{unit}'") };
-    format!(
-        "[device]\nmaker = 'Promise'\nmodel = 'meter'\naddress_base = 0\npoll_s = 0.1\n[[point]]\nname = 'value'\n\
-         table = 'holding'\naddress = 0\n{kind}\nrange = {range}\nage_max_s = 10\nsignal = '{signal}'\n"
-    )
-}
-
-fn actuators(name: &str) -> String {
-    let setpoint = if name == "chp" { CHP_SETPOINT } else { BATTERY_SETPOINT };
-    let mut text = format!(
-        "[device]\nmaker = 'Promise'\nmodel = '{name}'\naddress_base = 0\npoll_s = 0.1\n[[point]]\n\
-         name = '{name}_setpoint'\ntable = 'holding'\naddress = {setpoint}\ntype = 'f32'\nunit = 'kW'\n\
-         write = {{ output = '{name}_setpoint_kw', range = [-100, 100], tolerance = 0.01, watchdog_s = 60 }}\n"
-    );
-    if name == "chp" {
-        let _ = write!(
-            text,
-            "[[point]]\nname = 'chp_run'\ntable = 'holding'\naddress = {CHP_RUN}\ntype = 'u16'\n\
-             write = {{ output = 'chp_run', range = [0, 1], off = 2, on = 1, tolerance = 0 }}\n"
-        );
-    }
-    text
 }
 
 /// Battery and CHP follow their registers at once.

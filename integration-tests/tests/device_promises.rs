@@ -34,7 +34,8 @@ async fn a_lost_voltage_lifts_no_cap_that_it_had_asked_for() {
     let (gateway, mut state) = plant.in_auto().await;
     until("PV is capped", || plant.pv_limits().last().is_some_and(|kw| *kw < 59.0)).await;
     cycles(&mut state, 20).await;
-    let (before, cap) = (plant.pv_limits().len(), plant.pv_limit());
+    let caps = plant.pv_limits();
+    let (before, cap) = (caps.len(), caps.last().copied().unwrap_or_default());
     plant.lose("grid_voltage_pu");
     until_mode(&mut state, "hold").await;
     cycles(&mut state, 30).await;
@@ -43,7 +44,6 @@ async fn a_lost_voltage_lifts_no_cap_that_it_had_asked_for() {
         "{cap}: {:?}",
         &plant.pv_limits()[before..]
     );
-    assert!(plant.pv_limit() <= cap + 0.011, "{} from {cap}", plant.pv_limit());
     gateway.stop().await;
 }
 

@@ -21,6 +21,7 @@ const HEARTBEAT: u16 = 9004;
 const REVERSION_S: u16 = 9005;
 const BATTERY_KW: u16 = 9006;
 const EXPORT_LIMIT_KW: u16 = 9012;
+const LIMIT_S: u16 = 9014;
 const OUTCOME: u16 = 9020;
 const ARM_TOKEN: u16 = 9021;
 const SHADOW: u16 = 1;
@@ -145,6 +146,20 @@ async fn a_set_point_lives_by_its_heartbeat_and_expires_without() {
     let journal = std::fs::read_to_string(plant.path("journal")).expect("a journal");
     assert!(journal.contains("\"principal\":\"modbus.loopback\"") && journal.contains("\"means\":\"modbus_server\""));
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_narrows_for_its_time_and_ends_by_itself() {
+    let (Some(python), Some(bench)) = (python(), bench("loopback_role = 'guard'", false).await) else { return };
+    let mut master = Peer::start(&python, "scada_master.py", &[&bench.port]).await;
+    let export = async |master: &mut Peer| float(&master.ask("read 2052 2").await[1..]);
+    let own = export(&mut master).await;
+    assert_eq!(told(&mut master, &format!("one {LIMIT_S} 3")).await, 0);
+    assert_eq!(told(&mut master, &format!("float {EXPORT_LIMIT_KW} 20")).await, 0);
+    while export(&mut master).await != 20.0 {}
+    while export(&mut master).await != own {}
+    assert_eq!(told(&mut master, &format!("one {COMMAND_MODE} {AUTO}")).await, REFUSED, "a guard narrows and stops");
+    bench.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ impl FailSafe {
 
 /// A signal that says a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct LimitSource {
     /// What it said last, kW; `None`: nothing yet.
     pub kw: Option<f64>,
     /// How old that is, ms of plant time.
@@ -46,10 +46,10 @@ pub struct Source {
 pub struct GridLimit {
     /// Of the import, if a signal says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub import: Option<Source>,
+    pub import: Option<LimitSource>,
     /// Of the export, if a signal says it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub export: Option<Source>,
+    pub export: Option<LimitSource>,
     /// An order, and how long it still holds, ms of plant time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<(ExchangeLimits, i64)>,
@@ -112,14 +112,14 @@ fn hear(
     config: &ControlConfig,
     input: &CycleInput,
     signal: Signal,
-    before: Option<Source>,
+    before: Option<LimitSource>,
     elapsed_ms: i64,
-) -> Option<Source> {
+) -> Option<LimitSource> {
     let (_, measured) = input.grid_limits.iter().find(|(tag, _)| *tag == Tag::first(signal))?;
-    let never = Source { kw: None, silent_ms: i64::MAX, from_before: false };
+    let never = LimitSource { kw: None, silent_ms: i64::MAX, from_before: false };
     let before = before.unwrap_or(never);
-    let waited = Source { silent_ms: before.silent_ms.saturating_add(elapsed_ms), ..before };
-    let said = said(measured).map(|(kw, age_ms)| Source { kw: Some(kw), silent_ms: age_ms, from_before: false });
+    let waited = LimitSource { silent_ms: before.silent_ms.saturating_add(elapsed_ms), ..before };
+    let said = said(measured).map(|(kw, age_ms)| LimitSource { kw: Some(kw), silent_ms: age_ms, from_before: false });
     said.filter(|said| said.silent_ms <= config.grid_limit.silent_after_ms).or(Some(waited))
 }
 
@@ -145,7 +145,7 @@ pub(super) fn in_force(config: &ControlConfig, state: &ControlState) -> Option<I
 }
 
 /// The limit of one direction, and whether its source is silent.
-fn of(source: Option<Source>, fail_safe_kw: Option<f64>, silent_after_ms: i64) -> (Option<f64>, bool) {
+fn of(source: Option<LimitSource>, fail_safe_kw: Option<f64>, silent_after_ms: i64) -> (Option<f64>, bool) {
     let Some(source) = source else { return (None, false) };
     match source.kw.filter(|_| source.silent_ms <= silent_after_ms) {
         Some(kw) if source.from_before => (least(Some(kw), fail_safe_kw), false),

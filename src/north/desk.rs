@@ -9,7 +9,7 @@
 use crate::hold::Hold;
 use crate::points::{Point, PointList, Shape, Use};
 use crate::wires::{Ask, Reading, Snapshot};
-use memg_core::command::{Command, CommandBody, ExchangeLimits, Means, Outcome, Role};
+use memg_core::command::{Command, CommandBody, ExchangeLimits, GridOrder, Means, Outcome, Role};
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
 use std::collections::BTreeMap;
@@ -246,10 +246,13 @@ impl Desk {
         }
         if limits {
             // The one that was not written stays as it is, whoever set it.
-            bodies.push(CommandBody::Limits(ExchangeLimits {
+            let limits = ExchangeLimits {
                 import_kw_max: or_present("command.import_limit_kw", "limit.import_kw_max"),
                 export_kw_max: or_present("command.export_limit_kw", "limit.export_kw_max"),
-            }));
+            };
+            let for_s = written("command.limit_s").filter(|seconds| *seconds > 0.0);
+            let for_a_time = |for_s| CommandBody::GridLimit(GridOrder { limits, for_s });
+            bodies.push(for_s.map_or(CommandBody::Limits(limits), for_a_time));
         }
         Ok(bodies)
     }
@@ -287,7 +290,9 @@ impl Desk {
     fn forget(&self, hold: &mut Hold, body: CommandBody) {
         let names: &[&str] = match body {
             CommandBody::Setpoints(_) => &["command.battery_kw", "command.chp_kw", "command.grid_kw"],
-            CommandBody::Limits(_) => &["command.import_limit_kw", "command.export_limit_kw"],
+            CommandBody::Limits(_) | CommandBody::GridLimit(_) => {
+                &["command.import_limit_kw", "command.export_limit_kw"]
+            }
             _ => &["command.mode"],
         };
         for place in names.iter().filter_map(|name| self.list.named(name)) {

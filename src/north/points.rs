@@ -212,7 +212,7 @@ const WISHES: &[(Row, Role)] = &[
             "command.limit_s",
             "s",
             Shape::Count,
-            "the limits written with it or after it end after so long; 0: they do not",
+            "limits that are written with it or after it end after so long; 0: they do not",
         ),
         Role::Guard,
     ),
