@@ -100,6 +100,15 @@ pub struct CycleDecision {
     pub model: String,
 }
 
+impl CycleDecision {
+    /// Limits at the connection from outside: the narrowest of an operator's and the grid's.
+    #[must_use]
+    pub fn limits_from_outside(&self) -> ExchangeLimits {
+        let grid = self.grid_limit.map(|grid| grid.limits).unwrap_or_default();
+        grid_limit::narrowest(self.limits, grid)
+    }
+}
+
 fn is_unlimited(limits: &ExchangeLimits) -> bool {
     *limits == ExchangeLimits::default()
 }

@@ -158,7 +158,7 @@ fn least(a: Option<f64>, b: Option<f64>) -> Option<f64> {
     a.into_iter().chain(b).reduce(f64::min)
 }
 
-fn narrowest(a: ExchangeLimits, b: ExchangeLimits) -> ExchangeLimits {
+pub(super) fn narrowest(a: ExchangeLimits, b: ExchangeLimits) -> ExchangeLimits {
     ExchangeLimits {
         import_kw_max: least(a.import_kw_max, b.import_kw_max),
         export_kw_max: least(a.export_kw_max, b.export_kw_max),

@@ -59,11 +59,12 @@ impl Archive {
         let safe = decision.safe.as_ref();
         let batteries = (0..self.plant.batteries().len()).map(|index| battery(safe?, index));
         let chps = (0..self.plant.chps().len()).map(|index| chp(safe?, index));
+        let limits = decision.limits_from_outside();
         let beside = [
             caps_kw.map(|(pv, _)| pv),
             caps_kw.map(|(_, wind)| wind),
-            decision.limits.import_kw_max,
-            decision.limits.export_kw_max,
+            limits.import_kw_max,
+            limits.export_kw_max,
             cost_rate(&self.plant, &input.state),
             Some(f64::from(decision.mode.number())),
         ];

@@ -90,9 +90,8 @@ fn own(view: &View, decision: &CycleDecision, plant: &Plant) -> impl Iterator<It
         Severity::Hard => 3,
     });
     let grid = plant.parameters().grid;
-    let ordered = decision.grid_limit.map(|grid| grid.limits).unwrap_or_default();
-    let narrowest =
-        |outside: [Option<f64>; 2], own: f64| Reading::own(outside.into_iter().flatten().fold(own, f64::min));
+    let limits = decision.limits_from_outside();
+    let narrowest = |outside: Option<f64>, own: f64| Reading::own(outside.map_or(own, |kw| kw.min(own)));
     let control = view.commanded.as_ref();
     let control = control.map_or(String::new(), |c| format!("{} ({}): {}", c.principal, c.means, c.what));
     [
@@ -103,8 +102,8 @@ fn own(view: &View, decision: &CycleDecision, plant: &Plant) -> impl Iterator<It
         ("latched", flag(decision.latched)),
         ("written", flag(decision.written)),
         ("fault", Reading::own(f64::from(severity))),
-        ("limit.import_kw_max", narrowest([decision.limits.import_kw_max, ordered.import_kw_max], grid.import_kw_max)),
-        ("limit.export_kw_max", narrowest([decision.limits.export_kw_max, ordered.export_kw_max], grid.export_kw_max)),
+        ("limit.import_kw_max", narrowest(limits.import_kw_max, grid.import_kw_max)),
+        ("limit.export_kw_max", narrowest(limits.export_kw_max, grid.export_kw_max)),
         ("cost_today_eur", Reading::own(view.cost_today_eur)),
         ("why", Reading::words(&view.sentences.why)),
         ("next", Reading::words(view.sentences.next.as_deref().unwrap_or_default())),

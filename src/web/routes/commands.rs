@@ -9,7 +9,7 @@ use crate::wires::Ask;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use memg_core::command::{Command, CommandBody, ExchangeLimits, Means, Outcome, Role};
+use memg_core::command::{Command, CommandBody, ExchangeLimits, GridOrder, Means, Outcome, Role};
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
 use serde::Deserialize;
@@ -52,6 +52,7 @@ enum Wish {
     Setpoints(WishedPowers),
     #[serde(alias = "limit")]
     Limits(WishedLimits),
+    GridLimit(WishedGridLimit),
 }
 
 /// Battery + = charging, kW.
@@ -75,6 +76,26 @@ struct WishedLimits {
     import_kw_max: Option<f64>,
     #[serde(deserialize_with = "stated")]
     export_kw_max: Option<f64>,
+}
+
+/// Limits at the connection for a time, kW, s; null: the plant's own.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WishedGridLimit {
+    #[serde(deserialize_with = "stated")]
+    import_kw_max: Option<f64>,
+    #[serde(deserialize_with = "stated")]
+    export_kw_max: Option<f64>,
+    for_s: f64,
+}
+
+/// Both limits of a wish.
+fn limits(import_kw_max: Option<f64>, export_kw_max: Option<f64>) -> Result<ExchangeLimits, Refused> {
+    let limit = |key, kw: Option<f64>| kw.map(|kw| power(key, kw, 0.0)).transpose();
+    Ok(ExchangeLimits {
+        import_kw_max: limit("import_kw_max", import_kw_max)?,
+        export_kw_max: limit("export_kw_max", export_kw_max)?,
+    })
 }
 
 /// Null counts, absence does not: a limit is never lifted by forgetting it.
@@ -102,11 +123,13 @@ impl Wish {
                 grid: None,
             }),
             Self::Limits(WishedLimits { import_kw_max, export_kw_max }) => {
-                let limit = |key, kw: Option<f64>| kw.map(|kw| power(key, kw, 0.0)).transpose();
-                CommandBody::Limits(ExchangeLimits {
-                    import_kw_max: limit("import_kw_max", import_kw_max)?,
-                    export_kw_max: limit("export_kw_max", export_kw_max)?,
-                })
+                CommandBody::Limits(limits(import_kw_max, export_kw_max)?)
+            }
+            Self::GridLimit(WishedGridLimit { import_kw_max, export_kw_max, for_s }) => {
+                let fits = for_s > 0.0 && for_s <= GridOrder::FOR_S_MAX;
+                let limits = limits(import_kw_max, export_kw_max)?;
+                let wrong = || Refused::wrong(format!("for_s must be a time up to {} s", GridOrder::FOR_S_MAX));
+                if fits { CommandBody::GridLimit(GridOrder { limits, for_s }) } else { return Err(wrong()) }
             }
         })
     }
@@ -185,6 +208,7 @@ mod tests {
             (r#"{"setpoints":{"battery_kw":1,"chp_kw":-1}}"#, "chp_kw must be"),
             (r#"{"setpoints":{"battery_kw":1e9,"chp_kw":1}}"#, "battery_kw must be"),
             (r#"{"limits":{"import_kw_max":10}}"#, "missing field `export_kw_max`"),
+            (r#"{"grid_limit":{"import_kw_max":1,"export_kw_max":1,"for_s":0}}"#, "for_s must be"),
             (r#"{"limits":{"import_kw_max":-1,"export_kw_max":1}}"#, "import_kw_max must be"),
         ] {
             let message = parsed(text).unwrap_err();
