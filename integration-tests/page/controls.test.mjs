@@ -289,3 +289,15 @@ test("trends: ranges, zoom by key and by dragging, points, and a CSV of what is 
     );
     assert.match(page.url(), /from=\d+&to=\d+/, "the address holds the range");
   }));
+
+for (const [scenario, named] of [
+  ["manual", true],
+  ["normal", false],
+]) {
+  test(`whoever has manual control is named, and nobody where the gateway decides: ${scenario}`, () =>
+    withMock({ scenario, role: "operator" }, async (page) => {
+      await until(page, () => /Nobody has commanded|Last command/.test(document.body.textContent));
+      const text = await page.evaluate(() => document.body.textContent);
+      assert.equal(/scada has control by SCADA/.test(text), named);
+    }));
+}

@@ -321,6 +321,7 @@ export function stateOf(scenario, nowMs, cycle, extra) {
     devices: devicesOf(scenario).map(({ name, state }) => ({ name, state })),
     broker: true,
     control: extra.control,
+    in_charge: extra.in_charge ?? null,
     health: { slips: 0, lateness_p99_ms: 0.8, journal: "ok", history: "ok" },
     history: { points: 61 },
   };

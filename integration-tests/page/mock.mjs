@@ -41,6 +41,7 @@ export async function start({ scenario = "normal", role = null, port = 0, users 
     began: Date.now(),
     limits: { import_kw_max: null, export_kw_max: null },
     control: null,
+    in_charge: scenario === "manual" ? { principal: "scada", means: "modbus" } : null,
     alarms: alarmsOf(scenario),
   };
   const server = createServer((request, response) =>

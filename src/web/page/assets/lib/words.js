@@ -107,5 +107,8 @@ export const MEANS = {
   mqtt: "MQTT",
   modbus_server: "SCADA",
   modbus: "SCADA",
+  sunspec: "SunSpec",
+  iec104: "IEC 104",
+  opcua: "OPC UA",
   terminal: "the terminal",
 };

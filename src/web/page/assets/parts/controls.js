@@ -301,8 +301,8 @@ export class Controls {
   }
 
   #armed(locked) {
-    const { mode, control } = this.#link.state;
-    const last = h("span.sm.m.wide", lastCommand(this.#link, control));
+    const { mode, control, in_charge: holder } = this.#link.state;
+    const last = h("span.sm.m.wide", hasControl(holder) + lastCommand(this.#link, control));
     if (mode.armed) {
       const barred = locked || this.#barred("shadow");
       const ask = () =>
@@ -358,6 +358,11 @@ export class Controls {
     if (said?.refused) this.#link.refreshSession();
     if (within) [...this.#rows.querySelectorAll("[data-key]")].find((one) => one.dataset.key === back)?.focus();
   }
+}
+
+/** Who has manual control; its set-points alone count until somebody else takes it. */
+function hasControl(holder) {
+  return holder ? `${holder.principal} has control by ${MEANS[holder.means] ?? holder.means}. ` : "";
 }
 
 function lastCommand(link, control) {
