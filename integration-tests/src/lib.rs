@@ -9,6 +9,7 @@ pub mod gateway_process;
 pub mod http;
 pub mod meter_farm;
 pub mod mosquitto;
+pub mod north_plant;
 pub mod peer;
 mod promise_files;
 pub mod promise_plant;

@@ -5,6 +5,7 @@ use crate::gateway::Gateway;
 use crate::gateway_process::gateway as program;
 use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
 use crate::promise_files::{actuators, meter};
+use crate::rig::until;
 use crate::virtual_device::{SeenWrite, VirtualDevice};
 use memg_gateway::plant_io::mqtt::command::CommandKind;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 const PREFIX: &str = "memg/promises";
 /// Longest wait for a mode: more than any busy machine needs.
@@ -328,6 +329,19 @@ impl PromisePlant {
     /// Changes of alarms.
     pub async fn alarms(&self) -> Listener {
         self.broker.listen(&format!("{PREFIX}/alarms")).await
+    }
+
+    /// An operator narrows the import to 70 kW and starts the CHP by hand: the limits, and when it was started.
+    ///
+    /// # Panics
+    /// If it never runs.
+    pub async fn with_limits_and_chp(&self, state: &mut Listener) -> (Value, Instant) {
+        let limits = json!({ "import_kw_max": 70.0, "export_kw_max": null });
+        self.order(CommandKind::Limit, &limits).await;
+        state.until(|seen| seen.json()["limits"] == limits).await;
+        self.by_hand(state, -5.0, 20.0).await;
+        until("the CHP runs", || self.writes(CHP_RUN).last().is_some_and(|write| write.cells == [1])).await;
+        (limits, self.writes(CHP_RUN).last().expect("a start").at)
     }
 
     /// An operator takes over and asks for these powers.

@@ -1,10 +1,9 @@
 //! IEC 60870-5-104 through the gateway's program, with c104 as the master, judged at the device.
 
 use memg_integration_tests::authority::Authority;
-use memg_integration_tests::gateway::Gateway;
-use memg_integration_tests::mosquitto::Listener;
+use memg_integration_tests::north_plant::NorthPlant;
 use memg_integration_tests::peer::{Peer, python};
-use memg_integration_tests::promise_plant::{PromisePlant, until_mode};
+use memg_integration_tests::promise_plant::until_mode;
 use memg_integration_tests::rig::until;
 use serde_json::{Value, json};
 use std::process::Stdio;
@@ -27,24 +26,8 @@ const MANUAL: u16 = 2;
 const AUTO: u16 = 3;
 const SAFE_STOP: u16 = 9;
 
-/// A plant under control, with a station whose masters on this machine have a role.
-struct Bench {
-    plant: PromisePlant,
-    gateway: Gateway,
-    port: String,
-    state: Listener,
-}
-
-async fn bench(north: &str) -> Option<Bench> {
-    let plant = PromisePlant::start("react_s = 0.02", "").await?;
-    let table = format!("[north.iec104]\nlisten = '127.0.0.1:0'\ncommon_address = 7\n{north}\n[mqtt]");
-    plant.edit("gateway.toml", "[mqtt]", &table);
-    let mut state = plant.broker.listen("memg/promises/state").await;
-    let said = "SCADA over iec104: ";
-    let (gateway, address) = Gateway::saying(said, &plant.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]).await;
-    until_mode(&mut state, "auto").await;
-    let port = address.rsplit(':').next().unwrap_or_default().to_owned();
-    Some(Bench { plant, gateway, port, state })
+async fn bench(north: &str) -> Option<NorthPlant> {
+    NorthPlant::start("iec104", &format!("common_address = 7\n{north}"), false, &[]).await
 }
 
 async fn master(python: &str, port: &str) -> Peer {
@@ -100,7 +83,7 @@ async fn a_master_interrogates_and_is_told_what_changes_with_quality_and_time() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_point_reaches_the_device_and_what_is_refused_does_not() {
     let (Some(python), Some(bench)) = (python(), bench("loopback_role = 'operator'").await) else { return };
-    let Bench { plant, gateway, port, mut state } = bench;
+    let NorthPlant { plant, gateway, port, mut state, .. } = bench;
     let mut scada = master(&python, &port).await;
     let battery = |kw: f32| format!("float {BATTERY_KW} {kw}");
     assert!(!accepted(&mut scada, &battery(-8.0)).await, "not in manual mode");
@@ -133,7 +116,7 @@ async fn a_set_point_reaches_the_device_and_what_is_refused_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hung_up_masters_set_point_expires() {
     let (Some(python), Some(bench)) = (python(), bench("loopback_role = 'operator'").await) else { return };
-    let Bench { plant, gateway, port, mut state } = bench;
+    let NorthPlant { plant, gateway, port, mut state, .. } = bench;
     let mut scada = master(&python, &port).await;
     assert!(accepted(&mut scada, "scaled 9005 1").await, "expires after a second");
     assert!(accepted(&mut scada, &format!("scaled {COMMAND_MODE} {MANUAL}")).await);

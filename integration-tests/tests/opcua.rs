@@ -1,10 +1,9 @@
 //! OPC UA through the gateway's program, with asyncua as the client, judged at the device.
 
 use memg_gateway::web::password;
-use memg_integration_tests::gateway::Gateway;
-use memg_integration_tests::mosquitto::Listener;
+use memg_integration_tests::north_plant::NorthPlant;
 use memg_integration_tests::peer::{Peer, python};
-use memg_integration_tests::promise_plant::{PromisePlant, until_mode};
+use memg_integration_tests::promise_plant::until_mode;
 use memg_integration_tests::rig::until;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -17,30 +16,17 @@ use tokio::time::sleep;
 
 const PASSWORD: &str = "correct horse battery";
 
-/// A plant under control, with a server.
-struct Bench {
-    plant: PromisePlant,
-    gateway: Gateway,
-    url: String,
-    state: Listener,
+async fn bench(north: &str) -> Option<NorthPlant> {
+    let user =
+        |(name, role)| format!("[[north.opcua.user]]\nname = '{name}'\nrole = '{role}'\npassword_env = 'OPCUA_HASH'\n");
+    let users = [("anna", "operator"), ("grid", "guard")].map(user).concat();
+    let hash = password::hash(PASSWORD).expect("a hash");
+    NorthPlant::start("opcua", &format!("{north}\n{users}"), false, &[("OPCUA_HASH", &hash)]).await
 }
 
-async fn bench(north: &str) -> Option<Bench> {
-    let plant = PromisePlant::start("react_s = 0.02", "").await?;
-    let users: String = [("anna", "operator"), ("grid", "guard")]
-        .map(|(name, role)| {
-            format!("[[north.opcua.user]]\nname = '{name}'\nrole = '{role}'\npassword_env = 'OPCUA_HASH'\n")
-        })
-        .concat();
-    let table = format!("[north.opcua]\nlisten = '127.0.0.1:0'\n{north}\n{users}\n[mqtt]");
-    plant.edit("gateway.toml", "[mqtt]", &table);
-    let mut state = plant.broker.listen("memg/promises/state").await;
-    let hash = password::hash(PASSWORD).expect("a hash");
-    let environment = [("RUST_LOG", "warn"), ("OPCUA_HASH", hash.as_str())];
-    let said = "SCADA over opcua: ";
-    let (gateway, address) = Gateway::saying(said, &plant.path("gateway.toml"), &[], &environment).await;
-    until_mode(&mut state, "auto").await;
-    Some(Bench { plant, gateway, url: format!("opc.tcp://{address}/"), state })
+/// Its address for clients.
+fn url(bench: &NorthPlant) -> String {
+    format!("opc.tcp://{}/", bench.address)
 }
 
 async fn client(python: &str, url: &str, options: &[&str]) -> Peer {
@@ -74,7 +60,7 @@ async fn until_read(client: &mut Peer, name: &str, verb: &str, as_wished: impl F
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_reads_and_subscribes_and_what_is_unknown_is_no_zero() {
     let (Some(python), Some(bench)) = (python(), bench("").await) else { return };
-    let mut client = client(&python, &bench.url, &[]).await;
+    let mut client = client(&python, &url(&bench), &[]).await;
     let names = client.tell("browse").await;
     let names: Vec<&str> = names.as_array().expect("names").iter().filter_map(Value::as_str).collect();
     assert!(names.len() > 60 && names.contains(&"electric_load_kw") && names.contains(&"command.battery_kw"));
@@ -99,7 +85,8 @@ async fn a_client_reads_and_subscribes_and_what_is_unknown_is_no_zero() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_are_those_of_the_role_and_the_answer_is_the_desks() {
     let (Some(python), Some(bench)) = (python(), bench("").await) else { return };
-    let Bench { plant, gateway, url, mut state } = bench;
+    let url = url(&bench);
+    let NorthPlant { plant, gateway, mut state, .. } = bench;
     let wrong = client(&python, &url, &["user=anna", "password=wrong horse battery"]).await;
     assert_eq!(wrong.place, "BadUserAccessDenied", "a wrong password");
     assert_eq!(client(&python, &url, &["user=nobody", "password=x"]).await.place, "BadUserAccessDenied");
@@ -186,7 +173,7 @@ async fn encrypted_connections_are_for_clients_whose_certificate_is_trusted() {
     let as_anna = async |name: &str, policy: &str| {
         let mut all = options(files.path(), name, policy);
         all.extend(["user=anna".to_owned(), format!("password={PASSWORD}")]);
-        client(&python, &bench.url, &all.iter().map(String::as_str).collect::<Vec<_>>()).await
+        client(&python, &url(&bench), &all.iter().map(String::as_str).collect::<Vec<_>>()).await
     };
     for policy in ["Basic256Sha256", "Aes256Sha256RsaPss"] {
         let mut anna = as_anna("scada", policy).await;
@@ -212,7 +199,7 @@ fn handles(id: u32) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_cost_nothing_but_their_connection() {
     let (Some(python), Some(bench)) = (python(), bench("").await) else { return };
-    let address = bench.url.trim_start_matches("opc.tcp://").trim_end_matches('/').to_owned();
+    let address = bench.address.clone();
     let before = handles(bench.gateway.id());
     let mut open = Vec::new();
     for _ in 0..1000 {
@@ -231,7 +218,7 @@ async fn strangers_cost_nothing_but_their_connection() {
     assert!(answer.is_empty() || answer.starts_with(b"ERRF"), "{answer:?}");
     drop(open);
     until("every handle is given back", || handles(bench.gateway.id()) <= before).await;
-    let mut client = client(&python, &bench.url, &[]).await;
+    let mut client = client(&python, &url(&bench), &[]).await;
     assert_eq!(client.tell("read mode").await["value"], json!("auto"), "control goes on");
     bench.gateway.stop().await;
 }

@@ -262,13 +262,8 @@ async fn after_a_kill_chp_timers_and_limits_are_kept_and_manual_set_points_do_no
     plant.edit("site.toml", "step_h = 0.25", "step_h = 0.00125");
     plant.make_real();
     let (gateway, mut state) = plant.armed().await;
-    let limits = json!({ "import_kw_max": 70.0, "export_kw_max": null });
-    plant.order(CommandKind::Limit, &limits).await;
-    state.until(|seen| seen.json()["limits"] == limits).await;
-    plant.by_hand(&mut state, -5.0, 20.0).await;
+    let (limits, started) = plant.with_limits_and_chp(&mut state).await;
     let run = || plant.writes(CHP_RUN);
-    until("the CHP runs", || run().last().is_some_and(|write| write.cells == [1])).await;
-    let started = run().last().expect("a start").at;
     until("the battery is told", || near(plant.battery_setpoint(), -5.0)).await;
     fresh(&mut state, 3).await;
     gateway.kill().await;

@@ -1,28 +1,16 @@
 //! SunSpec both ways: the site as a resource for pysunspec2, and `gateway scan` at foreign devices and at the site itself.
 
 use memg_gateway::plant_io::device::load;
-use memg_integration_tests::gateway::Gateway;
 use memg_integration_tests::gateway_process::gateway as program;
+use memg_integration_tests::north_plant::NorthPlant;
 use memg_integration_tests::peer::{Peer, python};
-use memg_integration_tests::promise_plant::{PromisePlant, until_mode};
 use memg_integration_tests::rig::until;
 use std::path::Path;
 use tokio::process::Command;
 
-/// A plant under control that shows itself, and where.
-async fn shown(role: &str) -> Option<(PromisePlant, Gateway, String)> {
-    let plant = PromisePlant::start("react_s = 0.02", "").await?;
-    let north = format!("[north.sunspec]\nlisten = '127.0.0.1:0'\nloopback_role = '{role}'\n[mqtt]");
-    plant.edit("gateway.toml", "[mqtt]", &north);
-    let mut state = plant.broker.listen("memg/promises/state").await;
-    let said = "SCADA over sunspec: ";
-    let (gateway, address) = Gateway::saying(said, &plant.path("gateway.toml"), &[], &[("RUST_LOG", "warn")]).await;
-    until_mode(&mut state, "auto").await;
-    Some((plant, gateway, address))
-}
-
-fn port(address: &str) -> &str {
-    address.rsplit(':').next().unwrap_or_default()
+/// A plant under control that shows itself.
+async fn shown(role: &str) -> Option<NorthPlant> {
+    NorthPlant::start("sunspec", &format!("loopback_role = '{role}'"), false, &[]).await
 }
 
 /// Asks until a point has the value.
@@ -33,8 +21,9 @@ async fn becomes(master: &mut Peer, point: &str, value: f64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pysunspec2_finds_the_site_reads_it_and_keeps_a_power_at_its_connection() {
-    let (Some(python), Some((plant, gateway, address))) = (python(), shown("operator").await) else { return };
-    let mut master = Peer::start(&python, "sunspec_master.py", &[port(&address)]).await;
+    let (Some(python), Some(shown)) = (python(), shown("operator").await) else { return };
+    let NorthPlant { plant, gateway, port, .. } = shown;
+    let mut master = Peer::start(&python, "sunspec_master.py", &[&port]).await;
     assert_eq!(master.place, "1 701 702 704 713 715");
     becomes(&mut master, "701.W", -40_000.0).await;
     becomes(&mut master, "701.Hz", 50.0).await;
@@ -71,8 +60,9 @@ async fn pysunspec2_finds_the_site_reads_it_and_keeps_a_power_at_its_connection(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_may_only_look_writes_nothing() {
-    let (Some(python), Some((plant, gateway, address))) = (python(), shown("viewer").await) else { return };
-    let mut master = Peer::start(&python, "sunspec_master.py", &[port(&address)]).await;
+    let (Some(python), Some(shown)) = (python(), shown("viewer").await) else { return };
+    let NorthPlant { plant, gateway, port, .. } = shown;
+    let mut master = Peer::start(&python, "sunspec_master.py", &[&port]).await;
     for written in ["set 704.WSetEna 1", "set 704.WMaxLimPctEna 0", "set 715.OpCtl 0"] {
         assert!(master.say(written).await.starts_with("refused"), "{written}");
     }
@@ -88,10 +78,10 @@ async fn scan(address: &str, out: &Path) -> std::process::Output {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scan_finds_foreign_devices_and_writes_files_that_the_gateway_reads() {
-    let (Some(python), Some((_plant, gateway, site))) = (python(), shown("viewer").await) else { return };
+    let (Some(python), Some(site)) = (python(), shown("viewer").await) else { return };
     let foreign = Peer::start(&python, "sunspec_battery.py", &["tcp"]).await;
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, address) in [("foreign", format!("127.0.0.1:{}", foreign.place)), ("site", site.clone())] {
+    for (name, address) in [("foreign", format!("127.0.0.1:{}", foreign.place)), ("site", site.address.clone())] {
         let out = folder.path().join(name);
         let done = scan(&address, &out).await;
         let told = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -104,7 +94,7 @@ async fn a_scan_finds_foreign_devices_and_writes_files_that_the_gateway_reads() 
     let modbus = scan(&format!("127.0.0.1:{}", free_port()), &folder.path().join("none")).await;
     let said = String::from_utf8_lossy(&modbus.stderr).into_owned();
     assert!(!modbus.status.success() && said.contains("127.0.0.1"), "{said}");
-    gateway.stop().await;
+    site.gateway.stop().await;
 }
 
 /// A port that nobody listens on.

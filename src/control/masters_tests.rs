@@ -1,25 +1,11 @@
 //! Several who command, and what they may wish in manual mode.
 
-use super::cycle::CycleDecision;
-use super::rig::Rig;
+use super::rig::{Rig, battery, by_hand, reason};
 use memg_core::command::{CommandBody, Outcome};
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::Signal;
 use memg_core::setpoints::Setpoints;
 use memg_core::units::Kilowatts;
-
-fn battery(decision: &CycleDecision) -> i64 {
-    decision.safe.map_or(0, |safe| safe.battery().get())
-}
-
-fn by_hand(battery_kw: f64, chp_kw: f64) -> CommandBody {
-    CommandBody::Setpoints(Setpoints { battery: Kilowatts::new(battery_kw), chp: Kilowatts::new(chp_kw), grid: None })
-}
-
-fn reason(outcome: Outcome) -> String {
-    let Outcome::Rejected { reason } = outcome else { panic!("expected a rejection, found {outcome:?}") };
-    reason
-}
 
 #[test]
 fn set_points_are_those_of_whoever_took_control_last() {

@@ -4,7 +4,7 @@
 use super::cycle::CycleDecision;
 use super::explain::explain;
 use super::mode::Mode;
-use super::rig::{Rig, Unbalanced, journaled};
+use super::rig::{Rig, Unbalanced, battery, by_hand, journaled, reason};
 use memg_core::command::{CommandBody, ExchangeLimits, Outcome};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Signal;
@@ -13,19 +13,6 @@ use memg_core::units::Kilowatts;
 
 fn lost(value: f64, age_ms: u64) -> Measurement<f64> {
     Measurement { value: Some(value), quality: Quality::CommLost, age_ms }
-}
-
-fn battery(decision: &CycleDecision) -> i64 {
-    decision.safe.map_or(0, |safe| safe.battery().get())
-}
-
-fn by_hand(battery_kw: f64, chp_kw: f64) -> CommandBody {
-    CommandBody::Setpoints(Setpoints { battery: Kilowatts::new(battery_kw), chp: Kilowatts::new(chp_kw), grid: None })
-}
-
-fn reason(outcome: Outcome) -> String {
-    let Outcome::Rejected { reason } = outcome else { panic!("expected a rejection, found {outcome:?}") };
-    reason
 }
 
 #[test]

@@ -197,3 +197,19 @@ pub(super) fn journaled(rig: &mut Rig, path: &std::path::Path, cycles: usize) {
         journal.write(&Record { input: &input, decision: &decision, memory: &rig.state.memory }).unwrap();
     }
 }
+
+/// Battery set-point of a decision, W, + = charging.
+pub(super) fn battery(decision: &CycleDecision) -> i64 {
+    decision.safe.map_or(0, |safe| safe.battery().get())
+}
+
+/// Set-points for Manual.
+pub(super) fn by_hand(battery_kw: f64, chp_kw: f64) -> CommandBody {
+    CommandBody::Setpoints(Setpoints { battery: Kilowatts::new(battery_kw), chp: Kilowatts::new(chp_kw), grid: None })
+}
+
+/// Why a command was refused.
+pub(super) fn reason(outcome: Outcome) -> String {
+    let Outcome::Rejected { reason } = outcome else { panic!("expected a rejection, found {outcome:?}") };
+    reason
+}

@@ -105,7 +105,7 @@ pub(crate) fn number(at: &str, signal: Signal, value: &Value) -> Result<Option<f
     if signal.is_flag() && value != 0.0 && value != 1.0 {
         return Err(format!("{at}: expected 0 or 1, found {value}"));
     }
-    signal.possible().expect(value).map(Some).map_err(|words| format!("{at}: {words}"))
+    signal.possible().check(value).map(Some).map_err(|words| format!("{at}: {words}"))
 }
 
 fn prices(value: &Value) -> Result<Vec<Option<f64>>, String> {

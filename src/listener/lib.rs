@@ -5,9 +5,11 @@
 
 mod complaints;
 mod tls;
+mod user;
 
 pub use complaints::Complaints;
 pub use tls::{Identity, Tls, identity, tls};
+pub use user::User;
 
 use std::io;
 use std::net::SocketAddr;

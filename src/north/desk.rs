@@ -25,6 +25,8 @@ const TAKEN_WITHIN: Duration = Duration::from_secs(3);
 const POWER_KW_MAX: f64 = 1e6;
 /// Longest time without heartbeat that a master may ask for, s.
 const REVERSION_S_MAX: f64 = 3600.0;
+/// Powers in manual mode.
+const POWERS: &[&str] = &["command.battery_kw", "command.chp_kw", "command.grid_kw"];
 /// How often it is looked whether set-points have expired.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -171,6 +173,7 @@ impl Desk {
         let mut expired = Vec::new();
         for (name, hold) in self.holds().iter_mut().filter(|(_, hold)| hold.has_expired(now)) {
             hold.let_go();
+            self.forget(hold, POWERS);
             // Somebody else may have taken over meanwhile.
             if let Some((_, means)) = in_charge.as_ref().filter(|(holder, _)| holder == name) {
                 hold.note_expired();
@@ -202,9 +205,9 @@ impl Desk {
         let wider = |limit: &str| self.reading(limit).is_none_or(|kw| value > kw + 1e-6);
         match point.name.as_str() {
             _ if by.authenticated => Ok(()),
-            "command.mode" if value != 9.0 && value != 0.0 && by.role < Role::Operator => {
-                forbidden("it may only stop safely")
-            }
+            "command.mode" if value != 9.0 && value != 0.0 => forbidden("it may only stop safely"),
+            // An order for a time takes the place of the one before, which may last longer.
+            "command.limit_s" if value != 0.0 => forbidden("it may only narrow until somebody widens"),
             "command.import_limit_kw" if wider("limit.import_kw_max") => forbidden("it may only narrow the limit"),
             "command.export_limit_kw" if wider("limit.export_kw_max") => forbidden("it may only narrow the limit"),
             _ => Ok(()),
@@ -222,39 +225,51 @@ impl Desk {
         let hold = holds.entry(by.name.clone()).or_default();
         let mut bodies = Vec::new();
         let mut powers = None;
-        let mut limits = false;
+        let mut limits = None;
         for (place, value) in values {
             let changed = hold.values.insert(*place, *value) != Some(*value);
             let name = self.list.points().get(*place).map_or("", |point| point.name.as_str());
             match name {
                 "command.battery_kw" | "command.chp_kw" if changed || !hold.holds() => powers = powers.or(Some(name)),
                 "command.grid_kw" if changed || !hold.holds() => powers = Some(name),
-                "command.import_limit_kw" | "command.export_limit_kw" => limits = true,
+                "command.import_limit_kw" => limits.get_or_insert([None, None])[0] = Some(*value),
+                "command.export_limit_kw" => limits.get_or_insert([None, None])[1] = Some(*value),
                 _ => bodies.extend(single(hold, name, *value, changed)?),
+            }
+            if name == "command.mode" && changed {
+                // Another turn: powers of the one before are nobody's wish any more.
+                self.forget(hold, POWERS);
             }
         }
         let written = |name: &str| self.list.named(name).and_then(|place| hold.values.get(&place).copied());
-        let or_present = |wished: &str, present: &str| written(wished).or_else(|| self.reading(present));
-        if let Some(name) = powers {
-            let kw = |wished, present| Kilowatts::new(or_present(wished, present).unwrap_or(0.0));
-            let at_connection = name == "command.grid_kw";
-            bodies.push(CommandBody::Setpoints(Setpoints {
-                battery: kw("command.battery_kw", "setpoint.battery_kw"),
-                chp: kw("command.chp_kw", "setpoint.chp_kw"),
-                grid: written(name).filter(|_| at_connection).map(Kilowatts::new),
-            }));
-        }
-        if limits {
-            // The one that was not written stays as it is, whoever set it.
-            let limits = ExchangeLimits {
-                import_kw_max: or_present("command.import_limit_kw", "limit.import_kw_max"),
-                export_kw_max: or_present("command.export_limit_kw", "limit.export_kw_max"),
-            };
-            let for_s = written("command.limit_s").filter(|seconds| *seconds > 0.0);
-            let for_a_time = |for_s| CommandBody::GridLimit(GridOrder { limits, for_s });
-            bodies.push(for_s.map_or(CommandBody::Limits(limits), for_a_time));
-        }
+        bodies.extend(powers.map(|name| self.setpoints(name == "command.grid_kw", written)));
+        bodies.extend(limits.map(|limits| self.limits(limits, written("command.limit_s"))));
         Ok(bodies)
+    }
+
+    /// Powers as written; the one that was not stays as it is.
+    fn setpoints(&self, at_connection: bool, written: impl Fn(&str) -> Option<f64>) -> CommandBody {
+        let kw = |wished: &str, present: &str| {
+            Kilowatts::new(written(wished).or_else(|| self.reading(present)).unwrap_or(0.0))
+        };
+        CommandBody::Setpoints(Setpoints {
+            battery: kw("command.battery_kw", "setpoint.battery_kw"),
+            chp: kw("command.chp_kw", "setpoint.chp_kw"),
+            grid: written("command.grid_kw").filter(|_| at_connection).map(Kilowatts::new),
+        })
+    }
+
+    /// Limits as written, import and export, for a time or until they are changed; the one that was not written stays as it
+    /// is, whoever set it.
+    fn limits(&self, [import, export]: [Option<f64>; 2], for_s: Option<f64>) -> CommandBody {
+        let for_s = for_s.filter(|seconds| *seconds > 0.0);
+        let live = self.live.borrow();
+        let present = if for_s.is_some() { live.ordered } else { live.limits };
+        let limits = ExchangeLimits {
+            import_kw_max: import.or(present.import_kw_max),
+            export_kw_max: export.or(present.export_kw_max),
+        };
+        for_s.map_or(CommandBody::Limits(limits), |for_s| CommandBody::GridLimit(GridOrder { limits, for_s }))
     }
 
     async fn command(&self, by: &Principal, body: CommandBody) -> Result<Outcome, Refusal> {
@@ -280,21 +295,16 @@ impl Desk {
         let refused = matches!(outcome, Outcome::Rejected { .. });
         match body {
             // What was refused may be asked for again.
-            _ if refused => self.forget(hold, body),
+            CommandBody::Setpoints(_) if refused => self.forget(hold, POWERS),
+            CommandBody::Limits(_) | CommandBody::GridLimit(_) if refused => {}
+            _ if refused => self.forget(hold, &["command.mode"]),
             CommandBody::Manual | CommandBody::Setpoints(_) => hold.take(Instant::now()),
             CommandBody::Auto | CommandBody::Shadow | CommandBody::SafeStop => hold.let_go(),
             CommandBody::Arm | CommandBody::Limits(_) | CommandBody::GridLimit(_) | CommandBody::Acknowledge => {}
         }
     }
 
-    fn forget(&self, hold: &mut Hold, body: CommandBody) {
-        let names: &[&str] = match body {
-            CommandBody::Setpoints(_) => &["command.battery_kw", "command.chp_kw", "command.grid_kw"],
-            CommandBody::Limits(_) | CommandBody::GridLimit(_) => {
-                &["command.import_limit_kw", "command.export_limit_kw"]
-            }
-            _ => &["command.mode"],
-        };
+    fn forget(&self, hold: &mut Hold, names: &[&str]) {
         for place in names.iter().filter_map(|name| self.list.named(name)) {
             hold.values.remove(&place);
         }
@@ -355,3 +365,7 @@ fn in_range(point: &Point, value: f64) -> Result<(), Refusal> {
     let wrong = || Refusal::OutOfRange(format!("{} cannot be {value}", point.name));
     if fits { Ok(()) } else { Err(wrong()) }
 }
+
+#[cfg(test)]
+#[path = "desk_tests.rs"]
+mod tests;

@@ -29,7 +29,7 @@ pub struct ModbusSettings {
     pub clients: Clients,
 }
 
-/// The roles that a certificate may name, besides ours: those that Modbus/TCP Security examples use.
+/// The role that a certificate names, in letters of any size.
 fn role(stated: Option<&str>) -> Result<Role, String> {
     stated.map_or(Ok(Role::Viewer), |name| Role::read(Some(&name.to_ascii_lowercase())))
 }

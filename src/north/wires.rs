@@ -2,7 +2,7 @@
 
 use crate::desk::Desk;
 use crate::points::PointList;
-use memg_core::command::{Command, Means, Outcome};
+use memg_core::command::{Command, ExchangeLimits, Means, Outcome};
 use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
@@ -69,6 +69,10 @@ pub struct Snapshot {
     pub readings: Vec<Reading>,
     /// Devices, whether they answer, and the places of the points that they alone measure.
     pub devices: Vec<DeviceState>,
+    /// Limits at the connection that an operator has set.
+    pub limits: ExchangeLimits,
+    /// Those that were ordered for a time.
+    pub ordered: ExchangeLimits,
     /// Who has control in manual mode, and by which entrance; `None`: the gateway itself.
     pub in_charge: Option<(String, Means)>,
 }

@@ -4,7 +4,7 @@ use super::north::listen;
 use super::opcua::{KEY, OpcUa};
 use super::web::{RawUser, users};
 use super::{Loader, files};
-use memg_opcua::settings::{Certificates, User};
+use memg_opcua::settings::Certificates;
 use memg_plant_io::problem::{Problem, read as typed};
 use memg_plant_io::tls::private_key;
 use serde::Deserialize;
@@ -48,8 +48,6 @@ pub(super) fn server(loader: &mut Loader, table: Option<toml::Value>, site: Opti
     let listen = listen.map_err(|message| loader.problems.push(wrong("listen", message))).ok();
     let certificates = certificates(loader, &raw);
     let users = users(loader, KEY, raw.user);
-    let users: Vec<User> =
-        users.into_iter().map(|user| User { name: user.name, role: user.role, hash: user.hash }).collect();
     let listen = listen?;
     if !listen.ip().is_loopback() && loader.problems.len() == before {
         let missing = beyond_loopback(listen, certificates.is_some(), users.is_empty());

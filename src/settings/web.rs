@@ -3,13 +3,13 @@
 use super::Loader;
 use super::files;
 use memg_core::command::Role;
-use memg_listener::{Tls, tls};
+use memg_listener::{Tls, User, tls};
 use memg_plant_io::mqtt::operator::is_plain;
 use memg_plant_io::mqtt::secret::{self, Secret};
 use memg_plant_io::problem::{Problem, read as typed};
 use memg_plant_io::tls::{certificates, private_key};
 use memg_web::password;
-use memg_web::settings::{User, WebSettings};
+use memg_web::settings::WebSettings;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;

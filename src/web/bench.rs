@@ -4,7 +4,6 @@
 use super::*;
 use crate::guard::Peer;
 use crate::password;
-use crate::settings::User;
 use crate::wires::{Ask, Column, Format, Live, Moment, NoAnswer, Span, Table, Wanted};
 use axum::Extension;
 use axum::body::{Body, to_bytes};

@@ -49,7 +49,7 @@ impl Range {
     ///
     /// # Errors
     /// The range and what was found, in words.
-    pub fn expect(self, value: f64) -> Result<f64, String> {
+    pub fn check(self, value: f64) -> Result<f64, String> {
         self.admit(value).ok_or_else(|| format!("expected {self}, found {value}"))
     }
 }
@@ -143,7 +143,7 @@ impl PlantState {
         ];
         let known = sums.into_iter().filter_map(|(signal, value)| Some((signal, value?)));
         known.into_iter().try_for_each(|(signal, value)| {
-            let fits = signal.range(plant).expect(value).map(drop);
+            let fits = signal.range(plant).check(value).map(drop);
             fits.map_err(|words| format!("{}: {words}", self.named(signal)))
         })
     }
@@ -173,7 +173,7 @@ mod tests {
             (Signal::ElectricLoadKw, 1e6, "as the plant declares, found 1000000"),
             (Signal::PvAvailableKw, -3.0, "as the plant declares, found -3"),
         ] {
-            let refused = signal.range(&PlantParameters::reference()).expect(value).unwrap_err();
+            let refused = signal.range(&PlantParameters::reference()).check(value).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
     }

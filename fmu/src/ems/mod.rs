@@ -114,7 +114,7 @@ impl Ems {
         match (value, self.range(row.reference)) {
             (Value::Real(number), None) => finite(row, number).map(Value::Real),
             (Value::Real(number), Some(range)) => {
-                range.expect(number).map(Value::Real).map_err(|words| format!("{}: {words}", row.name))
+                range.check(number).map(Value::Real).map_err(|words| format!("{}: {words}", row.name))
             }
             (Value::Text(text), _) if row.reference == OUTLOOK => {
                 series_text::parse(&row.name, &text).map(|_| Value::Text(text))

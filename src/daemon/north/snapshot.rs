@@ -5,6 +5,7 @@ use crate::view::View;
 use memg_alarms::{Alarm, Definition, Kind, Priority, State};
 use memg_control::cycle::CycleDecision;
 use memg_control::fault::Severity;
+use memg_core::command::ExchangeLimits;
 use memg_core::equipment::Plant;
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Tag;
@@ -61,8 +62,16 @@ pub(super) fn snapshot(list: &PointList, view: &View, facts: &Facts) -> Snapshot
         unix_ms: view.at.unix_ms,
         readings: list.points().iter().map(|point| known.remove(&point.name).unwrap_or_default()).collect(),
         devices: facts.devices(view),
+        limits: view.limits,
+        ordered: ordered(view),
         in_charge: view.in_charge.as_ref().map(|holder| (holder.principal.clone(), holder.means)),
     }
+}
+
+/// Limits that were ordered for a time.
+fn ordered(view: &View) -> ExchangeLimits {
+    let grid = view.last.as_ref().and_then(|(_, decision)| decision.grid_limit);
+    grid.and_then(|grid| grid.from.order).map(|(limits, _)| limits).unwrap_or_default()
 }
 
 /// A device's value, with what its quality says of it.
@@ -152,4 +161,25 @@ fn alarms(list: &[Alarm]) -> Vec<(String, Reading)> {
     ];
     told.extend(counts.map(|(name, count)| (name.to_owned(), Reading::own(count as f64))));
     told
+}
+
+#[cfg(test)]
+mod tests {
+    use memg_control::mode::Mode;
+    use memg_north::points::MODES;
+
+    #[test]
+    fn modes_have_the_numbers_of_the_history() {
+        let ours: Vec<(u16, &str)> = Mode::ALL.map(|mode| (u16::from(mode.number()), mode.name())).to_vec();
+        let mut numbered = ours;
+        numbered.sort_unstable();
+        assert_eq!(numbered, MODES);
+    }
+
+    #[test]
+    fn every_kind_of_alarm_has_a_place_and_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<String> = memg_alarms::TABLE.iter().map(super::alarm_name).collect();
+        assert_eq!(names.len(), memg_alarms::TABLE.len());
+        assert!(memg_alarms::TABLE.len() <= usize::from(super::ALARMS_MAX));
+    }
 }

@@ -1,25 +1,8 @@
 //! Where the server listens, who may log in, and its certificates. Whoever reads configurations fills it in and has checked it.
 
-use memg_core::command::Role;
+use memg_listener::User;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// Somebody who may log in.
-#[derive(Clone)]
-pub struct User {
-    /// Name at log-in, and principal of what is commanded.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Hash of its password.
-    pub hash: String,
-}
-
-impl std::fmt::Debug for User {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("User").field("name", &self.name).field("role", &self.role).finish_non_exhaustive()
-    }
-}
 
 /// What encrypted connections need.
 #[derive(Debug, Clone, PartialEq, Eq)]

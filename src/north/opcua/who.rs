@@ -1,8 +1,8 @@
 //! Who is who, and what each may do with a node. Without this anybody could write what is writable: the library asks nobody else.
 
-use crate::settings::{OpcUaSettings, User};
+use crate::settings::OpcUaSettings;
 use memg_core::command::{Means, Role};
-use memg_listener::Complaints;
+use memg_listener::{Complaints, User};
 use memg_north::desk::Principal;
 use memg_north::points::{PointList, Use};
 use opcua::crypto::SecurityPolicy;
