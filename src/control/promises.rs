@@ -8,8 +8,6 @@ use super::rig::{Rig, Unbalanced, battery, by_hand, journaled, reason};
 use memg_core::command::{CommandBody, ExchangeLimits, Outcome};
 use memg_core::measurement::{Measurement, Quality};
 use memg_core::plant_state::Signal;
-use memg_core::setpoints::Setpoints;
-use memg_core::units::Kilowatts;
 
 fn lost(value: f64, age_ms: u64) -> Measurement<f64> {
     Measurement { value: Some(value), quality: Quality::CommLost, age_ms }

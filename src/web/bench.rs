@@ -12,6 +12,7 @@ use axum::response::Response;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use memg_core::command::{CommandBody, Means, Outcome, Role};
+use memg_listener::User;
 use serde_json::{Value, json};
 use std::net::IpAddr;
 use std::sync::OnceLock;

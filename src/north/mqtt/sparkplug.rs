@@ -277,7 +277,10 @@ mod tests {
         let devices = vec![DeviceState { name: "inverter".into(), up: true, points: vec![pv] }];
         let readings = vec![Reading::default(); list.points().len()];
         let settings = Settings { group: "memg".into(), node: "harbour".into(), commands: None };
-        (Node::new(settings, list, "gateway".into()), Snapshot { unix_ms: 1_000, readings, devices, in_charge: None })
+        (
+            Node::new(settings, list, "gateway".into()),
+            Snapshot { unix_ms: 1_000, readings, devices, ..Snapshot::default() },
+        )
     }
 
     fn said(out: &[Out]) -> Vec<(String, u64, usize)> {
