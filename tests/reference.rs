@@ -1,5 +1,5 @@
 //! The reference in the book: made from comments of the sources, from what the program answers, and from the library of
-//! device files. A page that is not what they say today fails, and `MEMG_BLESS=1 cargo test --test reference` writes it.
+//! device files. A page that is not what they say today fails, and `MEMG_BLESS=1 cargo test --features iec104,opcua --test reference` writes it.
 //!
 //! A table of a configuration is a struct whose comment begins with its name in code font (`[control]`, or `[[point]]` and
 //! "of a device file"). It needs no entry here: a struct named `Raw…` without such a beginning fails. Where its table has
@@ -44,7 +44,11 @@ fn check(pages: &[Page]) {
             stale.push(format!("docs/{file}: {line:#?}"));
         }
     }
-    assert!(stale.is_empty(), "stale: MEMG_BLESS=1 cargo test --test reference\n{}", stale.join("\n"));
+    assert!(
+        stale.is_empty(),
+        "stale: MEMG_BLESS=1 cargo test --features iec104,opcua --test reference\n{}",
+        stale.join("\n")
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::tables::{Key, Table};
 use std::fmt::Write as _;
 
 /// How a page says that it is made.
-pub const MADE: &str = "Made from the sources by a test; a stale page fails it (`MEMG_BLESS=1 cargo test --test reference` writes it anew).";
+pub const MADE: &str = "Made from the sources by a test; a stale page fails it (`MEMG_BLESS=1 cargo test --features iec104,opcua --test reference` writes it anew).";
 
 const CONFIGURATION: &str = "What a configuration and a site file may say. Names carry their units; battery + = charging, grid + = importing. \
     An unknown key is an error, and `gateway check FILE` names file, line and key. \
