@@ -5,6 +5,7 @@ use memg_integration_tests::authority::Authority;
 use memg_integration_tests::north_plant::NorthPlant;
 use memg_integration_tests::peer::{Peer, python};
 use memg_integration_tests::rig::until;
+use memg_integration_tests::topics_site::now_ms;
 use serde_json::json;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,10 @@ const REVERSION_S: u16 = 9005;
 const BATTERY_KW: u16 = 9006;
 const EXPORT_LIMIT_KW: u16 = 9012;
 const LIMIT_S: u16 = 9014;
+/// Block of the import price: begin, step, count, "take it"; then values.
+const PRICES: u16 = 14_000;
+const PRICES_TAKE: u16 = 14_004;
+const PRICES_FROM: u16 = 14_010;
 const OUTCOME: u16 = 9020;
 const ARM_TOKEN: u16 = 9021;
 const SHADOW: u16 = 1;
@@ -212,6 +217,27 @@ async fn with_certificates_roles_decide_and_arming_takes_two_steps() {
     until("something is written", || !plant.battery_writes().is_empty()).await;
     assert_eq!(told(&mut scada, &format!("one {COMMAND_MODE} {AUTO}")).await, 0);
     gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_market_service_writes_prices_that_count_once_they_are_whole() {
+    let table = "loopback_role = 'operator'\nforecasts = ['import_price_eur_per_kwh']";
+    let (Some(python), Some(bench)) = (python(), bench(table, false).await) else { return };
+    let mut service = Peer::start(&python, "scada_master.py", &[&bench.port]).await;
+    let journal = || std::fs::read_to_string(bench.plant.path("journal")).unwrap_or_default();
+    // What the service leaves out, the plant's hourly prices fill in.
+    let told_prices = "\"import_price_eur_per_kwh\":[0.25,0.5,";
+    let begin = now_ms() / 900_000 * 900;
+    let (high, low) = (begin >> 16, begin & 0xFFFF);
+    assert_eq!(told(&mut service, &format!("float {PRICES_FROM} 0.25 0.5 nan 0.125")).await, 0);
+    assert_eq!(told(&mut service, &format!("write {PRICES} {high} {low} 900 4")).await, 0);
+    assert_eq!(told(&mut service, &format!("write {PRICES} {high} {low} 1 4 1")).await, NO_VALUE, "a step of a second");
+    assert_eq!(told(&mut service, "read 10000 5").await, NO_ADDRESS, "nobody may forecast PV here");
+    assert!(!journal().contains(told_prices), "it is not whole");
+    assert_eq!(told(&mut service, &format!("one {PRICES_TAKE} 1")).await, 0);
+    assert_eq!(register(&mut service, PRICES_TAKE).await, 4);
+    until("the prices are in the journal", || journal().contains(told_prices)).await;
+    bench.gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

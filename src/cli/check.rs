@@ -6,6 +6,7 @@ use memg_core::plant_state::{Signal, Tag};
 use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
 use memg_cosim::lockstep::villas::Position;
 use memg_cosim::lockstep::{SETPOINTS, connection};
+use memg_north::settings::ForecastSettings;
 use memg_plant_io::device::Device;
 use memg_plant_io::modbus::plan;
 use memg_plant_io::mqtt::operator::BROKER;
@@ -132,18 +133,23 @@ fn parts(settings: &Settings) {
 /// What is told of the hours ahead, and by whom.
 fn outlook(settings: &Settings) {
     let entries = settings.mqtt.iter().flat_map(|mqtt| &mqtt.outlook);
-    let entries =
-        entries.map(|entry| (entry.quantity.name(), entry.topic.clone(), format!("{} s", entry.age_max.as_secs())));
+    let entries = entries.map(|entry| {
+        (entry.quantity.name(), format!("mqtt {}", entry.topic), format!("{} s", entry.age_max.as_secs()))
+    });
+    let ForecastSettings { quantities, age_max } = &settings.north.forecasts;
+    let age_max = format!("{} s", age_max.as_secs());
+    let written =
+        quantities.iter().map(|quantity| (quantity.name(), "registers of north.modbus".into(), age_max.clone()));
     let hours = settings.points.price_ahead.iter().flatten().count();
     let hourly =
-        (hours > 0).then(|| ("import price", "mqtt.inputs import_price_ahead_…".into(), format!("{hours} hours")));
-    let rows: Vec<_> = entries.chain(hourly).collect();
+        (hours > 0).then(|| ("import price", "mqtt mqtt.inputs import_price_ahead_…".into(), format!("{hours} hours")));
+    let rows: Vec<_> = entries.chain(written).chain(hourly).collect();
     if rows.is_empty() {
         return;
     }
     println!("\nHours ahead");
-    for (name, topic, bound) in rows {
-        println!("  {name:<26} mqtt {topic}, at most {bound}");
+    for (name, from, bound) in rows {
+        println!("  {name:<26} {from}, at most {bound}");
     }
 }
 

@@ -112,7 +112,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         stop: stopped,
     };
     let wished = Arc::new(Notify::new());
-    let north = north::serve(options.north, &settings, options.view.subscribe(), Arc::clone(&wished), &around.stop);
+    let north =
+        north::serve(options.north, &settings, &image, options.view.subscribe(), Arc::clone(&wished), &around.stop);
     let served = options.station.map(|station| station::serve(station, around)).unwrap_or_default();
     let wires = Wires {
         image,

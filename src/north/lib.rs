@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod desk;
+pub mod forecasts;
 mod hold;
 pub mod modbus;
 pub mod points;

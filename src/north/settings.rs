@@ -2,8 +2,10 @@
 
 use crate::desk::Principal;
 use memg_core::command::{Means, Role};
+use memg_core::series::Quantity;
 use memg_listener::{Guest, Identity, Tls};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// Who may connect, and what as.
 ///
@@ -87,11 +89,22 @@ pub struct SparkplugSettings {
     pub node: String,
 }
 
+/// Which forecasts may be written, and how old one may become.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForecastSettings {
+    /// What they are of.
+    pub quantities: Vec<Quantity>,
+    /// After this time without another one they are forgotten.
+    pub age_max: Duration,
+}
+
 /// `[north]`, checked; what is `None` is not served.
 #[derive(Debug, Clone, Default)]
 pub struct NorthSettings {
     /// The Modbus server.
     pub modbus: Option<ModbusSettings>,
+    /// Forecasts that may be written to the Modbus server.
+    pub forecasts: ForecastSettings,
     /// The SunSpec face.
     pub sunspec: Option<ModbusSettings>,
     /// Home Assistant's discovery.

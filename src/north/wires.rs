@@ -1,6 +1,7 @@
 //! What protocols are connected to: a snapshot of every cycle in, commands out.
 
 use crate::desk::Desk;
+use crate::forecasts::Forecasts;
 use crate::points::PointList;
 use memg_core::command::{Command, ExchangeLimits, Means, Outcome};
 use std::sync::Arc;
@@ -106,4 +107,6 @@ pub struct Wires {
     pub live: watch::Receiver<Arc<Snapshot>>,
     /// Takes what is written.
     pub desk: Desk,
+    /// Takes forecasts that are written, if anybody may.
+    pub forecasts: Option<Forecasts>,
 }

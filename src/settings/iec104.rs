@@ -14,9 +14,10 @@ const KEY: &str = "north.iec104";
 /// Reads the table, if there is one.
 #[cfg(feature = "iec104")]
 pub(super) fn station(loader: &mut Loader, table: Option<toml::Value>) -> Option<Iec104> {
-    let (server, stated) = super::north::server(loader, KEY, 2404, table?)?;
+    let (server, own) = super::north::server(loader, KEY, 2404, table?)?;
+    own.strange(loader, KEY);
     // 0 is none, 65535 is everybody.
-    let address = u16::try_from(stated.unwrap_or(1)).ok().filter(|number| (1..0xFFFF).contains(number));
+    let address = u16::try_from(own.common_address.unwrap_or(1)).ok().filter(|number| (1..0xFFFF).contains(number));
     let Some(common_address) = address else {
         let message = "expected a number from 1 to 65534, the common address of the station";
         loader.problems.push(memg_plant_io::problem::Problem::new(format!("{KEY}.common_address"), message));

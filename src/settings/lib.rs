@@ -51,7 +51,7 @@ use memg_control::grid_limit::FailSafe;
 use memg_control::substitutes::Substitutes;
 use memg_core::equipment::Plant;
 use memg_cosim::lockstep::settings::LockstepSettings;
-use memg_north::settings::NorthSettings;
+use memg_north::settings::{ForecastSettings, NorthSettings};
 use memg_plant_io::device::{self, Device, RawDevice};
 use memg_plant_io::image::ImageBuilder;
 use memg_plant_io::library;
@@ -194,6 +194,8 @@ struct Found {
     /// Key of each device's table.
     keys: Vec<String>,
     mqtt: Option<MqttSettings>,
+    /// Forecasts that may be written to registers.
+    told: ForecastSettings,
     /// Nothing is wrong with any of them: what is not there, nobody measures.
     complete: bool,
 }
@@ -225,7 +227,7 @@ impl Loader {
         let web = web::web(&mut self);
         let (north, iec104, opcua) = north::north(&mut self, site.as_ref().map(|site| site.name.as_str()));
         let history = history::history(&mut self, journal.path.as_deref(), demo.is_some());
-        let mut found = self.found(&mut image, &control);
+        let mut found = self.found(&mut image, &control, north.forecasts.clone());
         self.problems.extend(speakers::beside(&north, found.mqtt.as_ref()));
         let lockstep = self.layers.has("cosim");
         let cosim = cosim::cosim(&mut self);
@@ -315,11 +317,11 @@ impl Loader {
     }
 
     /// Devices and broker, as far as they are right.
-    fn found(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> Found {
+    fn found(&mut self, image: &mut ImageBuilder, control: &ControlTimes, told: ForecastSettings) -> Found {
         let before = self.problems.len();
         let (devices, keys) = self.devices(image, control);
         let mqtt = self.mqtt();
-        Found { devices, keys, mqtt, complete: self.problems.len() == before }
+        Found { devices, keys, mqtt, told, complete: self.problems.len() == before }
     }
 
     fn devices(&mut self, image: &mut ImageBuilder, control: &ControlTimes) -> (Vec<Device>, Vec<String>) {

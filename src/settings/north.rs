@@ -3,13 +3,15 @@
 
 use super::{Iec104, Loader, OpcUa, files, iec104, opcua, speakers};
 use memg_core::command::Role;
+use memg_core::series::Quantity;
 use memg_listener::{Tls, tls};
-use memg_north::settings::{Clients, ModbusSettings, NorthSettings};
+use memg_north::settings::{Clients, ForecastSettings, ModbusSettings, NorthSettings};
 use memg_plant_io::problem::{Problem, read as typed, words};
 use memg_plant_io::tls::{certificates, private_key};
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Tables that `[north]` may have.
 const TABLES: [&str; 6] = ["modbus", "sunspec", "iec104", "opcua", "home_assistant", "sparkplug"];
@@ -36,6 +38,36 @@ struct RawServer {
     client_ca_file: Option<PathBuf>,
     /// Of `[north.iec104]` alone: common address of the station, 1 to 65534. Default: 1.
     common_address: Option<i64>,
+    /// Of `[north.modbus]` alone: quantities whose forecasts a service may write, each as a block of registers (docs/scada.md);
+    /// names as in `[[mqtt.outlook]]`. It takes the role `operator`.
+    #[serde(default)]
+    forecasts: Vec<String>,
+    /// Of `[north.modbus]` alone: after this time without another one a written forecast is forgotten, s. Default: 129600.
+    forecast_age_max_s: Option<f64>,
+}
+
+/// Keys of a server's table that belong to one protocol.
+#[derive(Debug, Default)]
+pub(super) struct Own {
+    pub common_address: Option<i64>,
+    forecasts: Vec<String>,
+    forecast_age_max_s: Option<f64>,
+}
+
+impl Own {
+    /// Says which of these keys stand in a table that they do not belong to.
+    pub(super) fn strange(&self, loader: &mut Loader, key: &str) {
+        let rows = [
+            ("common_address", self.common_address.is_some(), "north.iec104"),
+            ("forecasts", !self.forecasts.is_empty(), "north.modbus"),
+            ("forecast_age_max_s", self.forecast_age_max_s.is_some(), "north.modbus"),
+        ];
+        for (name, stated, table) in rows.into_iter().filter(|(_, _, table)| *table != key) {
+            if stated {
+                loader.problems.push(Problem::new(format!("{key}.{name}"), format!("belongs to [{table}]")));
+            }
+        }
+    }
 }
 
 fn loopback_role() -> String {
@@ -52,8 +84,12 @@ pub(super) fn north(loader: &mut Loader, site: Option<&str>) -> All {
         loader.problems.push(Problem::new("north", "expected tables such as [north.modbus]"));
         return (settings, None, None);
     };
-    settings.modbus = tables.remove("modbus").and_then(|table| modbus(loader, "north.modbus", table));
-    settings.sunspec = tables.remove("sunspec").and_then(|table| modbus(loader, "north.sunspec", table));
+    if let Some((server, own)) = tables.remove("modbus").and_then(|table| modbus(loader, "north.modbus", table)) {
+        settings.modbus = Some(server);
+        settings.forecasts = forecasts(loader, &own);
+    }
+    let sunspec = tables.remove("sunspec").and_then(|table| modbus(loader, "north.sunspec", table));
+    settings.sunspec = sunspec.map(|(server, _)| server);
     settings.home_assistant = tables.remove("home_assistant").and_then(|table| speakers::home_assistant(loader, table));
     settings.sparkplug = tables.remove("sparkplug").and_then(|table| speakers::sparkplug(loader, table, site));
     let iec104 = iec104::station(loader, tables.remove("iec104"));
@@ -74,22 +110,45 @@ pub(super) fn not_built<T>(loader: &mut Loader, key: &str, feature: &str) -> Opt
     None
 }
 
-fn modbus(loader: &mut Loader, key: &str, table: toml::Value) -> Option<ModbusSettings> {
-    let (settings, common_address) = server(loader, key, 1502, table)?;
-    if common_address.is_none() {
-        return Some(settings);
-    }
-    loader.problems.push(Problem::new(format!("{key}.common_address"), "belongs to [north.iec104]"));
-    None
+fn modbus(loader: &mut Loader, key: &str, table: toml::Value) -> Option<(ModbusSettings, Own)> {
+    let (settings, own) = server(loader, key, 1502, table)?;
+    own.strange(loader, key);
+    Some((settings, own))
 }
 
-/// A server's settings, which are of one kind for all protocols, and its common address; `port` is the usual one.
+/// As long as an outlook reaches, s.
+const FORECAST_AGE_MAX_S: f64 = 129_600.0;
+
+fn forecasts(loader: &mut Loader, own: &Own) -> ForecastSettings {
+    let mut wrong = |name: &str, message: String| {
+        loader.problems.push(Problem::new(format!("north.modbus.{name}"), message));
+    };
+    let mut quantities = Vec::new();
+    for name in &own.forecasts {
+        match Quantity::from_name(name) {
+            Some(quantity) if quantities.contains(&quantity) => wrong("forecasts", format!("{name} is there twice")),
+            Some(quantity) => quantities.push(quantity),
+            None => {
+                let known = words::instead(name, Quantity::ALL.map(Quantity::name));
+                wrong("forecasts", format!("{name:?} cannot be forecast; {known}"));
+            }
+        }
+    }
+    let age_s = own.forecast_age_max_s.unwrap_or(FORECAST_AGE_MAX_S);
+    if !(1.0..=864_000.0).contains(&age_s) {
+        wrong("forecast_age_max_s", format!("expected 1 to 864000 s, found {age_s}"));
+        return ForecastSettings::default();
+    }
+    ForecastSettings { quantities, age_max: Duration::from_secs_f64(age_s) }
+}
+
+/// A server's settings, which are of one kind for all protocols, and the keys of its own; `port` is the usual one.
 pub(super) fn server(
     loader: &mut Loader,
     key: &str,
     port: u16,
     mut table: toml::Value,
-) -> Option<(ModbusSettings, Option<i64>)> {
+) -> Option<(ModbusSettings, Own)> {
     files::put(&mut table, &loader.folder, std::env::var(files::CREDENTIALS).ok().as_deref());
     let raw: RawServer = typed(key, table, &mut loader.problems)?;
     let before = loader.problems.len();
@@ -118,7 +177,8 @@ pub(super) fn server(
     }
     let clients = Clients { loopback: loopback?, plain };
     let settings = ModbusSettings { listen, tls, clients };
-    (loader.problems.len() == before).then_some((settings, raw.common_address))
+    let RawServer { common_address, forecasts, forecast_age_max_s, .. } = raw;
+    (loader.problems.len() == before).then_some((settings, Own { common_address, forecasts, forecast_age_max_s }))
 }
 
 pub(super) fn listen(text: Option<&str>, port: u16) -> Result<SocketAddr, String> {
@@ -199,6 +259,26 @@ pub(super) mod tests {
             (
                 "[north.modbus]\nlisten = '0.0.0.0:502'\nplain_clients = ['scada']",
                 "north.modbus.plain_clients: expected addresses",
+            ),
+            (
+                "[north.modbus]\nlisten = '127.0.0.1:0'\nforecasts = ['soc']",
+                "north.modbus.forecasts: \"soc\" cannot be forecast; ",
+            ),
+            (
+                "[north.modbus]\nlisten = '127.0.0.1:0'\nforecasts = ['pv_kw', 'pv_kw']",
+                "north.modbus.forecasts: pv_kw is there twice",
+            ),
+            (
+                "[north.modbus]\nlisten = '127.0.0.1:0'\nforecast_age_max_s = 0",
+                "north.modbus.forecast_age_max_s: expected 1 to",
+            ),
+            (
+                "[north.sunspec]\nlisten = '127.0.0.1:0'\nforecasts = ['pv_kw']",
+                "north.sunspec.forecasts: belongs to [north.modbus]",
+            ),
+            (
+                "[north.modbus]\nlisten = '127.0.0.1:0'\ncommon_address = 3",
+                "north.modbus.common_address: belongs to [north.iec104]",
             ),
             ("[north.modbus]\nlisten = '0.0.0.0:502'\ntls_cert_file = 'none'", "north.modbus.tls_key_file: missing"),
         ];

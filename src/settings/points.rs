@@ -39,7 +39,7 @@ pub struct PointMap {
     pub price_ahead: Vec<Option<PointId>>,
     /// Places of MQTT inputs, in their order.
     pub mqtt: Vec<PointId>,
-    /// Quantities that are forecast over MQTT, in the order of the entries.
+    /// Quantities that are forecast from outside: over MQTT in the order of the entries, then those that are written to registers.
     pub outlook: Vec<Quantity>,
     /// Their places.
     pub series: Vec<SeriesId>,
@@ -79,6 +79,14 @@ pub(super) fn map(found: &Found, image: &mut ImageBuilder, problems: &mut Vec<Pr
     for outlook in found.mqtt.iter().flat_map(|mqtt| &mqtt.outlook) {
         map.outlook.push(outlook.quantity);
         map.series.push(image.add_series(outlook.age_max));
+    }
+    for quantity in &found.told.quantities {
+        if map.outlook.contains(quantity) {
+            let message = format!("{} comes over MQTT already: [[mqtt.outlook]]", quantity.name());
+            problems.push(Problem::new("north.modbus.forecasts", message));
+        }
+        map.outlook.push(*quantity);
+        map.series.push(image.add_series(found.told.age_max));
     }
     one_place_each(found, problems);
     map

@@ -1,6 +1,7 @@
 //! The north side: wires the protocols that SCADA speaks to what a running gateway shows, and their writes to the cycle.
 
 mod extent;
+mod forecasts;
 #[cfg(feature = "iec104")]
 mod iec104;
 #[cfg(feature = "opcua")]
@@ -20,6 +21,7 @@ use memg_north::points::PointList;
 use memg_north::settings::{ModbusSettings, NorthSettings};
 use memg_north::sunspec::{Face, Nameplate};
 use memg_north::wires::{Ask, Snapshot, Wires};
+use memg_plant_io::image::ProcessImage;
 use memg_settings::Settings;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -60,7 +62,7 @@ impl North {
     /// A port is taken or an address is not ours: somebody counts on it.
     pub async fn open(settings: &Settings) -> Result<Self> {
         let mut north = Self::default();
-        let NorthSettings { modbus, sunspec, home_assistant, sparkplug } = &settings.north;
+        let NorthSettings { modbus, forecasts: _, sunspec, home_assistant, sparkplug } = &settings.north;
         north.speaks = home_assistant.is_some() || sparkplug.is_some();
         if let Some(modbus) = modbus {
             let server = bind(Means::ModbusServer, modbus).await?;
@@ -100,6 +102,7 @@ pub(super) struct Served {
 pub(super) fn serve(
     north: North,
     settings: &Settings,
+    image: &ProcessImage,
     views: watch::Receiver<View>,
     wished: Arc<Notify>,
     stop: &watch::Receiver<bool>,
@@ -111,7 +114,8 @@ pub(super) fn serve(
     let (live_in, live) = watch::channel(Arc::new(Snapshot::default()));
     let (asks, asked) = mpsc::channel(ASKS);
     let desk = Desk::new(Arc::clone(&list), live.clone(), asks, Arc::clone(&wished));
-    let wires = Wires { list: Arc::clone(&list), live, desk: desk.clone() };
+    let wires =
+        Wires { list: Arc::clone(&list), live, desk: desk.clone(), forecasts: forecasts::forecasts(settings, image) };
     let facts = snapshot::Facts::of(settings, &list);
     let mut tasks = vec![tokio::spawn(publish(views, list, facts, live_in)), tokio::spawn(desk.watch())];
     for (protocol, address) in &north.addresses {

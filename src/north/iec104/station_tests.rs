@@ -29,7 +29,7 @@ fn rig() -> Rig {
     let (live, seen) = watch::channel(Arc::new(Snapshot { unix_ms: NOW_MS, readings, ..Snapshot::default() }));
     let (asked, asks) = mpsc::channel(8);
     let desk = Desk::new(Arc::clone(&list), seen.clone(), asked, Arc::default());
-    Rig { live, asks, wires: Wires { list, live: seen, desk } }
+    Rig { live, asks, wires: Wires { list, live: seen, desk, forecasts: None } }
 }
 
 impl Rig {

@@ -1,6 +1,6 @@
 //! Requests and their answers, as "MODBUS Application Protocol Specification" V1.1b3 states them.
 
-use super::registers;
+use super::{forecasts, registers};
 use crate::desk::{Principal, Refusal};
 use crate::wires::Wires;
 
@@ -15,6 +15,9 @@ pub trait Registers: Clone + Send + Sync + 'static {
 /// The map of the list of points.
 impl Registers for Wires {
     fn read(&self, by: &Principal, first: u16, count: u16) -> Option<Vec<u16>> {
+        if let Some(words) = self.forecasts.as_ref().and_then(|told| forecasts::read(told, by, first, count)) {
+            return Some(words);
+        }
         let live = self.live.borrow().clone();
         let reading = |place: usize| {
             let own = self.desk.written(by, place);
@@ -24,6 +27,9 @@ impl Registers for Wires {
     }
 
     async fn write(&self, by: &Principal, first: u16, words: &[u16]) -> Result<(), Refusal> {
+        if let Some(told) = self.forecasts.as_ref().filter(|_| first >= forecasts::FIRST) {
+            return forecasts::write(told, by, first, words);
+        }
         let values = registers::written(&self.list, first, words).ok_or(Refusal::NotWritable)?;
         self.desk.write(by, &values).await
     }

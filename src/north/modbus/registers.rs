@@ -60,7 +60,7 @@ fn words(point: &Point, reading: &Reading) -> Vec<u16> {
     }
 }
 
-fn float(value: f64) -> [u16; 2] {
+pub(super) fn float(value: f64) -> [u16; 2] {
     // NaN has many forms; a register map has one.
     let bits = if value.is_finite() { (value as f32).to_bits() } else { 0x7FC0_0000 };
     [(bits >> 16) as u16, bits as u16]
