@@ -27,6 +27,7 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     let explained = run(&["explain", &journal, "20"]);
     assert!(text(&explained.stdout).contains("Sent: battery"), "{}", text(&explained.stdout));
     a_time_is_explained_by_the_policy_step_in_force(&journal);
+    a_journal_that_lost_its_end_is_not_whole(&file);
     tampered_journal_is_refused(&file);
     let history = file.with_extension("history").display().to_string();
     the_history_beside_the_journal_is_exported(&history);
@@ -50,6 +51,24 @@ fn a_demonstration_begins_anew_whatever_its_journal_says_of_an_earlier_one() {
     assert!(states.len() == 2 && states[0].is_object() && states[0] == states[1], "{states:#?}");
     let closed = |line: &&Value| !line["decision"]["closed"].is_null();
     assert!(lines.iter().filter(closed).count() >= 2, "the first one had something to remember");
+}
+
+fn a_journal_that_lost_its_end_is_not_whole(file: &Path) {
+    let journal = file.display().to_string();
+    let verified = |more: &[&str]| run(&[&["journal", "verify", &journal], more].concat());
+    let output = verified(&["--json"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&found["head"], &found["begins"]), (&Value::from("held"), &Value::from("anew")), "{found}");
+    let last = found["last"].as_str().unwrap();
+    assert!(text(&verified(&["--holds", last]).stdout).contains("none missing"));
+    let whole = std::fs::read(file).unwrap();
+    let cut = whole[..whole.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+    std::fs::write(file, &whole[..=cut]).unwrap();
+    let refused = verified(&[]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("its end was cut off"), "{}", text(&refused.stderr));
+    std::fs::write(file, whole).unwrap();
 }
 
 fn the_history_beside_the_journal_is_exported(history: &str) {

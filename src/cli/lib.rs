@@ -92,6 +92,9 @@ enum Verb {
     Ledger(ledger::Args),
     /// Decide every cycle of a journal again, bit for bit
     Replay(journal::ReplayArgs),
+    /// Look whether a journal is whole
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Show what another version of this program would have sent on a journal, before it is installed
     UpgradeCheck(upgrade::Args),
     /// Say in plain words why a set-point was sent
@@ -134,6 +137,7 @@ pub fn main() -> ExitCode {
         Verb::History(command) => history::main(&command),
         Verb::Ledger(args) => ledger::main(&args),
         Verb::Replay(args) => journal::replay_main(&args),
+        Verb::Journal(command) => journal::journal_main(&command),
         Verb::UpgradeCheck(args) => upgrade::main(&args),
         Verb::Explain(args) => journal::explain_main(&args),
     };

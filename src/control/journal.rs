@@ -1,11 +1,13 @@
 //! The journal: one line per cycle, written before its set-points leave.
 //!
-//! Format: JSON Lines, each line `crc32 json` with the checksum of the JSON text as eight hex digits. The first line of a
+//! Format: JSON Lines, each line `crc32 json` with the checksum of the JSON text as eight hex digits; the last key of the JSON,
+//! `before`, is the digest of the line before ([`super::chain`]). The first line of a
 //! run is a header with everything replay needs besides the model's own files: plant, times, model, and the control
 //! state that the run began with; where a run goes on in another place (`super::recorder`), the state before the cycle that
 //! follows. A line torn by a power cut or kill -9 fails its checksum and ends the journal; what is
 //! before it is intact. Runs follow each other in one file.
 
+use super::chain::{self, Digest, Head};
 use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
 use super::grid_limit::FailSafe;
 use super::mode::ModeTimes;
@@ -14,7 +16,7 @@ use memg_core::equipment::PlantParameters;
 use memg_core::memory::ControlMemory;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 /// Version of the format; other versions are refused.
@@ -166,6 +168,10 @@ pub struct Journal {
     bytes_max: u64,
     /// Part of a line may stand behind them.
     torn: bool,
+    /// Its first line, once there is one.
+    first: Option<Digest>,
+    /// The line that the next one follows on.
+    last: Digest,
 }
 
 impl Journal {
@@ -177,9 +183,15 @@ impl Journal {
     pub fn open(path: &Path, bytes_max: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         lock(&file)?;
-        let whole = end_of_last_line(&mut file)?;
+        let whole = chain::end_of_last_line(&mut file)?;
         file.set_len(whole)?;
-        Ok(Self { file, path: path.to_owned(), line: Vec::with_capacity(4096), bytes: whole, bytes_max, torn: false })
+        let ends = chain::ends(&mut file, whole)?;
+        let (first, last) = (
+            ends.map(|(first, _)| first),
+            ends.map_or_else(|| chain::end_of_file(&older(path)), |(_, last)| Ok(last))?,
+        );
+        let line = Vec::with_capacity(4096);
+        Ok(Self { file, path: path.to_owned(), line, bytes: whole, bytes_max, torn: false, first, last })
     }
 
     /// Begins a run, or says where it stands.
@@ -205,6 +217,13 @@ impl Journal {
     /// The system's own.
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
+    }
+
+    /// How far it has come, and where it stands; `None` while it is empty.
+    #[must_use]
+    pub fn head(&self) -> Option<(Head, PathBuf)> {
+        let head = Head { first: self.first?, bytes: self.bytes, last: self.last };
+        Some((head, self.path.clone()))
     }
 
     /// The file has grown beyond its limit.
@@ -236,8 +255,10 @@ impl Journal {
         self.line.clear();
         self.line.extend_from_slice(b"00000000 ");
         serde_json::to_writer(&mut self.line, value)?;
+        chain::link(&mut self.line, self.last);
         let sum = crc32fast::hash(&self.line[9..]);
         self.line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
+        let digest = Digest::of(&self.line);
         self.line.push(b'\n');
         self.cut()?;
         if let Err(error) = self.file.write_all(&self.line) {
@@ -247,6 +268,8 @@ impl Journal {
             return Err(error);
         }
         self.bytes += self.line.len() as u64;
+        self.first = self.first.or(Some(digest));
+        self.last = digest;
         Ok(())
     }
 
@@ -287,22 +310,6 @@ fn lock(file: &File) -> io::Result<()> {
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
         Err(TryLockError::Error(error)) => Err(error),
     }
-}
-
-fn end_of_last_line(file: &mut File) -> io::Result<u64> {
-    let length = file.seek(SeekFrom::End(0))?;
-    let mut end = length;
-    let mut byte = [0; 1];
-    while end > 0 {
-        file.seek(SeekFrom::Start(end - 1))?;
-        file.read_exact(&mut byte)?;
-        if byte[0] == b'\n' {
-            break;
-        }
-        end -= 1;
-    }
-    file.seek(SeekFrom::End(0))?;
-    Ok(end)
 }
 
 /// Reads a journal line by line.
@@ -358,7 +365,7 @@ pub(super) fn parse(text: &str) -> Result<Entry, String> {
         return Ok(Entry::Header(serde_json::from_str(json).map_err(|e| e.to_string())?));
     }
     let record = serde_json::from_str(json).map_err(|e| e.to_string())?;
-    Ok(Entry::Cycle(Box::new(record), json.to_owned()))
+    Ok(Entry::Cycle(Box::new(record), chain::unlink(json).0))
 }
 
 impl Iterator for Reader {

@@ -10,6 +10,7 @@ pub mod account;
 mod apply;
 pub mod assumed;
 pub mod books;
+pub mod chain;
 pub mod cycle;
 pub mod differences;
 mod door;
@@ -31,6 +32,7 @@ pub mod source_voltage;
 pub mod state;
 mod steady;
 pub mod substitutes;
+pub mod verify;
 pub mod words;
 
 #[cfg(test)]

@@ -6,12 +6,14 @@
 //!
 //! A set-point that is not in the journal could never be explained: it is not sent. See [`cycle`].
 
+use super::chain::Head;
 use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput, Fault, decide, measured};
 use super::following::Following;
 use super::journal::{Header, Journal, Record};
 use memg_core::command::{Command, CommandAnswer, CommandBody, Outcome};
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 /// So often the journal says where control stands, ms of plant time.
 const STATE_EVERY_MS: i64 = 3_600_000;
@@ -61,6 +63,12 @@ impl Recorder {
     /// The system's own.
     pub fn handle(&self) -> io::Result<File> {
         self.journal.handle()
+    }
+
+    /// See [`Journal::head`].
+    #[must_use]
+    pub fn head(&self) -> Option<(Head, PathBuf)> {
+        self.journal.head()
     }
 
     fn write(&mut self, before: &ControlState, record: &Record<'_>) -> io::Result<()> {

@@ -15,6 +15,7 @@ use super::service::Service;
 use super::showing::{About, Event, Showing, event};
 use super::standing;
 use super::station::Desk;
+use super::sync::DiskSync;
 use super::view::{Instants, View};
 use memg_alarms::Kind;
 use memg_control::account::{Account, RunSummary};
@@ -96,13 +97,9 @@ pub(super) struct Engine {
     started: Instant,
     last_cycle: Instant,
     lateness_ms: Vec<f32>,
-    /// When the journal was last synced to disk.
-    synced: Option<Instant>,
+    sync: DiskSync,
     service: Service,
 }
-
-/// A power cut costs at most this much of the journal, and the time that the disk takes.
-const SYNC: Duration = Duration::from_secs(5);
 
 /// Lateness samples kept for the percentile in the summary.
 const LATENESS_SAMPLES: usize = 100_000;
@@ -153,7 +150,7 @@ impl Engine {
             started: Instant::now(),
             last_cycle: Instant::now(),
             lateness_ms: Vec::new(),
-            synced: None,
+            sync: DiskSync::default(),
             service: Service::default(),
         }
     }
@@ -245,7 +242,9 @@ impl Engine {
         let order = self.order(&input, &decision);
         self.wires.orders.send_replace(order);
         self.answer(&decision.answers);
-        self.sync_journal();
+        if let Some(journal) = &self.journal {
+            self.sync.when_due(journal);
+        }
         self.account.add(&input, &decision);
         self.keep_books(&input);
         self.show(input, decision, order.as_ref());
@@ -348,17 +347,6 @@ impl Engine {
         })
     }
 
-    /// Syncs the journal to disk beside the cycle, every few seconds. A disk that refuses is an error of the next write.
-    fn sync_journal(&mut self) {
-        let due = self.synced.is_none_or(|at| at.elapsed() >= SYNC);
-        let Some(journal) = self.journal.as_ref().filter(|_| due) else { return };
-        self.synced = Some(Instant::now());
-        match journal.handle() {
-            Ok(file) => drop(tokio::task::spawn_blocking(move || file.sync_data())),
-            Err(error) => tracing::warn!(%error, "The journal cannot be synced to disk."),
-        }
-    }
-
     fn summary(&mut self) -> RunSummary {
         let mut summary = self.account.summary.clone();
         summary.alarms = self.alarms.counts.clone();
@@ -375,7 +363,10 @@ impl Engine {
     }
 
     /// Waits for drivers and messages to end.
-    pub async fn join(self) {
+    pub async fn join(mut self) {
+        if let Some(journal) = &self.journal {
+            self.sync.finish(journal).await;
+        }
         for (_, task) in self.wires.devices.tasks {
             let _ = task.await;
         }

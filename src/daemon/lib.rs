@@ -21,6 +21,7 @@ mod service;
 mod showing;
 mod standing;
 mod station;
+mod sync;
 pub mod view;
 
 pub use clock::PlantClock;

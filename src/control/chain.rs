@@ -1,0 +1,186 @@
+//! The chain of a journal: every line ends with the digest of the line before it, so that nothing can be changed, left out or moved
+//! without breaking what follows; a file beside the journal says how far it has certainly come, so that its end cannot be cut off.
+//!
+//! Digest: the first 128 bits of SHA-256 (FIPS 180-4) over a line without its end. A file's first line names the last line of the
+//! file that was rotated away, or zeros if there is none.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a digest.
+const BYTES: usize = 16;
+/// What stands before the digest, at the end of a line's JSON.
+const KEY: &str = ",\"before\":\"";
+/// What stands behind it.
+const END: &str = "\"}";
+/// Bytes that are read at once on the way back to the beginning of the last line.
+const BLOCK: u64 = 1 << 16;
+
+/// What identifies a line, and by the chain everything before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Digest([u8; BYTES]);
+
+impl Digest {
+    /// Of a line; its end does not count.
+    #[must_use]
+    pub fn of(line: &[u8]) -> Self {
+        let whole = Sha256::digest(line.trim_ascii_end());
+        let mut bytes = [0; BYTES];
+        bytes.iter_mut().zip(whole).for_each(|(byte, of)| *byte = of);
+        Self(bytes)
+    }
+
+    /// From 32 hexadecimal digits.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let mut bytes = [0; BYTES];
+        for (place, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+        }
+        (text.len() == 2 * BYTES && text.bytes().all(|c| c.is_ascii_hexdigit())).then_some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::read(&text).ok_or_else(|| serde::de::Error::custom("expected 32 hexadecimal digits"))
+    }
+}
+
+/// Ends a line's JSON, an object, with the digest of the line before it.
+pub(super) fn link(json: &mut Vec<u8>, before: Digest) {
+    json.pop();
+    json.extend_from_slice(format!("{KEY}{before}{END}").as_bytes());
+}
+
+/// A line's JSON as it was before [`link`], and the digest; `None`: an earlier version wrote it.
+pub(super) fn unlink(json: &str) -> (String, Option<Digest>) {
+    let parts = json.strip_suffix(END).and_then(|rest| rest.rsplit_once(KEY));
+    match parts.and_then(|(object, digest)| Some((object, Digest::read(digest)?))) {
+        Some((object, digest)) => (format!("{object}}}"), Some(digest)),
+        None => (json.to_owned(), None),
+    }
+}
+
+/// How far a journal has certainly come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// The first line of the file that it speaks of.
+    pub first: Digest,
+    /// Bytes up to the end of a line.
+    pub bytes: u64,
+    /// That line.
+    pub last: Digest,
+}
+
+impl Head {
+    /// Where the head of a journal stands.
+    #[must_use]
+    pub fn path(journal: &Path) -> PathBuf {
+        beside(journal, ".head")
+    }
+
+    /// Writes it beside the journal, at once or not at all.
+    ///
+    /// # Errors
+    /// The file system's own.
+    pub fn write(&self, journal: &Path) -> io::Result<()> {
+        let new = beside(journal, ".head.new");
+        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        std::fs::rename(&new, Self::path(journal))
+    }
+
+    /// The head of a journal; `None` if there is none.
+    ///
+    /// # Errors
+    /// It is there and cannot be read.
+    pub fn read(journal: &Path) -> io::Result<Option<Self>> {
+        match std::fs::read(Self::path(journal)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => Ok(Some(serde_json::from_slice(&text?)?)),
+        }
+    }
+}
+
+fn beside(journal: &Path, ending: &str) -> PathBuf {
+    let mut name = journal.to_owned().into_os_string();
+    name.push(ending);
+    name.into()
+}
+
+/// First and last line of a file that ends with a whole line of `end` bytes; `None` if it has none.
+pub(super) fn ends(file: &mut File, end: u64) -> io::Result<Option<(Digest, Digest)>> {
+    if end == 0 {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let mut first = Vec::new();
+    BufReader::new(&mut *file).read_until(b'\n', &mut first)?;
+    let last = last_line(file, end)?;
+    Ok(Some((Digest::of(&first), Digest::of(&last))))
+}
+
+fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut start = end;
+    while start > 0 {
+        let length = BLOCK.min(start);
+        start -= length;
+        file.seek(SeekFrom::Start(start))?;
+        let mut block = Vec::new();
+        Read::by_ref(file).take(length).read_to_end(&mut block)?;
+        block.append(&mut line);
+        line = block;
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        if let Some(before) = text.iter().rposition(|byte| *byte == b'\n') {
+            line.drain(..=before);
+            break;
+        }
+    }
+    Ok(line)
+}
+
+/// The last whole line of a file; zeros if there is none.
+pub(super) fn end_of_file(path: &Path) -> io::Result<Digest> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Digest::default()),
+        file => file?,
+    };
+    let whole = end_of_last_line(&mut file)?;
+    Ok(ends(&mut file, whole)?.map(|(_, last)| last).unwrap_or_default())
+}
+
+/// Bytes up to the end of the last whole line; the file then stands at its end.
+pub(super) fn end_of_last_line(file: &mut File) -> io::Result<u64> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let mut end = length;
+    let mut byte = [0; 1];
+    while end > 0 {
+        file.seek(SeekFrom::Start(end - 1))?;
+        file.read_exact(&mut byte)?;
+        if byte[0] == b'\n' {
+            break;
+        }
+        end -= 1;
+    }
+    file.seek(SeekFrom::End(0))?;
+    Ok(end)
+}
