@@ -234,10 +234,12 @@ mod tests {
         list.iter().map(|w| Watts::new(*w)).collect()
     }
 
+    /// Cap, wants, needs, shares.
+    type Case<'a> = (i64, &'a [i64], &'a [i64], &'a [i64]);
+
     #[test]
     fn wants_come_first_then_needs_and_what_is_left_is_shared() {
-        // cap, wants, needs, shares
-        let cases: [(i64, &[i64], &[i64], &[i64]); 5] = [
+        let cases: [Case; 5] = [
             (100, &[10, 30, 0], &[0, 0, 0], &[30, 50, 20]),
             (100, &[80, 60], &[0, 0], &[57, 42]),
             (100, &[80, 60], &[40, 20], &[60, 40]),
