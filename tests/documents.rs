@@ -23,7 +23,7 @@ fn root() -> PathBuf {
 /// Folders with documents; of `examples/` each has one.
 fn folders() -> Vec<PathBuf> {
     let examples = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
-    let top = ["", "docs", "fmu", "core", "integration-tests", "examples", "config/profiles"]
+    let top = ["", "docs", "fmu", "core", "integration-tests", "examples", "config/profiles", "python"]
         .map(|folder| root().join(folder));
     top.into_iter().chain(examples.filter(|path| path.is_dir())).collect()
 }

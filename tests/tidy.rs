@@ -15,8 +15,8 @@ const NO_IO: [&str; 6] = ["std::fs", "std::net", "std::thread", "std::env", "std
 const UNSAFE: [&str; 3] = ["fmu/", "src/train/td3/fused/", "src/train/gradient/product.rs"];
 const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
-const SOURCES: [&str; 8] =
-    ["core/src", "core/tests", "core/benches", "src", "fmu", "integration-tests", "tests", "benches"];
+const SOURCES: [&str; 9] =
+    ["core/src", "core/tests", "core/benches", "src", "fmu", "integration-tests", "python/src", "tests", "benches"];
 
 struct SourceFile {
     /// Relative to the workspace, with forward slashes.

@@ -15,7 +15,7 @@ use crate::reward::{RewardWeights, RunningRisk};
 use crate::safety::{SafetyFilter, Verdict};
 use crate::setpoints::{SafeSetpoints, Setpoints};
 use crate::situation::{Situation, SocEstimate};
-use crate::units::{Eur, Soc, Watts};
+use crate::units::{Eur, Kilowatts, Soc, Watts};
 use core::ops::Range;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -87,6 +87,8 @@ pub struct EnvStep {
 /// The environment over a profile.
 #[derive(Debug, Clone)]
 pub struct MemgEnv {
+    /// With the plant's own limits at the connection; the filter's may be narrower.
+    plant: Plant,
     filter: SafetyFilter,
     profile: Arc<Profile>,
     blocks: Arc<[Range<usize>]>,
@@ -107,6 +109,7 @@ impl MemgEnv {
         let blocks: Arc<[Range<usize>]> = profile.blocks(None).into();
         let start = Start::block(blocks.first().cloned().unwrap_or(0..0));
         Self {
+            plant,
             filter: SafetyFilter::new(plant),
             profile,
             weights,
@@ -117,6 +120,29 @@ impl MemgEnv {
             start,
             blocks,
         }
+    }
+
+    /// The same with random episodes that begin in these blocks of rows alone, and end with them.
+    #[must_use]
+    pub fn within(self, blocks: &[Range<usize>]) -> Self {
+        Self { blocks: blocks.into(), ..self }
+    }
+
+    /// From now on the connection has these limits from outside (`None`: the plant's own), see [`Plant::with_exchange_limits`].
+    pub fn limit_exchange(&mut self, import: Option<Kilowatts>, export: Option<Kilowatts>) {
+        self.filter = SafetyFilter::new(self.plant.with_exchange_limits(import, export));
+    }
+
+    /// What this step's exchange would be (+ = importing) if a wish met these limits from outside. Load that would have to be
+    /// shed to keep them counts as served.
+    #[must_use]
+    pub fn exchange_within(&self, wish: &Setpoints, import: Option<Kilowatts>, export: Option<Kilowatts>) -> Kilowatts {
+        let (situation, mut memory) = (self.situation(), self.memory);
+        memory.begin_step();
+        let filter = SafetyFilter::new(self.plant.with_exchange_limits(import, export));
+        let verdict = filter.filter(&situation, &memory.anchor(self.plant.step_ms()), wish);
+        let flows = Dispatch::solve(&self.plant, &situation, &verdict.safe);
+        flows.grid.signed() + flows.unserved
     }
 
     /// Starts an episode.

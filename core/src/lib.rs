@@ -29,6 +29,7 @@ pub mod actor;
 pub mod builtin;
 pub mod calendar;
 pub mod command;
+pub mod community;
 pub mod constraint;
 pub mod decide;
 pub mod dispatch;

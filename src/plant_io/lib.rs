@@ -25,12 +25,12 @@ pub mod modbus;
 pub mod mqtt;
 mod output;
 pub mod point;
-pub mod problem;
 pub mod quantity;
 pub mod secret_file;
 pub mod sources;
 pub mod tls;
 
+pub use memg_site::problem;
 pub use output::{Output, OutputTag, Share};
 
 use memg_core::setpoints::SafeSetpoints;
