@@ -78,10 +78,10 @@ impl Folder {
     }
 
     /// `commission` of the battery by 5 kW; its status, and the report in Markdown.
-    async fn commission(&self) -> (Option<i32>, String) {
+    async fn commission(&self, more: &[&str]) -> (Option<i32>, String) {
         let _ = std::fs::remove_dir_all(self.0.path().join("report"));
         let args = ["commission", "gateway.toml", "--device", "store", "--band-kw", "5", "--out", "report", "--yes"];
-        let output = self.run(&args).await;
+        let output = self.run(&[&args, more].concat()).await;
         let files = std::fs::read_dir(self.0.path().join("report")).unwrap_or_else(|_| panic!("{}", told(&output)));
         let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a report"));
         let (html, markdown): (Vec<String>, Vec<String>) = texts.partition(|text| text.starts_with("<!doctype html>"));
@@ -198,7 +198,7 @@ async fn from_an_empty_folder_to_a_signed_report_at_six_devices_of_others() {
     let refused = folder.run(&["commission", "gateway.toml"]).await;
     assert!(!refused.status.success() && told(&refused).contains("consent"), "{}", told(&refused));
     assert_eq!(bench.peer.ask("get battery 1 5 1").await, [0], "nothing is written without consent");
-    let (status, report) = folder.commission().await;
+    let (status, report) = folder.commission(&[]).await;
     assert_eq!(status, Some(0), "{report}");
     for words in ["store (battery)", "| passed |", "setpoint holding[300] 5 after", "setpoint 0 after", "falls back"] {
         assert!(report.contains(words), "{words}: {report}");
@@ -217,14 +217,17 @@ async fn what_does_not_apply_its_set_point_or_does_not_fall_back_is_stopped_safe
     bench.peer.ask("live 0").await;
     folder.init_at(&bench, 2).await;
     bench.peer.ask("deaf battery 300").await;
-    let (status, report) = folder.commission().await;
+    let (status, report) = folder.commission(&[]).await;
     assert_eq!(status, Some(1), "{report}");
     for words in ["| FAILED |", "safe stop after a fault", "Stopped safely", "not timed: the trial ended before"] {
         assert!(report.contains(words), "{words}: {report}");
     }
 
     bench.peer.ask("hear battery").await;
-    let (status, report) = folder.commission().await;
+    let (status, report) = folder.commission(&[]).await;
+    assert!(status == Some(1) && report.contains("a safe stop waits for its acknowledgement"), "{report}");
+    assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "nothing is written before somebody has looked");
+    let (status, report) = folder.commission(&["--acknowledge"]).await;
     assert_eq!(status, Some(1), "{report}");
     for words in ["A safe stop of before was acknowledged", "DID NOT FALL BACK", "brought to rest again"] {
         assert!(report.contains(words), "{words}: {report}");

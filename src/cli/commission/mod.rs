@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// Consent to all devices, ask nothing
     #[arg(long)]
     yes: bool,
+    /// Acknowledge a safe stop of before that still waits for it: its cause is known and gone
+    #[arg(long)]
+    acknowledge: bool,
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
@@ -102,7 +105,7 @@ async fn commission(args: &Args, settings: &Settings, planned: &[Trial]) -> Resu
             Consent::Refused => left_out(trial, settings),
             Consent::Given(how) => {
                 println!("\n{trial}");
-                let result = trying::try_device(&args.config, trial, &stop).await;
+                let result = trying::try_device(args, trial, &stop).await;
                 let tried = Tried { consent: how.to_owned(), ..blank(trial, settings) };
                 result.into_tried(tried)
             }

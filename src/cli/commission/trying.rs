@@ -1,5 +1,6 @@
 //! A trial from the first order to the fall-back. Whatever goes wrong on the way ends in a safe stop, and the report says so.
 
+use super::Args;
 use super::session::Session;
 use super::steps::{Wanted, step};
 use memg_commission::protocol::{FallBack, Step, Tried, Verdict};
@@ -25,7 +26,7 @@ const STANDBY_KW: f64 = 0.5;
 
 /// What was tried so far.
 pub(super) struct Trying<'a> {
-    config: &'a Path,
+    args: &'a Args,
     trial: &'a Trial,
     stop: &'a watch::Receiver<bool>,
     /// Of the plant as the trial narrows it.
@@ -55,14 +56,14 @@ impl Ended {
 }
 
 /// Tries a device.
-pub(super) async fn try_device(config: &Path, trial: &Trial, stop: &watch::Receiver<bool>) -> Ended {
+pub(super) async fn try_device(args: &Args, trial: &Trial, stop: &watch::Receiver<bool>) -> Ended {
     let why = FallBack::NotTried { why: "the trial ended before".to_owned() };
-    let settings = match settings(config, trial) {
+    let settings = match settings(&args.config, trial) {
         Ok(settings) => settings,
         Err(why_not) => return Ended { steps: Vec::new(), fall_back: why, findings: vec![why_not], passed: false },
     };
     let mut trying = Trying {
-        config,
+        args,
         trial,
         stop,
         plant: settings.plant,
@@ -115,9 +116,19 @@ impl Trying<'_> {
 
     /// Nothing stands in the way.
     async fn ready(&mut self, session: &mut Session) -> Result<(), String> {
-        if session.is_latched() {
-            session.give(&[CommandBody::Acknowledge]).await?;
-            self.findings.push("A safe stop of before was acknowledged by whoever consented.".to_owned());
+        match (session.is_latched(), self.args.acknowledge) {
+            (false, _) => {}
+            (true, false) => {
+                return Err(
+                    "nothing was written: a safe stop waits for its acknowledgement; look for its cause, then \
+                            --acknowledge"
+                        .to_owned(),
+                );
+            }
+            (true, true) => {
+                session.give(&[CommandBody::Acknowledge]).await?;
+                self.findings.push("A safe stop of before was acknowledged here.".to_owned());
+            }
         }
         for number in 1..=self.plant.chps().len() {
             let tag = u16::try_from(number).ok().and_then(|number| Tag::new(Signal::ChpKw, number));
@@ -286,7 +297,7 @@ impl Trying<'_> {
             self.fall_back = FallBack::None;
             return Ok(());
         };
-        let mut session = Session::start(settings(self.config, self.trial)?, self.trial).await?;
+        let mut session = Session::start(settings(&self.args.config, self.trial)?, self.trial).await?;
         let ordered = self.before_silence(&mut session).await;
         let held = match ordered {
             Ok(Some(held)) => held,
@@ -302,7 +313,7 @@ impl Trying<'_> {
         println!("  silent: waiting for the fall-back, stated as {watchdog:?}");
         let since = session.end().await.unwrap_or(held.since);
         let longest = watchdog.mul_f64(SILENCES) + self.response;
-        let settings = settings(self.config, self.trial)?;
+        let settings = settings(&self.args.config, self.trial)?;
         let seen = wait_for_fall_back(&settings, self.trial, &Held { since, ..held }, longest).await;
         self.fall_back = timed(watchdog, &seen);
         println!("  {}", if seen.fell_back() { "fell back" } else { "DID NOT FALL BACK" });
@@ -356,7 +367,7 @@ impl Trying<'_> {
 
     /// A device that did not fall back is brought to rest by the gateway.
     async fn brought_back(&mut self) -> Result<(), String> {
-        let mut session = Session::start(settings(self.config, self.trial)?, self.trial).await?;
+        let mut session = Session::start(settings(&self.args.config, self.trial)?, self.trial).await?;
         let rest = CommandBody::Setpoints(Setpoints::IDLE);
         let bodies = [CommandBody::Arm, CommandBody::Manual, rest];
         let back = self.step(&mut session, "brought to rest again", "0 kW".into(), &bodies).await;
