@@ -35,6 +35,23 @@ fn the_demonstration_runs_ends_and_replays_identically() {
     the_ledger_reads_the_history(&history);
 }
 
+#[test]
+fn the_plant_of_any_site_file_is_served() {
+    let served = |site: &str| {
+        let output = run(&["plant", "--site", site, "--for", "1s"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    let many = served("config/sites/two-batteries-three-pvs-two-chps.toml");
+    for device in ["battery", "battery-2", "chp-2", "pv-3"] {
+        assert!(many.contains(&format!("name = \"{device}\"")), "{device}: {many}");
+    }
+    let few = served("config/sites/battery-only.toml");
+    assert!(few.contains("name = \"battery\"") && !few.contains("chp") && !few.contains("pv"), "{few}");
+    let wrong = run(&["plant", "--site", "config/gateway.toml", "--for", "1s"]);
+    assert_eq!(wrong.status.code(), Some(64), "{}", text(&wrong.stderr));
+}
+
 /// Its plant is made with the program: what an earlier one did and was told would be wrong of it.
 #[test]
 fn a_demonstration_begins_anew_whatever_its_journal_says_of_an_earlier_one() {

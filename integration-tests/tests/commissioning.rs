@@ -1,13 +1,15 @@
 //! The way of somebody new, with the binary alone: an empty folder, `init` at addresses, `check`, `doctor` finds what was
-//! planted, Shadow runs and replays.
+//! planted, `commission` tries what may be written and reports it, Shadow runs and replays. At the virtual plant, and at six
+//! devices of others.
 
 use memg_core::equipment::Plant;
 use memg_core::profile::Profile;
 use memg_gateway::virtual_plant::{Options, VirtualPlant};
+use memg_integration_tests::foreign_bench::{BATTERY, Bench, CHP, HEAT, MAST, METER, ROOF};
 use memg_integration_tests::gateway_process::gateway;
 use serde_json::Value;
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -41,7 +43,51 @@ struct Folder(TempDir);
 
 impl Folder {
     async fn run(&self, args: &[&str]) -> Output {
-        Command::new(gateway()).args(args).current_dir(self.0.path()).output().await.expect("the gateway's program")
+        let mut command = Command::new(gateway());
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null());
+        command.output().await.expect("the gateway's program")
+    }
+
+    /// `init` at six devices of others; the battery's own watchdog is stated as so many seconds.
+    async fn init_at(&self, bench: &Bench, watchdog_s: u32) {
+        let own = self.0.path().join("own");
+        std::fs::create_dir_all(&own).expect("a folder");
+        let battery = BATTERY.replace("watchdog_s = 60", &format!("watchdog_s = {watchdog_s}"));
+        let files = [&battery, CHP, METER, ROOF, MAST, HEAT];
+        let names = ["store", "engine", "meter", "roof", "mast", "heat"];
+        for (name, text) in names.iter().zip(files) {
+            std::fs::write(own.join(name).with_extension("toml"), text).expect("a device file");
+        }
+        let tcp = |device: &str| format!("tcp:127.0.0.1:{}", bench.port(device));
+        let places = [
+            format!("serial:{}:19200N/7", bench.wire.end("b")),
+            format!("{}/3", tcp("chp")),
+            format!("rtu:127.0.0.1:{}/12", bench.port("meter")),
+            format!("{}/1", tcp("roof")),
+            format!("{}/5", tcp("mast")),
+            format!("{}/9", tcp("heat")),
+        ];
+        let device = |(name, place): (&&str, &String)| format!("{name}=own/{name}.toml@{place}");
+        let devices: Vec<String> = names.iter().zip(&places).map(device).collect();
+        let plant = "init --out . --yes --force --permit --name elsewhere --battery 100:50 --chp 10:80 --pv 60 --wind 10 \
+                     --load 5:100 --heat 150 --grid 100:80";
+        let mut args: Vec<&str> = plant.split_whitespace().collect();
+        args.extend(devices.iter().flat_map(|device| ["--device", device]));
+        let init = self.run(&args).await;
+        assert!(init.status.success() && told(&init).contains("written and correct"), "{}", told(&init));
+    }
+
+    /// `commission` of the battery by 5 kW; its status, and the report in Markdown.
+    async fn commission(&self, more: &[&str]) -> (Option<i32>, String) {
+        let _ = std::fs::remove_dir_all(self.0.path().join("report"));
+        let args = ["commission", "gateway.toml", "--device", "store", "--band-kw", "5", "--out", "report", "--yes"];
+        let output = self.run(&[&args, more].concat()).await;
+        let files = std::fs::read_dir(self.0.path().join("report")).unwrap_or_else(|_| panic!("{}", told(&output)));
+        let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a report"));
+        let (html, markdown): (Vec<String>, Vec<String>) = texts.partition(|text| text.starts_with("<!doctype html>"));
+        assert_eq!((html.len(), markdown.len()), (1, 1), "{}", told(&output));
+        assert!(html[0].contains("Grid operator") && html[0].contains("</html>"), "{}", html[0]);
+        (output.status.code(), markdown[0].clone())
     }
 
     async fn init(&self, plant: &VirtualPlant, without: &str, more: &[&str]) -> Output {
@@ -57,6 +103,16 @@ impl Folder {
     async fn doctor(&self) -> (Option<i32>, Value) {
         let output = self.run(&["doctor", "gateway.toml", "--json", "--watch", "3s"]).await;
         (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", told(&output))))
+    }
+
+    /// The largest power that the battery was told in any journaled cycle, W.
+    fn most_told_w(&self) -> u64 {
+        let journal = std::fs::read_to_string(self.0.path().join("gateway.journal")).expect("a journal");
+        let told = |line: &str| {
+            let record: Value = serde_json::from_str(line.get(line.find('{')?..=line.rfind('}')?)?).ok()?;
+            record.pointer("/decision/safe/battery")?.as_i64().map(i64::unsigned_abs)
+        };
+        journal.lines().filter_map(told).max().expect("set-points are journaled")
     }
 
     /// Edits the copy of a device file that `init` left.
@@ -115,6 +171,68 @@ async fn shadow(folder: &Folder) {
     assert_eq!((&summary["mode"], summary["writes"].as_u64()), (&Value::from("shadow"), Some(0)), "{summary}");
     let replay = folder.run(&["replay", "gateway.journal"]).await;
     assert!(replay.status.success(), "{}", told(&replay));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_an_empty_folder_to_a_signed_report_at_six_devices_of_others() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    bench.peer.ask("live 4").await;
+    folder.init_at(&bench, 4).await;
+    let (status, report) = folder.doctor().await;
+    assert_eq!((status, faults(&report)), (Some(0), Vec::new()));
+
+    folder.spoil("mast.toml", "CDAB", "ABCD");
+    let (status, report) = folder.doctor().await;
+    let found = faults(&report).into_iter().find(|fault| fault.contains("mast.power"));
+    assert_eq!(status, Some(1));
+    assert!(found.as_ref().is_some_and(|fault| fault.contains("CDAB")), "{found:?}");
+    folder.spoil("mast.toml", "ABCD", "CDAB");
+
+    folder.spoil("meter.toml", "range = [0, 200]", "sign = -1\nrange = [-200, 200]");
+    let (_, report) = folder.doctor().await;
+    let found = faults(&report).into_iter().find(|fault| fault.contains("balance of powers"));
+    assert!(found.as_ref().is_some_and(|fault| fault.contains("sign of electric_load_kw is wrong")), "{found:?}");
+    folder.spoil("meter.toml", "sign = -1", "sign = 1");
+
+    let refused = folder.run(&["commission", "gateway.toml"]).await;
+    assert!(!refused.status.success() && told(&refused).contains("consent"), "{}", told(&refused));
+    assert_eq!(bench.peer.ask("get battery 1 5 1").await, [0], "nothing is written without consent");
+    let (status, report) = folder.commission(&[]).await;
+    assert_eq!(status, Some(0), "{report}");
+    for words in ["store (battery)", "| passed |", "setpoint holding[300] 5 after", "setpoint 0 after", "falls back"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "it was released");
+    assert_eq!(bench.peer.ask("get chp 1 1 1").await, [0], "one device at a time");
+    let most = folder.most_told_w();
+    assert!((4_000..=5_000).contains(&most), "the band is filled and never left: {most} W");
+    shadow(&folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_apply_its_set_point_or_does_not_fall_back_is_stopped_safely_and_reported() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    bench.peer.ask("live 0").await;
+    folder.init_at(&bench, 2).await;
+    bench.peer.ask("deaf battery 300").await;
+    let (status, report) = folder.commission(&[]).await;
+    assert_eq!(status, Some(1), "{report}");
+    for words in ["| FAILED |", "safe stop after a fault", "Stopped safely", "not timed: the trial ended before"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+
+    bench.peer.ask("hear battery").await;
+    let (status, report) = folder.commission(&[]).await;
+    assert!(status == Some(1) && report.contains("a safe stop waits for its acknowledgement"), "{report}");
+    assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "nothing is written before somebody has looked");
+    let (status, report) = folder.commission(&["--acknowledge"]).await;
+    assert_eq!(status, Some(1), "{report}");
+    for words in ["A safe stop of before was acknowledged", "DID NOT FALL BACK", "brought to rest again"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "it is not left with its set-point");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,10 @@
 //! configuration and device files that the repository does not ship.
 
 use memg_gateway::plant_io::mqtt::arming::proof_for;
+use memg_integration_tests::foreign_bench::{BATTERY, Bench, CHP, METER};
 use memg_integration_tests::gateway::Gateway;
 use memg_integration_tests::gateway_process;
 use memg_integration_tests::mosquitto::{Keep, Listener, Mosquitto};
-use memg_integration_tests::peer::{Peer, python};
-use memg_integration_tests::peer_is_there;
-use memg_integration_tests::wire::Wire;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -17,17 +15,13 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 const SECRET: &str = "correct horse battery";
-const BATTERY: &str = include_str!("foreign_devices/battery.toml");
-const CHP: &str = include_str!("foreign_devices/chp.toml");
-const METER: &str = include_str!("foreign_devices/meter.toml");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A plant of others, with everything a gateway needs to run there.
 struct Plant {
     folder: TempDir,
-    peer: Peer,
+    bench: Bench,
     broker: Arc<Mosquitto>,
-    wire: Wire,
     weather: tokio::task::JoinHandle<()>,
 }
 
@@ -45,12 +39,10 @@ fn now_ms() -> u64 {
 impl Plant {
     /// `None` where a foreign program is missing.
     async fn start() -> Option<Self> {
-        let python = python().filter(|_| peer_is_there("socat"))?;
         let broker = Arc::new(Mosquitto::start().await?);
-        let wire = Wire::lay().await;
-        let peer = Peer::start(&python, "foreign_devices.py", &[&wire.end("a")]).await;
+        let bench = Bench::start().await?;
         let folder = tempfile::tempdir().expect("a folder");
-        let plant = Self { folder, peer, weather: tokio::spawn(weather(broker.clone())), broker, wire };
+        let plant = Self { folder, bench, weather: tokio::spawn(weather(broker.clone())), broker };
         plant.configure();
         Some(plant)
     }
@@ -70,8 +62,8 @@ impl Plant {
     }
 
     fn text(&self) -> String {
-        let (chp, meter) = self.peer.place.split_once(' ').expect("two ports");
-        let serial = self.wire.end("b");
+        let (chp, meter) = (self.bench.port("chp"), self.bench.port("meter"));
+        let serial = self.bench.wire.end("b");
         let broker = self.broker.port;
         let journal = text(&self.path("journal"));
         format!(
@@ -158,7 +150,7 @@ inputs = [
     async fn until_register(&mut self, place: &str, wanted: impl Fn(u16) -> bool) -> Duration {
         let start = Instant::now();
         loop {
-            let value = self.peer.ask(&format!("get {place} 1")).await[0];
+            let value = self.bench.peer.ask(&format!("get {place} 1")).await[0];
             if wanted(value) {
                 return start.elapsed();
             }
@@ -169,7 +161,7 @@ inputs = [
 
     async fn load(&mut self, kw: f32) {
         let bits = kw.to_bits();
-        self.peer.ask(&format!("set meter 4 100 {} {}", bits >> 16, bits & 0xFFFF)).await;
+        self.bench.peer.ask(&format!("set meter 4 100 {} {}", bits >> 16, bits & 0xFFFF)).await;
     }
 }
 
@@ -209,7 +201,7 @@ async fn a_plant_of_others_is_checked_watched_armed_controlled_and_explained() {
     let running = plant.gateway();
     plant.until_mode(&mut state, "shadow").await;
     sleep(Duration::from_millis(1500)).await;
-    assert_eq!(plant.peer.ask("get battery 1 5 1").await, [0], "nothing is written before it is armed");
+    assert_eq!(plant.bench.peer.ask("get battery 1 5 1").await, [0], "nothing is written before it is armed");
     plant.arm().await;
     plant.until_mode(&mut state, "auto").await;
     plant.until_register("battery 1 5", |enabled| enabled == 1).await;
@@ -246,10 +238,10 @@ async fn a_device_that_acknowledges_without_applying_takes_the_policy_out_of_con
     plant.until_mode(&mut state, "auto").await;
     plant.command("mode", "m", json!({ "mode": "manual" })).await;
     plant.until_mode(&mut state, "manual").await;
-    plant.peer.ask("deaf battery 300").await;
+    plant.bench.peer.ask("deaf battery 300").await;
     plant.command("setpoint", "s", json!({ "battery_kw": 8.0, "chp_kw": 0.0 })).await;
     plant.until_mode(&mut state, "hold").await;
-    plant.peer.ask("hear battery").await;
+    plant.bench.peer.ask("hear battery").await;
     plant.until_mode(&mut state, "manual").await;
     plant.until_register("battery 3 300", |tenths| tenths == 80).await;
     let summary = running.stop().await;
@@ -283,13 +275,13 @@ async fn a_serial_line_that_was_silent_for_seconds_is_asked_again_at_once_and_la
     plant.arm().await;
     plant.until_mode(&mut state, "auto").await;
     let silent = Instant::now();
-    plant.wire.hold().await;
+    plant.bench.wire.hold().await;
     let old = tokio::time::timeout(PATIENCE, state.until(|seen| soc_age_s(&seen.json()).is_some_and(|age| age > 2.5)));
     assert!(old.await.is_ok(), "the state of charge ages while its line is silent");
-    plant.peer.ask("set battery 3 200 400").await;
+    plant.bench.peer.ask("set battery 3 200 400").await;
     let silence = silent.elapsed();
     let released = Instant::now();
-    plant.wire.release().await;
+    plant.bench.wire.release().await;
     let fresh = |seen: &Value| soc_age_s(seen).is_some_and(|age| age < 1.0) && seen["values"]["soc"]["value"] == 0.4;
     let back = tokio::time::timeout(PATIENCE, state.until(|seen| fresh(&seen.json()))).await;
     let took = released.elapsed();

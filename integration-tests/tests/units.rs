@@ -1,12 +1,11 @@
 //! Days of plants with several units and with none, through the daemon, Modbus and MQTT, and their journals decided again.
 
-use memg_core::equipment::Battery;
-use memg_core::units::{Soc, Watts};
 use memg_gateway::control::journal::{Entry, Reader};
 use memg_gateway::control::replay::replay;
 use memg_gateway::daemon::{self, Demo, North, RunOptions, chain_of, view::View};
 use memg_gateway::settings::{Override, SitePlant, load};
 use memg_gateway::virtual_plant::server::SharedWorld;
+use memg_integration_tests::lived::batteries_stayed_within_their_bands;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,7 +38,8 @@ async fn day(site: &str, folder: &Path) -> (Value, SharedWorld, PathBuf) {
     // The senders live as long as the run: a dropped one would end it.
     let (_stop_in, stop) = watch::channel(false);
     let (view, _shown) = watch::channel(View::default());
-    let options = RunOptions { duration: Some(DAY), stop, view, station: None, north: North::default() };
+    let options =
+        RunOptions { duration: Some(DAY), stop, view, station: None, north: North::default(), terminal: None };
     let summary = daemon::run(settings, Some(demo), options).await.expect("a run");
     (serde_json::to_value(summary).expect("JSON"), world, journal)
 }
@@ -54,40 +54,12 @@ fn told(journal: &Path, list: &str) -> Vec<Value> {
     entries.filter_map(of).collect()
 }
 
-/// Whatever the machine's pauses: a battery beyond its band by more than the margin that the site declares for its meter is
-/// never told to go further out, and it is beyond by no more than its rating moves in two of the longest pauses between cycles
-/// (one until it is seen, one until it is written). Within the margin the state of charge is estimated from meter and energy, and
-/// that estimate cannot know how power moved in a pause.
-fn check_battery(site: &str, number: usize, (unit, margin): (&Battery, f64), journal: &Path) {
-    let (mut longest_ms, mut before_ms) = (0, None);
-    let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
-    for entry in Reader::open(journal).expect("a journal") {
-        let Entry::Cycle(record, _) = entry.expect("a whole line") else { continue };
-        let now_ms = record.input.uptime_ms;
-        longest_ms = longest_ms.max(now_ms - before_ms.replace(now_ms).unwrap_or(now_ms));
-        let Some(soc) = record.input.state.batteries[number].soc.usable().map(Soc::get) else { continue };
-        let power = record.memory.batteries[number].now;
-        assert!(soc >= unit.soc_min - margin || power >= Watts::ZERO, "{site}: battery {number} at {soc}: {power}");
-        assert!(soc <= unit.soc_max + margin || power <= Watts::ZERO, "{site}: battery {number} at {soc}: {power}");
-        (lowest, highest) = (lowest.min(soc), highest.max(soc));
-    }
-    let hours = 2.0 * longest_ms as f64 / 3_600_000.0;
-    let (out_kw, in_kw) =
-        (unit.discharge_kw_max / unit.efficiency_dispatch, unit.charge_kw_max * unit.efficiency_store);
-    let (least, most) =
-        (unit.soc_min - out_kw * hours / unit.capacity_kwh, unit.soc_max + in_kw * hours / unit.capacity_kwh);
-    assert!(lowest >= least && highest <= most, "{site}: battery {number} from {lowest} to {highest}: {longest_ms} ms");
-}
-
 fn check(site: &str, summary: &Value, world: &SharedWorld, journal: &Path) {
     assert_eq!(summary["mode"], "auto", "{site}: {summary}");
     let yielded: u64 = summary["relaxations"].as_object().expect("counts").values().filter_map(Value::as_u64).sum();
     let curtailed = summary["relaxations"]["curtailment"].as_u64().unwrap_or(0);
     assert_eq!(yielded, curtailed, "{site}: only renewables yield: {summary}");
-    let lived = world.lock();
-    let units: Vec<Battery> = lived.physics().plant().batteries().iter().map(|unit| unit.parameters).collect();
-    let margin = lived.physics().plant().parameters().margins.soc;
-    units.iter().enumerate().for_each(|(number, unit)| check_battery(site, number, (unit, margin), journal));
+    batteries_stayed_within_their_bands(site, world.lock().physics().plant(), journal);
     assert!(summary["writes"].as_u64() > Some(0), "{site}: {summary}");
     let replayed = replay(journal, chain_of).unwrap_or_else(|error| panic!("{site}: {error}"));
     assert_eq!(replayed.cycles as u64, summary["cycles"].as_u64().expect("a count"), "{site}");

@@ -11,6 +11,7 @@ mod check_policy;
 mod check_probe;
 mod check_signals;
 mod command;
+mod commission;
 mod cosim;
 mod devices;
 mod doctor;
@@ -72,6 +73,8 @@ enum Verb {
     Points(points::Args),
     /// Look at a plant, live and read-only, and say what is wrong
     Doctor(doctor::Args),
+    /// Try what may be written, one device at a time, and write the report to sign
+    Commission(commission::Args),
     /// Fit R and X of the grid connection from records
     Calibrate(calibrate::Args),
     /// Give a running gateway a signed command over MQTT
@@ -125,6 +128,7 @@ pub fn main() -> ExitCode {
         Verb::Points(args) => points::main(&args),
         Verb::Scan(args) => scan::main(&args),
         Verb::Doctor(args) => doctor::main(&args),
+        Verb::Commission(args) => commission::main(&args),
         Verb::Calibrate(args) => calibrate::main(&args),
         Verb::Command(args) => command::main(&args),
         Verb::WebPassword(args) => web_password::main(&args),

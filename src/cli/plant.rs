@@ -1,8 +1,9 @@
 //! `gateway plant`
 
-use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration};
+use super::{EXIT_CONFIGURATION, log_to_stderr, parse_duration, refuse};
 use anyhow::{Context, Result};
 use memg_core::equipment::Plant;
+use memg_settings::read_site;
 use memg_virtual_plant::{Options, VirtualPlant, mqtt};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,9 +23,12 @@ pub(super) struct Args {
     /// Broker for the plant's messages (default: one of its own on the loopback interface)
     #[arg(long, value_name = "HOST:PORT")]
     mqtt: Option<String>,
-    /// Name of the site: messages are published below plant/<NAME>
+    /// Site file of the plant: its batteries, CHPs, PV, wind and meters, several or none (default: the reference plant)
+    #[arg(long, value_name = "FILE")]
+    site: Option<PathBuf>,
+    /// Messages are published below plant/<NAME>
     #[arg(long, default_value = "virtual", value_name = "NAME")]
-    site: String,
+    name: String,
     /// Plant seconds per second
     #[arg(long, default_value_t = 1.0, value_name = "X")]
     speed: f64,
@@ -52,7 +56,14 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
 }
 
 async fn go(args: &Args) -> Result<ExitCode> {
-    let plant = Plant::reference();
+    let site = match &args.site {
+        None => None,
+        Some(path) => match read_site(path) {
+            Ok(site) => Some(site),
+            Err(problems) => return Ok(refuse(&problems)),
+        },
+    };
+    let (plant, sources) = site.map_or((Plant::reference(), None), |site| (site.plant, Some(site.sources)));
     let profile = match super::read_profile(&args.profile, &plant)? {
         Ok(profile) => Arc::new(profile),
         Err(error) => {
@@ -62,7 +73,7 @@ async fn go(args: &Args) -> Result<ExitCode> {
     };
     let faults = args.fault.iter().map(|fault| fault.parse()).collect::<Result<_, _>>()?;
     let (speed, noise, seed, first_port) = (args.speed, args.noise, args.seed, args.port);
-    let options = Options { speed, noise, seed, first_port, faults, ..Options::default() };
+    let options = Options { speed, noise, seed, first_port, faults, sources, ..Options::default() };
     let plant = VirtualPlant::start(plant, profile, options).await?;
     let messages = messages(&plant, args).await?;
     if !args.json {
@@ -91,7 +102,7 @@ async fn messages(plant: &VirtualPlant, args: &Args) -> Result<String> {
             None => return Ok(String::new()),
         },
     };
-    let site = &args.site;
+    let site = &args.name;
     let inputs = mqtt::publish(plant, &host, port, site);
     Ok(format!(
         "[mqtt]\nhost = {host:?}\nport = {port}\nclient_id = \"memg-{site}\"\nprefix = \"memg/{site}\"\n{inputs}"

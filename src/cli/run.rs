@@ -79,7 +79,7 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
         std::process::exit(130);
     });
     let shown = tokio::spawn(live::show(view, live.then(|| Screen { site: settings.site.clone(), log_in }), args.json));
-    let options = RunOptions { duration: args.duration, stop, view: view_in, station, north };
+    let options = RunOptions { duration: args.duration, stop, view: view_in, station, north, terminal: None };
     let summary = memg_daemon::run(settings, demo, options).await;
     let _ = shown.await;
     print(&summary?, args.json)?;

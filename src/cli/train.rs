@@ -166,21 +166,10 @@ fn config(args: &Args) -> Result<TrainConfig> {
 
 fn plant(site: Option<&Path>) -> Result<Plant, TrainError> {
     let Some(site) = site else { return Ok(Plant::reference()) };
-    let plant = read_site(site).map(|site| site.plant).map_err(|problems| {
+    read_site(site).map(|site| site.plant).map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
         TrainError::Config(lines.join("\n"))
-    })?;
-    // A network has an output for each; what there is none of teaches it nothing.
-    let missing = [("plant.battery", plant.batteries().is_empty()), ("plant.chp", plant.chps().is_empty())];
-    match missing.into_iter().find(|(_, missing)| *missing) {
-        Some((key, _)) => {
-            let file = site.display();
-            Err(TrainError::Config(format!(
-                "{file}: {key}: missing; training expects at least one, rules decide without"
-            )))
-        }
-        None => Ok(plant),
-    }
+    })
 }
 
 /// The command as typed, without the program's own path and without what does not say what is trained: a resumed run is the

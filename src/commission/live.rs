@@ -66,7 +66,7 @@ pub async fn look(settings: &Settings, duration: Duration) -> Seen {
 }
 
 /// A device that cannot be written.
-fn harmless(device: &Device) -> Device {
+pub(crate) fn harmless(device: &Device) -> Device {
     let read_only = device.read_only(device.points.to_vec());
     Device { remote: device.remote, ..read_only }
 }

@@ -16,6 +16,7 @@ use super::showing::{About, Event, Showing, event};
 use super::standing;
 use super::station::Desk;
 use super::sync::DiskSync;
+use super::terminal::Given;
 use super::view::{Instants, View};
 use memg_alarms::Kind;
 use memg_control::account::{Account, RunSummary};
@@ -51,6 +52,8 @@ pub(super) struct Wires {
     pub desk: Option<Desk>,
     /// SCADA's commands.
     pub north: Option<Commands>,
+    /// Commands from within this process.
+    pub terminal: Option<Given>,
     /// Somebody wishes something and need not wait for the next cycle.
     pub wished: Arc<Notify>,
     /// Where it is, or why it is not there.

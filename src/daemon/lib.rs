@@ -22,12 +22,14 @@ mod showing;
 mod standing;
 mod station;
 mod sync;
+mod terminal;
 pub mod view;
 
 pub use clock::PlantClock;
 pub use demo::Demo;
 pub use north::{North, extent};
 pub use station::Station;
+pub use terminal::{Hand, Inside, Terminal, terminal};
 
 use anyhow::{Context, Result};
 use engine::{Engine, Wires};
@@ -68,6 +70,8 @@ pub struct RunOptions {
     pub station: Option<Station>,
     /// Servers for SCADA that were opened.
     pub north: North,
+    /// Commands from within this process.
+    pub terminal: Option<Terminal>,
 }
 
 /// Runs the gateway.
@@ -79,9 +83,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
-    for warning in settings.warnings.iter().chain(&settings.mistakes) {
-        tracing::warn!(%warning, "The configuration needs a look.");
-    }
+    warn(&settings);
     let cycle = settings.control.wall_cycle();
     let config = control_config(&settings);
     let chain = chain(&settings.policy.spec, &settings.plant);
@@ -116,6 +118,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     let north =
         north::serve(options.north, &settings, &image, options.view.subscribe(), Arc::clone(&wished), &around.stop);
     let served = options.station.map(|station| station::serve(station, around)).unwrap_or_default();
+    let terminal = options.terminal.map(|terminal| terminal.begin(&image, &devices.devices));
     let wires = Wires {
         image,
         orders,
@@ -126,6 +129,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         view: options.view,
         desk: served.desk,
         north: north.desk,
+        terminal,
         wished,
         station: served.address,
         station_trouble: served.trouble,
@@ -144,6 +148,12 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         demo.shutdown().await;
     }
     Ok(summary)
+}
+
+fn warn(settings: &Settings) {
+    for warning in settings.warnings.iter().chain(&settings.mistakes) {
+        tracing::warn!(%warning, "The configuration needs a look.");
+    }
 }
 
 /// Time of the plant.

@@ -3,6 +3,7 @@
 use super::config::TrainConfig;
 use super::gradient::episode::EpisodeSource;
 use super::gradient::rollout::Shard;
+use super::gradient::rule;
 use super::gradient::step::{Given, PlantPoint, Switch, step};
 use super::gradient::trainer::GradientTrainer;
 use super::run::checkpoint::Checkpoint;
@@ -10,6 +11,7 @@ use super::td3::fused;
 use super::*;
 use memg_core::action::Action;
 use memg_core::env::{MemgEnv, Start};
+use memg_core::equipment::{Each, PlantParameters};
 use memg_core::forecast::{Coefficients, Forecast, REGRESSORS, Ridge};
 use memg_core::foreseen::{self, HOURS};
 use memg_core::observation::{Divisors, Schema};
@@ -181,9 +183,33 @@ fn gradients_through_the_plant_lower_the_cost() {
     assert!(mean(&costs[30..]) < mean(&costs[..10]) - 2.0, "{costs:?}");
 }
 
+/// The reference plant as it is, without its battery, without its CHP.
+fn plants_of_fewer_parts() -> [Plant; 3] {
+    let whole = *Plant::reference().parameters();
+    let without_battery = PlantParameters { battery: Each::default(), ..whole };
+    let without_chp = PlantParameters { chp: Each::default(), ..whole };
+    [whole, without_battery, without_chp].map(|p| p.validate().unwrap_or_else(|problems| panic!("{problems:?}")))
+}
+
 #[test]
 fn a_differentiated_step_costs_what_the_environment_says() {
-    let plant = Plant::reference();
+    plants_of_fewer_parts().into_iter().for_each(differentiated_step_costs_what_the_environment_says);
+}
+
+#[test]
+fn the_teaching_rule_asks_for_finite_numbers_whatever_the_plant_lacks() {
+    let profile = synthetic::profile(2, 3);
+    for plant in plants_of_fewer_parts() {
+        for row in profile.rows() {
+            let action = rule::action(&plant, &Given::new(&plant, row), &PlantPoint::REST);
+            assert!(action.iter().all(|a| a.is_finite() && a.abs() <= 1.0), "{action:?}");
+            assert!(!plant.batteries().is_empty() || action[0] == 0.0, "no battery is asked for: {action:?}");
+            assert!(!plant.chps().is_empty() || action[1] < -0.9, "no CHP is asked for: {action:?}");
+        }
+    }
+}
+
+fn differentiated_step_costs_what_the_environment_says(plant: Plant) {
     let profile = Arc::new(synthetic::profile(3, 4));
     let mut env = MemgEnv::new(plant, Arc::clone(&profile), RewardWeights::default());
     env.reset(Start::block(0..profile.rows().len()));

@@ -3,7 +3,7 @@
 use crate::Stage;
 use crate::config::TrainConfig;
 use memg_core::rules;
-use memg_evaluate::compare::{Compared, Comparison, GOOD_RULE};
+use memg_evaluate::compare::{Compared, Comparison, GOOD_RULE, percent};
 
 /// Days of a year.
 const YEAR: f64 = 365.0;
@@ -80,14 +80,15 @@ pub fn result(test: Option<&Comparison>, validation: Option<&Comparison>) -> Opt
         format!("costs {:.0} EUR a year more than the good rule; run the rule instead", -saved)
     };
     Some(format!(
-        "{} {verdict}: {:.2} instead of {:.2} EUR a day on {} {days}, {:.0} % of the way to perfect foresight ({:.2}), \
+        "{} {verdict}: {:.2} instead of {:.2} EUR a day on {} {days}, {} of the way to perfect foresight ({:.2}, {}), \
          {} limits violated.",
         own.policy,
         own.cost_eur_per_day,
         rule.cost_eur_per_day,
         comparison.days,
-        100.0 * way,
+        percent(way),
         comparison.optimum.cost_eur_per_day,
+        comparison.optimum.kind,
         if own.violations == 0 { "no".to_owned() } else { own.violations.to_string() }
     ))
 }
@@ -112,6 +113,10 @@ mod tests {
         let saved = format!("plan saves {:.0} EUR a year against the good rule", 365.0 * (cost("rule") - cost("plan")));
         assert!(said.starts_with(&saved) && said.contains("no limits violated"), "{said}");
         assert!(said.contains("on 3 validation days, which have also selected it"), "{said}");
+        assert!(said.contains("of the way to perfect foresight") && said.contains("proven lower bound"), "{said}");
+        let mut several = found.clone();
+        several.optimum.kind = "estimate: one battery and one CHP stand for all".to_owned();
+        assert!(result(None, Some(&several)).unwrap().contains("estimate: one battery"), "no bound is claimed");
         assert!(result(Some(&found), None).unwrap().contains("on 3 days that it has never seen"));
         found.policies.last_mut().unwrap().cost_eur_per_day += 100.0;
         assert!(result(None, Some(&found)).unwrap().contains("more than the good rule; run the rule instead"));

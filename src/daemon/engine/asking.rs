@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::messages::Messages;
 use crate::north::Commands;
+use crate::terminal::Given;
 use memg_core::command::{Command, CommandAnswer};
 
 impl Engine {
@@ -13,6 +14,7 @@ impl Engine {
             commands.extend(desk.take(self.at, &mut self.alarms, &self.wires.notes));
         }
         commands.extend(self.wires.north.iter_mut().flat_map(Commands::take));
+        commands.extend(self.wires.terminal.iter_mut().flat_map(Given::take));
         commands
     }
 
@@ -26,6 +28,9 @@ impl Engine {
         }
         if let Some(north) = &mut self.wires.north {
             north.answer(answers);
+        }
+        if let Some(terminal) = &mut self.wires.terminal {
+            terminal.answer(answers);
         }
     }
 }

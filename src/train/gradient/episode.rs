@@ -204,7 +204,7 @@ impl EpisodeSource {
     pub fn random_point(&self, rng: &mut Pcg64Mcg) -> PlantPoint {
         let plant = &self.plant;
         let soc = rng.random_range(plant.battery().soc_min..=plant.battery().soc_max);
-        let on = rng.random_bool(0.5);
+        let on = rng.random_bool(0.5) && !plant.chps().is_empty();
         let chp = if !on {
             0.0
         } else if rng.random_bool(0.3) {

@@ -7,7 +7,7 @@ use super::dual::Dual;
 use super::episode::Episode;
 use super::net::{Net, Tape};
 use super::rule;
-use super::step::{PlantPoint, StepOutcome, Switch, on_threshold, step};
+use super::step::{PlantPoint, StepOutcome, Switch, step, threshold_in_action};
 use memg_core::equipment::Plant;
 use memg_core::extended::CHP_IN_STATE_H;
 use memg_core::observation::{Divisors, Schema, over, place};
@@ -256,7 +256,7 @@ impl Shard {
             let cost = |found: &StepOutcome| found.cost.v + self.values[row / 2].cost_to_come(t, &behind(&found.after));
             let worth = cost(&other) - cost(outcome);
             let on_minus_off = if outcome.after.on { -worth } else { worth };
-            let threshold = (2.0 * on_threshold(rollout.plant, before.on) / rollout.plant.chp().p_kw_max - 1.0) as f32;
+            let threshold = threshold_in_action(rollout.plant, before.on);
             let near = (-(action[1] - threshold).abs() / objective.reach).exp();
             // A decision that is wrong is turned from however far away it is.
             let kernel = if worth < 0.0 { near.max(TURN_MIN) } else { near };
@@ -298,7 +298,7 @@ impl Shard {
         let worth = self.costs[row + 1] - self.costs[row];
         let after = &self.outcomes[t][row].after;
         let was_on = if t == 0 { after.on == (after.age > 1) } else { self.outcomes[t - 1][row].after.on };
-        let threshold = (2.0 * on_threshold(plant, was_on) / plant.chp().p_kw_max - 1.0) as f32;
+        let threshold = threshold_in_action(plant, was_on);
         let distance = (self.actions[t][row][1] - threshold).abs();
         // what running costs more than resting
         let on_minus_off = if after.on { -worth } else { worth };

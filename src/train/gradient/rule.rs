@@ -3,6 +3,7 @@
 use super::step::{Given, PlantPoint};
 use memg_core::action::ON_FROM;
 use memg_core::equipment::Plant;
+use memg_core::observation::over;
 
 /// What a CHP that should be off is asked for: well below the thresholds, and within reach of a tanh.
 const OFF: f32 = -0.97;
@@ -23,12 +24,12 @@ pub fn action(plant: &Plant, given: &Given, s: &PlantPoint) -> [f32; 3] {
     } else {
         0.0
     };
-    let on = wanted >= ON_FROM * plant.chp().p_kw_min;
+    let on = !plant.chps().is_empty() && wanted >= ON_FROM * plant.chp().p_kw_min;
     let wanted = if on { wanted.clamp(plant.chp().p_kw_min, plant.chp().p_kw_max) } else { 0.0 };
     let chp = after_ramp(plant, s, wanted);
     let battery = (chp - given.net).clamp(-plant.battery().discharge_kw_max, plant.battery().charge_kw_max);
     let grid = given.net + battery - chp;
-    let two_sided = |kw: f64, negative: f64, positive: f64| kw / if kw < 0.0 { negative } else { positive };
+    let two_sided = |kw: f64, negative: f64, positive: f64| over(kw, if kw < 0.0 { negative } else { positive });
     let chp = if on { (2.0 * wanted / plant.chp().p_kw_max - 1.0) as f32 } else { OFF };
     [
         two_sided(battery, plant.battery().discharge_kw_max, plant.battery().charge_kw_max) as f32,

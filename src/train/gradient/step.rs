@@ -7,6 +7,7 @@ use super::dual::Dual;
 use memg_core::action::on_from;
 use memg_core::equations::{self, Flows, Tariff};
 use memg_core::equipment::{Plant, PlantParameters};
+use memg_core::observation::over;
 use memg_core::profile::ProfileRow;
 
 /// What a step leaves behind.
@@ -100,6 +101,11 @@ pub fn on_threshold(plant: &Plant, on: bool) -> f64 {
     on_from(on) * plant.chp().p_kw_min
 }
 
+/// The same as an action; without a CHP, "off".
+pub fn threshold_in_action(plant: &Plant, on: bool) -> f32 {
+    (2.0 * over(on_threshold(plant, on), plant.chp().p_kw_max) - 1.0) as f32
+}
+
 /// One step of filter and plant from `s` on, on an action in [-1, 1].
 pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], switch: Switch) -> StepOutcome {
     let p = plant.parameters();
@@ -107,7 +113,9 @@ pub fn step(plant: &Plant, given: &Given, s: &PlantPoint, action: [f64; 3], swit
     let wish = wish(plant, given, s, action);
     let battery = battery_span(plant, soc, battery);
     let choose = |on: bool| nearest(p, &wish, battery, chp_span(plant, s, on), given);
-    let may_switch = if s.on {
+    let may_switch = if plant.chps().is_empty() {
+        false
+    } else if s.on {
         s.age >= plant.chp().min_up_steps && s.chp <= plant.chp().p_kw_min + 1e-3
     } else {
         s.age >= plant.chp().min_down_steps

@@ -146,7 +146,7 @@ fn reward(plant: &Plant, idle: f64, step: &EnvStep, settings: &Td3Settings, risk
     let cost = step.cost.get();
     let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);
     let battery = (wish.battery - safe.battery().kilowatts()).get() / plant.battery().charge_kw_max.max(1e-9);
-    let chp = (wish.chp - safe.chp().kilowatts()).get() / plant.chp().p_kw_max;
+    let chp = (wish.chp - safe.chp().kilowatts()).get() / plant.chp().p_kw_max.max(1e-9);
     let charge = if settings.risk > 0.0 { settings.risk * risk.charge(cost) } else { 0.0 };
     risk.learn(cost);
     0.5 * (idle - cost) - settings.correction * (battery * battery + chp * chp) - charge
