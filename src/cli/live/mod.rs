@@ -76,6 +76,8 @@ async fn lines(mut views: watch::Receiver<View>, quiet: bool) {
 }
 
 async fn pictures(mut views: watch::Receiver<View>, screen: &Screen, mut terminal: DefaultTerminal, stop: impl Fn()) {
+    // Not every terminal gives an empty second screen.
+    let _ = terminal.clear();
     let (keys_in, mut keys) = mpsc::channel(16);
     std::thread::spawn(move || listen(&keys_in));
     let mut chosen: Option<usize> = None;

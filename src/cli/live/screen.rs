@@ -224,7 +224,7 @@ impl Parts<'_> {
         };
         let told = |(name, mark, word): (String, char, &str)| {
             let counts = counted(&name).unwrap_or_default();
-            Line::from(format!("{mark} {name:<12} {word:<10} {counts}"))
+            Line::from(format!("{mark} {name:<10} {word:<5} {counts}"))
         };
         self.states().into_iter().map(told).collect()
     }

@@ -214,7 +214,7 @@ fn a_large_screen_uses_its_room() {
         "decided ─",
         "devices ─",
         "planned, 24 h ahead",
-        "chp          DOWN",
+        "chp        DOWN",
         "Look at its power",
         "SoC    30 to 76 %",
     ] {
@@ -228,14 +228,9 @@ fn a_large_screen_uses_its_room() {
 fn states_are_told_by_shape_and_word_too() {
     let view = alarms(5);
     let shown = rows((120, 40), &view).join("\n");
-    for expected in [
-        "◆ high   unseen",
-        "◇ high   seen",
-        "◇ high   shelved",
-        "◇ high   out",
-        "● meter        up",
-        "✗ chp          DOWN",
-    ] {
+    for expected in
+        ["◆ high   unseen", "◇ high   seen", "◇ high   shelved", "◇ high   out", "● meter      up", "✗ chp        DOWN"]
+    {
         assert!(shown.contains(expected), "{expected} is not in\n{shown}");
     }
     let mut lost = measured();
