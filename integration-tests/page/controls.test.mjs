@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { close, open, until, withMock } from "./harness.mjs";
+import { close, open, until, violations, withMock } from "./harness.mjs";
 import { start } from "./mock.mjs";
 
 after(close);
@@ -205,6 +205,54 @@ test("alarms are acknowledged and shelved with a reason, and the bar follows", (
     await page.getByText("Shelving ended.").waitFor();
     assert.equal(mock.records.at(-1).path, "alarms/wind.late/unshelve");
   }));
+
+test("an engineer takes an alarm out of service with a reason and returns it; an operator may not", async () => {
+  const wind = (page) => page.getByRole("button", { name: "Wind meter answers late." }).click();
+  await withMock({ path: "alarms", scenario: "abnormal", role: "operator" }, async (page) => {
+    await wind(page);
+    assert.equal(await button(page, "Take out of service").count(), 0);
+    await page.getByRole("button", { name: "Gas meter pulse missing." }).click();
+    assert.ok(await button(page, "Return to service").isDisabled());
+    await page.getByText("An engineer returns it to service.").waitFor();
+  });
+  await withMock({ path: "alarms", scenario: "abnormal", role: "engineer" }, async (page, mock) => {
+    await wind(page);
+    assert.ok(await button(page, "Take out of service").isDisabled(), "not without a reason");
+    await button(page, "3 d").click();
+    await page.getByLabel("Reason").pressSequentially("work order 4471");
+    assert.deepEqual(await violations(page), []);
+    await button(page, "Take out of service").click();
+    await page.getByText("Out of service.", { exact: true }).waitFor();
+    const path = "alarms/wind.late/out-of-service";
+    assert.deepEqual(mock.records.at(-1), { method: "POST", path, body: { hours: 72, reason: "work order 4471" } });
+    await page.locator("#alarmbar").getByText("2 out of service").waitFor();
+    await button(page, "Return to service").click();
+    await page.getByText("Back in service.").waitFor();
+    assert.equal(mock.records.at(-1).path, "alarms/wind.late/return-to-service");
+  });
+});
+
+test("an operator tightens a limit and does not widen it; an engineer lifts it", async () => {
+  const ask = async (page, text) => {
+    await page.getByRole("button", { name: /^Import max/ }).click();
+    await page.locator(".confirm").getByLabel("Import max").fill(text);
+    await page.locator(".confirm").getByRole("button", { name: "Set limit" }).click();
+    await page.locator(".said:not(:empty)").waitFor();
+    return said(page);
+  };
+  await withMock({ role: "operator" }, async (page, mock) => {
+    mock.set({ limits: { import_kw_max: 60, export_kw_max: null } });
+    await until(page, () => /60\s*kW\s*tightened/.test(document.querySelector(".ctl").textContent));
+    assert.match(await ask(page, "61"), /Import max: expected a number from 0 to 60 kW/);
+    assert.deepEqual(commands(mock), []);
+  });
+  await withMock({ role: "engineer" }, async (page, mock) => {
+    mock.set({ limits: { import_kw_max: 60, export_kw_max: null } });
+    await until(page, () => /60\s*kW\s*tightened/.test(document.querySelector(".ctl").textContent));
+    assert.equal(await ask(page, "100"), "Import max: done.");
+    assert.deepEqual(commands(mock), [{ body: { limits: { import_kw_max: null, export_kw_max: null } } }]);
+  });
+});
 
 test("keys lead to pages and to a time to explain; none commands the plant; they can be turned off", () =>
   withMock({ role: "operator" }, async (page, mock) => {

@@ -95,6 +95,7 @@ export function alarmsOf(scenario) {
       since_unix_ms: at(260_000),
       acknowledged_by: "M. Okafor",
       shelved_until_unix_ms: null,
+      out_of_service_until_unix_ms: START_MS + 96 * HOUR,
       count: 1,
     },
   ];

@@ -191,7 +191,7 @@ function change(mock, method, path, body, response) {
   if (mock.session.role === "viewer") return fail(response, 403, "A viewer may not do that.");
   if (path === "arm") return json(response, { token: "t-1", expires_unix_ms: nowOf(mock) + 30_000, review: REVIEW });
   if (path === "commands") return json(response, command(mock, body));
-  const [, id, what] = /^alarms\/([^/]+)\/(acknowledge|shelve|unshelve)$/.exec(path) ?? [];
+  const [, id, what] = /^alarms\/([^/]+)\/(acknowledge|shelve|unshelve|out-of-service|return-to-service)$/.exec(path) ?? [];
   const alarm = mock.alarms.find((one) => one.id === decodeURIComponent(id ?? ""));
   if (!alarm) return fail(response, 404, "no such alarm");
   alter(mock, alarm, what, body);
@@ -208,6 +208,12 @@ function alter(mock, alarm, what, body) {
       shelved_until_unix_ms: nowOf(mock) + body.minutes * 60_000,
     });
   if (what === "unshelve") Object.assign(alarm, { state: "acknowledged", shelved_until_unix_ms: null });
+  if (what === "out-of-service") {
+    const until = nowOf(mock) + body.hours * 3_600_000;
+    Object.assign(alarm, { state: "out_of_service", out_of_service_until_unix_ms: until });
+  }
+  if (what === "return-to-service")
+    Object.assign(alarm, { state: "unacknowledged", acknowledged_by: null, out_of_service_until_unix_ms: null });
 }
 
 function command(mock, { body, confirm }) {

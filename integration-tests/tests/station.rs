@@ -2,9 +2,11 @@
 //! shown of a plant in trouble, and what strangers cannot do to it. Conditions are waited for; nothing is judged by its speed.
 
 use memg_gateway::web::password;
+use memg_integration_tests::authority::Authority;
 use memg_integration_tests::gateway::Gateway;
 use memg_integration_tests::gateway_process;
 use memg_integration_tests::http::Browser;
+use memg_integration_tests::peer::{Peer, python};
 use memg_integration_tests::peer_is_there;
 use memg_integration_tests::promise_plant::PromisePlant;
 use memg_integration_tests::rig::until;
@@ -16,12 +18,12 @@ use tokio::net::TcpStream;
 
 const PASSWORD: &str = "correct horse";
 
-/// Users of the tests: eva looks on, grid is a guard, anna an operator.
+/// Users of the tests: eva looks on, grid is a guard, anna an operator, ute an engineer.
 fn web(more: &str) -> String {
     let user = |name: &str, role: &str| {
         format!("[[web.user]]\nname = '{name}'\nrole = '{role}'\npassword_env = 'STATION_HASH'\n")
     };
-    let users = user("eva", "viewer") + &user("grid", "guard") + &user("anna", "operator");
+    let users = user("eva", "viewer") + &user("grid", "guard") + &user("anna", "operator") + &user("ute", "engineer");
     format!("[web]\nlisten = '127.0.0.1:0'\n{more}\n{users}[mqtt]")
 }
 
@@ -186,6 +188,112 @@ async fn a_broker_that_goes_away_is_shown_within_three_seconds_and_so_is_its_ret
     bench.plant.broker.restart().await;
     bench.anyone.until("its return", |state| state["broker"] == true && state["alarms"]["medium"] == 0).await;
     bench.gateway.stop().await;
+}
+
+async fn alarm_states(browser: &Browser) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let list = browser.get("alarms").await.json();
+    let mut found: Vec<(String, String)> = list["alarms"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|alarm| (text(&alarm["id"]), text(&alarm["state"])))
+        .filter(|(id, _)| id.ends_with(".link"))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Waits until the alarms of links stand as wanted.
+async fn alarms_are(browser: &Browser, wanted: &[(&str, &str)]) {
+    let wanted: Vec<(String, String)> = wanted.iter().map(|(id, state)| ((*id).into(), (*state).into())).collect();
+    let begin = Instant::now();
+    while alarm_states(browser).await != wanted {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{:?}, not {wanted:?}", alarm_states(browser).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_shelved_or_taken_out_of_service_is_so_after_a_restart_of_a_real_plants_gateway() {
+    let Some(bench) = bench("", true, "").await else { return };
+    let Bench { plant, gateway, anna, anyone, .. } = bench;
+    let ute = anyone.as_user("ute", PASSWORD).await;
+    for signal in ["frequency_hz", "grid_kw", "heat_load_kw", "wind_kw"] {
+        plant.lose(signal);
+    }
+    let unseen = ["frequency_hz.link", "grid_kw.link", "heat_load_kw.link", "wind_kw.link"];
+    alarms_are(&anyone, &unseen.map(|id| (id, "unacknowledged"))).await;
+    let shelf = json!({ "minutes": 60, "reason": "known" });
+    let out = json!({ "hours": 48, "reason": "work order 4471" });
+    assert_eq!(anna.post("alarms/frequency_hz.link/acknowledge", &json!({})).await.status, 200);
+    assert_eq!(anna.post("alarms/grid_kw.link/shelve", &shelf).await.status, 200);
+    assert_eq!(anna.post("alarms/heat_load_kw.link/out-of-service", &out).await.status, 403, "that takes an engineer");
+    assert_eq!(ute.post("alarms/heat_load_kw.link/out-of-service", &out).await.status, 200);
+    assert_eq!(anna.post("alarms/heat_load_kw.link/shelve", &shelf).await.status, 400, "no shelf shortens it");
+    let wanted = [
+        ("frequency_hz.link", "acknowledged"),
+        ("grid_kw.link", "shelved"),
+        ("heat_load_kw.link", "out_of_service"),
+        ("wind_kw.link", "unacknowledged"),
+    ];
+    alarms_are(&anyone, &wanted).await;
+    gateway.stop().await;
+    let hash = password::hash(PASSWORD).expect("a hash");
+    let environment = [("RUST_LOG", "warn"), ("STATION_HASH", hash.as_str())];
+    let (again, url) = Gateway::with_station(&plant.path("gateway.toml"), &[], &environment).await;
+    let anyone = Browser::at(&url);
+    anyone.until("the first state", |state| state["cycle"].is_u64()).await;
+    alarms_are(&anyone, &wanted).await;
+    let ute = anyone.as_user("ute", PASSWORD).await;
+    assert_eq!(ute.post("alarms/heat_load_kw.link/return-to-service", &json!({})).await.status, 200);
+    alarms_are(&anyone, &[wanted[0], wanted[1], ("heat_load_kw.link", "unacknowledged"), wanted[3]]).await;
+    let log = anyone.get("log?from=0").await.json();
+    let who = log.as_array().and_then(|log| log.iter().find(|entry| entry["what"] == "alarm out of service").cloned());
+    let who = who.expect("it is written down over the restart");
+    assert_eq!((who["principal"].as_str(), who["role"].as_str()), (Some("ute"), Some("engineer")));
+    assert!(who["detail"].as_str().is_some_and(|detail| detail.contains("work order 4471")), "{who}");
+    again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_https_with_a_log_in_a_foreign_client_commands_and_nothing_else_gets_in() {
+    let (Some(python), Some(plant)) = (python(), PromisePlant::start("", "").await) else { return };
+    let (authority, stranger) = (Authority::new(&["station"]), Authority::new(&["station"]));
+    let (cert, key) = (authority.path("station.pem"), authority.path("station.key"));
+    plant.edit("gateway.toml", "[mqtt]", &web(&format!("tls_cert_file = '{cert}'\ntls_key_file = '{key}'")));
+    let hash = password::hash(PASSWORD).expect("a hash");
+    let environment = [("RUST_LOG", "warn"), ("STATION_HASH", hash.as_str())];
+    let (gateway, url) = Gateway::with_station(&plant.path("gateway.toml"), &[], &environment).await;
+    let place = url.strip_prefix("https://").expect("the address says that it is encrypted").trim_end_matches('/');
+    let mut client = Peer::start(&python, "station_https.py", &[place, &authority.path("ca.pem")]).await;
+    let seen = client.tell("get /").await;
+    assert!(seen["status"] == 200 && seen["tls"].as_str().is_some_and(|tls| tls.starts_with("TLSv1")), "{seen}");
+    let other = client.tell(&format!("trusting {}", stranger.path("ca.pem"))).await;
+    assert_eq!(other["error"], "SSLCertVerificationError", "its certificate is checked by who asks");
+    assert!(client.tell("plain").await["error"].is_string(), "nothing is said without TLS");
+    assert_eq!(client.tell("post /api/v1/commands {\"body\":\"safe_stop\"}").await["status"], 401);
+    let wrong = json!({ "name": "anna", "password": "wrong horse" });
+    assert_eq!(client.tell(&format!("post /api/v1/session {wrong}")).await["status"], 401);
+    let right = json!({ "name": "anna", "password": PASSWORD });
+    let session = client.tell(&format!("post /api/v1/session {right}")).await;
+    let cookie = session["cookie"].as_str().unwrap_or_default().to_owned();
+    for flag in ["Secure", "HttpOnly", "SameSite=Strict"] {
+        assert!(session["status"] == 204 && cookie.contains(flag), "{session}");
+    }
+    let is_auto = |seen: &Value| seen["body"].as_str().is_some_and(|state| state.contains("\"now\":\"auto\""));
+    let begin = Instant::now();
+    while !is_auto(&client.tell("get /api/v1/state").await) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "it does not come to auto");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    for body in [json!("manual"), json!({ "setpoints": { "battery_kw": -8.0, "chp_kw": 0.0 } })] {
+        let done = client.tell(&format!("post /api/v1/commands {}", json!({ "body": body }))).await;
+        let outcome = serde_json::from_str::<Value>(done["body"].as_str().unwrap_or_default()).unwrap_or_default();
+        assert!(matches!(outcome["outcome"].as_str(), Some("done" | "clamped")), "{done}");
+    }
+    until("the battery is told", || plant.battery_setpoint() < -1.0).await;
+    gateway.stop().await;
 }
 
 /// Bytes that are no request.

@@ -1,5 +1,6 @@
 //! The list: what stands, since when, who has seen it.
 
+use crate::aside::Aside;
 use crate::kind::{Kind, Priority};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,8 +67,10 @@ pub enum State {
     Returned,
     /// It stands, and somebody has seen it.
     Acknowledged,
-    /// Out of sight until a time.
+    /// Out of sight until a time, by an operator.
     Shelved,
+    /// Not watched until a time, by an engineer: what would raise it is being worked at.
+    OutOfService,
     /// Gone and seen: it is in the list no more.
     Normal,
 }
@@ -81,6 +84,7 @@ impl State {
             Self::Returned => "returned",
             Self::Acknowledged => "acknowledged",
             Self::Shelved => "shelved",
+            Self::OutOfService => "out_of_service",
             Self::Normal => "normal",
         }
     }
@@ -107,6 +111,8 @@ pub struct Alarm {
     pub acknowledged_by: Option<String>,
     /// Until when it is out of sight, plant time.
     pub shelved_until_unix_ms: Option<i64>,
+    /// Until when it is out of service, plant time.
+    pub out_of_service_until_unix_ms: Option<i64>,
     /// How often it has come since it entered the list.
     pub count: u64,
 }
@@ -129,8 +135,8 @@ pub struct Remembered {
     pub id: String,
     /// Who had seen it.
     pub acknowledged_by: Option<String>,
-    /// Until when it is out of sight.
-    pub shelved_until_unix_ms: Option<i64>,
+    /// Until when it counts for nobody, and how.
+    pub aside: Option<(Aside, i64)>,
 }
 
 /// Why something could not be done with an alarm.
@@ -153,7 +159,8 @@ struct Entry {
     edge_ms: u64,
     since_unix_ms: i64,
     acknowledged_by: Option<String>,
-    shelved_until: Option<i64>,
+    /// It calls nobody until this time, plant time, ms.
+    aside: Option<(Aside, i64)>,
     count: u64,
     /// Standing, after the hysteresis.
     active: bool,
@@ -177,20 +184,24 @@ impl Entry {
             edge_ms: now.mono_ms,
             since_unix_ms: now.unix_ms,
             acknowledged_by: None,
-            shelved_until: None,
+            aside: None,
             count: 0,
             active: false,
         }
     }
 
     fn state(&self) -> State {
-        match (self.shelved_until.is_some(), self.active, self.seen) {
-            (true, ..) => State::Shelved,
-            (false, true, false) => State::Unacknowledged,
-            (false, true, true) => State::Acknowledged,
-            (false, false, false) => State::Returned,
-            (false, false, true) => State::Normal,
+        match (self.aside, self.active, self.seen) {
+            (Some((aside, _)), ..) => aside.state(),
+            (None, true, false) => State::Unacknowledged,
+            (None, true, true) => State::Acknowledged,
+            (None, false, false) => State::Returned,
+            (None, false, true) => State::Normal,
         }
+    }
+
+    fn until(&self, how: Aside) -> Option<i64> {
+        self.aside.filter(|(aside, _)| *aside == how).map(|(_, until)| until)
     }
 
     fn alarm(&self, id: &str) -> Alarm {
@@ -203,7 +214,8 @@ impl Entry {
             advice: self.raised.advice(),
             since_unix_ms: self.since_unix_ms,
             acknowledged_by: self.acknowledged_by.clone(),
-            shelved_until_unix_ms: self.shelved_until,
+            shelved_until_unix_ms: self.until(Aside::Shelved),
+            out_of_service_until_unix_ms: self.until(Aside::OutOfService),
             count: self.count,
         }
     }
@@ -232,18 +244,18 @@ impl Entry {
         (self.count, self.since_unix_ms, self.acknowledged_by) = (self.count + 1, now.unix_ms, None);
     }
 
-    fn end_shelf(&mut self, now: Now) {
-        if self.shelved_until.is_some_and(|until| until <= now.unix_ms) {
-            self.unshelve();
+    fn end_aside(&mut self, now: Now) {
+        if self.aside.is_some_and(|(_, until)| until <= now.unix_ms) {
+            self.call_again();
         }
     }
 
     /// Back in sight, what stands has to be seen anew; what went meanwhile is no news.
-    fn unshelve(&mut self) {
-        (self.shelved_until, self.acknowledged_by, self.seen) = (None, None, !self.active);
+    fn call_again(&mut self) {
+        (self.aside, self.acknowledged_by, self.seen) = (None, None, !self.active);
     }
 
-    /// Nothing to keep: it is gone, was seen or never shown, and lies on no shelf.
+    /// Nothing to keep: it is gone, was seen or never shown, and is not put aside.
     fn is_over(&self) -> bool {
         (!self.shown && !self.stands) || (self.shown && self.state() == State::Normal)
     }
@@ -270,7 +282,7 @@ impl List {
         for (id, entry) in &mut self.entries {
             let before = (entry.shown, entry.state(), entry.count, entry.alarm(id).text, entry.raised.next.clone());
             entry.observe(standing.remove(id), now);
-            entry.end_shelf(now);
+            entry.end_aside(now);
             if !before.0 && entry.shown {
                 recall(entry, self.remembered.remove(id), now);
             }
@@ -300,28 +312,37 @@ impl List {
         })
     }
 
-    /// Out of sight until a time of the plant.
+    /// Puts an alarm aside until a time of the plant. A shelf does not take what is out of service: it would come back sooner.
     ///
     /// # Errors
-    /// No such alarm.
-    pub fn shelve(&mut self, now: Now, id: &str, by: &str, until_unix_ms: i64) -> Result<Change, Refusal> {
-        self.change(now, id, by, |entry| {
-            entry.shelved_until = Some(until_unix_ms.max(now.unix_ms + 1));
-            Ok(())
+    /// No such alarm, or it is out of service and is to be shelved.
+    pub fn put_aside(
+        &mut self,
+        now: Now,
+        id: &str,
+        by: &str,
+        (how, until_unix_ms): (Aside, i64),
+    ) -> Result<Change, Refusal> {
+        self.change(now, id, by, |entry| match (how, entry.state()) {
+            (Aside::Shelved, State::OutOfService) => Err(Refusal::Already(State::OutOfService)),
+            (Aside::Shelved | Aside::OutOfService, _) => {
+                entry.aside = Some((how, until_unix_ms.max(now.unix_ms + 1)));
+                Ok(())
+            }
         })
     }
 
-    /// Back in sight.
+    /// It counts again, before its time.
     ///
     /// # Errors
-    /// No such alarm, or it is on no shelf.
-    pub fn unshelve(&mut self, now: Now, id: &str, by: &str) -> Result<Change, Refusal> {
-        self.change(now, id, by, |entry| match entry.state() {
-            State::Shelved => {
-                entry.unshelve();
+    /// No such alarm, or it was not put aside in this way.
+    pub fn take_back(&mut self, now: Now, id: &str, by: &str, how: Aside) -> Result<Change, Refusal> {
+        self.change(now, id, by, |entry| match entry.until(how) {
+            Some(_) => {
+                entry.call_again();
                 Ok(())
             }
-            other => Err(Refusal::Already(other)),
+            None => Err(Refusal::Already(entry.state())),
         })
     }
 
@@ -358,7 +379,7 @@ impl List {
 
 fn recall(entry: &mut Entry, remembered: Option<Remembered>, now: Now) {
     let Some(remembered) = remembered else { return };
-    entry.shelved_until = remembered.shelved_until_unix_ms.filter(|until| *until > now.unix_ms);
+    entry.aside = remembered.aside.filter(|(_, until)| *until > now.unix_ms);
     entry.seen = remembered.acknowledged_by.is_some();
     entry.acknowledged_by = remembered.acknowledged_by;
 }

@@ -80,12 +80,12 @@ fn a_latching_alarm_waits_again_when_it_is_gone() {
 fn a_shelf_ends_by_itself_and_what_still_stands_is_to_be_seen_anew() {
     let mut list = standing();
     let until = at(100).unix_ms;
-    list.shelve(at(2), "chp.link", "anna", until).unwrap();
+    list.put_aside(at(2), "chp.link", "anna", (Aside::Shelved, until)).unwrap();
     assert_eq!(list.observe(at(99), [link()]), []);
     assert_eq!(states(&list), [("chp.link".into(), State::Shelved)]);
     let ended = list.observe(at(100), [link()]);
     assert_eq!((ended[0].alarm.state, ended[0].by.as_deref()), (State::Unacknowledged, None));
-    list.shelve(at(101), "chp.link", "anna", at(200).unix_ms).unwrap();
+    list.put_aside(at(101), "chp.link", "anna", (Aside::Shelved, at(200).unix_ms)).unwrap();
     list.observe(at(102), []);
     list.observe(at(110), []);
     assert_eq!(states(&list), [("chp.link".into(), State::Shelved)], "it may come again");
@@ -96,18 +96,41 @@ fn a_shelf_ends_by_itself_and_what_still_stands_is_to_be_seen_anew() {
 #[test]
 fn shelved_is_undone_by_hand() {
     let mut list = standing();
-    assert_eq!(list.unshelve(at(2), "chp.link", "anna"), Err(Refusal::Already(State::Unacknowledged)));
-    list.shelve(at(2), "chp.link", "anna", at(100).unix_ms).unwrap();
-    assert_eq!(list.unshelve(at(3), "chp.link", "bert").unwrap().alarm.state, State::Unacknowledged);
+    assert_eq!(list.take_back(at(2), "chp.link", "anna", Aside::Shelved), Err(Refusal::Already(State::Unacknowledged)));
+    list.put_aside(at(2), "chp.link", "anna", (Aside::Shelved, at(100).unix_ms)).unwrap();
+    assert_eq!(list.take_back(at(3), "chp.link", "bert", Aside::Shelved).unwrap().alarm.state, State::Unacknowledged);
+}
+
+#[test]
+fn what_is_out_of_service_stays_so_until_its_time_or_its_return_and_no_shelf_shortens_it() {
+    let mut list = standing();
+    let out = |until: u64| (Aside::OutOfService, at(until).unix_ms);
+    let change = list.put_aside(at(2), "chp.link", "ute", out(1000)).unwrap();
+    assert_eq!(
+        (change.alarm.state, change.alarm.out_of_service_until_unix_ms),
+        (State::OutOfService, Some(out(1000).1))
+    );
+    let shelf = (Aside::Shelved, at(3).unix_ms);
+    assert_eq!(list.put_aside(at(2), "chp.link", "anna", shelf), Err(Refusal::Already(State::OutOfService)));
+    assert_eq!(list.take_back(at(2), "chp.link", "anna", Aside::Shelved), Err(Refusal::Already(State::OutOfService)));
+    assert_eq!(list.acknowledge(at(2), "chp.link", "anna"), Err(Refusal::Already(State::OutOfService)));
+    list.observe(at(3), []);
+    list.observe(at(9), []);
+    assert_eq!(states(&list), [("chp.link".into(), State::OutOfService)], "it is gone, and still to be given back");
+    list.observe(at(10), [link()]);
+    let back = list.take_back(at(12), "chp.link", "ute", Aside::OutOfService).unwrap();
+    assert_eq!((back.alarm.state, back.alarm.out_of_service_until_unix_ms), (State::Unacknowledged, None));
+    list.put_aside(at(13), "chp.link", "ute", out(20)).unwrap();
+    assert_eq!(list.observe(at(20), [link()])[0].alarm.state, State::Unacknowledged, "it ends by itself");
 }
 
 #[test]
 fn what_was_done_before_a_restart_counts_afterwards() {
     let mut list = List::default();
-    let remembered = |id: &str, by: Option<&str>, until| Remembered {
+    let remembered = |id: &str, by: Option<&str>, until: Option<i64>| Remembered {
         id: id.into(),
         acknowledged_by: by.map(Into::into),
-        shelved_until_unix_ms: until,
+        aside: until.map(|until| (Aside::Shelved, until)),
     };
     list.remember([remembered("chp.link", Some("anna"), None), remembered("pv.link", None, Some(at(50).unix_ms))]);
     let both = || [link(), Raised::new(Kind::Link, "pv", ""), Raised::new(Kind::Link, "grid", "")];
@@ -168,17 +191,23 @@ fn any_sequence_of_standing_acknowledging_and_shelving_keeps_the_list_consistent
         list.observe(at(second), on);
         match draw(20) {
             0 => drop(list.acknowledge(at(second), "chp.link", "anna")),
-            1 => drop(list.shelve(at(second), "chp.link", "anna", at(second + draw(30)).unix_ms)),
-            2 => drop(list.unshelve(at(second), "chp.link", "anna")),
+            1 => drop(list.put_aside(at(second), "chp.link", "anna", (Aside::Shelved, at(second + draw(30)).unix_ms))),
+            2 => drop(list.take_back(at(second), "chp.link", "anna", Aside::Shelved)),
+            3 => drop(list.put_aside(
+                at(second),
+                "chp.link",
+                "ute",
+                (Aside::OutOfService, at(second + draw(90)).unix_ms),
+            )),
+            4 => drop(list.take_back(at(second), "chp.link", "ute", Aside::OutOfService)),
             _ => {}
         }
         for alarm in list.alarms() {
             assert!(alarm.count >= 1 && alarm.state != State::Normal, "{alarm:?}");
             assert_eq!(alarm.state == State::Shelved, alarm.shelved_until_unix_ms.is_some());
-            assert_eq!(
-                alarm.state == State::Acknowledged,
-                alarm.acknowledged_by.is_some() && alarm.state != State::Shelved
-            );
+            assert_eq!(alarm.state == State::OutOfService, alarm.out_of_service_until_unix_ms.is_some());
+            let aside = matches!(alarm.state, State::Shelved | State::OutOfService);
+            assert_eq!(alarm.state == State::Acknowledged, alarm.acknowledged_by.is_some() && !aside);
         }
         assert!(list.alarms().len() <= 1 && (stands || list.entries.len() <= 1));
     }

@@ -111,7 +111,10 @@ pub fn markdown() -> String {
         "# Alarms\n\nMade from `src/alarms/table.rs` by a test (`MEMG_BLESS=1 cargo test -p memg-alarms`); the states are those of ISA-18.2. \
          One cause is one alarm: what follows from it (lost values, the mode) stands in its text. Delay: so long it stands before it \
          is shown; hysteresis: so long it is gone before it counts as gone. A latching alarm waits for its acknowledgement when it is \
-         gone. Acknowledging or shelving never changes the plant; a latched safe stop ends with the command Acknowledge.\n\n\
+         gone. Shelved: an operator put it out of sight for up to a day. Out of service: an engineer took it out for up to 30 days, because \
+         what would raise it is being worked at; a shelf does not shorten that. Both need a reason, end by themselves or by hand, survive a \
+         restart, and what still stands then is to be seen anew. None of this changes the plant or what control does; a latched safe stop \
+         ends with the command Acknowledge.\n\n\
          | id | priority | delay, hysteresis | says | what to do, what happens by itself |\n|---|---|---|---|---|\n",
     );
     for row in &TABLE {

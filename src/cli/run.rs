@@ -11,6 +11,7 @@ use memg_settings::{Override, Settings, SitePlant};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -71,19 +72,29 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
     let log_in = station.as_ref().and_then(say_where);
     let (stop_in, stop) = watch::channel(false);
     let (view_in, view) = watch::channel(View::default());
+    let ending = Arc::new(stop_in);
+    let from_outside = Arc::clone(&ending);
     tokio::spawn(async move {
-        super::wait_for_signal().await;
-        let _ = stop_in.send(true);
-        // A second Ctrl-C must not be swallowed if something hangs; the sender stays alive until then.
-        super::wait_for_signal().await;
-        std::process::exit(130);
+        loop {
+            super::wait_for_signal().await;
+            end(&from_outside);
+        }
     });
-    let shown = tokio::spawn(live::show(view, live.then(|| Screen { site: settings.site.clone(), log_in }), args.json));
+    let screen = live.then(|| Screen { site: settings.site.clone(), plant: settings.plant, log_in });
+    let shown = tokio::spawn(live::show(view, screen, args.json, move || end(&ending)));
     let options = RunOptions { duration: args.duration, stop, view: view_in, station, north, terminal: None };
     let summary = memg_daemon::run(settings, demo, options).await;
     let _ = shown.await;
     print(&summary?, args.json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The first time the run ends in order; a second time must not be swallowed if something hangs.
+fn end(stop: &watch::Sender<bool>) {
+    if stop.send_replace(true) {
+        live::restore();
+        std::process::exit(130);
+    }
 }
 
 /// Says where the station is, before anything else; how to log in, where the demonstration made it up.

@@ -6,7 +6,7 @@
 
 use super::cycle::{ControlState, CycleInput};
 use super::mode::{Facts, ModeChange, ModeTimes};
-use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Holder, Outcome};
+use memg_core::command::{Command, CommandAnswer, CommandBody, ExchangeLimits, Holder, Outcome, Role};
 use memg_core::setpoints::{SafeSetpoints, Setpoints};
 use memg_core::units::Kilowatts;
 
@@ -56,7 +56,7 @@ fn take(
     }
     match command.body {
         CommandBody::Setpoints(setpoints) => set_manually(state, command, setpoints).map(|()| None),
-        CommandBody::Limits(limits) => limit(state, limits).map(|()| None),
+        CommandBody::Limits(limits) => limit(state, command, limits).map(|()| None),
         CommandBody::GridLimit(order) => state.grid_limit.order(&order).map(|()| None),
         CommandBody::Manual => {
             let change = state.mode.command(&command.body, &command.principal, times, facts)?;
@@ -83,13 +83,30 @@ fn set_manually(state: &mut ControlState, command: &Command, setpoints: Setpoint
     Ok(())
 }
 
-fn limit(state: &mut ControlState, limits: ExchangeLimits) -> Result<(), String> {
+/// Limits that hold until they are changed: everybody tightens, an engineer widens; the plant's own always hold.
+fn limit(state: &mut ControlState, command: &Command, limits: ExchangeLimits) -> Result<(), String> {
     let bad = |limit: Option<f64>| limit.is_some_and(|kw| !kw.is_finite() || kw < 0.0);
     if bad(limits.import_kw_max) || bad(limits.export_kw_max) {
         return Err("a limit must be a finite power of at least 0 kW, or null".into());
     }
+    if command.role < Role::Engineer
+        && let Some(side) = widened(state.limits, limits)
+    {
+        let (name, role) = (&command.principal, command.role.name());
+        return Err(format!(
+            "{name} is {role} and may only tighten: the {side} limit would be wider than it is, which takes the role engineer"
+        ));
+    }
     state.limits = limits;
     Ok(())
+}
+
+/// The side on which more would be allowed than now.
+fn widened(now: ExchangeLimits, wanted: ExchangeLimits) -> Option<&'static str> {
+    let wider = |now: Option<f64>, wanted: Option<f64>| now.is_some_and(|now| wanted.is_none_or(|wanted| wanted > now));
+    let sides =
+        [("import", now.import_kw_max, wanted.import_kw_max), ("export", now.export_kw_max, wanted.export_kw_max)];
+    sides.into_iter().find(|(_, now, wanted)| wider(*now, *wanted)).map(|(side, ..)| side)
 }
 
 /// Says of manual set-points what became of them: the plant's ratings, ramps and limits may leave less.

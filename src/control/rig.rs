@@ -86,8 +86,13 @@ impl Rig {
 
     /// Somebody's command for the next cycle.
     pub(super) fn command_of(&mut self, principal: &str, body: CommandBody) {
+        self.command_as(principal, Role::Operator, body);
+    }
+
+    /// A command of somebody with a role for the next cycle.
+    pub(super) fn command_as(&mut self, principal: &str, role: Role, body: CommandBody) {
         let id = format!("c{}", self.commands.len());
-        let (principal, role, means) = (principal.to_owned(), Role::Operator, Means::Terminal);
+        let (principal, means) = (principal.to_owned(), Means::Terminal);
         self.commands.push(Command { principal, role, means, id, time_unix_ms: 0, body });
     }
 

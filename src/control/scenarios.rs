@@ -7,8 +7,8 @@ use super::journal::Header;
 use super::mode::Mode;
 use super::replay::{ReplayError, replay};
 use super::restore::restore;
-use super::rig::{Rig, journaled};
-use memg_core::command::{CommandBody, Outcome};
+use super::rig::{Rig, journaled, reason};
+use memg_core::command::{CommandBody, Outcome, Role};
 use memg_core::forecast::Persistence;
 use memg_core::guard::{Guarded, TariffRange};
 use memg_core::measurement::{Measurement, Quality};
@@ -172,8 +172,42 @@ fn a_limit_from_outside_narrows_the_exchange_until_it_is_lifted() {
     let limited = rig.run(2).safe.unwrap();
     // net load 25 kW: at most 10 kW of it from the grid
     assert!(25_000 + limited.battery().get() - limited.chp().get() <= 10_000, "{limited:?}, before {free}");
-    rig.command(CommandBody::Limits(ExchangeLimits::default()));
+    rig.command_as("ute", Role::Engineer, CommandBody::Limits(ExchangeLimits::default()));
     assert_eq!(rig.run(2).safe.unwrap().battery().get(), free);
+}
+
+#[test]
+fn everybody_tightens_a_limit_and_an_engineer_alone_widens_it() {
+    let mut rig = Rig::new(false).in_auto();
+    let limits =
+        |import: Option<f64>, export: Option<f64>| ExchangeLimits { import_kw_max: import, export_kw_max: export };
+    let (open, both) = (limits(None, None), limits(Some(30.0), Some(20.0)));
+    for (role, wanted, expected, refused) in [
+        (Role::Operator, both, both, None),
+        (Role::Operator, limits(Some(31.0), Some(20.0)), both, Some("import")),
+        (Role::Operator, limits(Some(30.0), None), both, Some("export")),
+        (Role::Guard, open, both, Some("import")),
+        (Role::Operator, both, both, None),
+        (Role::Guard, limits(Some(5.0), Some(20.0)), limits(Some(5.0), Some(20.0)), None),
+        (Role::Engineer, limits(Some(500.0), Some(20.0)), limits(Some(500.0), Some(20.0)), None),
+        (Role::Engineer, open, open, None),
+        (Role::Guard, open, open, None),
+    ] {
+        rig.command_as("somebody", role, CommandBody::Limits(wanted));
+        let decision = rig.cycle();
+        assert_eq!(decision.limits, expected, "{role:?} wants {wanted:?}");
+        let outcome = decision.answers[0].outcome.clone();
+        match refused {
+            None => assert_eq!(outcome, Outcome::Done, "{role:?} wants {wanted:?}"),
+            Some(side) => {
+                let reason = reason(outcome);
+                assert!(reason.contains(&format!("the {side} limit would be wider")), "{reason}");
+            }
+        }
+    }
+    let safe = rig.cycle().safe.unwrap();
+    let exchange = 25_000 + safe.battery().get() - safe.chp().get();
+    assert!(exchange.abs() <= 100_000, "the plant's own limits hold whatever an engineer said: {exchange} W");
 }
 
 #[test]

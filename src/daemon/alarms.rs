@@ -3,7 +3,7 @@
 use super::notes::Notes;
 use super::standing::{self, Facts};
 use super::view::Instants;
-use memg_alarms::{Alarm, Change, Kind, List, Now, Raised, Refusal, Remembered};
+use memg_alarms::{Alarm, Aside, Change, Kind, List, Now, Raised, Refusal, Remembered};
 use memg_history::NoteKind;
 use memg_plant_io::event::{DriverEvent, EventKind};
 use memg_web::wires::{AlarmAction, NoAnswer};
@@ -13,8 +13,11 @@ use std::sync::Arc;
 
 /// What happens in a moment stands for this long, ms of the wall clock; hysteresis comes on top.
 const MOMENT_MS: u64 = 30_000;
-/// Changes of the last so many ms of plant time are looked at after a restart.
-const REMEMBER_MS: i64 = 7 * 86_400_000;
+/// Changes of the last so many ms of plant time are looked at after a restart: as long as something is out of service at most.
+const REMEMBER_MS: i64 = 30 * 86_400_000;
+/// At most so many of them.
+const REMEMBER: usize = 20_000;
+const MINUTE_MS: f64 = 60_000.0;
 
 /// What drivers have told so far, and the list of alarms.
 #[derive(Default)]
@@ -122,12 +125,17 @@ impl Alarms {
 
     /// Does what a person wants with an alarm.
     pub fn act(&mut self, at: Instants, id: &str, action: &AlarmAction, by: &str) -> Result<Change, NoAnswer> {
+        let after = |ms: f64| at.unix_ms.saturating_add(ms as i64);
         let done = match action {
             AlarmAction::Acknowledge => self.list.acknowledge(now(at), id, by),
             AlarmAction::Shelve { minutes, .. } => {
-                self.list.shelve(now(at), id, by, at.unix_ms.saturating_add((minutes * 60_000.0) as i64))
+                self.list.put_aside(now(at), id, by, (Aside::Shelved, after(minutes * MINUTE_MS)))
             }
-            AlarmAction::Unshelve => self.list.unshelve(now(at), id, by),
+            AlarmAction::OutOfService { hours, .. } => {
+                self.list.put_aside(now(at), id, by, (Aside::OutOfService, after(hours * 60.0 * MINUTE_MS)))
+            }
+            AlarmAction::Unshelve => self.list.take_back(now(at), id, by, Aside::Shelved),
+            AlarmAction::ReturnToService => self.list.take_back(now(at), id, by, Aside::OutOfService),
         };
         done.map_err(|refusal| match refusal {
             Refusal::NoSuchAlarm => NoAnswer::NotFound(format!("there is no alarm {id} in the list")),
@@ -144,6 +152,7 @@ impl Alarms {
         let note = json!({
             "unix_ms": change.unix_ms, "id": id, "priority": alarm.priority, "state": state, "text": alarm.text,
             "by": change.by, "shelved_until_unix_ms": alarm.shelved_until_unix_ms,
+            "out_of_service_until_unix_ms": alarm.out_of_service_until_unix_ms,
         });
         notes.write(change.unix_ms, NoteKind::Alarm, &note);
     }
@@ -159,7 +168,9 @@ impl Alarms {
 
     /// What was acknowledged or shelved before a restart counts again when it stands again.
     pub fn restore(&mut self, notes: &Notes, unix_ms: i64) {
-        let Ok(found) = notes.read(NoteKind::Alarm, unix_ms.saturating_sub(REMEMBER_MS), unix_ms, 5000) else { return };
+        let Ok(found) = notes.read(NoteKind::Alarm, unix_ms.saturating_sub(REMEMBER_MS), unix_ms, REMEMBER) else {
+            return;
+        };
         let mut latest: BTreeMap<String, Value> = BTreeMap::new();
         for note in found {
             let Ok(value) = serde_json::from_str::<Value>(&note.json) else { continue };
@@ -171,10 +182,12 @@ impl Alarms {
 }
 
 fn remembered(id: String, note: &Value) -> Option<Remembered> {
-    let (by, until) = (note["by"].as_str(), note["shelved_until_unix_ms"].as_i64());
-    match note["state"].as_str()? {
-        "acknowledged" => Some(Remembered { id, acknowledged_by: by.map(Into::into), shelved_until_unix_ms: None }),
-        "shelved" => Some(Remembered { id, acknowledged_by: None, shelved_until_unix_ms: until }),
-        _ => None,
-    }
+    let aside = |how: Aside, key: &str| note[key].as_i64().map(|until| (how, until));
+    let (by, aside) = match note["state"].as_str()? {
+        "acknowledged" => (note["by"].as_str(), None),
+        "shelved" => (None, aside(Aside::Shelved, "shelved_until_unix_ms")),
+        "out_of_service" => (None, aside(Aside::OutOfService, "out_of_service_until_unix_ms")),
+        _ => return None,
+    };
+    Some(Remembered { id, acknowledged_by: by.map(Into::into), aside })
 }

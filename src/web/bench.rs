@@ -159,7 +159,7 @@ impl Bench {
                         done.push((command.principal, command.role, command.body));
                         let _ = answer.send(Outcome::Done);
                     }
-                    Ask::Alarm { id, action, by, answer } => {
+                    Ask::Alarm { id, action, by, answer, .. } => {
                         let told = if id == "chp.link" {
                             Ok(json!({ "id": id, "by": by, "action": format!("{action:?}") }))
                         } else {

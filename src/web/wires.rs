@@ -1,7 +1,7 @@
 //! What the station is connected to: ready-made answers in, wishes out.
 
 use axum::body::Bytes;
-use memg_core::command::{Command, Outcome};
+use memg_core::command::{Command, Outcome, Role};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -108,6 +108,42 @@ pub enum Format {
     Csv,
 }
 
+/// What may be done with an alarm in the list. None of it changes the plant.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlarmAction {
+    /// Somebody has seen it.
+    Acknowledge,
+    /// Out of sight for so many minutes of plant time.
+    Shelve {
+        /// How long.
+        minutes: f64,
+        /// Why.
+        reason: String,
+    },
+    /// Back in sight.
+    Unshelve,
+    /// Not watched for so many hours of plant time.
+    OutOfService {
+        /// How long.
+        hours: f64,
+        /// Why.
+        reason: String,
+    },
+    /// Watched again.
+    ReturnToService,
+}
+
+impl AlarmAction {
+    /// The least role that may do it.
+    #[must_use]
+    pub const fn role_min(&self) -> Role {
+        match self {
+            Self::Acknowledge | Self::Shelve { .. } | Self::Unshelve => Role::Operator,
+            Self::OutOfService { .. } | Self::ReturnToService => Role::Engineer,
+        }
+    }
+}
+
 /// What the station asks the gateway. Called beside the control loop, on threads that may wait for a disk.
 pub trait Source: Send + Sync + 'static {
     /// Plant time now.
@@ -162,22 +198,6 @@ pub trait Source: Send + Sync + 'static {
     fn ledger(&self, from: &str, until: &str, format: Format) -> Result<String, NoAnswer>;
 }
 
-/// What may be done with an alarm in the list. None of it changes the plant.
-#[derive(Debug, Clone, PartialEq)]
-pub enum AlarmAction {
-    /// Somebody has seen it.
-    Acknowledge,
-    /// Out of sight for so many minutes of plant time.
-    Shelve {
-        /// How long.
-        minutes: f64,
-        /// Why.
-        reason: String,
-    },
-    /// Back in sight.
-    Unshelve,
-}
-
 /// Something that somebody wants, and the way back. One that is dropped counts as not taken.
 #[derive(Debug)]
 pub enum Ask {
@@ -191,6 +211,8 @@ pub enum Ask {
         action: AlarmAction,
         /// Who.
         by: String,
+        /// What they may do.
+        role: Role,
         /// The alarm afterwards, or why not.
         answer: oneshot::Sender<Result<Value, NoAnswer>>,
     },

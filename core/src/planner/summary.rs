@@ -62,6 +62,9 @@ pub struct PlanByHour {
     pub soc: Vec<f64>,
     /// Import price.
     pub import_price_eur_per_kwh: Vec<f64>,
+    /// Export price. For whoever looks on: journals do not keep it, decisions of before would not compare with those of now.
+    #[serde(skip)]
+    pub export_price_eur_per_kwh: Vec<f64>,
 }
 
 impl PlanSummary {
@@ -95,6 +98,7 @@ impl PlanSummary {
             chp_kw: mean(|step| step.chp_kw, 10.0),
             soc: hours().filter_map(<[PlanStep]>::last).map(|step| (1e3 * step.soc).round() / 1e3).collect(),
             import_price_eur_per_kwh: mean(|step| step.import_price, 1e4),
+            export_price_eur_per_kwh: mean(|step| step.export_price, 1e4),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::asked::Asked;
 use crate::notes::Notes;
 use crate::showing::{Event, event};
 use crate::view::Instants;
-use memg_core::command::{Command, CommandAnswer};
+use memg_core::command::{Command, CommandAnswer, Role};
 use memg_web::wires::{AlarmAction, Ask, NoAnswer};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -33,8 +33,8 @@ impl Desk {
                     self.asked.wait(&command, answer);
                     commands.push(command);
                 }
-                Ok(Ask::Alarm { id, action, by, answer }) => {
-                    let _ = answer.send(alarm(at, alarms, notes, (&id, &action, &by)));
+                Ok(Ask::Alarm { id, action, by, role, answer }) => {
+                    let _ = answer.send(alarm(at, alarms, notes, (&id, &action), (&by, role)));
                 }
                 Err(_) => break,
             }
@@ -52,20 +52,24 @@ fn alarm(
     at: Instants,
     alarms: &mut Alarms,
     notes: &Notes,
-    (id, action, by): (&str, &AlarmAction, &str),
+    (id, action): (&str, &AlarmAction),
+    (by, role): (&str, Role),
 ) -> Result<Value, NoAnswer> {
     let done = alarms.act(at, id, action, by);
     let what = match action {
         AlarmAction::Acknowledge => "alarm acknowledged",
         AlarmAction::Shelve { .. } => "alarm shelved",
         AlarmAction::Unshelve => "alarm unshelved",
+        AlarmAction::OutOfService { .. } => "alarm out of service",
+        AlarmAction::ReturnToService => "alarm back in service",
     };
     let detail = match action {
         AlarmAction::Shelve { minutes, reason } => format!("{id} for {minutes} min: {reason}"),
-        AlarmAction::Acknowledge | AlarmAction::Unshelve => id.to_owned(),
+        AlarmAction::OutOfService { hours, reason } => format!("{id} for {hours} h: {reason}"),
+        AlarmAction::Acknowledge | AlarmAction::Unshelve | AlarmAction::ReturnToService => id.to_owned(),
     };
     let outcome = if done.is_ok() { "done" } else { "rejected" };
-    event(notes, at.unix_ms, &Event { principal: by, role: "", means: "web", what, outcome, detail: &detail });
+    event(notes, at.unix_ms, &Event { principal: by, role: role.name(), means: "web", what, outcome, detail: &detail });
     let change = done?;
     alarms.tell(&change, notes);
     serde_json::to_value(&change.alarm).map_err(|error| NoAnswer::Failed(error.to_string()))

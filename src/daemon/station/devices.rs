@@ -23,7 +23,7 @@ pub(super) fn devices(telling: &Telling) -> Value {
 
 /// Text of what stands against a device.
 fn error(view: &View, name: &str) -> Option<String> {
-    let stands = |state| matches!(state, State::Unacknowledged | State::Acknowledged | State::Shelved);
+    let stands = |state| !matches!(state, State::Returned | State::Normal);
     let of = |kind: Kind| kind.id(name);
     let kinds = [Kind::Link, Kind::Broker, Kind::Device, Kind::Values, Kind::Write, Kind::Points, Kind::Unstable];
     let ids = kinds.map(of);

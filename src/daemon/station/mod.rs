@@ -31,7 +31,7 @@ use tokio::task::JoinHandle;
 const STATE_EVERY: Duration = Duration::from_secs(1);
 /// Wishes that may wait for a cycle.
 const ASKS: usize = 32;
-/// Name of the user that a demonstration makes.
+/// Name of the user that a demonstration makes: an engineer, so that everything can be tried at its simulated plant.
 const DEMO_USER: &str = "demo";
 
 /// A station that listens and is not served yet.
@@ -64,7 +64,7 @@ impl Station {
 fn with_user(mut web: WebSettings) -> Result<(WebSettings, Option<(String, String)>)> {
     let password = memg_web::password::made_up().context("the demonstration's password")?;
     let hash = memg_web::password::hash(&password).map_err(anyhow::Error::msg)?;
-    web.users.push(User { name: DEMO_USER.into(), role: Role::Operator, hash });
+    web.users.push(User { name: DEMO_USER.into(), role: Role::Engineer, hash });
     Ok((web, Some((DEMO_USER.into(), password))))
 }
 

@@ -58,6 +58,9 @@ impl Site {
 
 fn plant(plant: &Plant) -> Value {
     let p = plant.parameters();
+    let x = &p.exogenous;
+    // A plant without it has a rating of zero.
+    let rating = |kw: f64| (kw > 0.0).then_some(kw);
     let has_battery = !plant.batteries().is_empty();
     let has_chp = !plant.chps().is_empty();
     let battery = has_battery.then(|| p.battery_of_all());
@@ -68,8 +71,10 @@ fn plant(plant: &Plant) -> Value {
         "battery_kw_max": battery.as_ref().map(|b| b.charge_kw_max.max(b.discharge_kw_max)),
         "battery_kwh": battery.as_ref().map(|b| b.capacity_kwh),
         "chp_kw_min": chp.as_ref().map(|c| c.p_kw_min), "chp_kw_max": chp.as_ref().map(|c| c.p_kw_max),
-        "pv": p.exogenous.pv_kw_nom > 0.0, "wind": p.exogenous.wind_kw_nom > 0.0,
-        "heat": p.exogenous.heat_load_kw_max > 0.0,
+        "pv": x.pv_kw_nom > 0.0, "wind": x.wind_kw_nom > 0.0, "heat": x.heat_load_kw_max > 0.0,
+        "pv_kw_max": rating(x.pv_kw_nom), "wind_kw_max": rating(x.wind_kw_nom),
+        "electric_load_kw_max": rating(x.electric_load_kw_max), "heat_load_kw_max": rating(x.heat_load_kw_max),
+        "boiler_kw_max": rating(p.boiler.q_kw_max),
         "batteries": plant.batteries().len(), "chps": plant.chps().len(),
     })
 }
@@ -152,7 +157,7 @@ fn plan(view: &View) -> Value {
     json!({
         "made_unix_ms": planned.made_unix_ms, "step_s": plan.entry_min * 60.0, "from_unix_ms": planned.from_unix_ms,
         "soc": plan.soc, "battery_kw": plan.battery_kw, "chp_kw": plan.chp_kw,
-        "import_price": plan.import_price_eur_per_kwh, "export_price": [], "reason": plan.reason,
+        "import_price": plan.import_price_eur_per_kwh, "export_price": plan.export_price_eur_per_kwh, "reason": plan.reason,
     })
 }
 

@@ -93,7 +93,7 @@ pub const fn openapi() -> &'static str {
 }
 
 /// Every address of the interface and its methods; the page's files come on top.
-pub const PATHS: [(&str, &[&str]); 21] = [
+pub const PATHS: [(&str, &[&str]); 23] = [
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),
     ("/metrics", &["get"]),
@@ -107,6 +107,8 @@ pub const PATHS: [(&str, &[&str]); 21] = [
     ("/api/v1/alarms/{id}/acknowledge", &["post"]),
     ("/api/v1/alarms/{id}/shelve", &["post"]),
     ("/api/v1/alarms/{id}/unshelve", &["post"]),
+    ("/api/v1/alarms/{id}/out-of-service", &["post"]),
+    ("/api/v1/alarms/{id}/return-to-service", &["post"]),
     ("/api/v1/devices", &["get"]),
     ("/api/v1/decisions", &["get"]),
     ("/api/v1/explain", &["get"]),
@@ -133,6 +135,8 @@ fn route(path: &str) -> Option<MethodRouter<App>> {
         "/api/v1/alarms/{id}/acknowledge" => post(alarms::acknowledge),
         "/api/v1/alarms/{id}/shelve" => post(alarms::shelve),
         "/api/v1/alarms/{id}/unshelve" => post(alarms::unshelve),
+        "/api/v1/alarms/{id}/out-of-service" => post(alarms::out_of_service),
+        "/api/v1/alarms/{id}/return-to-service" => post(alarms::return_to_service),
         "/api/v1/devices" => get(records::devices),
         "/api/v1/decisions" => get(records::decisions),
         "/api/v1/explain" => get(records::explain),

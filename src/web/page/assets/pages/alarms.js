@@ -14,6 +14,7 @@ const SHELVE = [
   ["2 h", 120],
   ["8 h", 480],
 ];
+const OUT = Object.entries({ "8 h": 8, "3 d": 72, "30 d": 720 });
 const FILTERS = {
   all: ["All", () => true],
   open: ["Not acknowledged", isUnacknowledged],
@@ -32,11 +33,12 @@ export class Page {
   #chosen = null;
   #spanMs = DAY_MS;
   #shelveFor = 30;
+  #outFor = 8;
   #said = h("p.sm.said", { role: "status" });
   #reason = h("input", { id: "shelve-reason", "data-key": "reason", maxlength: 200, autocomplete: "off" });
   #hint = h("span.sm.m");
-  #shelve = null;
-  #barredFromShelving = false;
+  /** Buttons that need a reason, each with whether it is barred all the same. */
+  #reasoning = [];
   #draw = onChange(() => this.#show());
   #drawAnswer = onChange(() => this.#showAnswer());
   #historyOf = "";
@@ -62,7 +64,7 @@ export class Page {
     if (!list.some((one) => one.id === this.#chosen)) this.#chosen = sorted(list)[0]?.id ?? null;
     const minute = Math.floor(this.#link.nowMs() / 10_000);
     this.#draw(list, this.#filter, this.#chosen, minute, this.#link.session, this.#link.live);
-    this.#drawAnswer(this.#one(), this.#link.session, this.#link.live, this.#shelveFor);
+    this.#drawAnswer(this.#one(), this.#link.session, this.#link.live, this.#shelveFor, this.#outFor);
     const states = list.map((one) => `${one.id} ${one.state} ${one.count}`).join();
     if (this.#historyOf !== "" && this.#historyOf !== states) this.#askHistory();
     this.#historyOf = states;
@@ -107,7 +109,8 @@ export class Page {
     const [state, detail] = ALARM_STATES[one.state] ?? [sentence(one.state), ""];
     const { time } = this.#link;
     const now = this.#link.nowMs();
-    const until = one.shelved_until_unix_ms ? `until ${time.event(one.shelved_until_unix_ms, now)}` : "";
+    const ends = one.shelved_until_unix_ms ?? one.out_of_service_until_unix_ms;
+    const until = ends ? `until ${time.event(ends, now)}` : "";
     const by = one.acknowledged_by ? ` by ${one.acknowledged_by}` : "";
     const pick = h(
       "button.pick",
@@ -174,6 +177,7 @@ export class Page {
       ["Came", `${one.count} time${one.count === 1 ? "" : "s"}`],
       one.acknowledged_by && ["Acknowledged by", one.acknowledged_by],
       one.shelved_until_unix_ms && ["Shelved until", time.event(one.shelved_until_unix_ms, now)],
+      one.out_of_service_until_unix_ms && ["Out of service until", time.event(one.out_of_service_until_unix_ms, now)],
       ["Name for SCADA and MQTT", one.id],
     ].filter(Boolean);
     replace(
@@ -192,12 +196,12 @@ export class Page {
     this.#answer.element.hidden = one === null;
     if (!one) return;
     const why = this.#barred();
-    const act = (text, path, body, done) =>
+    const act = (text, path, body, done, barred = false) =>
       h(
         "button.btn",
         {
           type: "button",
-          disabled: Boolean(why),
+          disabled: Boolean(why) || barred,
           "data-key": path,
           onclick: () => this.#do(done, () => post(`alarms/${encodeURIComponent(one.id)}/${path}`, body())),
         },
@@ -214,8 +218,9 @@ export class Page {
       },
       open ? "Acknowledge" : "Acknowledged already",
     );
-    const shelving =
-      one.state === "shelved" ? act("End shelving", "unshelve", () => ({}), "Shelving ended") : this.#shelving(act);
+    this.#reasoning = [];
+    const aside = this.#aside(one, act);
+    this.#reasoned();
     replace(
       this.#answer.body,
       h(
@@ -223,51 +228,68 @@ export class Page {
         why && h("p.sm.m", `You may look: ${why}.`),
         acknowledgement,
         h("hr"),
-        shelving,
+        aside,
         h(
           "p.sm.m",
-          "Acknowledging says that you have seen it; it changes nothing at the plant. Shelving ends by itself and is logged with your name.",
+          "Acknowledging says that you have seen it; it changes nothing at the plant. Shelving and out of service end by themselves and are logged with your name.",
         ),
         this.#said,
       ),
     );
   }
 
-  #shelving(act) {
-    const spans = SHELVE.map(([text, minutes]) =>
+  /** Shelving, and taking out of service; or the way back. */
+  #aside(one, act) {
+    const barred = !may(this.#link.session.role, "engineer");
+    const back = (text, path, done, not) => act(text, path, () => ({}), done, not);
+    if (one.state === "out_of_service")
+      return [
+        back("Return to service", "return-to-service", "Back in service", barred),
+        barred && h("p.sm.m", "An engineer returns it to service."),
+      ];
+    const shelving =
+      one.state === "shelved"
+        ? back("End shelving", "unshelve", "Shelving ended", false)
+        : this.#span("Shelve", "shelve", SHELVE, this.#shelveFor, (minutes) => (this.#shelveFor = minutes));
+    const reason = () => this.#reason.value.trim();
+    const shelve =
+      one.state !== "shelved" &&
+      act("Shelve", "shelve", () => ({ minutes: this.#shelveFor, reason: reason() }), "Shelved");
+    const body = () => ({ hours: this.#outFor, reason: reason() });
+    const out = !barred && act("Take out of service", "out-of-service", body, "Out of service");
+    this.#reasoning = [shelve, out].filter(Boolean).map((button) => [button, button.disabled]);
+    if (!shelve && !out) return shelving;
+    return [
+      shelving,
+      out && this.#span("Out of service", "out", OUT, this.#outFor, (hours) => (this.#outFor = hours)),
+      h("div.row", h("label.k", { for: "shelve-reason" }, "Reason"), h("span.tool.wide", this.#reason)),
+      h("div.row", h("span"), this.#hint, h("span.pair", shelve, out)),
+    ];
+  }
+
+  #span(name, key, spans, chosen, choose) {
+    const buttons = spans.map(([text, value]) =>
       h(
         "button",
         {
           type: "button",
-          "aria-pressed": String(minutes === this.#shelveFor),
-          "data-key": `s-${minutes}`,
+          "aria-pressed": String(value === chosen),
+          "data-key": `${key}-${value}`,
           onclick: () => {
-            this.#shelveFor = minutes;
+            choose(value);
             this.update();
           },
         },
         text,
       ),
     );
-    this.#shelve = act(
-      "Shelve",
-      "shelve",
-      () => ({ minutes: this.#shelveFor, reason: this.#reason.value.trim() }),
-      "Shelved",
-    );
-    this.#barredFromShelving = this.#shelve.disabled;
-    this.#reasoned();
-    return [
-      h("div.row", h("span.k", "Shelve"), h("div.seg.wide", { role: "group", "aria-label": "Shelve for" }, spans)),
-      h("div.row", h("label.k", { for: "shelve-reason" }, "Reason"), h("span.tool.wide", this.#reason)),
-      h("div.row", h("span"), this.#hint, this.#shelve),
-    ];
+    return h("div.row", h("span.k", name), h("div.seg.wide", { role: "group", "aria-label": `${name} for` }, buttons));
   }
 
-  /** Typing changes the button alone: a field that is drawn anew would lose what is being typed. */
+  /** Typing changes the buttons alone: a field that is drawn anew would lose what is being typed. */
   #reasoned() {
     const given = this.#reason.value.trim() !== "";
-    if (this.#shelve) this.#shelve.disabled = this.#barredFromShelving || !given;
+    this.#reasoning.forEach(([button, barred]) => (button.disabled = barred || !given));
     this.#hint.textContent = given ? "" : "A reason is needed.";
   }
 

@@ -39,8 +39,8 @@ export class AlarmBar {
   update() {
     const alarm = topAlarm(this.#link);
     const counts = this.#link.state?.alarms ?? null;
-    const shelved = this.#link.alarms?.alarms.filter((one) => one.state === "shelved").length ?? 0;
-    this.#draw(alarm, counts, shelved, this.#link.session, this.#link.live, this.#trouble, alarm?.state === "returned");
+    const others = this.#counted().join();
+    this.#draw(alarm, counts, others, this.#link.session, this.#link.live, this.#trouble, alarm?.state === "returned");
   }
 
   acknowledge = async () => {
@@ -103,14 +103,13 @@ export class AlarmBar {
     );
   }
 
-  #others() {
+  #counted(states = ["acknowledged", "shelved", "out_of_service"]) {
     const list = this.#link.alarms?.alarms ?? [];
-    const count = (state, word) => {
-      const found = list.filter((one) => one.state === state).length;
-      return found > 0 && h("span", `${found} ${word}`);
-    };
-    return [count("acknowledged", "acknowledged"), count("shelved", "shelved")];
+    const counts = states.map((state) => [state.replaceAll("_", " "), list.filter((one) => one.state === state).length]);
+    return counts.filter(([, count]) => count > 0).map(([word, count]) => `${count} ${word}`);
   }
+
+  #others = (states) => this.#counted(states).map((text) => h("span", text));
 
   #quiet() {
     const state = this.#link.state;
@@ -118,7 +117,7 @@ export class AlarmBar {
     const counts = state.alarms;
     const active = counts.high + counts.medium + counts.low;
     const number = (priority) => h("span", glyph(priority), `${counts[priority]} ${priority}`);
-    const shelved = this.#link.alarms?.alarms.filter((one) => one.state === "shelved").length ?? 0;
+    const aside = this.#others(["shelved", "out_of_service"]);
     return [
       s("svg.glyph", { viewBox: "0 0 14 14", "aria-hidden": "true" }, s("path", { d: "M2 7.5l3.4 3.4L12 3.6" })),
       h(
@@ -127,7 +126,7 @@ export class AlarmBar {
         " ",
         h("span.m2", this.#last(counts)),
       ),
-      h("p.counts", number("high"), number("medium"), number("low"), shelved > 0 && h("span", `${shelved} shelved`)),
+      h("p.counts", number("high"), number("medium"), number("low"), ...aside),
     ];
   }
 

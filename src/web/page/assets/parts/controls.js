@@ -271,17 +271,26 @@ export class Controls {
         button("Import max", "import_kw_max", plant.import_kw_max, limits?.import_kw_max),
         button("Export max", "export_kw_max", plant.export_kw_max, limits?.export_kw_max),
       ),
-      h("span.sm.m.wide", "They can be tightened and lifted again; the site file's own limits always hold."),
+      h(
+        "span.sm.m.wide",
+        may(this.#link.session.role, "engineer")
+          ? "They can be tightened and lifted again; the site file's own limits always hold."
+          : "They can be tightened; an engineer lifts them again.",
+      ),
     );
   }
 
   #askLimit(name, key) {
     const { plant, limits } = this.#link.state;
     const own = plant[key] ?? 0;
-    const field = powerField(name, number(limits?.[key] ?? own), {
-      hint: `at most ${number(own, 0)} kW, the site's own; that lifts it`,
+    const now = limits?.[key] ?? own;
+    const widens = may(this.#link.session.role, "engineer");
+    const field = powerField(name, number(now), {
+      hint: widens
+        ? `at most ${number(own, 0)} kW, the site's own; that lifts it`
+        : `at most ${number(now, 1)} kW, as it is; an engineer widens it`,
       least: 0,
-      most: own,
+      most: widens ? own : now,
     });
     const send = async () => {
       const value = field.read();
@@ -293,7 +302,7 @@ export class Controls {
     };
     this.#ask({
       what: `Change ${name.toLowerCase()}?`,
-      detail: "Holds over a restart, until it is lifted.",
+      detail: "Holds over a restart, until an engineer lifts it.",
       verb: "Set limit",
       fields: field.element,
       run: send,
