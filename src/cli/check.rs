@@ -1,6 +1,6 @@
 //! `gateway check`
 
-use super::{check_policy, check_probe, check_signals, log_to_stderr, refuse};
+use super::{check_policy, check_probe, check_signals, log_to_stderr, prove, refuse};
 use anyhow::Result;
 use memg_core::plant_state::{Signal, Tag};
 use memg_cosim::lockstep::settings::{AfterStop, LockstepSettings};
@@ -24,8 +24,15 @@ pub(super) struct Args {
     #[arg(default_value = "config/gateway.toml")]
     config: PathBuf,
     /// Connect, read every point once and listen to the topics for 10 s (writes nothing)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "prove")]
     probe: bool,
+    /// State the lemmas that the safety filter's promise rests on with the numbers of this site; z3 decides them where it is installed,
+    /// arithmetic everywhere; status 1 unless all of them hold
+    #[arg(long)]
+    prove: bool,
+    /// Write those lemmas there as SMT-LIB 2, for a solver of your own
+    #[arg(long, value_name = "DIR", requires = "prove")]
+    smt: Option<PathBuf>,
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
@@ -56,6 +63,9 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     check_policy::topics(&settings);
     commands(&settings);
     check_policy::fall_backs(&settings);
+    if args.prove {
+        return prove::prove(&settings.plant, args.smt.as_deref());
+    }
     if args.probe { check_probe::probe(&settings) } else { Ok(ExitCode::SUCCESS) }
 }
 

@@ -25,6 +25,7 @@ mod live;
 mod model;
 mod plant;
 mod points;
+mod prove;
 mod run;
 mod scan;
 mod train;
