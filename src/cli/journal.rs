@@ -128,7 +128,7 @@ fn in_words(found: &Verified) -> String {
     let mut text = format!("{lines} lines with {cycles} cycles: every one as it was written, none missing.\n");
     if found.unchained > 0 {
         text += &format!(
-            "The first {} were written by an earlier version: changes are seen there, missing lines are not.\n",
+            "{} of them were written by an earlier version: changes are seen there, missing lines are not.\n",
             found.unchained
         );
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a digest.
@@ -64,6 +64,13 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// The JSON of a line whose checksum fits.
+pub(super) fn checked(text: &str) -> Result<&str, String> {
+    let (sum, json) = text.split_once(' ').ok_or("expected a checksum and JSON")?;
+    let fits = u32::from_str_radix(sum, 16).ok() == Some(crc32fast::hash(json.as_bytes()));
+    fits.then_some(json).ok_or_else(|| "the checksum does not fit: torn or changed".into())
+}
+
 /// Ends a line's JSON, an object, with the digest of the line before it.
 pub(super) fn link(json: &mut Vec<u8>, before: Digest) {
     json.pop();
@@ -104,7 +111,10 @@ impl Head {
     /// The file system's own.
     pub fn write(&self, journal: &Path) -> io::Result<()> {
         let new = beside(journal, ".head.new");
-        std::fs::write(&new, serde_json::to_vec(self)?)?;
+        let mut file = File::create(&new)?;
+        file.write_all(&serde_json::to_vec(self)?)?;
+        // Or a power cut could leave the new name without what belongs to it.
+        file.sync_all()?;
         std::fs::rename(&new, Self::path(journal))
     }
 
@@ -158,14 +168,48 @@ fn last_line(file: &mut File, end: u64) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// The last whole line of a file; zeros if there is none.
-pub(super) fn end_of_file(path: &Path) -> io::Result<Digest> {
+/// First and last whole line of a file; `None`: it is not there, or has none.
+fn ends_of(path: &Path) -> io::Result<Option<(Digest, Digest)>> {
     let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Digest::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
     let whole = end_of_last_line(&mut file)?;
-    Ok(ends(&mut file, whole)?.map(|(_, last)| last).unwrap_or_default())
+    ends(&mut file, whole)
+}
+
+/// What the next line of a journal follows on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Joint {
+    /// The file's first line, if it has one.
+    pub first: Option<Digest>,
+    /// The line before the next one.
+    pub last: Digest,
+    /// The head speaks of a line that is gone; the next line then follows on *that* one, so that the break stays to be seen.
+    pub broken: bool,
+}
+
+/// Of a journal whose whole lines have `whole` bytes; `older` is the file that was rotated away.
+pub(super) fn joint(file: &mut File, whole: u64, path: &Path, older: &Path) -> io::Result<Joint> {
+    // A head that cannot be read says nothing; `verify` says that.
+    let head = Head::read(path).unwrap_or(None);
+    let own = ends(file, whole)?;
+    let name = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", older.display()));
+    let before = if own.is_none() { ends_of(older).map_err(name)? } else { None };
+    let first = own.map(|(first, _)| first);
+    let last = own.or(before).map(|(_, last)| last).unwrap_or_default();
+    let held = match (head, own, before) {
+        (None, ..) => true,
+        (Some(head), Some((first, _)), _) => head.first != first || holds(file, whole, &head)?,
+        (Some(head), None, before) => before.is_some_and(|(first, _)| first == head.first),
+    };
+    file.seek(SeekFrom::End(0))?;
+    let broken = head.filter(|_| !held);
+    Ok(Joint { first, last: broken.map_or(last, |head| head.last), broken: broken.is_some() })
+}
+
+fn holds(file: &mut File, whole: u64, head: &Head) -> io::Result<bool> {
+    Ok(head.bytes <= whole && Digest::of(&last_line(file, head.bytes)?) == head.last)
 }
 
 /// Bytes up to the end of the last whole line; the file then stands at its end.

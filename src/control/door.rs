@@ -57,7 +57,9 @@ fn take(
     match command.body {
         CommandBody::Setpoints(setpoints) => set_manually(state, command, setpoints).map(|()| None),
         CommandBody::Limits(limits) => limit(state, command, limits).map(|()| None),
-        CommandBody::GridLimit(order) => state.grid_limit.order(&order).map(|()| None),
+        CommandBody::GridLimit(order) => {
+            state.grid_limit.order(&order, &command.principal, command.role).map(|()| None)
+        }
         CommandBody::Manual => {
             let change = state.mode.command(&command.body, &command.principal, times, facts)?;
             state.in_charge = Some(Holder { principal: command.principal.clone(), means: command.means });

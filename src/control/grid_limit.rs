@@ -5,7 +5,7 @@
 //! of at least 0, and not older than `silent_after_ms`; anything else counts as silence.
 
 use super::cycle::{ControlConfig, ControlState, CycleInput, ExchangeLimits};
-use memg_core::command::GridOrder;
+use memg_core::command::{GridOrder, Role};
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{Signal, Tag};
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,9 @@ pub struct GridLimit {
     /// An order, and how long it still holds, ms of plant time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<(ExchangeLimits, i64)>,
+    /// Who gave it ([`number_of`]); 0: nobody, or an earlier version.
+    #[serde(default, skip_serializing_if = "is_nobody")]
+    pub order_by: u32,
 }
 
 /// What is in force of it, for people, journal and restart.
@@ -78,7 +81,9 @@ impl GridLimit {
         }
     }
 
-    pub(super) fn order(&mut self, order: &GridOrder) -> Result<(), String> {
+    /// Takes an order in the place of the one before. Somebody else's, which still holds, is not widened by it: the narrower of both then
+    /// holds, and as long as the longer; an engineer may replace it.
+    pub(super) fn order(&mut self, order: &GridOrder, by: &str, role: Role) -> Result<(), String> {
         let GridOrder { limits, for_s } = order;
         let bad = |limit: Option<f64>| limit.is_some_and(|kw| !kw.is_finite() || kw < 0.0);
         if bad(limits.import_kw_max) || bad(limits.export_kw_max) {
@@ -87,9 +92,26 @@ impl GridLimit {
         if !(*for_s > 0.0 && *for_s <= GridOrder::FOR_S_MAX) {
             return Err(format!("for_s must be more than 0 and at most {} s", GridOrder::FOR_S_MAX));
         }
-        self.order = Some((*limits, ms(*for_s)));
+        let (by, wished) = (number_of(by), (*limits, ms(*for_s)));
+        let of_another = self.order.filter(|_| self.order_by != by && role < Role::Engineer);
+        self.order =
+            Some(of_another.map_or(wished, |(limits, left_ms)| (narrowest(limits, wished.0), left_ms.max(wished.1))));
+        if of_another.is_none() {
+            self.order_by = by;
+        }
         Ok(())
     }
+}
+
+/// A number for a principal (FNV-1a, 32 bits), never 0.
+#[must_use]
+pub fn number_of(principal: &str) -> u32 {
+    principal.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)).max(1)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_nobody(number: &u32) -> bool {
+    *number == 0
 }
 
 fn ms(seconds: f64) -> i64 {
@@ -99,11 +121,13 @@ fn ms(seconds: f64) -> i64 {
 /// Hears the sources and lets time pass.
 pub(super) fn listen(config: &ControlConfig, state: &mut ControlState, input: &CycleInput, elapsed_ms: i64) {
     let heard = |signal, before| hear(config, input, signal, before, elapsed_ms);
-    let GridLimit { import, export, order } = state.grid_limit;
+    let GridLimit { import, export, order, order_by } = state.grid_limit;
+    let order = order.map(|(limits, left_ms)| (limits, left_ms - elapsed_ms)).filter(|(_, left_ms)| *left_ms > 0);
     state.grid_limit = GridLimit {
         import: heard(Signal::GridImportLimitKw, import),
         export: heard(Signal::GridExportLimitKw, export),
-        order: order.map(|(limits, left_ms)| (limits, left_ms - elapsed_ms)).filter(|(_, left_ms)| *left_ms > 0),
+        order,
+        order_by: if order.is_some() { order_by } else { 0 },
     };
 }
 

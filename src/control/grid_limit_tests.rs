@@ -1,4 +1,4 @@
-use super::FailSafe;
+use super::{FailSafe, GridLimit};
 use crate::cycle::CycleDecision;
 use crate::explain::{Subject, describe};
 use crate::replay::replay;
@@ -144,4 +144,20 @@ fn a_run_with_limits_from_outside_replays_and_is_explained() {
     let subject = Subject { site: "s".into(), batteries: 1, chps: 1, model: "idle".into() };
     let told = describe(&subject, &rig.input(), &decision, None);
     assert!(told.contains("The grid's limit: import at most 60 kW (fail-safe, its source is silent)."), "{told}");
+}
+
+#[test]
+fn an_order_of_somebody_else_is_narrowed_and_only_an_engineer_widens_it() {
+    let limits = |export| ExchangeLimits { import_kw_max: None, export_kw_max: export };
+    let order = |export, for_s| GridOrder { limits: limits(export), for_s };
+    let mut grid = GridLimit::default();
+    grid.order(&order(Some(25.0), 900.0), "grid operator", Role::Guard).unwrap();
+    grid.order(&order(None, 1.0), "screen", Role::Operator).unwrap();
+    assert_eq!(grid.order, Some((limits(Some(25.0)), 900_000)), "nothing is lifted");
+    grid.order(&order(Some(10.0), 1000.0), "screen", Role::Operator).unwrap();
+    assert_eq!(grid.order, Some((limits(Some(10.0)), 1_000_000)), "narrower and longer counts");
+    grid.order(&order(Some(30.0), 60.0), "grid operator", Role::Guard).unwrap();
+    assert_eq!(grid.order, Some((limits(Some(30.0)), 60_000)), "one's own order is replaced");
+    grid.order(&order(None, 1.0), "owner", Role::Engineer).unwrap();
+    assert_eq!(grid.order, Some((limits(None), 1000)));
 }

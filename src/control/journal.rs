@@ -7,7 +7,7 @@
 //! follows. A line torn by a power cut or kill -9 fails its checksum and ends the journal; what is
 //! before it is intact. Runs follow each other in one file.
 
-use super::chain::{self, Digest, Head};
+use super::chain::{self, Digest, Head, Joint};
 use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
 use super::grid_limit::FailSafe;
 use super::mode::ModeTimes;
@@ -168,10 +168,10 @@ pub struct Journal {
     bytes_max: u64,
     /// Part of a line may stand behind them.
     torn: bool,
-    /// Its first line, once there is one.
-    first: Option<Digest>,
-    /// The line that the next one follows on.
-    last: Digest,
+    /// What the next line follows on.
+    joint: Joint,
+    /// The file that was rotated away, until somebody has synced it.
+    left: Option<File>,
 }
 
 impl Journal {
@@ -185,13 +185,9 @@ impl Journal {
         lock(&file)?;
         let whole = chain::end_of_last_line(&mut file)?;
         file.set_len(whole)?;
-        let ends = chain::ends(&mut file, whole)?;
-        let (first, last) = (
-            ends.map(|(first, _)| first),
-            ends.map_or_else(|| chain::end_of_file(&older(path)), |(_, last)| Ok(last))?,
-        );
-        let line = Vec::with_capacity(4096);
-        Ok(Self { file, path: path.to_owned(), line, bytes: whole, bytes_max, torn: false, first, last })
+        let joint = chain::joint(&mut file, whole, path, &older(path))?;
+        let (path, line) = (path.to_owned(), Vec::with_capacity(4096));
+        Ok(Self { file, path, line, bytes: whole, bytes_max, torn: false, joint, left: None })
     }
 
     /// Begins a run, or says where it stands.
@@ -210,19 +206,25 @@ impl Journal {
         self.append(record)
     }
 
-    /// A second handle on the file, for syncing it to disk beside the cycle: what is written is safe from kill -9 at once,
-    /// from a power cut after the next sync.
+    /// Handles on what has to be synced to disk beside the cycle, in this order: the file that was rotated away since the last
+    /// time, and a second one on the present file. What is written is safe from kill -9 at once, from a power cut after the next sync.
     ///
     /// # Errors
     /// The system's own.
-    pub fn handle(&self) -> io::Result<File> {
-        self.file.try_clone()
+    pub fn handles(&mut self) -> io::Result<Vec<File>> {
+        Ok(self.left.take().into_iter().chain([self.file.try_clone()?]).collect())
+    }
+
+    /// Lines that were certainly there are gone: somebody cut the end off, or put back an older copy.
+    #[must_use]
+    pub const fn is_broken(&self) -> bool {
+        self.joint.broken
     }
 
     /// How far it has come, and where it stands; `None` while it is empty.
     #[must_use]
     pub fn head(&self) -> Option<(Head, PathBuf)> {
-        let head = Head { first: self.first?, bytes: self.bytes, last: self.last };
+        let head = Head { first: self.joint.first?, bytes: self.bytes, last: self.joint.last };
         Some((head, self.path.clone()))
     }
 
@@ -247,7 +249,9 @@ impl Journal {
         if std::fs::metadata(&self.path).is_ok_and(|file| file.len() > 0) {
             std::fs::rename(&self.path, older(&self.path))?;
         }
-        *self = Self::open(&self.path, self.bytes_max)?;
+        let new = Self::open(&self.path, self.bytes_max)?;
+        let before = std::mem::replace(self, new);
+        self.left = Some(before.left.unwrap_or(before.file));
         self.begin(header)
     }
 
@@ -255,7 +259,7 @@ impl Journal {
         self.line.clear();
         self.line.extend_from_slice(b"00000000 ");
         serde_json::to_writer(&mut self.line, value)?;
-        chain::link(&mut self.line, self.last);
+        chain::link(&mut self.line, self.joint.last);
         let sum = crc32fast::hash(&self.line[9..]);
         self.line[..8].copy_from_slice(format!("{sum:08x}").as_bytes());
         let digest = Digest::of(&self.line);
@@ -268,8 +272,8 @@ impl Journal {
             return Err(error);
         }
         self.bytes += self.line.len() as u64;
-        self.first = self.first.or(Some(digest));
-        self.last = digest;
+        self.joint.first = self.joint.first.or(Some(digest));
+        self.joint.last = digest;
         Ok(())
     }
 
@@ -351,13 +355,13 @@ struct Version {
     memg_journal: u32,
 }
 
+/// What every header begins with.
+pub(super) const HEADER: &str = "{\"memg_journal\"";
+
 /// What a line is.
 pub(super) fn parse(text: &str) -> Result<Entry, String> {
-    let (sum, json) = text.split_once(' ').ok_or("expected a checksum and JSON")?;
-    if u32::from_str_radix(sum, 16).ok() != Some(crc32fast::hash(json.as_bytes())) {
-        return Err("the checksum does not fit: torn or changed".into());
-    }
-    if json.starts_with("{\"memg_journal\"") {
+    let json = chain::checked(text)?;
+    if json.starts_with(HEADER) {
         let Version { memg_journal: found } = serde_json::from_str(json).map_err(|e| e.to_string())?;
         if found != FORMAT {
             return Err(format!("expected journal format {FORMAT}, found {found}"));

@@ -65,8 +65,8 @@ fn a_full_disk_is_an_error_and_keeps_what_was_written() {
         bytes: 0,
         bytes_max: u64::MAX,
         torn: false,
-        first: None,
-        last: Digest::default(),
+        joint: Joint { first: None, last: Digest::default(), broken: false },
+        left: None,
     };
     assert!(journal.begin(&header()).is_err());
 }

@@ -57,12 +57,12 @@ impl Recorder {
         self.error.as_deref()
     }
 
-    /// See [`Journal::handle`].
+    /// See [`Journal::handles`].
     ///
     /// # Errors
     /// The system's own.
-    pub fn handle(&self) -> io::Result<File> {
-        self.journal.handle()
+    pub fn handles(&mut self) -> io::Result<Vec<File>> {
+        self.journal.handles()
     }
 
     /// See [`Journal::head`].

@@ -1,7 +1,7 @@
 //! Whether a journal is whole: every line as it was written, in its order, none missing.
 
-use super::chain::{Digest, Head, unlink};
-use super::journal::{Entry, JournalError, older, parse};
+use super::chain::{Digest, Head, checked, unlink};
+use super::journal::{HEADER, JournalError, older};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -12,7 +12,7 @@ use std::path::Path;
 pub struct Verified {
     /// Lines.
     pub lines: usize,
-    /// Lines at the beginning that an earlier version wrote, without chain; their order is not proved by themselves.
+    /// Lines that an earlier version wrote, without chain: changes are seen in them, missing ones are not.
     pub unchained: usize,
     /// Cycles among them.
     pub cycles: usize,
@@ -85,6 +85,8 @@ struct Lines {
     ends: Vec<(Digest, u64)>,
     begins: Option<Digest>,
     unchained: usize,
+    /// The line read last is.
+    is_chained: bool,
     cycles: usize,
     torn_bytes: usize,
 }
@@ -96,18 +98,28 @@ struct Lines {
 pub fn verify(path: &Path, holds: Option<Digest>) -> Result<Verified, NotWhole> {
     // First, because a gateway may be writing: what it is certain of now will be there.
     let stated = Head::read(path);
-    let lines = read(path)?;
+    let (lines, before) = both(path)?;
     let end = |why: String| NotWhole::End { path: path.to_owned(), why };
-    let Some((last, _)) = lines.ends.last().copied() else { return Err(end("there is no whole line in it".into())) };
+    // A file that was begun and not yet written to goes on where the one before it ends.
+    let lasts = [Some(&lines), before.as_ref()].into_iter().flatten().filter_map(|lines| lines.ends.last());
+    let Some((last, _)) = lasts.copied().next() else { return Err(end("there is no whole line in it".into())) };
     if let Some(wanted) = holds.filter(|wanted| lines.ends.iter().all(|(digest, _)| digest != wanted)) {
         return Err(end(format!("no line of it has the digest {wanted}")));
     }
-    let before = older(path);
-    let before = if before.exists() { Some(read(&before)?) } else { None };
     let head = head(path, stated, (&lines, before.as_ref())).map_err(end)?;
     let begins = begins(path, &lines, before.as_ref())?;
     let Lines { ends, unchained, cycles, torn_bytes, .. } = lines;
     Ok(Verified { lines: ends.len(), unchained, cycles, torn_bytes, begins, head, last })
+}
+
+/// The file and the one before it, if that is there.
+fn both(path: &Path) -> Result<(Lines, Option<Lines>), NotWhole> {
+    let (name, lines) = (older(path), read(path)?);
+    let before = if name.exists() { Some(read(&name)?) } else { None };
+    let first = |lines: &Lines| lines.ends.first().map(|(first, _)| *first);
+    // It was rotated away between the two.
+    let moved = first(&lines).is_some() && before.as_ref().and_then(first) == first(&lines);
+    Ok((if moved { read(path)? } else { lines }, before))
 }
 
 fn read(path: &Path) -> Result<Lines, NotWhole> {
@@ -135,8 +147,10 @@ fn take(lines: &mut Lines, text: &[u8], path: &Path) -> Result<(), NotWhole> {
     let line = lines.ends.len() + 1;
     let damaged = |message: String| JournalError::Damaged { path: path.to_owned(), line, message };
     let text = str::from_utf8(text).map_err(|_| damaged("not text".into()))?.trim_end();
-    let entry = parse(text).map_err(damaged)?;
-    lines.cycles += usize::from(matches!(entry, Entry::Cycle(..)));
+    // Whatever its version is: what stands in it is another question.
+    let json = checked(text).map_err(damaged)?;
+    let is_header = json.starts_with(HEADER);
+    lines.cycles += usize::from(!is_header);
     let stated = unlink(text).1;
     let wrong = |why: String| Err(NotWhole::Chain { path: path.to_owned(), line, why });
     match (stated, lines.ends.last()) {
@@ -147,17 +161,20 @@ fn take(lines: &mut Lines, text: &[u8], path: &Path) -> Result<(), NotWhole> {
             ));
         }
         (Some(_), Some(_)) => {}
-        (None, _) if lines.unchained < lines.ends.len() => {
-            return wrong("is not chained, but lines before it are".into());
+        // An earlier version writes no chain; it begins with a header.
+        (None, Some(_)) if !is_header && lines.is_chained => {
+            return wrong("is not chained, but the line before it is".into());
         }
         (None, _) => lines.unchained += 1,
     }
+    lines.is_chained = stated.is_some();
     Ok(())
 }
 
 fn begins(path: &Path, lines: &Lines, before: Option<&Lines>) -> Result<Begins, NotWhole> {
     let last = before.and_then(|before| before.ends.last());
     match (lines.begins, last) {
+        (None, Some(_)) if lines.ends.is_empty() => Ok(Begins::AfterTheOneBefore),
         (None, _) => Ok(Begins::Unknown),
         (Some(stated), Some((last, _))) if stated == *last => Ok(Begins::AfterTheOneBefore),
         (Some(stated), None) if stated == Digest::default() => Ok(Begins::Anew),

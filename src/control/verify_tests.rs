@@ -153,3 +153,41 @@ fn lines_of_an_earlier_version_are_read_and_chained_to() {
     let found = verify(&desk.path, None).unwrap();
     assert_eq!((found.lines, found.unchained, found.begins), (3, 2, Begins::Unknown));
 }
+
+#[test]
+fn an_end_that_was_cut_off_stays_to_be_seen_after_the_next_start() {
+    let desk = Desk::new(6);
+    let whole = desk.lines();
+    std::fs::write(&desk.path, whole[..4].concat()).unwrap();
+    let mut journal = Journal::open(&desk.path, u64::MAX).unwrap();
+    assert!(journal.is_broken());
+    journal.begin(&header(9)).unwrap();
+    let (head, path) = journal.head().unwrap();
+    head.write(&path).unwrap();
+    let error = verify(&desk.path, None).unwrap_err().to_string();
+    assert!(error.contains(":5: follows on a line"), "{error}");
+    drop(journal);
+    std::fs::remove_file(&desk.path).unwrap();
+    let mut journal = Journal::open(&desk.path, u64::MAX).unwrap();
+    journal.begin(&header(10)).unwrap();
+    let (head, path) = journal.head().unwrap();
+    head.write(&path).unwrap();
+    assert!(matches!(verify(&desk.path, None).unwrap().begins, Begins::AfterAnother(_)), "the whole file is gone");
+}
+
+#[test]
+fn an_earlier_version_may_have_written_in_between_and_a_new_file_may_be_empty_still() {
+    let desk = Desk::new(2);
+    let json = unlink(checked(str::from_utf8(&desk.lines()[1]).unwrap().trim_end()).unwrap()).0;
+    let plain = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes();
+    let mut lines = desk.lines();
+    lines.push(plain);
+    std::fs::write(&desk.path, lines.concat()).unwrap();
+    Journal::open(&desk.path, u64::MAX).unwrap().begin(&header(7)).unwrap();
+    let found = verify(&desk.path, None).unwrap();
+    assert_eq!((found.lines, found.unchained), (4, 1));
+    std::fs::rename(&desk.path, older(&desk.path)).unwrap();
+    std::fs::write(&desk.path, "").unwrap();
+    let found = verify(&desk.path, None).unwrap();
+    assert_eq!((found.lines, found.begins, found.head), (0, Begins::AfterTheOneBefore, HeadIs::HeldBefore));
+}

@@ -27,6 +27,7 @@ use memg_control::fault::Fault;
 use memg_control::recorder::{self, Recorder, UNWRITTEN};
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::{PlantState, Tag};
+use memg_core::series::Quantity;
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::DriverEvent;
 use memg_plant_io::formula::Formula;
@@ -89,6 +90,8 @@ pub(super) struct Engine {
     signals: Vec<(Tag, Formula)>,
     /// Who measures each signal.
     sources: BTreeMap<Tag, BTreeSet<String>>,
+    /// Forecasts that are written to registers.
+    written_forecasts: Vec<Quantity>,
     /// A forecast is configured.
     forecasts: bool,
     /// What this cycle measured.
@@ -136,6 +139,7 @@ impl Engine {
         Self {
             showing: Showing::new(about),
             sources: standing::sources(&settings),
+            written_forecasts: settings.north.forecasts.quantities.clone(),
             forecasts: !settings.points.series.is_empty() || settings.points.price_ahead.iter().any(Option::is_some),
             at: Instants::default(),
             account: Account::new(settings.plant),
@@ -245,7 +249,7 @@ impl Engine {
         let order = self.order(&input, &decision);
         self.wires.orders.send_replace(order);
         self.answer(&decision.answers);
-        if let Some(journal) = &self.journal {
+        if let Some(journal) = &mut self.journal {
             self.sync.when_due(journal);
         }
         self.account.add(&input, &decision);
@@ -367,7 +371,7 @@ impl Engine {
 
     /// Waits for drivers and messages to end.
     pub async fn join(mut self) {
-        if let Some(journal) = &self.journal {
+        if let Some(journal) = &mut self.journal {
             self.sync.finish(journal).await;
         }
         for (_, task) in self.wires.devices.tasks {

@@ -245,6 +245,10 @@ fn open_journal(
     let Some(path) = &settings.journal.path else { return Ok(None) };
     let Some(journal) = open_journal_file(settings)? else { return Ok(None) };
     let what = || format!("journal {}", path.display());
+    if journal.is_broken() {
+        let (path, hint) = (path.display(), "gateway journal verify");
+        tracing::error!(%path, hint, "Lines that had been written to the journal are gone: its end was cut off, or it is an older copy.");
+    }
     if settings.plant_lives_on() && restore(path, state, settings.plant.steps_per_day()).with_context(what)? {
         tracing::info!(path = %path.display(), latched = state.mode.latched, "Set-points, CHP timers, limits and history restored from the journal.");
     }

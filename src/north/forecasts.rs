@@ -77,22 +77,24 @@ impl Forecasts {
         self.drafts().get(&(by.name.clone(), quantity)).cloned().unwrap_or_default()
     }
 
-    /// Keeps a draft; `whole`: it is to be believed from now on.
+    /// Changes a draft; `change` says whether it is whole, to be believed from now on.
     ///
     /// # Errors
     /// This principal may not, or the forecast cannot be; the draft then stays as it was.
-    pub(crate) fn keep(
+    pub(crate) fn change(
         &self,
         by: &Principal,
         quantity: Quantity,
-        mut draft: Draft,
-        whole: bool,
+        change: impl FnOnce(&mut Draft) -> Result<bool, Refusal>,
     ) -> Result<(), Refusal> {
         if by.role < Role::Operator || !by.authenticated {
             let why = format!("{} is {}; a forecast takes the role operator, authenticated", by.name, by.role.name());
             return Err(Refusal::Forbidden(why));
         }
-        if whole {
+        let mut drafts = self.drafts();
+        let kept = drafts.entry((by.name.clone(), quantity)).or_default();
+        let mut draft = kept.clone();
+        if change(&mut draft)? {
             let told = told(quantity, &draft).map_err(Refusal::OutOfRange)?;
             tracing::info!(
                 principal = by.name,
@@ -103,7 +105,7 @@ impl Forecasts {
             (self.take.0)(&told);
             draft.taken = draft.count;
         }
-        self.drafts().insert((by.name.clone(), quantity), draft);
+        *kept = draft;
         Ok(())
     }
 
@@ -121,12 +123,18 @@ fn told(quantity: Quantity, draft: &Draft) -> Result<Told, String> {
         let (least, most) = (STEP_S.start(), STEP_S.end());
         return Err(format!("{name}: expected steps of {least} to {most} s, found {}", draft.step_s));
     }
+    if draft.begin_s == 0 {
+        return Err(format!("{name}: its begin was not written"));
+    }
     let (low, high) = quantity.possible();
     let value = |(place, value): (usize, &f32)| match f64::from(*value) {
         value if value.is_nan() => Ok(None),
         value if (low..=high).contains(&value) => Ok(Some(value)),
         value => Err(format!("{name}: value {place} is {value}, expected {low} to {high}")),
     };
-    let values = values.iter().enumerate().map(value).collect::<Result<_, _>>()?;
+    let values: Vec<Option<f64>> = values.iter().enumerate().map(value).collect::<Result<_, _>>()?;
+    if values.iter().all(Option::is_none) {
+        return Err(format!("{name}: there are holes alone"));
+    }
     Ok(Told { quantity, begin_s: draft.begin_s, step_s: draft.step_s, values })
 }

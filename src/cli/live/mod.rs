@@ -49,6 +49,12 @@ enum Key {
     Repaint,
 }
 
+/// Whether this program is in front. One in the background would be stopped, control and all, when it changes the terminal's mode.
+pub(super) fn has_terminal() -> bool {
+    let in_front = rustix::termios::tcgetpgrp(std::io::stdin());
+    in_front.is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
 /// Shows views until their sender is gone. With a screen Ctrl-C is a key like others: `stop` is called for it.
 pub(super) async fn show(views: watch::Receiver<View>, screen: Option<Screen>, quiet: bool, stop: impl Fn()) {
     let terminal = screen.as_ref().map(|_| ratatui::try_init());

@@ -46,16 +46,17 @@ pub(super) fn read(forecasts: &Forecasts, by: &Principal, first: u16, count: u16
 /// [`Refusal::NotWritable`] where there are none, else why the forecast cannot be.
 pub(super) fn write(forecasts: &Forecasts, by: &Principal, first: u16, words: &[u16]) -> Result<(), Refusal> {
     let (quantity, start) = place(forecasts, first, words.len()).ok_or(Refusal::NotWritable)?;
-    let mut draft = forecasts.draft(by, quantity);
-    let mut whole = false;
-    for (place, word) in (start..).zip(words) {
-        match place {
-            TAKE if *word > 1 => return Err(Refusal::OutOfRange(format!("expected 0 or 1, found {word}"))),
-            TAKE => whole = *word == 1,
-            _ => put(&mut draft, place, *word),
+    forecasts.change(by, quantity, |draft| {
+        let mut whole = false;
+        for (place, word) in (start..).zip(words) {
+            match place {
+                TAKE if *word > 1 => return Err(Refusal::OutOfRange(format!("expected 0 or 1, found {word}"))),
+                TAKE => whole = *word == 1,
+                _ => put(draft, place, *word),
+            }
         }
-    }
-    forecasts.keep(by, quantity, draft, whole)
+        Ok(whole)
+    })
 }
 
 fn words(draft: &Draft) -> Vec<u16> {
@@ -136,12 +137,14 @@ mod tests {
             write(&forecasts, &by, IMPORT_PRICE, &head)
         };
         for (head, value) in [
-            ([0, 0, 900, 0, 1], 0.1),
-            ([0, 0, 900, 433, 1], 0.1),
-            ([0, 0, 59, 1, 1], 0.1),
-            ([0, 0, 43_201, 1, 1], 0.1),
-            ([0, 0, 900, 1, 2], 0.1),
-            ([0, 0, 900, 1, 1], 101.0),
+            ([1, 0, 900, 0, 1], 0.1),
+            ([1, 0, 900, 433, 1], 0.1),
+            ([1, 0, 59, 1, 1], 0.1),
+            ([1, 0, 43_201, 1, 1], 0.1),
+            ([1, 0, 900, 1, 2], 0.1),
+            ([1, 0, 900, 1, 1], 101.0),
+            ([0, 0, 900, 1, 1], 0.1),
+            ([1, 0, 900, 1, 1], f64::NAN),
         ] {
             assert!(matches!(tell(head, value), Err(Refusal::OutOfRange(_))), "{head:?} {value}");
         }
