@@ -223,7 +223,8 @@ pub(crate) fn log_to_stderr(default: &str) {
     let filter = without_libraries(filter);
     let ansi = std::io::stderr().is_terminal();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = log.with_target(false).with_ansi(ansi).try_init();
+    // Their own complaint about a lost terminal would panic in the task that logs.
+    let _ = log.with_target(false).with_ansi(ansi).log_internal_errors(false).try_init();
 }
 
 /// The OPC UA library tells every connection and every stranger's mistake: what matters of it the gateway tells itself, counted.
@@ -239,20 +240,41 @@ fn without_libraries(filter: tracing_subscriber::EnvFilter) -> tracing_subscribe
         .fold(filter, tracing_subscriber::EnvFilter::add_directive)
 }
 
-/// Ctrl-C or SIGTERM.
+/// Ctrl-C, SIGTERM, or the terminal is gone (SIGHUP), unless somebody had that ignored (`nohup`).
 async fn wait_for_signal() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
+        let mut hangup = if is_hangup_ignored() { None } else { signal(SignalKind::hangup()).ok() };
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         if let Ok(mut terminate) = signal(SignalKind::terminate()) {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                _ = hung_up => {}
             }
             return;
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Whoever started this process wants it to outlive its terminal. A handler would take that away.
+#[cfg(unix)]
+fn is_hangup_ignored() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
+}
+
+/// The first bit of `SigIgn` (hexadecimal, signal 1 first) in proc(5).
+#[cfg(unix)]
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(test)]
@@ -268,6 +290,18 @@ mod tests {
         }
         for bad in ["", "h", "-1h", "1y", "NaNh", "1e99d"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_hangup_is_a_stop_unless_it_was_ignored_from_the_start() {
+        for (status, ignored) in [
+            ("Name:\tgateway\nSigIgn:\t0000000000001001\n", true),
+            ("SigIgn:\t0000000000001000\n", false),
+            ("SigCgt:\t0000000000000001\n", false),
+        ] {
+            assert_eq!(ignores_hangup(status), ignored, "{status:?}");
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Protocol {
     pub journal: Option<String>,
     /// What was tried, in order.
     pub trials: Vec<Tried>,
+    /// How many more were planned when it was written.
+    pub to_come: usize,
 }
 
 /// What became of a trial.
@@ -30,6 +32,8 @@ pub struct Protocol {
 pub enum Verdict {
     /// All of it was as it should be.
     Passed,
+    /// What was tried was right, but something could not be tried: the findings say what.
+    NotAllTried,
     /// Something was not: the findings say what.
     Failed,
     /// Nobody consented: nothing was written.
@@ -112,7 +116,11 @@ pub enum FallBack {
         stated_s: f64,
         /// When a set-point in the device was another, s, and which it was.
         register: Option<(f64, String)>,
-        /// When the measured power had left what was ordered, s.
+        /// Longest until it has to have been seen, s.
+        allowed_s: f64,
+        /// When it had fallen back, s; `None`: it had not.
+        fell_s: Option<f64>,
+        /// When the measured power was at rest, s.
         power_s: Option<f64>,
         /// The measured power at the end, kW.
         power_kw: Option<f64>,
@@ -125,7 +133,7 @@ impl Protocol {
     /// Everything was tried and as it should be.
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.trials.iter().all(|tried| tried.verdict == Verdict::Passed)
+        self.to_come == 0 && self.trials.iter().all(|tried| tried.verdict == Verdict::Passed)
     }
 
     /// The report, ready to be written as HTML or Markdown.
@@ -135,6 +143,9 @@ impl Protocol {
         if !self.passed() {
             let left = "Not everything was tried and found right; the tables say what.";
             blocks.push(Block::Text(left.to_owned()));
+        }
+        if self.to_come > 0 {
+            blocks.push(Block::Text(format!("Written on the way: {} more to come. Not to be signed.", self.to_come)));
         }
         blocks.push(Block::Text(HOW.to_owned()));
         blocks.push(Block::Heading("Summary".to_owned()));
@@ -174,9 +185,11 @@ impl Protocol {
 
 /// How to read the tables.
 const HOW: &str = "Every value was written by the gateway's own controller in manual mode: commands went through control's door, the \
-    safety filter kept the plant's limits with ratings narrowed to the band, and the drivers wrote nothing but the set-points of the part that was \
-    tried, within the permission and the band. Powers: battery + = charging, others >= 0. Times of steps count from the command; they are no finer \
-    than the gateway's cycle and the polls of the device.";
+    safety filter kept the plant's limits with ratings of batteries and of a tried CHP narrowed to the band, and the drivers wrote nothing but the \
+    set-points of the part that was tried (and its heartbeat), within the permission. Powers of batteries stayed within the band, those of a CHP within \
+    the band above its minimum. A cap of PV or wind is not narrowed: it follows from a limit of the export that is the band below what was exported, \
+    and a safe stop sets it to 0. Powers: battery + = charging, others >= 0. Times of steps count from the command; they are no finer than the \
+    gateway's cycle and the polls of the device.";
 const SUMMARY: [&str; 6] = ["device (part)", "at", "file", "band, kW", "consent", "result"];
 const STEPS: [&str; 7] = ["step", "asked", "written", "read back", "expected, kW", "measured", "note"];
 const FALL_BACKS: [&str; 5] = ["device (part)", "stated", "set-point in the device", "measured power", "result"];
@@ -186,6 +199,7 @@ impl Tried {
     fn summary(&self) -> Vec<String> {
         let result = match self.verdict {
             Verdict::Passed => "passed",
+            Verdict::NotAllTried => "NOT ALL TRIED",
             Verdict::Failed => "FAILED",
             Verdict::LeftOut => "left out: nothing was written",
         };
@@ -213,16 +227,21 @@ impl Tried {
                 ["no watchdog".to_owned(), empty(), empty(), none]
             }
             FallBack::NotTried { why } => [empty(), empty(), empty(), format!("not timed: {why}")],
-            FallBack::Timed { stated_s, register, power_s, power_kw, looked_s } => {
+            FallBack::Timed { stated_s, allowed_s, fell_s, register, power_s, power_kw, looked_s } => {
                 let register = register.as_ref().map_or_else(
                     || "as ordered".to_owned(),
                     |(after_s, what)| format!("{what} after {}", seconds(*after_s)),
                 );
                 let now = power_kw.map_or_else(|| "not measured".to_owned(), |is| format!("{} kW", kw(is)));
-                let power = power_s
-                    .map_or_else(|| now.clone(), |after_s| format!("{now}, left the order after {}", seconds(after_s)));
-                let fell = power_s.is_some() || register != "as ordered";
-                let result = if fell { "falls back" } else { "DID NOT FALL BACK" };
+                let power =
+                    power_s.map_or_else(|| now.clone(), |after_s| format!("{now}, at rest after {}", seconds(after_s)));
+                let result = match fell_s {
+                    Some(after_s) if after_s > allowed_s => {
+                        format!("falls back LATE: after {}, {} allowed", seconds(*after_s), seconds(*allowed_s))
+                    }
+                    Some(_) => "falls back".to_owned(),
+                    None => "DID NOT FALL BACK".to_owned(),
+                };
                 let result = format!("{result} (looked for {})", seconds(*looked_s));
                 [seconds(*stated_s), register, power, result]
             }
@@ -306,6 +325,7 @@ mod tests {
             configuration: "bb".into(),
             journal: None,
             trials: vec![tried(fall_back)],
+            to_come: 0,
         }
     }
 
@@ -325,16 +345,37 @@ mod tests {
 
     #[test]
     fn a_device_that_keeps_its_order_in_the_silence_is_said_not_to_fall_back() {
-        let timed = |register, power_s| FallBack::Timed {
+        let timed = |register, fell_s| FallBack::Timed {
             stated_s: 10.0,
+            allowed_s: 13.0,
+            fell_s,
             register,
-            power_s,
+            power_s: fell_s,
             power_kw: Some(4.9),
             looked_s: 25.0,
         };
         let kept = protocol(timed(None, None)).paper().markdown();
         assert!(kept.contains("DID NOT FALL BACK") && kept.contains("10.0 s | as ordered"), "{kept}");
         let fell = protocol(timed(Some((10.4, "setpoint 0".into())), Some(10.6))).paper().markdown();
-        assert!(fell.contains("setpoint 0 after 10.4 s") && fell.contains("falls back"), "{fell}");
+        assert!(fell.contains("setpoint 0 after 10.4 s") && fell.contains("falls back (looked"), "{fell}");
+        let late = protocol(timed(Some((13.4, "setpoint 0".into())), Some(13.4))).paper().markdown();
+        assert!(late.contains("falls back LATE: after 13.4 s, 13.0 s allowed"), "{late}");
+    }
+
+    #[test]
+    fn a_report_passes_once_all_was_tried_and_right() {
+        for (verdict, to_come, passed, word) in [
+            (Verdict::Passed, 0, true, "passed"),
+            (Verdict::Passed, 1, false, "Not to be signed"),
+            (Verdict::NotAllTried, 0, false, "NOT ALL TRIED"),
+            (Verdict::LeftOut, 0, false, "left out"),
+            (Verdict::Failed, 0, false, "FAILED"),
+        ] {
+            let all = protocol(FallBack::None);
+            let trials = all.trials.iter().map(|tried| Tried { verdict, ..tried.clone() }).collect();
+            let report = Protocol { trials, to_come, ..all };
+            assert_eq!(report.passed(), passed, "{verdict:?}, {to_come} to come");
+            assert!(report.paper().markdown().contains(word), "{word}");
+        }
     }
 }

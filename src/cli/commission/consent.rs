@@ -17,7 +17,8 @@ pub(super) enum Consent {
 /// Says what would be written, and asks unless `yes` was given beforehand.
 pub(super) fn ask(yes: bool, trial: &Trial, settings: &Settings) -> Result<Consent> {
     let mut out = stdout();
-    writeln!(out, "\n{}", words(trial, settings))?;
+    // Whoever has consented beforehand need not read on.
+    let _ = writeln!(out, "\n{}", words(trial, settings));
     if yes {
         return Ok(Consent::Given("--yes"));
     }
@@ -45,7 +46,9 @@ fn words(trial: &Trial, settings: &Settings) -> String {
             let minutes = settings.plant.chps().get(trial.unit.index()).map_or(0, |chp| chp.min_up_ms / 60_000);
             format!("starts, runs at {least} kW and up to {band} kW above it for at least {minutes} min, and stops")
         }
-        Part::Pv | Part::Wind => format!("is held down by up to {band} kW, as far as the site exports, and released"),
+        Part::Pv | Part::Wind => format!(
+            "is held down by up to {band} kW, as far as the site exports, and released; a safe stop, after a fault, holds it down to 0 kW"
+        ),
     };
     let silence = match trial.watchdog {
         Some(watchdog) => format!("then the gateway falls silent, and it has to fall back within {watchdog:?}"),

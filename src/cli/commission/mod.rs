@@ -2,7 +2,9 @@
 
 mod consent;
 mod files;
+mod release;
 mod session;
+mod silent;
 mod steps;
 mod trying;
 
@@ -12,7 +14,7 @@ use consent::{Consent, ask};
 use memg_commission::protocol::{FallBack, Protocol, Tried, Verdict};
 use memg_commission::trial::{Trial, trials};
 use memg_settings::Settings;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,7 +25,8 @@ use tokio::task::LocalSet;
 ///
 /// Each device is moved by the gateway's own controller in manual mode, with filter and permissions narrowed to the band;
 /// it asks before each device. Ends with a report, HTML and Markdown, for plant and grid operator to sign. Ctrl-C stops
-/// safely. Status 0: everything was tried and right, 1: something was not, 64: the configuration is wrong.
+/// safely, and so does a lost terminal. Status 0: everything was tried and right, 1: something was not, 64: the configuration
+/// is wrong.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Configuration file; no gateway may be running on its journal
@@ -55,6 +58,11 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
         eprintln!("error: {}: a demonstration or a simulator in lock-step is not commissioned", args.config.display());
         return Ok(ExitCode::from(EXIT_CONFIGURATION));
     }
+    if settings.journal.path.is_none() {
+        let path = args.config.display();
+        eprintln!("error: {path}: journal.path: expected a file: it is what keeps a second gateway from these devices");
+        return Ok(ExitCode::from(EXIT_CONFIGURATION));
+    }
     let planned = match trials(&settings, args.device.as_deref(), args.band_kw) {
         Ok(planned) => planned,
         Err(message) => {
@@ -68,8 +76,15 @@ pub(super) fn main(args: &Args) -> Result<ExitCode> {
     std::fs::create_dir_all(&args.out).with_context(|| args.out.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
     let protocol = runtime.block_on(LocalSet::new().run_until(commission(args, &settings, &planned)))?;
-    write(&protocol, &args.out)?;
+    for (ending, path) in write(&protocol, &args.out)? {
+        say(&format!("{}{}", if ending == "html" { "\nReport: " } else { "        " }, path.display()));
+    }
     Ok(if protocol.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Progress for whoever still reads it: a terminal that is gone must not end what controls a plant.
+fn say(text: &str) {
+    let _ = writeln!(stdout(), "{text}");
 }
 
 /// A configuration that `check` accepts.
@@ -91,11 +106,23 @@ async fn commission(args: &Args, settings: &Settings, planned: &[Trial]) -> Resu
     let (stop_in, stop) = watch::channel(false);
     tokio::spawn(async move {
         super::wait_for_signal().await;
-        eprintln!("Stopping safely; once more ends at once.");
         let _ = stop_in.send(true);
-        super::wait_for_signal().await;
+        let _ = writeln!(stderr(), "Stopping safely; Ctrl-C once more ends at once, and leaves the device as it is.");
+        // A terminal that goes tells it several times: only somebody who types it means it.
+        let _ = tokio::signal::ctrl_c().await;
         std::process::exit(130);
     });
+    let report = |trials: &[Tried]| Protocol {
+        site: settings.site.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        began: began.clone(),
+        ended: now(),
+        files: files.clone(),
+        configuration: configuration.clone(),
+        journal: settings.journal.path.as_ref().map(|path| path.display().to_string()),
+        trials: trials.to_vec(),
+        to_come: planned.len() - trials.len(),
+    };
     let mut tried: Vec<Tried> = Vec::new();
     for trial in planned {
         // After a fault somebody has to look first.
@@ -104,23 +131,18 @@ async fn commission(args: &Args, settings: &Settings, planned: &[Trial]) -> Resu
         tried.push(match consent {
             Consent::Refused => left_out(trial, settings),
             Consent::Given(how) => {
-                println!("\n{trial}");
-                let result = trying::try_device(args, trial, &stop).await;
+                say(&format!("\n{trial}"));
+                let result = trying::try_device(args, trial, &stop, &configuration).await;
                 let tried = Tried { consent: how.to_owned(), ..blank(trial, settings) };
                 result.into_tried(tried)
             }
         });
+        // Whatever becomes of the next, this one is told.
+        if let Err(error) = write(&report(&tried), &args.out) {
+            say(&format!("The report could not be written yet: {error:#}"));
+        }
     }
-    Ok(Protocol {
-        site: settings.site.clone(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        began,
-        ended: now(),
-        files,
-        configuration,
-        journal: settings.journal.path.as_ref().map(|path| path.display().to_string()),
-        trials: tried,
-    })
+    Ok(report(&tried))
 }
 
 fn blank(trial: &Trial, settings: &Settings) -> Tried {
@@ -140,22 +162,22 @@ fn blank(trial: &Trial, settings: &Settings) -> Tried {
 }
 
 fn left_out(trial: &Trial, settings: &Settings) -> Tried {
-    println!("\n{trial}: left out, nothing is written.");
+    say(&format!("\n{trial}: left out, nothing is written."));
     blank(trial, settings)
 }
 
 /// `commissioning-<site>-<date and time>.html` and `.md`.
-fn write(protocol: &Protocol, out: &Path) -> Result<()> {
+fn write(protocol: &Protocol, out: &Path) -> Result<[(&'static str, PathBuf); 2]> {
     let plain = |text: &str| -> String {
         text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect()
     };
     let moment = protocol.began.get(..19).unwrap_or(&protocol.began);
     let name = format!("commissioning-{}-{}", plain(&protocol.site), plain(moment));
     let paper = protocol.paper();
-    for (ending, text) in [("html", paper.html()), ("md", paper.markdown())] {
-        let path = out.join(format!("{name}.{ending}"));
-        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
-        println!("{}{}", if ending == "html" { "\nReport: " } else { "        " }, path.display());
+    let place = |ending| (ending, out.join(format!("{name}.{ending}")));
+    let written = [place("html"), place("md")];
+    for ((_, path), text) in written.iter().zip([paper.html(), paper.markdown()]) {
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
-    Ok(())
+    Ok(written)
 }

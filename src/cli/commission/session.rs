@@ -1,10 +1,11 @@
 //! A gateway inside this process that is commanded by hand, and what can be seen of it.
 
 use anyhow::Result;
-use memg_commission::trial::Trial;
+use memg_commission::trial::{Power, Trial};
 use memg_control::account::RunSummary;
 use memg_control::mode::Mode;
 use memg_core::command::{CommandBody, Outcome};
+use memg_core::equipment::Plant;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::Tag;
 use memg_daemon::view::View;
@@ -26,6 +27,9 @@ pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Until everything that is required has been read.
 const START: Duration = Duration::from_secs(60);
 
+/// Why nothing more is done.
+pub(super) const STOPPED: &str = "somebody stopped it here";
+
 /// A running gateway.
 pub(super) struct Session {
     hand: Hand,
@@ -35,14 +39,21 @@ pub(super) struct Session {
     task: JoinHandle<Result<RunSummary>>,
     device: Device,
     signals: BTreeMap<Tag, Known>,
+    plant: Plant,
+    /// From here on it may have written.
+    armed: bool,
 }
 
 impl Session {
     /// Starts a gateway of narrowed settings, and waits until it is in shadow. Within a local set: the controller stays on
-    /// one thread.
-    pub async fn start(settings: Settings, trial: &Trial) -> Result<Self, String> {
+    /// one thread. Whoever gives `stop` can end the waiting.
+    pub async fn start(
+        settings: Settings,
+        trial: &Trial,
+        stopped: Option<&watch::Receiver<bool>>,
+    ) -> Result<Self, String> {
         let device = trial.device_in(&settings).ok_or("there is no such device")?.clone();
-        let signals = settings.points.signals.clone();
+        let (signals, plant) = (settings.points.signals.clone(), settings.plant);
         let (end, hand, inside) = terminal(PRINCIPAL);
         let (stop_in, stop) = watch::channel(false);
         let (view_in, view) = watch::channel(View::default());
@@ -55,8 +66,18 @@ impl Session {
                 Ok(Ok(_)) | Err(_) => "the gateway has ended".to_owned(),
             });
         };
-        let mut session = Self { hand, inside, view, stop_in, task, device, signals };
-        match session.until(Mode::Shadow, START).await {
+        let session = Self { hand, inside, view, stop_in, task, device, signals, plant, armed: false };
+        let stopping = async {
+            match stopped {
+                Some(stopped) if stopped.clone().wait_for(|stop| *stop).await.is_ok() => {}
+                Some(_) | None => std::future::pending().await,
+            }
+        };
+        let begun = tokio::select! {
+            begun = session.until(Mode::Shadow, START) => begun,
+            () = stopping => Err(STOPPED.to_owned()),
+        };
+        match begun {
             Ok(()) => Ok(session),
             Err(why) => {
                 session.end().await;
@@ -66,7 +87,7 @@ impl Session {
     }
 
     /// Waits for a mode.
-    pub async fn until(&mut self, mode: Mode, patience: Duration) -> Result<(), String> {
+    pub async fn until(&self, mode: Mode, patience: Duration) -> Result<(), String> {
         let began = Instant::now();
         while self.mode() != mode {
             if began.elapsed() > patience {
@@ -85,6 +106,8 @@ impl Session {
 
     /// Gives commands that are judged in one cycle; the first that is rejected is the error.
     pub async fn give(&mut self, bodies: &[CommandBody]) -> Result<Vec<Outcome>, String> {
+        // Without an answer it may be.
+        self.armed |= bodies.contains(&CommandBody::Arm);
         let outcomes = self.hand.give(bodies).await?;
         match outcomes.iter().zip(bodies).find_map(|(outcome, body)| match outcome {
             Outcome::Rejected { reason } => Some(format!("{} was rejected: {reason}", body.name())),
@@ -120,6 +143,18 @@ impl Session {
         rules.join(", ")
     }
 
+    /// It was armed: what the device holds may be an order of this session.
+    pub const fn was_armed(&self) -> bool {
+        self.armed
+    }
+
+    /// What the last decision counts on although nobody may write it during the trial.
+    pub fn unpermitted(&self, trial: &Trial) -> Option<String> {
+        let view = self.view.borrow();
+        let (_, decision) = view.last.as_ref()?;
+        trial.unpermitted(&self.plant, decision.safe.as_ref()?, decision.relaxation)
+    }
+
     /// What the order in force says for a set-point of the device.
     pub fn ordered(&self, index: usize) -> Option<f64> {
         let order = self.view.borrow().order?;
@@ -136,6 +171,14 @@ impl Session {
     pub fn read_back(&self, index: usize) -> Option<(usize, f64)> {
         let point = self.device.points.get(index)?.write.as_ref()?.readback?;
         Some((point, self.point(self.device.id(point)).usable()?))
+    }
+
+    /// The measured power of a trial's part, or of any other signal.
+    pub fn power(&self, tag: Option<Tag>) -> Power {
+        match tag.filter(|tag| self.signals.contains_key(tag)) {
+            Some(tag) => self.signal(tag).map_or(Power::Lost, Power::Kw),
+            None => Power::NotMeasured,
+        }
     }
 
     /// A measured signal now.

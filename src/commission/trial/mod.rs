@@ -6,12 +6,15 @@
 
 mod narrow;
 mod silence;
+mod stand;
 
 pub use narrow::narrowed;
 pub use silence::{Held, Silence, wait_for_fall_back};
+pub use stand::{Power, has_moved, is_stopped};
 
 use memg_core::plant_state::{Signal, Tag, UnitNumber};
 use memg_plant_io::device::Device;
+use memg_plant_io::image::PointId;
 use memg_plant_io::{Output, OutputTag};
 use memg_settings::Settings;
 use std::fmt;
@@ -117,6 +120,22 @@ impl Trial {
     pub fn tolerance_kw(&self, settings: &Settings) -> f64 {
         (0.1 * self.band_kw).max(settings.plant.parameters().margins.power_kw)
     }
+}
+
+/// Longest until a fall-back within its stated time has been seen: twice the slowest poll of what tells it, and a cycle; where
+/// only the power does, as long as it may take to follow.
+#[must_use]
+pub fn fall_back_allowed(settings: &Settings, trial: &Trial, stated: Duration, held: &Held) -> Duration {
+    let Some(device) = trial.device_in(settings) else { return stated };
+    let polls = |index: usize| device.points.get(index).map(|point| point.poll);
+    let registers = held.registers.iter().filter_map(|(index, ..)| polls(*index)).max();
+    let power = trial.power().and_then(|tag| settings.points.signals.get(&tag));
+    let terms = power.into_iter().flat_map(|known| known.formula.terms()).map(|term| term.point);
+    let poll_of = |id: PointId| {
+        settings.devices.iter().find_map(|device| Some(device.points.get(id.0.checked_sub(device.first.0)?)?.poll))
+    };
+    let power = terms.filter_map(poll_of).max().map(|poll| 2 * poll + settings.control.response);
+    stated + settings.control.cycle + registers.map(|poll| 2 * poll).or(power).unwrap_or_default()
 }
 
 /// What can be tried: one trial for each part that a device may write, in the order of the configuration.
