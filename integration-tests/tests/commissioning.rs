@@ -11,8 +11,10 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
+use tokio::time::{sleep, timeout};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
 
@@ -40,6 +42,12 @@ fn places(plant: &VirtualPlant, without: &str) -> Vec<String> {
 }
 
 struct Folder(TempDir);
+
+/// Of the battery, by 5 kW.
+const TRIAL: [&str; 9] =
+    ["commission", "gateway.toml", "--device", "store", "--band-kw", "5", "--out", "report", "--yes"];
+/// Longest that a test waits for what has to come.
+const LONGEST: Duration = Duration::from_secs(120);
 
 impl Folder {
     async fn run(&self, args: &[&str]) -> Output {
@@ -80,14 +88,18 @@ impl Folder {
     /// `commission` of the battery by 5 kW; its status, and the report in Markdown.
     async fn commission(&self, more: &[&str]) -> (Option<i32>, String) {
         let _ = std::fs::remove_dir_all(self.0.path().join("report"));
-        let args = ["commission", "gateway.toml", "--device", "store", "--band-kw", "5", "--out", "report", "--yes"];
-        let output = self.run(&[&args, more].concat()).await;
-        let files = std::fs::read_dir(self.0.path().join("report")).unwrap_or_else(|_| panic!("{}", told(&output)));
+        let output = self.run(&[&TRIAL, more].concat()).await;
+        (output.status.code(), self.report(&told(&output)))
+    }
+
+    /// The one report, in Markdown; the HTML is looked at beside.
+    fn report(&self, told: &str) -> String {
+        let files = std::fs::read_dir(self.0.path().join("report")).unwrap_or_else(|_| panic!("{told}"));
         let texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a report"));
         let (html, markdown): (Vec<String>, Vec<String>) = texts.partition(|text| text.starts_with("<!doctype html>"));
-        assert_eq!((html.len(), markdown.len()), (1, 1), "{}", told(&output));
+        assert_eq!((html.len(), markdown.len()), (1, 1), "{told}");
         assert!(html[0].contains("Grid operator") && html[0].contains("</html>"), "{}", html[0]);
-        (output.status.code(), markdown[0].clone())
+        markdown[0].clone()
     }
 
     async fn init(&self, plant: &VirtualPlant, without: &str, more: &[&str]) -> Output {
@@ -233,6 +245,53 @@ async fn what_does_not_apply_its_set_point_or_does_not_fall_back_is_stopped_safe
         assert!(report.contains(words), "{words}: {report}");
     }
     assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "it is not left with its set-point");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_is_lost_stops_a_trial_safely_and_the_report_says_so() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    bench.peer.ask("live 0").await;
+    folder.init_at(&bench, 60).await;
+    let mut command = Command::new(gateway());
+    command.args(TRIAL).current_dir(folder.0.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway's program");
+    let moved = async {
+        while bench.peer.ask("get battery 3 300 1").await == [0] {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONGEST, moved).await.expect("the battery is moved");
+    // First nobody reads any more, then the terminal is gone; a shell tells it twice.
+    drop((running.stdout.take(), running.stderr.take()));
+    let pid = running.id().expect("it runs").to_string();
+    for _ in 0..2 {
+        let told = Command::new("kill").args(["-HUP", &pid]).status().await.expect("kill");
+        assert!(told.success());
+    }
+    let status = timeout(LONGEST, running.wait()).await.expect("it ends").expect("a status");
+    assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "it is not left with its set-point");
+    let report = folder.report("no report");
+    assert_eq!(status.code(), Some(1), "{report}");
+    for words in ["| FAILED |", "somebody stopped it", "safe stop after a fault", "Stopped safely"] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert!(!report.contains("| before the silence |"), "nothing is moved again: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_journal_nothing_is_commissioned() {
+    let plant = plant().await;
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    let init = folder.init(&plant, "none", &[]).await;
+    assert!(init.status.success(), "{}", told(&init));
+    let config = folder.0.path().join("gateway.toml");
+    let mut table: toml::Table = toml::from_str(&std::fs::read_to_string(&config).expect("a file")).expect("TOML");
+    assert!(table.remove("journal").is_some(), "init writes one");
+    std::fs::write(&config, table.to_string()).expect("a file");
+    let refused = folder.run(&["commission", "gateway.toml", "--yes"]).await;
+    assert!(refused.status.code() == Some(64) && told(&refused).contains("journal.path"), "{}", told(&refused));
+    plant.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,8 +61,12 @@ impl Trying<'_> {
 
     async fn stopped_after_fault(&mut self, session: &mut Session) -> Result<(), String> {
         self.safe_stop(session, "safe stop after a fault").await?;
+        let unseen = match session.power(self.trial.power()) {
+            Power::NotMeasured => " Nobody measures its power: only the device's answer says so.",
+            Power::Lost | Power::Kw(_) => "",
+        };
         let left = if self.trial.part.is_cap() { " It leaves the cap at 0 kW: the source is held down." } else { "" };
-        self.found(format!("Stopped safely; the stop waits for its acknowledgement.{left}"));
+        self.found(format!("Stopped safely; the stop waits for its acknowledgement.{unseen}{left}"));
         Ok(())
     }
 
