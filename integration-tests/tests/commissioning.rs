@@ -92,6 +92,34 @@ impl Folder {
         (output.status.code(), self.report(&told(&output)))
     }
 
+    /// `commission` of a device by 5 kW whose terminal is lost as soon as `register` is not 0; the report.
+    async fn lost_in_a_trial(&self, bench: &mut Bench, device: &str, register: &str) -> String {
+        let mut command = Command::new(gateway());
+        let args = TRIAL.map(|arg| if arg == "store" { device } else { arg });
+        command.args(args).current_dir(self.0.path()).stdin(Stdio::null()).kill_on_drop(true);
+        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway's program");
+        let moved = async {
+            while bench.peer.ask(register).await == [0] {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(LONGEST, moved).await.expect("the device is moved");
+        // First nobody reads any more, then the terminal is gone; a shell tells it twice.
+        drop((running.stdout.take(), running.stderr.take()));
+        let pid = running.id().expect("it runs").to_string();
+        for _ in 0..2 {
+            let told = Command::new("kill").args(["-HUP", &pid]).status().await.expect("kill");
+            assert!(told.success());
+        }
+        let status = timeout(LONGEST, running.wait()).await.expect("it ends").expect("a status");
+        let report = self.report("no report");
+        assert_eq!(status.code(), Some(1), "{report}");
+        for words in ["| FAILED |", "somebody stopped it", "safe stop after a fault", "Stopped safely"] {
+            assert!(report.contains(words), "{words}: {report}");
+        }
+        report
+    }
+
     /// The one report, in Markdown; the HTML is looked at beside.
     fn report(&self, told: &str) -> String {
         let files = std::fs::read_dir(self.0.path().join("report")).unwrap_or_else(|_| panic!("{told}"));
@@ -253,30 +281,26 @@ async fn a_terminal_that_is_lost_stops_a_trial_safely_and_the_report_says_so() {
     let folder = Folder(tempfile::tempdir().expect("a folder"));
     bench.peer.ask("live 0").await;
     folder.init_at(&bench, 60).await;
-    let mut command = Command::new(gateway());
-    command.args(TRIAL).current_dir(folder.0.path()).stdin(Stdio::null()).kill_on_drop(true);
-    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the gateway's program");
-    let moved = async {
-        while bench.peer.ask("get battery 3 300 1").await == [0] {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONGEST, moved).await.expect("the battery is moved");
-    // First nobody reads any more, then the terminal is gone; a shell tells it twice.
-    drop((running.stdout.take(), running.stderr.take()));
-    let pid = running.id().expect("it runs").to_string();
-    for _ in 0..2 {
-        let told = Command::new("kill").args(["-HUP", &pid]).status().await.expect("kill");
-        assert!(told.success());
-    }
-    let status = timeout(LONGEST, running.wait()).await.expect("it ends").expect("a status");
+    let report = folder.lost_in_a_trial(&mut bench, "store", "get battery 3 300 1").await;
     assert_eq!(bench.peer.ask("get battery 3 300 1").await, [0], "it is not left with its set-point");
-    let report = folder.report("no report");
-    assert_eq!(status.code(), Some(1), "{report}");
-    for words in ["| FAILED |", "somebody stopped it", "safe stop after a fault", "Stopped safely"] {
-        assert!(report.contains(words), "{words}: {report}");
-    }
     assert!(!report.contains("| before the silence |"), "nothing is moved again: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chp_that_has_just_started_is_said_to_be_stopped_once_it_is() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    bench.peer.ask("live 0").await;
+    folder.init_at(&bench, 60).await;
+    // Steps of 9 s: it stays on for two of them.
+    let site = folder.0.path().join("site.toml");
+    let text = std::fs::read_to_string(&site).expect("the site file");
+    let shorter = text.replace("step_h = 0.25", "step_h = 0.0025").replace("min_up_steps = 4", "min_up_steps = 2");
+    assert_eq!(text.len() + 2, shorter.len(), "both are there");
+    std::fs::write(&site, shorter).expect("the site file");
+    let report = folder.lost_in_a_trial(&mut bench, "engine", "get chp 1 1 1").await;
+    assert_eq!(bench.peer.ask("get chp 1 1 1").await, [0], "it was waited for: {report}");
+    assert_eq!(bench.peer.ask("get chp 4 10 1").await, [0], "its power is at rest");
 }
 
 #[tokio::test(flavor = "multi_thread")]
