@@ -395,4 +395,4 @@ impl Iterator for Reader {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests stop at the first surprise")]
 #[path = "journal_tests.rs"]
-mod tests;
+pub(crate) mod tests;

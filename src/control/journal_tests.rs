@@ -4,7 +4,8 @@ use super::*;
 use memg_core::equipment::Plant;
 use memg_core::safety::SafetyFilter;
 
-fn header() -> Header {
+/// The header of a run at the reference plant.
+pub(crate) fn header_of(site: &str, now_ms: u64) -> Header {
     let filter = SafetyFilter::new(Plant::reference());
     let config = ControlConfig {
         filter,
@@ -17,7 +18,11 @@ fn header() -> Header {
         substitutes: Default::default(),
         grid_limit: Default::default(),
     };
-    Header::new("test", &config, ["rule", "rust", "rule"], &ControlState::start(0))
+    Header::new(site, &config, ["rule", "rust", "rule"], &ControlState::start(now_ms))
+}
+
+fn header() -> Header {
+    header_of("test", 0)
 }
 
 #[test]

@@ -2,11 +2,8 @@
 
 use super::*;
 use crate::chain::Head;
-use crate::cycle::{ControlConfig, ControlState};
+use crate::journal::tests::header_of;
 use crate::journal::{Header, Journal};
-use crate::mode::ModeTimes;
-use memg_core::equipment::Plant;
-use memg_core::safety::SafetyFilter;
 use std::path::PathBuf;
 
 struct Desk {
@@ -15,18 +12,7 @@ struct Desk {
 }
 
 fn header(uptime: u64) -> Header {
-    let config = ControlConfig {
-        filter: SafetyFilter::new(Plant::reference()),
-        times: ModeTimes::default(),
-        simulated: true,
-        cycle_ms: 1000,
-        stand_in_ms: 0,
-        response_ms: 20_000,
-        chp_response_ms: 300_000,
-        substitutes: Default::default(),
-        grid_limit: Default::default(),
-    };
-    Header::new(&format!("site {uptime}"), &config, ["rule", "rust", "rule"], &ControlState::start(uptime))
+    header_of(&format!("site {uptime}"), uptime)
 }
 
 impl Desk {

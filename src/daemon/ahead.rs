@@ -93,6 +93,13 @@ impl Ahead {
     }
 }
 
+/// Nothing is known of one of these quantities.
+pub(super) fn lacks(outlook: &Outlook, quantities: &[Quantity], steps_per_hour: usize) -> bool {
+    let steps = OUTLOOK_HOURS * steps_per_hour;
+    let is_known = |quantity| (0..steps).any(|step| outlook.ahead(quantity, step).is_some());
+    !quantities.iter().all(|quantity| is_known(*quantity))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +169,15 @@ mod tests {
         tokio::time::advance(Duration::from_secs(601)).await;
         let outlook = ahead.news(&image, Instant::now(), at).unwrap();
         assert_eq!(known(&outlook, Quantity::ImportPrice), [h, h, None, None, None, None, h, h]);
+    }
+
+    #[test]
+    fn one_forecast_of_two_is_missed_although_the_other_is_known() {
+        let mut series = Series::default();
+        series.column_mut(Quantity::Pv).extend([None, Some(3.0)]);
+        let outlook = Outlook::new(series, 4);
+        let lacks = |quantities: &[Quantity]| super::lacks(&outlook, quantities, 4);
+        assert!(!lacks(&[]) && !lacks(&[Quantity::Pv]));
+        assert!(lacks(&[Quantity::Pv, Quantity::Wind]) && super::lacks(&Outlook::default(), &[Quantity::Pv], 4));
     }
 }

@@ -1,12 +1,12 @@
 //! The telling half of a cycle: books, history, alarms, messages, the view. It comes after the set-points are on their way.
 
 use super::Engine;
+use crate::ahead::lacks;
 use crate::messages::Messages;
 use crate::standing::Facts;
 use crate::view::View;
 use memg_control::assumed::share_renewable_limit;
 use memg_control::cycle::{CycleDecision, CycleInput};
-use memg_core::outlook::OUTLOOK_HOURS;
 use memg_plant_io::WriteOrder;
 use memg_plant_io::event::{DriverEvent, EventKind};
 
@@ -62,10 +62,8 @@ impl Engine {
     }
 
     /// Something is to be written as a forecast, and nothing is known of it. Those over MQTT are missed by their topics.
-    fn a_written_one_is_missing(&self) -> bool {
-        let steps = OUTLOOK_HOURS * self.config.filter.plant().steps_per_hour();
-        let known = |quantity| (0..steps).any(|step| self.state.outlook.ahead(quantity, step).is_some());
-        self.written_forecasts.iter().any(|quantity| !known(*quantity))
+    fn lacks_a_written_one(&self) -> bool {
+        lacks(&self.state.outlook, &self.written_forecasts, self.config.filter.plant().steps_per_hour())
     }
 
     /// Brings the list of alarms up to date and tells what changed.
@@ -80,7 +78,7 @@ impl Engine {
             sentences: &view.sentences,
             history_trouble: view.history_trouble.as_deref(),
             outside_tariff: view.outside_tariff,
-            forecast_is_missing: self.forecasts && (self.state.outlook.is_empty() || self.a_written_one_is_missing()),
+            forecast_is_missing: self.forecasts && (self.state.outlook.is_empty() || self.lacks_a_written_one()),
         };
         let changes = self.alarms.observe(&facts, &self.wires.notes);
         let (alarms, alarms_number) = self.alarms.shown();
