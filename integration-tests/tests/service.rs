@@ -27,17 +27,25 @@ fn hears(socket: &UnixDatagram, wanted: &str, patience: Duration) -> Option<()> 
     None
 }
 
-#[test]
-fn systemd_hears_of_completed_cycles_and_of_nothing_when_the_loop_stands_still() {
+/// A gateway that is ready, and where it says so.
+fn ready() -> (tempfile::TempDir, UnixDatagram, Child) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notify");
     let socket = UnixDatagram::bind(&path).expect("a socket");
     let config = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/gateway.toml");
-    let mut command = Command::new(gateway());
+    // Whoever runs the tests may have had the signal ignored, which is inherited.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=HUP").arg(gateway());
     command.args(["run", config, "--json", "--journal"]).arg(folder.path().join("journal"));
     command.env("NOTIFY_SOCKET", &path).env("MEMG__WEB__LISTEN", "127.0.0.1:0");
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the gateway starts");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the gateway starts");
     hears(&socket, "READY=1", PATIENCE).expect("ready after the first cycle");
+    (folder, socket, child)
+}
+
+#[test]
+fn systemd_hears_of_completed_cycles_and_of_nothing_when_the_loop_stands_still() {
+    let (_folder, socket, mut child) = ready();
     for _ in 0..3 {
         hears(&socket, "WATCHDOG=1", PATIENCE).expect("alive with every cycle");
     }
@@ -50,4 +58,14 @@ fn systemd_hears_of_completed_cycles_and_of_nothing_when_the_loop_stands_still()
     signal(&child, "-TERM");
     hears(&socket, "STOPPING=1", PATIENCE).expect("it says that it ends");
     assert!(child.wait().is_ok_and(|status| status.success()));
+}
+
+/// A shell and the kernel both tell it.
+#[test]
+fn a_terminal_that_goes_and_says_so_twice_ends_a_run_in_order() {
+    let (_folder, socket, mut child) = ready();
+    signal(&child, "-HUP");
+    signal(&child, "-HUP");
+    hears(&socket, "STOPPING=1", PATIENCE).expect("it says that it ends");
+    assert!(child.wait().is_ok_and(|status| status.success()), "and it does so by itself");
 }

@@ -264,6 +264,11 @@ async fn wait_for_signal() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
+/// After a first signal: somebody types Ctrl-C and means it. A terminal that goes tells it several times.
+async fn insisted() {
+    let _ = tokio::signal::ctrl_c().await;
+}
+
 /// Whoever started this process wants it to outlive its terminal. A handler would take that away.
 #[cfg(unix)]
 fn is_hangup_ignored() -> bool {

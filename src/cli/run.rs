@@ -75,10 +75,10 @@ async fn go(args: &Args, live: bool) -> Result<ExitCode> {
     let ending = Arc::new(stop_in);
     let from_outside = Arc::clone(&ending);
     tokio::spawn(async move {
-        loop {
-            super::wait_for_signal().await;
-            end(&from_outside);
-        }
+        super::wait_for_signal().await;
+        end(&from_outside);
+        super::insisted().await;
+        end(&from_outside);
     });
     let screen = live.then(|| Screen { site: settings.site.clone(), plant: settings.plant, log_in });
     let shown = tokio::spawn(live::show(view, screen, args.json, move || end(&ending)));

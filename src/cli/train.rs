@@ -206,7 +206,7 @@ fn stop_on_signal(stop: Arc<AtomicBool>, after: Option<Duration>) -> Result<()> 
             }
             stop.store(true, Ordering::Relaxed);
             // A second one ends at once; the checkpoint of before is intact.
-            super::wait_for_signal().await;
+            super::insisted().await;
             std::process::exit(130);
         });
     })?;

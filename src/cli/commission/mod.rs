@@ -108,8 +108,7 @@ async fn commission(args: &Args, settings: &Settings, planned: &[Trial]) -> Resu
         super::wait_for_signal().await;
         let _ = stop_in.send(true);
         let _ = writeln!(stderr(), "Stopping safely; Ctrl-C once more ends at once, and leaves the device as it is.");
-        // A terminal that goes tells it several times: only somebody who types it means it.
-        let _ = tokio::signal::ctrl_c().await;
+        super::insisted().await;
         std::process::exit(130);
     });
     let report = |trials: &[Tried]| Protocol {
