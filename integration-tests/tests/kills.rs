@@ -28,9 +28,12 @@ fn of_journal(plant: &PromisePlant, verb: &[&str]) -> Output {
     Command::new(gateway()).args(verb).arg(plant.path("journal")).output().expect("it runs")
 }
 
-fn lines(plant: &PromisePlant) -> usize {
-    let text = std::fs::read(plant.path("journal")).unwrap_or_default();
-    text.iter().filter(|byte| **byte == b'\n').count()
+/// The whole lines of the journal; what stands behind them was acknowledged to nobody.
+fn lines(plant: &PromisePlant) -> Vec<u8> {
+    let mut text = std::fs::read(plant.path("journal")).unwrap_or_default();
+    let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    text.truncate(whole);
+    text
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,11 +41,12 @@ async fn whenever_it_is_killed_the_journal_is_whole_and_the_battery_does_not_jum
     let Some(plant) = PromisePlant::start("observe_s = 1.0", "").await else { return };
     let (kills, seed) = (asked("MEMG_KILLS", 3), asked("MEMG_SEED", 1));
     let mut dice = Dice(seed);
-    let mut before: Option<(f32, usize)> = None;
+    let mut before: Option<(f32, usize, Vec<u8>)> = None;
     for kill in 1..=kills {
         let what = format!("kill {kill} of seed {seed}");
         let (gateway, mut state) = plant.in_auto().await;
-        if let Some((held, writes)) = before {
+        if let Some((held, writes, seen)) = before {
+            assert!(lines(&plant).starts_with(&seen), "{what}: the start took away what was there");
             until("it writes again", || plant.battery_writes().len() > writes).await;
             let first = plant.battery_writes()[writes];
             assert!((first - held).abs() <= RAMP_KW + 0.01, "{what}: from {held} to {first} kW");
@@ -51,10 +55,11 @@ async fn whenever_it_is_killed_the_journal_is_whole_and_the_battery_does_not_jum
         tokio::time::sleep(Duration::from_millis(dice.below(700))).await;
         let seen = lines(&plant);
         gateway.kill().await;
-        before = Some((plant.battery_setpoint(), plant.battery_writes().len()));
         let verified = of_journal(&plant, &["journal", "verify"]);
         assert!(verified.status.success(), "{what}: {}", text(&verified.stderr));
-        assert!(lines(&plant) >= seen, "{what}: {seen} lines were there");
+        let whole = lines(&plant);
+        assert!(whole.starts_with(&seen), "{what}: lines that were there are gone");
+        before = Some((plant.battery_setpoint(), plant.battery_writes().len(), whole));
     }
     let replayed = of_journal(&plant, &["replay"]);
     assert!(replayed.status.success(), "{}", text(&replayed.stderr));
