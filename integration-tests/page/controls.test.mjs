@@ -206,6 +206,13 @@ test("alarms are acknowledged and shelved with a reason, and the bar follows", (
     assert.equal(mock.records.at(-1).path, "alarms/wind.late/unshelve");
   }));
 
+test("of what is put aside it is said where the cause is gone", () =>
+  withMock({ path: "alarms", scenario: "abnormal", role: "operator" }, async (page) => {
+    const row = (text) => page.getByRole("row").filter({ hasText: text });
+    await row("Boiler flow temperature high.").getByText("its cause is gone").waitFor();
+    assert.equal(await row("Gas meter pulse missing.").getByText("its cause is gone").count(), 0);
+  }));
+
 test("an engineer takes an alarm out of service with a reason and returns it; an operator may not", async () => {
   const wind = (page) => page.getByRole("button", { name: "Wind meter answers late." }).click();
   await withMock({ path: "alarms", scenario: "abnormal", role: "operator" }, async (page) => {

@@ -99,6 +99,8 @@ pub struct Alarm {
     pub priority: Priority,
     /// Where it stands.
     pub state: State,
+    /// Its cause is there, also while it is put aside.
+    pub active: bool,
     /// What it is about.
     pub source: String,
     /// What is wrong.
@@ -209,6 +211,7 @@ impl Entry {
             id: id.to_owned(),
             priority: self.raised.kind.definition().priority,
             state: self.state(),
+            active: self.active,
             source: self.raised.kind.definition().about.unwrap_or(&self.raised.name).to_owned(),
             text: self.raised.text(),
             advice: self.raised.advice(),
@@ -280,18 +283,19 @@ impl List {
         }
         let mut changes = Vec::new();
         for (id, entry) in &mut self.entries {
-            let before = (entry.shown, entry.state(), entry.count, entry.alarm(id).text, entry.raised.next.clone());
+            let before = (entry.shown, entry.state(), entry.count);
+            let said = |entry: &Entry| (entry.active, entry.alarm(id).text, entry.raised.next.clone());
+            let said_before = said(entry);
             entry.observe(standing.remove(id), now);
             entry.end_aside(now);
             if !before.0 && entry.shown {
                 recall(entry, self.remembered.remove(id), now);
             }
-            let moved = (before.0, before.1, before.2) != (entry.shown, entry.state(), entry.count);
+            let moved = before != (entry.shown, entry.state(), entry.count);
             if moved && entry.shown {
                 changes.push(Change { unix_ms: now.unix_ms, alarm: entry.alarm(id), by: None });
             }
-            let reworded = before.3 != entry.alarm(id).text || before.4 != entry.raised.next;
-            self.number += u64::from((moved || reworded) && entry.shown);
+            self.number += u64::from((moved || said_before != said(entry)) && entry.shown);
         }
         self.entries.retain(|_, entry| !entry.is_over());
         changes

@@ -87,8 +87,11 @@ fn a_shelf_ends_by_itself_and_what_still_stands_is_to_be_seen_anew() {
     assert_eq!((ended[0].alarm.state, ended[0].by.as_deref()), (State::Unacknowledged, None));
     list.put_aside(at(101), "chp.link", "anna", (Aside::Shelved, at(200).unix_ms)).unwrap();
     list.observe(at(102), []);
+    let before = (list.alarms()[0].active, list.number());
     list.observe(at(110), []);
     assert_eq!(states(&list), [("chp.link".into(), State::Shelved)], "it may come again");
+    assert_eq!((before.0, list.alarms()[0].active), (true, false), "its cause has gone");
+    assert_ne!(list.number(), before.1, "whoever looks on is told");
     list.observe(at(200), []);
     assert_eq!(list.alarms(), []);
 }

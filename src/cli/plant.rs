@@ -50,7 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
-    log_to_stderr("info,rumqttd=off");
+    log_to_stderr("info");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
     runtime.block_on(go(args))
 }

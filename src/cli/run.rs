@@ -46,7 +46,7 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     let live = !args.json && std::io::stdout().is_terminal() && live::has_terminal();
-    log_to_stderr(if live { "off" } else { "info,rumqttd=off" });
+    log_to_stderr(if live { "off" } else { "info" });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build()?;
     runtime.block_on(go(args, live))
 }

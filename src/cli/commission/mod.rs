@@ -49,7 +49,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
-    log_to_stderr("error,rumqttd=off");
+    log_to_stderr("error");
     let settings = match load(&args.config) {
         Ok(settings) => settings,
         Err(refused) => return Ok(refused),

@@ -5,7 +5,7 @@ use super::state::{device_state, quality};
 use crate::archive::unit;
 use crate::standing::BROKER;
 use crate::view::View;
-use memg_alarms::{Kind, State};
+use memg_alarms::Kind;
 use memg_core::measurement::Measurement;
 use memg_plant_io::device::Device;
 use memg_plant_io::image::PointId;
@@ -23,11 +23,10 @@ pub(super) fn devices(telling: &Telling) -> Value {
 
 /// Text of what stands against a device.
 fn error(view: &View, name: &str) -> Option<String> {
-    let stands = |state| !matches!(state, State::Returned | State::Normal);
     let of = |kind: Kind| kind.id(name);
     let kinds = [Kind::Link, Kind::Broker, Kind::Device, Kind::Values, Kind::Write, Kind::Points, Kind::Unstable];
     let ids = kinds.map(of);
-    let found = view.alarms.iter().find(|alarm| stands(alarm.state) && alarm.source == name && ids.contains(&alarm.id));
+    let found = view.alarms.iter().find(|alarm| alarm.active && alarm.source == name && ids.contains(&alarm.id));
     found.map(|alarm| alarm.text.clone())
 }
 

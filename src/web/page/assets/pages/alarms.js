@@ -4,7 +4,7 @@ import { card, csv, h, onChange, replace, save } from "../lib/dom.js";
 import { get, post } from "../lib/api.js";
 import { duration } from "../lib/format.js";
 import { ALARM_STATES, may, sentence } from "../lib/words.js";
-import { alarmMark, isUnacknowledged, sorted } from "../parts/alarm-mark.js";
+import { QUIET, alarmMark, isUnacknowledged, sorted } from "../parts/alarm-mark.js";
 import { acknowledge } from "../parts/alarmbar.js";
 import { failed, spanPicker, toggles } from "../parts/range.js";
 
@@ -22,6 +22,9 @@ const FILTERS = {
   shelved: ["Shelved", (one) => one.state === "shelved"],
   out: ["Out of service", (one) => one.state === "out_of_service"],
 };
+
+/** Words where an alarm is put aside and what raised it is no more. */
+const gone = (one) => (QUIET.includes(one.state) && one.active === false ? "its cause is gone" : "");
 
 export class Page {
   #link;
@@ -120,7 +123,7 @@ export class Page {
     return h(
       `tr${one.id === this.#chosen ? ".sel" : ""}`,
       h("td", alarmMark(one)),
-      h("td", h("span.b", state), h("small", [`${detail}${by}`.trim(), until].filter(Boolean).join(", "))),
+      h("td", h("span.b", state), h("small", [`${detail}${by}`.trim(), until, gone(one)].filter(Boolean).join(", "))),
       h(
         "td",
         h("span.nw", time.event(one.since_unix_ms, now)),
@@ -176,6 +179,7 @@ export class Page {
       ["Since", time.event(one.since_unix_ms, now)],
       ["Came", `${one.count} time${one.count === 1 ? "" : "s"}`],
       one.acknowledged_by && ["Acknowledged by", one.acknowledged_by],
+      gone(one) && ["Cause", gone(one)],
       one.shelved_until_unix_ms && ["Shelved until", time.event(one.shelved_until_unix_ms, now)],
       one.out_of_service_until_unix_ms && ["Out of service until", time.event(one.out_of_service_until_unix_ms, now)],
       ["Name for SCADA and MQTT", one.id],

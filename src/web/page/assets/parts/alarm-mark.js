@@ -10,7 +10,7 @@ const SHAPES = {
   low: () => s("circle.f", { cx: 10, cy: 10, r: 8.5 }),
 };
 
-const QUIET = ["shelved", "out_of_service"];
+export const QUIET = ["shelved", "out_of_service"];
 export const isUnacknowledged = (alarm) => alarm.state === "unacknowledged" || alarm.state === "returned";
 
 function look(alarm) {
