@@ -5,7 +5,7 @@ Usage: foreign_devices.py SERIAL_PATH
 * battery: serial RTU, unit 7, holding registers, words swapped, discharging counts as positive
 * chp: Modbus TCP, unit 3, coils, discrete inputs, input and holding registers
 * meter: RTU over TCP, unit 12, f32 input registers with holes between them
-* roof: Modbus TCP, unit 1, a power with its decimal exponent beside it, a register that says "not implemented"
+* roof: Modbus TCP, unit 1, a power with its decimal exponent beside it, a register that says "not implemented", a cap
 * mast: Modbus TCP, unit 5, f32 with its words swapped
 * heat: Modbus TCP, unit 9, 32 bits with words and bytes swapped
 
@@ -13,7 +13,7 @@ Prints "READY <ports of chp, meter, roof, mast, heat>" once all listen (loopback
 command per line on standard input: "get DEVICE FUNCTION ADDRESS COUNT" prints raw values, "set DEVICE FUNCTION ADDRESS
 VALUE..." changes them, "deaf DEVICE ADDRESS" lets it acknowledge writes of a register without applying them, "hear DEVICE"
 ends that, "live SECONDS" makes powers follow set-points and the meter follow the balance from now on; the battery then
-stops by itself when its heartbeat has rested for so long (0: never). Ends with standard input.
+stops by itself when its heartbeat has rested for so long (0: never); "sun KW" is what the PV could give then. Ends with standard input.
 """
 
 import asyncio
@@ -29,6 +29,7 @@ UNITS = {"battery": 7, "chp": 3, "meter": 12, "roof": 1, "mast": 5, "heat": 9}
 DEAF = {}
 LIVING = []
 PV_KW, WIND_KW, HEAT_KW = 3.5, 2.0, 40.0
+SUN = [PV_KW]
 
 
 def f32(value):
@@ -88,7 +89,7 @@ def devices():
 def sources():
     """What is only measured: PV, wind and heat."""
     only_holding = lambda values: ([bits(500, [False] * 8)], [bits(500, [False] * 8)], values, [words(500, [0])])
-    roof = SimDevice(UNITS["roof"], only_holding([words(100, [round(PV_KW * 100), 1, 0x8000])]))
+    roof = SimDevice(UNITS["roof"], only_holding([words(100, [round(PV_KW * 100), 1, 0x8000, 600])]))
     mast = SimDevice(UNITS["mast"], only_holding([words(20, f32(WIND_KW)[::-1])]))
     swapped = [word >> 8 | (word & 0xFF) << 8 for word in i32_low_first(round(HEAT_KW * 1000))]
     heat = SimDevice(UNITS["heat"], only_holding([words(5, swapped)]))
@@ -119,8 +120,10 @@ async def live(servers, watchdog_s):
         chp_tenths = (await get("chp", 3, 20))[0] if runs else 0
         await put("chp", 4, 10, [chp_tenths])
         await put("chp", 2, 2, [runs])
+        pv_kw = min(SUN[0], (await get("roof", 3, 103))[0] / 10)
+        await put("roof", 3, 100, [round(100 * pv_kw)])
         load_kw = struct.unpack(">f", struct.pack(">2H", *await get("meter", 4, 100, 2)))[0]
-        await put("meter", 4, 0, f32(load_kw + battery_kw - chp_tenths / 10 - PV_KW - WIND_KW))
+        await put("meter", 4, 0, f32(load_kw + battery_kw - chp_tenths / 10 - pv_kw - WIND_KW))
         await asyncio.sleep(0.1)
 
 
@@ -147,6 +150,9 @@ async def obey(servers, line):
     command, name, *rest = line.split()
     if command == "live":
         LIVING.append(asyncio.create_task(live(servers, float(name))))
+        return []
+    if command == "sun":
+        SUN[0] = float(name)
         return []
     server, unit = servers[name], UNITS[name]
     if command == "deaf":

@@ -58,10 +58,15 @@ impl Folder {
 
     /// `init` at six devices of others; the battery's own watchdog is stated as so many seconds.
     async fn init_at(&self, bench: &Bench, watchdog_s: u32) {
+        self.init_with(bench, watchdog_s, ROOF).await;
+    }
+
+    /// The same with another file for the PV.
+    async fn init_with(&self, bench: &Bench, watchdog_s: u32, roof: &str) {
         let own = self.0.path().join("own");
         std::fs::create_dir_all(&own).expect("a folder");
         let battery = BATTERY.replace("watchdog_s = 60", &format!("watchdog_s = {watchdog_s}"));
-        let files = [&battery, CHP, METER, ROOF, MAST, HEAT];
+        let files = [&battery, CHP, METER, roof, MAST, HEAT];
         let names = ["store", "engine", "meter", "roof", "mast", "heat"];
         for (name, text) in names.iter().zip(files) {
             std::fs::write(own.join(name).with_extension("toml"), text).expect("a device file");
@@ -83,6 +88,22 @@ impl Folder {
         args.extend(devices.iter().flat_map(|device| ["--device", device]));
         let init = self.run(&args).await;
         assert!(init.status.success() && told(&init).contains("written and correct"), "{}", told(&init));
+    }
+
+    /// Steps of 9 s; a CHP stays on for two of them.
+    fn shorten_steps(&self) {
+        let site = self.0.path().join("site.toml");
+        let text = std::fs::read_to_string(&site).expect("the site file");
+        let shorter = text.replace("step_h = 0.25", "step_h = 0.0025").replace("min_up_steps = 4", "min_up_steps = 2");
+        assert_eq!(text.len() + 2, shorter.len(), "both are there");
+        std::fs::write(&site, shorter).expect("the site file");
+    }
+
+    /// `commission` of any device; its status, and the report in Markdown.
+    async fn commission_of(&self, device: &str) -> (Option<i32>, String) {
+        let _ = std::fs::remove_dir_all(self.0.path().join("report"));
+        let output = self.run(&TRIAL.map(|arg| if arg == "store" { device } else { arg })).await;
+        (output.status.code(), self.report(&told(&output)))
     }
 
     /// `commission` of the battery by 5 kW; its status, and the report in Markdown.
@@ -299,15 +320,55 @@ async fn a_chp_that_has_just_started_is_said_to_be_stopped_once_it_is() {
     let folder = Folder(tempfile::tempdir().expect("a folder"));
     bench.peer.ask("live 0").await;
     folder.init_at(&bench, 60).await;
-    // Steps of 9 s: it stays on for two of them.
-    let site = folder.0.path().join("site.toml");
-    let text = std::fs::read_to_string(&site).expect("the site file");
-    let shorter = text.replace("step_h = 0.25", "step_h = 0.0025").replace("min_up_steps = 4", "min_up_steps = 2");
-    assert_eq!(text.len() + 2, shorter.len(), "both are there");
-    std::fs::write(&site, shorter).expect("the site file");
+    folder.shorten_steps();
     let report = folder.lost_in_a_trial(&mut bench, "engine", "get chp 1 1 1").await;
     assert_eq!(bench.peer.ask("get chp 1 1 1").await, [0], "it was waited for: {report}");
     assert_eq!(bench.peer.ask("get chp 4 10 1").await, [0], "its power is at rest");
+}
+
+/// What a cap of the PV is written to.
+const CAP: &str = "
+[[point]]
+name = \"cap\"
+table = \"holding\"
+address = 104
+type = \"u16\"
+scale = 0.1
+unit = \"kW\"
+[point.write]
+output = \"pv_limit_kw\"
+range = [0, 60]
+tolerance = 0.1
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chp_and_a_cap_are_tried_from_rest_to_rest_and_what_does_not_fall_back_is_said() {
+    let Some(mut bench) = Bench::start().await else { return };
+    let folder = Folder(tempfile::tempdir().expect("a folder"));
+    bench.peer.ask("live 0").await;
+    folder.init_with(&bench, 60, &format!("{ROOF}{CAP}")).await;
+    folder.shorten_steps();
+    let (status, report) = folder.commission_of("engine").await;
+    assert_eq!(status, Some(0), "{report}");
+    for words in
+        ["engine (CHP)", "| passed |", "run coil[1] 1 after", "setpoint holding[20] 15 after", "run coil[1] 0 after"]
+    {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert!(report.contains("nothing makes it fall back when the gateway dies"), "{report}");
+    assert_eq!(bench.peer.ask("get chp 1 1 1").await, [0], "it is off again: {report}");
+
+    let (status, report) = folder.commission_of("roof").await;
+    assert!(status == Some(1) && report.contains("Not tried: no cap below the rating"), "it exports nothing: {report}");
+    bench.peer.ask("sun 40").await;
+    let (status, report) = folder.commission_of("roof").await;
+    assert_eq!(status, Some(0), "{report}");
+    for words in
+        ["roof (PV)", "| passed |", "hold down | export of", "filter: grid_export", "release | the limit has ended"]
+    {
+        assert!(report.contains(words), "{words}: {report}");
+    }
+    assert_eq!(bench.peer.ask("get roof 3 103 1").await, [600], "the cap is released: {report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

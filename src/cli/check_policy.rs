@@ -3,18 +3,27 @@
 use memg_control::substitutes::Substitute;
 use memg_plant_io::device::Device;
 use memg_plant_io::mqtt::settings::{MqttSettings, Target};
-use memg_policy::PolicySpec;
+use memg_policy::{PolicySpec, signature};
 use memg_settings::Settings;
+use std::path::Path;
 
 /// Who decides, and who in its stead.
 pub(super) fn decides(settings: &Settings) {
     let by = match &settings.policy.spec {
         PolicySpec::Rule(name) => format!("{name} (built in)"),
-        PolicySpec::Model { dir, runtime } => format!("the model in {} ({runtime})", dir.display()),
+        PolicySpec::Model { dir, runtime } => format!("the model in {} ({runtime}), {}", dir.display(), signed(dir)),
     };
     println!("\nDecides: {by}");
     let journal = settings.journal.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     println!("Journal: {journal}");
+}
+
+fn signed(dir: &Path) -> String {
+    match signature::signer(dir) {
+        Ok(Some(key)) => format!("signed by {key}"),
+        Ok(None) => "not signed".to_owned(),
+        Err(error) => error.to_string(),
+    }
 }
 
 /// What happens when something is lost, from the gateway's side and from the devices'.

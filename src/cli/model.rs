@@ -7,7 +7,7 @@ use memg_core::guard::TariffRange;
 use memg_core::observation::{Divisors, Schema};
 use memg_policy::model::{Kind, Manifest, ModelRecord, TrainingRecord, kind, pack_onnx, plant_hash, write_model};
 use memg_policy::weights::Weights;
-use memg_policy::{ModelFolder, PlanFolder, Runtime};
+use memg_policy::{ModelFolder, PlanFolder, Runtime, signature};
 use memg_settings::read_site;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -25,6 +25,21 @@ pub(super) enum ModelCommand {
     ImportPt(ImportArgs),
     /// Check a folder and show what it says of itself
     Show(ShowArgs),
+    /// Make a key pair to sign models with: the private key in a file of its own, the public one printed
+    ///
+    /// The public key stands in the configuration: trusted_keys of [policy].
+    Key {
+        /// File of the private key to be made; keep it where models are made, not at the plant
+        file: PathBuf,
+    },
+    /// Sign a folder: a gateway that trusts the key takes it, and takes no other
+    Sign {
+        /// Model folder
+        dir: PathBuf,
+        /// File of the private key, readable by its owner alone
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -85,6 +100,8 @@ pub(super) fn main(command: &ModelCommand) -> Result<ExitCode> {
         ModelCommand::Pack(args) => pack(args),
         ModelCommand::ImportPt(args) => import_pt(args),
         ModelCommand::Show(args) => show(args),
+        ModelCommand::Key { file } => make_key(file),
+        ModelCommand::Sign { dir, key } => sign(dir, key),
     };
     let Err(error) = done else { return Ok(ExitCode::SUCCESS) };
     eprintln!("error: {error:#}");
@@ -183,8 +200,33 @@ fn network(manifest: &Manifest) -> String {
     format!("{} network {}{hidden}-{}", manifest.schema.name(), manifest.shapes.input, manifest.shapes.output)
 }
 
+fn make_key(file: &Path) -> Result<()> {
+    let key = signature::make_key(file).map_err(anyhow::Error::msg)?;
+    println!("{}: the private key; who has it signs models for every gateway that trusts", file.display());
+    println!("trusted_keys = [\"{key}\"]");
+    Ok(())
+}
+
+fn sign(dir: &Path, file: &Path) -> Result<()> {
+    let name = || file.display().to_string();
+    memg_plant_io::secret_file::check(file).map_err(anyhow::Error::msg).with_context(name)?;
+    let text = std::fs::read_to_string(file).with_context(name)?;
+    // A signature says that somebody has looked: what does not prove itself gets none.
+    match kind(dir)? {
+        Kind::Actor => drop(ModelFolder::load(dir)?),
+        Kind::Planner => drop(PlanFolder::load(dir)?),
+    }
+    let key = signature::sign(dir, &text).map_err(anyhow::Error::msg)?;
+    println!("{}: signed by {key}", dir.display());
+    Ok(())
+}
+
 fn show(args: &ShowArgs) -> Result<()> {
     let name = || args.dir.display().to_string();
+    match signature::signer(&args.dir).with_context(name)? {
+        Some(key) => println!("signed by     {key}"),
+        None => println!("signed by     nobody"),
+    }
     match kind(&args.dir).with_context(name)? {
         Kind::Actor => show_actor(args, &ModelFolder::load(&args.dir).with_context(name)?),
         Kind::Planner => show_planner(args, &PlanFolder::load(&args.dir).with_context(name)?),

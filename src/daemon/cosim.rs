@@ -17,7 +17,7 @@ use memg_cosim::lockstep::{Controller, ControllerOptions, Journaling, Progress, 
 use memg_plant_io::event::DriverEvent;
 use memg_plant_io::mqtt::clock::Clock;
 use memg_plant_io::mqtt::{LinkState, Service};
-use memg_policy::load_policy;
+use memg_policy::load_trusted;
 use memg_settings::Settings;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -32,7 +32,7 @@ use tokio::time::Instant;
 pub(super) async fn run(settings: Settings, lockstep: LockstepSettings, options: RunOptions) -> Result<RunSummary> {
     let Some(mqtt) = &settings.mqtt else { bail!("[cosim] needs [mqtt]") };
     let spec = &settings.policy.spec;
-    let policy = load_policy(spec, &settings.plant).context("the policy cannot be loaded")?;
+    let policy = load_trusted(spec, &settings.plant, &settings.policy.trust).context("the policy cannot be loaded")?;
     let chain = Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule };
     let journaling =
         Journaling { site: settings.site.clone(), policy: spec.recorded(), journal: open_journal_file(&settings)? };

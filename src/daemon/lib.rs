@@ -44,8 +44,8 @@ use memg_core::safety::SafetyFilter;
 use memg_plant_io::event::DriverEvent;
 use memg_plant_io::image::ProcessImage;
 use memg_plant_io::{modbus, mqtt};
-use memg_policy::{PolicySpec, load_policy, model};
-use memg_settings::Settings;
+use memg_policy::{PolicySpec, load_policy, load_trusted, model};
+use memg_settings::{PolicySettings, Settings};
 use messages::Messages;
 use notes::Notes;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     warn(&settings);
     let cycle = settings.control.wall_cycle();
     let config = control_config(&settings);
-    let chain = chain(&settings.policy.spec, &settings.plant);
+    let chain = chain(&settings.policy, &settings.plant);
     let mut state = ControlState::start(0);
     let journal = open_journal(&settings, &config, &chain, &mut state)?;
     let clock = clock(&settings, demo.as_ref());
@@ -191,8 +191,8 @@ fn control_config(settings: &Settings) -> ControlConfig {
 }
 
 /// A model that cannot be loaded is not the end: the chain then begins with the good rule, and says so every cycle.
-fn chain(spec: &PolicySpec, plant: &Plant) -> Chain {
-    match load_policy(spec, plant) {
+fn chain(PolicySettings { spec, trust }: &PolicySettings, plant: &Plant) -> Chain {
+    match load_trusted(spec, plant, trust) {
         Ok(policy) => Chain { policy: Some(policy), model: model_hash(spec), rule: GoodRule },
         Err(error) => {
             tracing::error!(%error, "The policy could not be loaded; the good rule decides.");

@@ -5,7 +5,7 @@
 //! describes the convex hull of what the CHP can do. A `p_max` off the lattice is rounded up here and kept as a bound
 //! on the power itself.
 
-use memg_core::equipment::Plant;
+use memg_core::equipment::Chp;
 
 /// A state during a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +41,9 @@ pub struct ChpGraph {
 }
 
 impl ChpGraph {
-    /// The graph of a plant's CHP.
+    /// The graph of a CHP.
     #[must_use]
-    pub fn new(plant: &Plant) -> Self {
-        let chp = *plant.chp();
+    pub fn new(chp: &Chp) -> Self {
         let ramp_kw = chp.ramp_kw_per_step.max(1e-3);
         let top = ((chp.p_kw_max - chp.p_kw_min) / ramp_kw - 1e-9).ceil().max(0.0) as u32;
         let (up, down) = (chp.min_up_steps.max(1), chp.min_down_steps.max(1));
@@ -89,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_reference_chp_has_eighteen_states() {
-        let graph = ChpGraph::new(&Plant::reference());
+        let graph = ChpGraph::new(memg_core::equipment::Plant::reference().chp());
         assert_eq!((graph.nodes.len(), graph.edges.len(), graph.rest), (18, 49, 1));
         assert_eq!(graph.edges.iter().filter(|edge| edge.start).count(), 1);
         assert!((graph.power_kw(17) - 80.0).abs() < 1e-12);

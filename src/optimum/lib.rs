@@ -7,12 +7,14 @@
 //! step, and that frequency support is not asked for. Semantics otherwise are those of package `memg-evaluate`: start at SoC
 //! 0.5, CHP off and free, battery at zero, correction for stored energy at the end, free curtailment, the grid as slack.
 //!
-//! Of several batteries or CHPs it knows only the one that stands for all: then it is an estimate and proves nothing.
+//! Of several batteries and CHPs each has its own variables, limits and losses; the wear of batteries is counted on their sum, as the
+//! environment does.
 
 #![forbid(unsafe_code)]
 
 mod block;
 mod chp_graph;
+mod costs;
 mod fallback;
 mod interior;
 mod parts;
@@ -28,7 +30,7 @@ use program::Solution;
 use std::ops::Range;
 
 /// Raised with every change that may give another bound for the same days: bounds found before are then found anew.
-pub const ALGORITHM_VERSION: u32 = 1;
+pub const ALGORITHM_VERSION: u32 = 2;
 
 /// Why there is no bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,15 +58,15 @@ pub struct BlockOptimum {
 /// Means over one step of the relaxed plan.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PlanStep {
-    /// Battery power, kW, + = charging.
+    /// Power of all batteries, kW, + = charging.
     pub battery_kw: f64,
-    /// CHP power, kW.
+    /// Power of all CHPs, kW.
     pub chp_kw: f64,
-    /// Share of the CHP that is on.
+    /// Share of the CHPs that is on.
     pub chp_on: f64,
     /// Grid power, kW, + = importing.
     pub grid_kw: f64,
-    /// State of charge at the end of the step.
+    /// State of charge at the end of the step, the mean by capacity.
     pub soc: f64,
 }
 

@@ -21,8 +21,8 @@ pub struct Program {
     inequalities: Rows,
     /// Where each step begins: variables, equations, inequalities.
     begins: Vec<[usize; 3]>,
-    /// For each step variables that sum to one.
-    shares: Vec<Vec<Variable>>,
+    /// For each step groups of variables that sum to one.
+    shares: Vec<Vec<Vec<Variable>>>,
 }
 
 /// Rows one after the other.
@@ -111,7 +111,7 @@ impl Program {
     /// These variables of the present step sum to one; rows say so already.
     pub fn shares(&mut self, variables: Vec<Variable>) {
         if let Some(last) = self.shares.last_mut() {
-            *last = variables;
+            last.push(variables);
         }
     }
 
@@ -143,14 +143,15 @@ impl Program {
         let [variables, equations, inequalities] = self.span(steps);
         let kept = [self.equations.within(equations, &variables), self.inequalities.within(inequalities, &variables)];
         let shares = if steps.start > 0 { self.shares[steps.start].as_slice() } else { &[] };
+        let shares = shares.iter().filter(|group| !group.is_empty());
         let shifted =
             |terms: &[(Variable, f64)]| terms.iter().map(|(x, factor)| (x - variables.start, *factor)).collect();
         let row = |of: &Rows, row: usize, kind| Row { terms: shifted(of.row(row)), right: of.right[row], kind };
         let mut rows: Vec<Row> = kept[0].iter().map(|i| row(&self.equations, *i, RowKind::Equal)).collect();
-        if !shares.is_empty() {
-            let terms = shares.iter().map(|x| (x - variables.start, 1.0)).collect();
-            rows.push(Row { terms, right: 1.0, kind: RowKind::Equal });
-        }
+        rows.extend(shares.map(|group| {
+            let terms = group.iter().map(|x| (x - variables.start, 1.0)).collect();
+            Row { terms, right: 1.0, kind: RowKind::Equal }
+        }));
         let zeros = rows.len();
         rows.extend(kept[1].iter().map(|i| row(&self.inequalities, *i, RowKind::AtMost)));
         let Answer { x, z } = solver(&self.cost[variables.clone()], &self.boxes[variables.clone()], &rows)?;
@@ -179,7 +180,7 @@ impl Program {
             }
         }
         // Shares of one cost at least their cheapest: parts whose multipliers differ by a constant lose nothing by it.
-        for shares in &self.shares {
+        for shares in self.shares.iter().flatten() {
             let cheapest = shares.iter().map(|x| reduced[*x]).fold(f64::INFINITY, f64::min);
             bound += if shares.is_empty() { 0.0 } else { cheapest };
             shares.iter().for_each(|x| reduced[*x] = 0.0);

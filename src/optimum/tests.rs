@@ -67,3 +67,53 @@ fn with_nothing_to_decide_the_bound_is_the_cost() {
     let bound = of_block(&Plant::reference(), &profile, &(0..96)).map(|block| block.cost_eur);
     assert!(bound.as_ref().is_ok_and(|cost| (cost - 24.0 * 40.0 * 0.06).abs() < 1e-4), "{bound:?}");
 }
+
+/// The reference plant with other batteries and CHPs, and a connection that bears them.
+fn with_units(batteries: &[memg_core::equipment::Battery], chps: &[memg_core::equipment::Chp]) -> Plant {
+    use memg_core::equipment::{Each, PlantParameters};
+    let mut parameters = PlantParameters::reference();
+    parameters.battery = Each::new(batteries).unwrap_or_else(|| panic!("too many"));
+    parameters.chp = Each::new(chps).unwrap_or_else(|| panic!("too many"));
+    (parameters.grid.import_kw_max, parameters.grid.export_kw_max) = (200.0, 200.0);
+    parameters.validate().unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn share(of: &memg_core::equipment::Battery, share: f64) -> memg_core::equipment::Battery {
+    memg_core::equipment::Battery {
+        capacity_kwh: share * of.capacity_kwh,
+        charge_kw_max: share * of.charge_kw_max,
+        discharge_kw_max: share * of.discharge_kw_max,
+        ramp_kw_per_step: share * of.ramp_kw_per_step,
+        ..*of
+    }
+}
+
+fn bound_of(plant: &Plant) -> f64 {
+    of_block(plant, &synthetic::profile(2, 5), &(0..192)).unwrap_or_else(|e| panic!("{e}")).cost_eur
+}
+
+#[test]
+fn a_battery_in_two_like_parts_has_the_bound_of_the_whole() {
+    let reference = Plant::reference();
+    let (battery, chp) = (*reference.battery(), *reference.chp());
+    let parts = with_units(&[share(&battery, 0.3), share(&battery, 0.7)], &[chp]);
+    let (whole, both) = (bound_of(&with_units(&[battery], &[chp])), bound_of(&parts));
+    assert!((whole - both).abs() < 2e-5 * whole, "{whole} {both}");
+}
+
+#[test]
+fn parts_that_differ_cost_at_least_what_a_whole_of_the_better_part_does_and_both_solvers_agree() {
+    let reference = Plant::reference();
+    let (battery, chp) = (*reference.battery(), *reference.chp());
+    let lossy = memg_core::equipment::Battery { efficiency_store: 0.8, ..share(&battery, 0.5) };
+    let thirsty = memg_core::equipment::Chp { p_kw_max: 40.0, efficiency_electric: 0.25, min_up_steps: 3, ..chp };
+    let plant = with_units(&[share(&battery, 0.5), lossy], &[chp, thirsty]);
+    let without_losses = with_units(&[share(&battery, 0.5), share(&battery, 0.5)], &[chp, thirsty]);
+    assert!(bound_of(&plant) > bound_of(&without_losses) + 0.01);
+    assert!(
+        bound_of(&without_losses) <= bound_of(&with_units(&[battery], &[chp])) + 1e-3,
+        "another CHP costs nothing that is not wanted"
+    );
+    let [own, general] = by_both(&plant, &synthetic::profile(1, 5), 1);
+    assert!((own - general).abs() < 2e-5 * general.abs(), "{own} {general}");
+}

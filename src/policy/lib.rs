@@ -25,12 +25,14 @@ pub mod ort_actor;
 pub mod ort_library;
 pub mod plan_folder;
 pub mod reload;
+pub mod signature;
 mod spec;
 pub mod weights;
 
 pub use model::{ModelError, ModelFolder};
 pub use plan_folder::{PlanFolder, load_forecaster};
 pub use reload::ReloadablePolicy;
+pub use signature::{PublicKey, Trust};
 pub use spec::{PolicySpec, Runtime, SpecError};
 
 use memg_core::builtin;
@@ -52,17 +54,32 @@ pub const ACTION_MAP: &str = "memg-3d/1";
 /// # Errors
 /// Says which file and key is wrong, or what the runtime lacks. Nothing else has happened then.
 pub fn load_policy(spec: &PolicySpec, plant: &Plant) -> Result<Box<dyn Policy>, ModelError> {
-    match spec {
-        PolicySpec::Rule(name) => builtin::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() }),
-        PolicySpec::Model { dir, runtime } => match model::kind(dir)? {
-            Kind::Actor => network(dir, *runtime, plant),
-            Kind::Planner => Ok(Box::new(Plan::new(load_forecaster(dir, plant)?, PlanSettings::default()))),
-        },
+    load_trusted(spec, plant, &Trust::default())
+}
+
+/// As [`load_policy`], of a folder that somebody trusted has signed; that is looked at before anything in it is parsed.
+///
+/// # Errors
+/// As there, and that nobody trusted has signed it.
+pub fn load_trusted(spec: &PolicySpec, plant: &Plant, trust: &Trust) -> Result<Box<dyn Policy>, ModelError> {
+    let (dir, runtime) = match spec {
+        PolicySpec::Rule(name) => {
+            return builtin::by_name(name).ok_or_else(|| ModelError::NoSuchRule { name: name.clone() });
+        }
+        PolicySpec::Model { dir, runtime } => (dir, *runtime),
+    };
+    let manifest = trust.manifest(dir)?;
+    match Kind::of(&manifest)? {
+        Kind::Actor => network(dir, &manifest, runtime, plant),
+        Kind::Planner => {
+            let ridge = PlanFolder::of(dir, &manifest)?.forecaster(plant)?;
+            Ok(Box::new(Plan::new(ridge, PlanSettings::default())))
+        }
     }
 }
 
-fn network(dir: &Path, runtime: Runtime, plant: &Plant) -> Result<Box<dyn Policy>, ModelError> {
-    let model = ModelFolder::load(dir)?;
+fn network(dir: &Path, manifest: &str, runtime: Runtime, plant: &Plant) -> Result<Box<dyn Policy>, ModelError> {
+    let model = ModelFolder::of(dir, manifest)?;
     if runtime != Runtime::Ort && model.bytes(model::SAFETENSORS).is_err() {
         let reason = format!(
             "{0} has no {1}, it runs through ONNX Runtime alone: write ort:{0}",

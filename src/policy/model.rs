@@ -10,7 +10,7 @@
 //!
 //! Loading reads each file once, checks the hash of those very bytes, and parses only then: nearly every single-bit flip
 //! in an ONNX file would load without complaint. One of the two actor files may be missing. The hashes find damage and
-//! mix-ups; they are no signature, who can write the folder can write model.toml.
+//! mix-ups; who can write the folder can write model.toml, which [`super::signature`] is for.
 
 mod folder_write;
 mod golden;
@@ -88,6 +88,12 @@ pub enum ModelError {
         /// Of the bytes on disk.
         found: String,
     },
+    /// Nobody trusted has signed the folder as it is.
+    #[error("{file}: {reason}", file = super::signature::SIGNATURE)]
+    Signature {
+        /// What is wrong, and whose signature it is.
+        reason: String,
+    },
     /// The weights do not fit.
     #[error("{SAFETENSORS}: {0}")]
     Weights(#[from] WeightsError),
@@ -139,7 +145,12 @@ impl ModelFolder {
     /// # Errors
     /// Names file and key with what was expected and found.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        let manifest = Manifest::parse(&read_manifest(dir)?)?;
+        Self::of(dir, &read_manifest(dir)?)
+    }
+
+    /// The folder that this text of a model.toml belongs to.
+    pub(crate) fn of(dir: &Path, manifest: &str) -> Result<Self, ModelError> {
+        let manifest = Manifest::parse(manifest)?;
         let mut files = BTreeMap::new();
         for (file, expected) in &manifest.sha256 {
             files.insert(file.clone(), read_hashed(dir, file, expected)?);
@@ -285,7 +296,7 @@ fn runtime_error(runtime: Runtime, error: &dyn std::fmt::Display) -> ModelError 
     ModelError::Runtime { runtime: runtime.name(), reason: error.to_string() }
 }
 
-fn utf8(file: &str, bytes: Vec<u8>) -> Result<String, ModelError> {
+pub(crate) fn utf8(file: &str, bytes: Vec<u8>) -> Result<String, ModelError> {
     String::from_utf8(bytes).map_err(|e| file_error(Path::new(file), &e))
 }
 
@@ -306,7 +317,7 @@ pub(crate) fn read_manifest(dir: &Path) -> Result<String, ModelError> {
     utf8(MANIFEST, read_file(dir, MANIFEST)?)
 }
 
-fn read_file(dir: &Path, file: &str) -> Result<Vec<u8>, ModelError> {
+pub(crate) fn read_file(dir: &Path, file: &str) -> Result<Vec<u8>, ModelError> {
     let path = dir.join(file);
     let mut bytes = Vec::new();
     let opened = File::open(&path).map_err(|e| file_error(&path, &e))?;

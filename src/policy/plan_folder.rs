@@ -111,7 +111,12 @@ impl PlanFolder {
     /// # Errors
     /// Names file and key with what was expected and found.
     pub fn load(dir: &Path) -> Result<Self, ModelError> {
-        let manifest = PlanManifest::parse(&read_manifest(dir)?)?;
+        Self::of(dir, &read_manifest(dir)?)
+    }
+
+    /// The folder that this text of a model.toml belongs to.
+    pub(crate) fn of(dir: &Path, manifest: &str) -> Result<Self, ModelError> {
+        let manifest = PlanManifest::parse(manifest)?;
         let hash = manifest.sha256.get(COEFFICIENTS);
         let hash = hash.ok_or_else(|| wrong_key(&format!("sha256.{COEFFICIENTS:?}"), "a hash", "nothing"))?;
         let bytes = read_hashed(dir, COEFFICIENTS, hash)?;

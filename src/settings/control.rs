@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use memg_control::mode::ModeTimes;
 use memg_plant_io::problem::Problem;
-use memg_policy::PolicySpec;
+use memg_policy::{PolicySpec, PublicKey, Trust};
 use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -188,6 +188,10 @@ struct RawPolicy {
     /// Model folder relative to this file, with `candle:`, `ort:` or `rust:` before it to pick the runtime; or what needs no
     /// folder: `plan`, `rule`, `seed`, `idle`.
     decide_with: String,
+    /// Public keys (64 hexadecimal digits, `gateway model key`) of which one has to have signed the model folder; what is not signed by one is
+    /// refused unread, and the good rule decides. Default: none, any folder whose hashes are right.
+    #[serde(default)]
+    trusted_keys: Vec<String>,
 }
 
 /// Who decides.
@@ -195,25 +199,42 @@ struct RawPolicy {
 pub struct PolicySettings {
     /// As a spec, paths resolved.
     pub spec: PolicySpec,
+    /// Whose signature its folder needs.
+    pub trust: Trust,
 }
 
 pub(super) fn policy(loader: &mut Loader) -> PolicySettings {
-    let rule = PolicySettings { spec: PolicySpec::Rule("rule".to_owned()) };
+    let rule = || PolicySpec::Rule("rule".to_owned());
     if !loader.layers.has("policy") {
         let message = "missing: expected [policy] with decide_with, a model folder, plan or rule";
         loader.problems.push(Problem::new("policy", message));
     }
-    let Some(raw) = loader.table::<RawPolicy>("policy") else { return rule };
-    match raw.decide_with.parse::<PolicySpec>() {
-        Ok(PolicySpec::Model { dir, runtime }) => {
-            PolicySettings { spec: PolicySpec::Model { dir: loader.folder.join(dir), runtime } }
-        }
-        Ok(spec) => PolicySettings { spec },
+    let Some(raw) = loader.table::<RawPolicy>("policy") else {
+        return PolicySettings { spec: rule(), trust: Trust::default() };
+    };
+    let trust = trust(loader, &raw.trusted_keys);
+    let spec = match raw.decide_with.parse::<PolicySpec>() {
+        Ok(PolicySpec::Model { dir, runtime }) => PolicySpec::Model { dir: loader.folder.join(dir), runtime },
+        Ok(spec) => spec,
         Err(error) => {
             loader.problems.push(Problem::new("policy.decide_with", error.to_string()));
-            rule
+            rule()
+        }
+    };
+    PolicySettings { spec, trust }
+}
+
+fn trust(loader: &mut Loader, keys: &[String]) -> Trust {
+    let mut known = Vec::new();
+    for (index, key) in keys.iter().enumerate() {
+        match key.parse::<PublicKey>() {
+            Ok(key) => known.push(key),
+            Err(error) => {
+                loader.problems.push(Problem::new(format!("policy.trusted_keys[{index}]"), error.to_string()))
+            }
         }
     }
+    Trust::in_keys(known)
 }
 
 /// `[journal]`

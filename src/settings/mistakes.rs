@@ -13,7 +13,7 @@ use memg_plant_io::device::{Device, Offer};
 use memg_plant_io::point::WriteRule;
 use memg_plant_io::problem::Problem;
 use memg_plant_io::{Output, OutputTag};
-use memg_policy::{PolicySpec, load_policy};
+use memg_policy::{PolicySpec, load_trusted};
 use std::path::Path;
 
 /// Of the configuration alone.
@@ -43,7 +43,7 @@ pub(super) fn of(map: &PointMap, found: &Found, site: &SitePlant) -> Vec<Problem
 /// Of what has to be on this machine.
 pub(super) fn on_this_machine(settings: &Settings) -> Vec<Problem> {
     let mut mistakes = Vec::new();
-    if let Err(error) = load_policy(&settings.policy.spec, &settings.plant) {
+    if let Err(error) = load_trusted(&settings.policy.spec, &settings.plant, &settings.policy.trust) {
         let what = match &settings.policy.spec {
             PolicySpec::Model { dir, .. } if !dir.is_dir() => format!("there is no model folder {}", dir.display()),
             _ => error.to_string(),

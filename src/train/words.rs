@@ -114,9 +114,6 @@ mod tests {
         assert!(said.starts_with(&saved) && said.contains("no limits violated"), "{said}");
         assert!(said.contains("on 3 validation days, which have also selected it"), "{said}");
         assert!(said.contains("of the way to perfect foresight") && said.contains("proven lower bound"), "{said}");
-        let mut several = found.clone();
-        several.optimum.kind = "estimate: one battery and one CHP stand for all".to_owned();
-        assert!(result(None, Some(&several)).unwrap().contains("estimate: one battery"), "no bound is claimed");
         assert!(result(Some(&found), None).unwrap().contains("on 3 days that it has never seen"));
         found.policies.last_mut().unwrap().cost_eur_per_day += 100.0;
         assert!(result(None, Some(&found)).unwrap().contains("more than the good rule; run the rule instead"));
