@@ -4,7 +4,7 @@ import { card, csv, h, onChange, replace, save } from "../lib/dom.js";
 import { get, post } from "../lib/api.js";
 import { duration } from "../lib/format.js";
 import { ALARM_STATES, may, sentence } from "../lib/words.js";
-import { QUIET, alarmMark, isUnacknowledged, sorted } from "../parts/alarm-mark.js";
+import { alarmMark, gone, isUnacknowledged, sorted } from "../parts/alarm-mark.js";
 import { acknowledge } from "../parts/alarmbar.js";
 import { failed, spanPicker, toggles } from "../parts/range.js";
 
@@ -22,9 +22,6 @@ const FILTERS = {
   shelved: ["Shelved", (one) => one.state === "shelved"],
   out: ["Out of service", (one) => one.state === "out_of_service"],
 };
-
-/** Words where an alarm is put aside and what raised it is no more. */
-const gone = (one) => (QUIET.includes(one.state) && one.active === false ? "its cause is gone" : "");
 
 export class Page {
   #link;

@@ -10,7 +10,9 @@ const SHAPES = {
   low: () => s("circle.f", { cx: 10, cy: 10, r: 8.5 }),
 };
 
-export const QUIET = ["shelved", "out_of_service"];
+const QUIET = ["shelved", "out_of_service"];
+/** Words where an alarm is put aside and what raised it is no more. */
+export const gone = (alarm) => (QUIET.includes(alarm.state) && alarm.active === false ? "its cause is gone" : "");
 export const isUnacknowledged = (alarm) => alarm.state === "unacknowledged" || alarm.state === "returned";
 
 function look(alarm) {
