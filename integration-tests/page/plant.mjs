@@ -141,7 +141,7 @@ async function begin(folder, ends, extra) {
   await reachable(brokerPort);
   const day = join(folder, "day.csv");
   await writeFile(day, importing(await readFile(join(ROOT, "config/profiles/site-a-2016.csv"), "utf8")));
-  const plant = start(GATEWAY, ["plant", "--profile", day, "--mqtt", `${LOOPBACK}:${brokerPort}`, "--site", "page"], { cwd: ROOT });
+  const plant = start(GATEWAY, ["plant", "--profile", day, "--mqtt", `${LOOPBACK}:${brokerPort}`, "--name", "page"], { cwd: ROOT });
   ends.push(plant.end);
   await hear(plant, (line) => line.startsWith("[mqtt]"));
   await new Promise((done) => setTimeout(done, 300));
