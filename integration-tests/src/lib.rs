@@ -16,6 +16,7 @@ pub mod peer;
 mod promise_files;
 pub mod promise_plant;
 pub mod rig;
+pub mod scenario;
 pub mod topics_site;
 pub mod virtual_device;
 pub mod wire;
