@@ -75,6 +75,12 @@ impl BatteryFollowing {
         if seen.power.quality == Quality::Substituted {
             return;
         }
+        // Nobody tells it anything while somebody works at it: what it does counts at once, and it is not blamed for it.
+        if seen.remote.usable() == Some(false) {
+            let does = seen.power.usable().map(Watts::nearest);
+            (self.told, self.off_since_ms, self.fixed) = (does, None, does);
+            return;
+        }
         let Some((told, measured)) = self.told.zip(seen.power.usable().map(Watts::nearest)) else {
             (self.off_since_ms, self.fixed) = (None, None);
             return;
@@ -125,7 +131,8 @@ impl Following {
         };
         let battery = self.batteries.iter().enumerate().find_map(|(index, battery)| {
             let who = named("battery", index, plant.batteries().len());
-            Some(((who, id("battery", index, "follow")), battery.told?, battery.fixed?))
+            let (told, does) = battery.told.zip(battery.fixed).filter(|(told, does)| told != does)?;
+            Some(((who, id("battery", index, "follow")), told, does))
         });
         let chp = || {
             let mut chps = self.chps.iter().enumerate();

@@ -262,6 +262,14 @@ impl Bench {
         }
     }
 
+    /// Names of the alarms in the list.
+    pub(super) async fn alarms(&self) -> String {
+        let Ok(anna) = self.anna() else { return String::new() };
+        let list = anna.get("alarms").await.json();
+        let ids = list["alarms"].as_array().into_iter().flatten().filter_map(|alarm| alarm["id"].as_str());
+        ids.collect::<Vec<_>>().join(" ")
+    }
+
     /// Everything that is wrong with the writes so far.
     pub(super) fn verdict(&self) -> Vec<String> {
         let writes = self.plant.device.state().writes.clone();

@@ -124,7 +124,8 @@ struct Table {
 /// If the table is wrong, or two rows have one name.
 #[must_use]
 pub fn table() -> Vec<Scenario> {
-    let table: Table = toml::from_str(include_str!("../../scenarios.toml")).expect("the table of scenarios");
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios.toml")).expect("the table");
+    let table: Table = toml::from_str(&text).unwrap_or_else(|wrong| panic!("scenarios.toml: {wrong}"));
     let mut names: Vec<&str> = table.scenario.iter().map(|row| row.name.as_str()).collect();
     names.sort_unstable();
     names.windows(2).for_each(|pair| assert!(pair[0] != pair[1], "two rows are called {}", pair[0]));

@@ -146,8 +146,8 @@ async fn fall(bench: &mut Bench, row: &Scenario) -> Done<String> {
     bench.forget().await?;
     bench.stays(&row.mode, STILL).await?;
     bench.shown.settle();
-    let alarm = if row.alarm.is_empty() { String::new() } else { format!(", alarm {}", row.alarm) };
-    Ok(format!("{} after {took} of {most} cycles{alarm}", row.mode))
+    let alarms = bench.alarms().await;
+    Ok(format!("{} after {took} of {most} cycles, alarms: {alarms}", row.mode))
 }
 
 /// It is over, and the plant comes back.
@@ -188,7 +188,7 @@ async fn finish(bench: &mut Bench, row: &Scenario) -> Done {
         gateway.stop().await;
     }
     bench.twin = None;
-    if row.without_journal || row.begins == "off" {
+    if row.without_journal || row.mode == "none" {
         return Ok(());
     }
     for verb in [&["journal", "verify"][..], &["replay"]] {

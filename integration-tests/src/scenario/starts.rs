@@ -7,7 +7,7 @@
 //! | `twin WORDS`, `twin-beside` | a second gateway with this configuration ends with these words; with a journal of its own it runs |
 //! | `freeze SECONDS` | the gateway's process stands still for so long |
 //! | `ceiling KB` | files may grow to so many kilobytes from now on |
-//! | `write FILE TEXT`, `remove FILE`, `cut FILE BYTES`, `flip FILE` | a file is replaced, gone, cut at its end; a byte in its middle is flipped |
+//! | `write FILE TEXT`, `folder NAME`, `remove FILE`, `cut FILE BYTES`, `flip FILE` | a file is replaced, gone, cut at its end; a byte in its middle is flipped |
 //! | `broker kill\|restart\|freeze\|thaw\|flap` | of the MQTT broker |
 //! | `sends SIGNAL VALUE`, `hush SIGNAL` | `plant/SIGNAL` is published ten times a second; no longer |
 //! | `skew SIGNAL MS`, `replay SIGNAL`, `disorder SIGNAL`, `twice SIGNAL` | with time stamps ahead, the same one, every other one old; each twice |
@@ -165,6 +165,7 @@ impl Bench {
                 let text = rest.split_once(' ').map_or("", |(_, text)| text);
                 std::fs::write(path(file), text.replace("\\n", "\n")).expect("a file");
             }
+            ["folder", name] => std::fs::create_dir(path(name)).expect("a folder"),
             ["remove", file] => std::fs::remove_file(path(file)).expect("a file"),
             ["cut", file, bytes] => {
                 let text = std::fs::read(path(file)).expect("a file");
