@@ -90,7 +90,9 @@ impl BatteryFollowing {
             return;
         }
         let since = *self.off_since_ms.get_or_insert(now_ms);
-        self.fixed = (now_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
+        // What was measured before its time was over says nothing about it.
+        let seen_ms = now_ms.saturating_sub(seen.power.age_ms);
+        self.fixed = (seen_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
     }
 }
 
