@@ -74,7 +74,7 @@ struct Control {
     writes_only: bool,
     /// Swallows everything, connections stay open.
     blackhole: bool,
-    /// Connections break, and new ones are closed at once.
+    /// Connections break, and new ones are refused.
     shut: bool,
     /// Spoils every answer, or every answer to a write.
     always: Option<Fault>,
@@ -135,7 +135,7 @@ impl FaultProxy {
         (control.always, control.writes_only) = (fault, writes_only);
     }
 
-    /// Switched off, as far as anybody can tell: connections break, and new ones are closed at once. Or on again.
+    /// Switched off: connections break, and new ones are refused. Or on again.
     pub fn shut(&self, on: bool) {
         self.control().shut = on;
     }
@@ -157,7 +157,22 @@ fn lock(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
 
 async fn accept(listener: TcpListener, upstream: SocketAddr, framing: Framing, control: Arc<Mutex<Control>>) {
     let mut sessions = JoinSet::new();
-    while let Ok((master, _)) = listener.accept().await {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
+    loop {
+        let Some(open) = &listener else {
+            sleep(Duration::from_millis(5)).await;
+            listener = if lock(&control).shut { None } else { TcpListener::bind(address).await.ok() };
+            continue;
+        };
+        let master = tokio::select! {
+            accepted = open.accept() => accepted,
+            () = switched_off(&control) => {
+                listener = None;
+                continue;
+            }
+        };
+        let Ok((master, _)) = master else { return };
         lock(&control).connections += 1;
         let control = control.clone();
         sessions.spawn(async move {

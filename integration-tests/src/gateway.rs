@@ -70,7 +70,8 @@ impl Gateway {
     #[must_use]
     pub fn logging(prefix: &[String], config: &Path, environment: &[(&str, &str)], log: &Path) -> Self {
         let program = gateway().display().to_string();
-        let (first, more) = prefix.split_first().map_or((program.clone(), prefix), |(first, more)| (first.clone(), more));
+        let (first, more) =
+            prefix.split_first().map_or((program.clone(), prefix), |(first, more)| (first.clone(), more));
         let mut command = Command::new(first);
         command.args(more).args((!prefix.is_empty()).then_some(&program));
         command.arg("run").arg(config).arg("--json").envs(environment.iter().copied());

@@ -20,6 +20,7 @@ pub mod scenario;
 pub mod topics_site;
 pub mod virtual_device;
 pub mod wire;
+pub mod words;
 pub mod written;
 
 use std::process::{Command, Stdio};

@@ -7,6 +7,7 @@ use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
 use crate::promise_files::{actuators, meter};
 use crate::rig::until;
 use crate::virtual_device::{SeenWrite, VirtualDevice};
+use crate::words::{cells, float};
 use memg_gateway::plant_io::mqtt::command::CommandKind;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -83,17 +84,6 @@ impl Drop for PromisePlant {
 pub fn unit_of(signal: &str) -> u8 {
     let position = SIGNALS.iter().position(|(name, ..)| *name == signal).expect("a signal of this plant");
     u8::try_from(position + 1).expect("few signals")
-}
-
-/// A number as it stands in registers.
-pub fn cells(value: f32) -> [u16; 2] {
-    let bits = value.to_bits();
-    [(bits >> 16) as u16, (bits & 0xFFFF) as u16]
-}
-
-/// And back.
-pub fn float(cells: &[u16]) -> f32 {
-    f32::from_bits(u32::from(cells[0]) << 16 | u32::from(cells[1]))
 }
 
 impl PromisePlant {

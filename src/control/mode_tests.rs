@@ -141,7 +141,9 @@ fn control_begins_in_shadow_alone_and_init_leads_nowhere_else() {
 /// The states that can be reached, each once.
 fn reachable(simulated: bool) -> HashSet<ModeState> {
     let mut states = HashSet::new();
-    explore(simulated, |seen| drop(states.insert(normal(&seen.after, 101))));
+    explore(simulated, |seen| {
+        states.insert(normal(&seen.after, 101));
+    });
     states
 }
 
@@ -157,7 +159,9 @@ fn rest(state: &ModeState, fault: &Fault, simulated: bool) -> (Mode, bool) {
 
 #[test]
 fn whatever_stands_every_state_comes_to_rest_by_its_timers_in_a_mode_that_is_safe_for_it() {
-    for (state, simulated) in [false, true].into_iter().flat_map(|s| reachable(s).into_iter().map(move |state| (state, s))) {
+    for (state, simulated) in
+        [false, true].into_iter().flat_map(|s| reachable(s).into_iter().map(move |state| (state, s)))
+    {
         for fault in faults() {
             let (mode, rests) = rest(&state, &fault, simulated);
             let safe = match fault.severity {
@@ -195,7 +199,10 @@ fn what_comes_together_is_never_milder_than_each_alone_whatever_is_commanded() {
             for (one, other) in faults().into_iter().flat_map(|one| faults().map(|other| (one.clone(), other))) {
                 let both = after(&state, &one.clone().worse(other.clone()), command);
                 for alone in [one, other].map(|fault| after(&state, &fault, command)) {
-                    assert!(both.0 >= alone.0 && both.1 >= alone.1, "{state:?} {command:?}: {alone:?}, together {both:?}");
+                    assert!(
+                        both.0 >= alone.0 && both.1 >= alone.1,
+                        "{state:?} {command:?}: {alone:?}, together {both:?}"
+                    );
                 }
             }
         }

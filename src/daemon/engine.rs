@@ -335,7 +335,8 @@ impl Engine {
     /// What has ended or panicked that was meant to live as long as control does.
     fn dead(&self) -> Option<String> {
         let ended = |name: &str| format!("the task {name} has ended");
-        let driver = || self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished()).map(|(name, _)| ended(name));
+        let driver =
+            || self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished()).map(|(name, _)| ended(name));
         let mqtt = || self.wires.mqtt.as_ref().filter(|mqtt| mqtt.has_ended()).map(|_| ended("of MQTT"));
         panics::first().or_else(driver).or_else(mqtt)
     }

@@ -30,6 +30,16 @@ impl Publisher {
     }
 }
 
+/// Messages that are none.
+pub(super) fn payload(what: &str) -> Vec<u8> {
+    match what {
+        "huge" => vec![b'7'; 2_000_000],
+        "binary" => (0..=u8::MAX).cycle().take(1000).collect(),
+        "nested" => [vec![b'['; 30_000], vec![b']'; 30_000]].concat(),
+        text => text.as_bytes().to_vec(),
+    }
+}
+
 fn text(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).expect("a short text").to_be_bytes();
     [&length[..], text.as_bytes()].concat()

@@ -72,8 +72,16 @@ fn flags(plant: &PromisePlant, name: &str, first: u16) {
         )
     };
     let file = format!("devices/{name}.toml");
-    let head = format!("poll_s = 0.1\nremote_point = 'remote'\n{}{}[[point]]", point("remote", first), point("fault", first + 1));
-    plant.edit(&file, &format!("poll_s = 0.1\n[[point]]\nname = '{name}_setpoint'"), &format!("{head}\nname = '{name}_setpoint'"));
+    let head = format!(
+        "poll_s = 0.1\nremote_point = 'remote'\n{}{}[[point]]",
+        point("remote", first),
+        point("fault", first + 1)
+    );
+    plant.edit(
+        &file,
+        &format!("poll_s = 0.1\n[[point]]\nname = '{name}_setpoint'"),
+        &format!("{head}\nname = '{name}_setpoint'"),
+    );
     let mut state = plant.device.state();
     state.discrete.insert((ACTUATORS, first), true);
     state.discrete.insert((ACTUATORS, first + 1), false);
@@ -126,7 +134,11 @@ async fn apply(set: &mut Set, change: &str) {
         "topic" => topic(plant, rest, "time_pointer = '/t'\ntime_format = 'unix_ms'\n"),
         "untimed" => topic(plant, rest, ""),
         "trust" => {
-            plant.edit("gateway.toml", "keep_alive_s = 1\n", "keep_alive_s = 1\ncommands = { trust_broker_as = 'operator' }\n");
+            plant.edit(
+                "gateway.toml",
+                "keep_alive_s = 1\n",
+                "keep_alive_s = 1\ncommands = { trust_broker_as = 'operator' }\n",
+            );
         }
         "ceiling" => {
             // A write beyond it is to fail, as on a full disk, and not to end the program.

@@ -2,8 +2,9 @@
 //! plant are written down here once more.
 
 use super::shown::{Shown, Truth};
-use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, PV_LIMIT, float};
+use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, PV_LIMIT};
 use crate::virtual_device::SeenWrite;
+use crate::words::float;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -72,8 +73,11 @@ impl Monitor {
     #[must_use]
     pub fn judge(&self, writes: &[SeenWrite], plant: &Shown) -> Vec<String> {
         let alone = writes.iter().filter_map(|write| self.wrong(write, writes, plant));
-        let battery: Vec<(Instant, f32)> =
-            writes.iter().filter(|write| is_at(write, BATTERY_SETPOINT)).map(|write| (write.at, value(write))).collect();
+        let battery: Vec<(Instant, f32)> = writes
+            .iter()
+            .filter(|write| is_at(write, BATTERY_SETPOINT))
+            .map(|write| (write.at, value(write)))
+            .collect();
         alone.chain(self.ramps(&battery)).chain(frequency(&battery, plant)).collect()
     }
 
@@ -166,7 +170,8 @@ fn battery(write: &SeenWrite, all: &[SeenWrite], plant: &Shown) -> Option<String
 
 /// Powers of the CHP that may have counted: those written in the last second, and the one before.
 fn recent_chps(write: &SeenWrite, all: &[SeenWrite]) -> Vec<f32> {
-    let sets = all.iter().filter(|other| is_at(other, CHP_SETPOINT) && other.at <= write.at + Duration::from_millis(400));
+    let sets =
+        all.iter().filter(|other| is_at(other, CHP_SETPOINT) && other.at <= write.at + Duration::from_millis(400));
     let sets: Vec<&SeenWrite> = sets.collect();
     let old = sets.iter().rposition(|other| other.at + Duration::from_secs(1) < write.at).unwrap_or(0);
     let mut found: Vec<f32> = sets.iter().skip(old).map(|write| value(write)).collect();
@@ -201,7 +206,8 @@ fn frequency(battery: &[(Instant, f32)], plant: &Shown) -> Vec<String> {
         let low = all(&|hz| hz < FREQUENCY_HZ.0) && after > before + ROUNDING_KW;
         let high = all(&|hz| hz > FREQUENCY_HZ.1) && after < before - ROUNDING_KW;
         // To rest a safe stop goes all the same.
-        ((low || high) && after != 0.0).then(|| format!("the battery went from {before} to {after} kW against the frequency"))
+        ((low || high) && after != 0.0)
+            .then(|| format!("the battery went from {before} to {after} kW against the frequency"))
     });
     wrong.collect()
 }

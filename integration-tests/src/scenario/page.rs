@@ -28,7 +28,8 @@ pub fn page() -> String {
     for row in &rows {
         let _ = writeln!(page, "{}", line(row));
     }
-    let _ = writeln!(page, "\n{} rows. Steps and expectations in full: `integration-tests/scenarios.toml`.", rows.len());
+    let _ =
+        writeln!(page, "\n{} rows. Steps and expectations in full: `integration-tests/scenarios.toml`.", rows.len());
     page
 }
 

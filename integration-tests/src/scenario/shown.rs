@@ -1,8 +1,9 @@
 //! What the plant's meters show: what the plant does, unless a row makes a meter lie.
 
 use super::Dice;
-use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, cells, float, unit_of};
+use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, unit_of};
 use crate::virtual_device::VirtualDevice;
+use crate::words::{cells, float};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -20,12 +20,13 @@
 
 use super::Dice;
 use super::bench::{Bench, Done};
-use super::clients::{Master, Publisher};
+use super::clients::{Master, Publisher, payload};
 use super::steps::number;
 use crate::gateway::Gateway;
 use crate::mosquitto::Keep;
-use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, PREFIX, cells};
+use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, PREFIX};
 use crate::topics_site::now_ms;
+use crate::words::cells;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,7 +107,11 @@ impl Bench {
             ["twin-beside"] => {
                 let journal = self.plant.path("twins-journal").display().to_string();
                 let config = self.plant.path("gateway.toml");
-                let more = [("RUST_LOG", "info"), ("MEMG__JOURNAL__PATH", journal.as_str()), ("STATION_HASH", super::bench::hash())];
+                let more = [
+                    ("RUST_LOG", "info"),
+                    ("MEMG__JOURNAL__PATH", journal.as_str()),
+                    ("STATION_HASH", super::bench::hash()),
+                ];
                 self.twin = Some(Gateway::logging(&[], &config, &more, &self.plant.path("twin.log")));
                 Ok(())
             }
@@ -197,7 +202,11 @@ impl Bench {
                     return true;
                 }
                 let sender = Arc::new(Mutex::new(message));
-                self.others.tasks.push(tokio::spawn(send(self.plant.broker.port, (*signal).to_owned(), sender.clone())));
+                self.others.tasks.push(tokio::spawn(send(
+                    self.plant.broker.port,
+                    (*signal).to_owned(),
+                    sender.clone(),
+                )));
                 self.others.senders.insert((*signal).to_owned(), sender);
             }
             ["hush", signal] => set(signal, &|message| message.hushed = true),
@@ -353,16 +362,6 @@ fn envelope(verb: &str, body: &str) -> String {
     order["time_unix_ms"] = json!(time);
     order["ttl_s"] = json!(30);
     order.to_string()
-}
-
-/// Messages that are none.
-fn payload(what: &str) -> Vec<u8> {
-    match what {
-        "huge" => vec![b'7'; 2_000_000],
-        "binary" => (0..=u8::MAX).cycle().take(1000).collect(),
-        "nested" => [vec![b'['; 30_000], vec![b']'; 30_000]].concat(),
-        text => text.as_bytes().to_vec(),
-    }
 }
 
 /// Publishes a signal ten times a second, over a connection that is made anew when it breaks.

@@ -24,7 +24,8 @@
 
 use super::bench::{Bench, Done, cycles_of};
 use crate::fault_proxy::{Fault, FaultProxy};
-use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, cells, unit_of};
+use crate::promise_plant::{ACTUATORS, BATTERY_SETPOINT, CHP_RUN, CHP_SETPOINT, unit_of};
+use crate::words::cells;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -205,7 +206,7 @@ impl Bench {
         let read = move || {
             let state = device.state();
             let cell = |address| state.holding.get(&(ACTUATORS, address)).copied().unwrap_or(0);
-            crate::promise_plant::float(&[cell(register), cell(register + 1)])
+            crate::words::float(&[cell(register), cell(register + 1)])
         };
         let waited = self.until("a set-point at its register", cycles_of(30.0), |_| {
             holds = wanted(read());
