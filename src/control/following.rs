@@ -32,6 +32,12 @@ struct BatteryFollowing {
     off_since_ms: Option<u64>,
     /// What it does instead, once that has lasted.
     fixed: Option<Watts>,
+    /// When it was seen last, ms monotonic.
+    #[serde(default)]
+    seen_ms: Option<u64>,
+    /// It got its time anew since it was last where it was told to be.
+    #[serde(default)]
+    excused: bool,
 }
 
 /// What a CHP was told and since when it runs at another power. Whether it runs at all is
@@ -85,13 +91,18 @@ impl BatteryFollowing {
             (self.off_since_ms, self.fixed) = (None, None);
             return;
         };
-        if (measured - told).abs() <= battery_tolerance(config, unit) {
-            (self.off_since_ms, self.fixed) = (None, None);
-            return;
-        }
-        let since = *self.off_since_ms.get_or_insert(now_ms);
         // What was measured before its time was over says nothing about it.
         let seen_ms = now_ms.saturating_sub(seen.power.age_ms);
+        let pause_ms = seen_ms.saturating_sub(self.seen_ms.replace(seen_ms).unwrap_or(seen_ms));
+        if (measured - told).abs() <= battery_tolerance(config, unit) {
+            (self.off_since_ms, self.fixed, self.excused) = (None, None, false);
+            return;
+        }
+        if pause_ms > config.response_ms / 2 && !self.excused {
+            // Where nothing was heard of it for so long, nothing may have reached it either: it gets its time anew, once.
+            (self.off_since_ms, self.excused) = (Some(seen_ms), true);
+        }
+        let since = *self.off_since_ms.get_or_insert(now_ms);
         self.fixed = (seen_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
     }
 }

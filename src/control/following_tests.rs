@@ -103,3 +103,25 @@ fn a_battery_in_local_is_not_blamed_and_control_goes_on_from_where_it_was_left()
     rig.set(Signal::BatteryRemote, Measurement::good(1.0));
     assert_eq!(rig.run(10).mode, Mode::Manual);
 }
+
+/// Seen: a line silent for five seconds while the set-point moved, and the battery blamed with the first value that came back.
+#[test]
+fn a_battery_that_nothing_was_heard_of_gets_its_response_time_once_more() {
+    let kw = Kilowatts::new;
+    let mut rig = Rig::new(false);
+    (rig.config.times.hold_ms, rig.config.response_ms) = (1_000_000, 20_000);
+    let mut rig = rig.in_auto();
+    rig.order(CommandBody::Manual);
+    rig.order(CommandBody::Setpoints(Setpoints { battery: kw(-7.0), chp: kw(0.0), grid: None }));
+    rig.run(5);
+    rig.order(CommandBody::Setpoints(Setpoints { battery: kw(2.0), chp: kw(0.0), grid: None }));
+    let mut silent = |seconds: u64| {
+        for second in 1..=seconds {
+            rig.set(Signal::BatteryKw, Measurement { age_ms: 1000 * second, ..Measurement::good(-7.0) });
+            assert_eq!(rig.cycle().mode, Mode::Manual, "an old value accuses nobody");
+        }
+        rig.set(Signal::BatteryKw, Measurement::good(-7.0));
+        (rig.run(18).mode, rig.run(5).mode)
+    };
+    assert_eq!(silent(25), (Mode::Manual, Mode::Hold), "once more, and no more");
+}
