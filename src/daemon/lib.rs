@@ -85,8 +85,7 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
-    warn(&settings);
-    panics::watch();
+    begin(&settings);
     let cycle = settings.control.wall_cycle();
     let config = control_config(&settings);
     let chain = chain(&settings.policy, &settings.plant);
@@ -142,9 +141,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         react,
     };
     let engine = Engine::new(settings, config, state, chain, journal, wires);
-    let run = thread::run(engine, options.duration, options.stop).await;
+    let (engine, summary) = thread::run(engine, options.duration, options.stop).await?;
     let _ = stop_drivers.send(true);
-    let (engine, summary) = run?;
     engine.join().await;
     // Nobody waits for a page.
     served.tasks.iter().chain(&north.tasks).for_each(JoinHandle::abort);
@@ -154,7 +152,9 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     Ok(summary)
 }
 
-fn warn(settings: &Settings) {
+/// Panics are watched from here on, and what needs a look is said.
+fn begin(settings: &Settings) {
+    panics::watch();
     for warning in settings.warnings.iter().chain(&settings.mistakes) {
         tracing::warn!(%warning, "The configuration needs a look.");
     }
