@@ -74,6 +74,10 @@ struct Control {
     writes_only: bool,
     /// Swallows everything, connections stay open.
     blackhole: bool,
+    /// Connections break, and new ones are refused.
+    shut: bool,
+    /// Spoils every answer, or every answer to a write.
+    always: Option<Fault>,
     connections: usize,
 }
 
@@ -125,6 +129,17 @@ impl FaultProxy {
         self.control().blackhole = on;
     }
 
+    /// Spoils every answer from now on; `writes_only`: of writes alone. `None`: no longer.
+    pub fn always(&self, fault: Option<Fault>, writes_only: bool) {
+        let mut control = self.control();
+        (control.always, control.writes_only) = (fault, writes_only);
+    }
+
+    /// Switched off: connections break, and new ones are refused. Or on again.
+    pub fn shut(&self, on: bool) {
+        self.control().shut = on;
+    }
+
     /// Faults that have not happened yet.
     pub fn pending(&self) -> usize {
         self.control().queue.len()
@@ -142,12 +157,36 @@ fn lock(control: &Mutex<Control>) -> MutexGuard<'_, Control> {
 
 async fn accept(listener: TcpListener, upstream: SocketAddr, framing: Framing, control: Arc<Mutex<Control>>) {
     let mut sessions = JoinSet::new();
-    while let Ok((master, _)) = listener.accept().await {
+    let Ok(address) = listener.local_addr() else { return };
+    let mut listener = Some(listener);
+    loop {
+        let Some(open) = &listener else {
+            sleep(Duration::from_millis(5)).await;
+            listener = if lock(&control).shut { None } else { TcpListener::bind(address).await.ok() };
+            continue;
+        };
+        let master = tokio::select! {
+            accepted = open.accept() => accepted,
+            () = switched_off(&control) => {
+                listener = None;
+                continue;
+            }
+        };
+        let Ok((master, _)) = master else { return };
         lock(&control).connections += 1;
         let control = control.clone();
         sessions.spawn(async move {
-            let _ = session(master, upstream, framing, &control).await;
+            let _ = tokio::select! {
+                done = session(master, upstream, framing, &control) => done,
+                () = switched_off(&control) => Ok(()),
+            };
         });
+    }
+}
+
+async fn switched_off(control: &Mutex<Control>) {
+    while !lock(control).shut {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 
@@ -195,7 +234,7 @@ fn next_fault(control: &Mutex<Control>, request: &Message) -> Option<Fault> {
     if control.writes_only && !is_write {
         return Some(Fault::None);
     }
-    Some(control.queue.pop_front().unwrap_or(Fault::None))
+    Some(control.queue.pop_front().or(control.always).unwrap_or(Fault::None))
 }
 
 async fn send(master: &mut TcpStream, frame: &[u8], fault: Fault, previous: &[u8]) -> io::Result<()> {

@@ -63,6 +63,36 @@ impl Gateway {
         (Self { child }, said)
     }
 
+    /// `gateway run CONFIG --json` with its log in a file, started by `prefix` where that names a program and its arguments.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn logging(prefix: &[String], config: &Path, environment: &[(&str, &str)], log: &Path) -> Self {
+        let program = gateway().display().to_string();
+        let (first, more) =
+            prefix.split_first().map_or((program.clone(), prefix), |(first, more)| (first.clone(), more));
+        let mut command = Command::new(first);
+        command.args(more).args((!prefix.is_empty()).then_some(&program));
+        command.arg("run").arg(config).arg("--json").envs(environment.iter().copied());
+        let log = std::fs::File::create(log).expect("a log");
+        command.stdout(Stdio::piped()).stderr(log).kill_on_drop(true);
+        Self { child: command.spawn().expect("the gateway starts") }
+    }
+
+    /// Waits until it ends by itself; its status.
+    ///
+    /// # Panics
+    /// If it does not end within a minute.
+    pub async fn ended(mut self) -> std::process::ExitStatus {
+        timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("it ran")
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {

@@ -16,9 +16,11 @@ pub mod peer;
 mod promise_files;
 pub mod promise_plant;
 pub mod rig;
+pub mod scenario;
 pub mod topics_site;
 pub mod virtual_device;
 pub mod wire;
+pub mod words;
 pub mod written;
 
 use std::process::{Command, Stdio};

@@ -7,6 +7,7 @@ use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
 use crate::promise_files::{actuators, meter};
 use crate::rig::until;
 use crate::virtual_device::{SeenWrite, VirtualDevice};
+use crate::words::{cells, float};
 use memg_gateway::plant_io::mqtt::command::CommandKind;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -17,7 +18,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep, timeout};
 
-const PREFIX: &str = "memg/promises";
+/// Topics of the gateway.
+pub const PREFIX: &str = "memg/promises";
 /// Longest wait for a mode: more than any busy machine needs.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Registers of set-points and run command, all of unit 100.
@@ -25,7 +27,8 @@ pub const BATTERY_SETPOINT: u16 = 10;
 pub const CHP_SETPOINT: u16 = 20;
 pub const CHP_RUN: u16 = 22;
 pub const PV_LIMIT: u16 = 30;
-const ACTUATORS: u8 = 100;
+/// Unit of everything that takes set-points.
+pub const ACTUATORS: u8 = 100;
 /// Exception 11: the unit behind the serial server does not answer.
 const NOBODY_THERE: u8 = 11;
 
@@ -74,18 +77,13 @@ impl Drop for PromisePlant {
     }
 }
 
-fn unit_of(signal: &str) -> u8 {
+/// Unit id of a signal's meter.
+///
+/// # Panics
+/// If the plant does not measure it.
+pub fn unit_of(signal: &str) -> u8 {
     let position = SIGNALS.iter().position(|(name, ..)| *name == signal).expect("a signal of this plant");
     u8::try_from(position + 1).expect("few signals")
-}
-
-fn cells(value: f32) -> [u16; 2] {
-    let bits = value.to_bits();
-    [(bits >> 16) as u16, (bits & 0xFFFF) as u16]
-}
-
-fn float(cells: &[u16]) -> f32 {
-    f32::from_bits(u32::from(cells[0]) << 16 | u32::from(cells[1]))
 }
 
 impl PromisePlant {
@@ -108,6 +106,11 @@ impl PromisePlant {
         let plant = Self { device, behaviour, broker, folder, equipment, orders: AtomicU64::new(0) };
         plant.configure(control, battery);
         Some(plant)
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A file of this plant.
@@ -270,6 +273,13 @@ impl PromisePlant {
     /// Sets what a meter shows.
     pub fn show(&self, signal: &str, value: f32) {
         set(&self.device, signal, value);
+    }
+
+    /// What a meter shows.
+    pub fn shows(&self, signal: &str) -> f32 {
+        let state = self.device.state();
+        let cell = |address| state.holding.get(&(unit_of(signal), address)).copied().unwrap_or(0);
+        float(&[cell(0), cell(1)])
     }
 
     /// The battery's set-point at the device, kW, + = charging.

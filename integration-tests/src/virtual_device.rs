@@ -52,6 +52,8 @@ pub struct State {
     pub refused_writes: BTreeMap<u16, u8>,
     /// Acknowledges writes without applying them.
     pub ignores_writes: bool,
+    /// Of a write of several cells only the first one is applied.
+    pub applies_first_cell_only: bool,
     /// Applies values to these holding registers only up to this one.
     pub clamp: BTreeMap<u16, u16>,
     /// Pause before every answer.
@@ -198,7 +200,12 @@ impl State {
 
     fn write(&mut self, unit: u8, function: u8, start: u16, words: &[u16]) -> Result<(), ExceptionCode> {
         self.record(unit, function, start, words.to_vec())?;
-        for (address, word) in (start..).zip(words).filter(|_| !self.ignores_writes).collect::<Vec<_>>() {
+        let applied = match (self.ignores_writes, self.applies_first_cell_only) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => words.len(),
+        };
+        for (address, word) in (start..).zip(words).take(applied) {
             let most = self.clamp.get(&address).copied().unwrap_or(u16::MAX);
             self.holding.insert((unit, address), (*word).min(most));
         }

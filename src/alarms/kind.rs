@@ -38,7 +38,7 @@ pub enum Kind {
     Fault,
     /// The journal cannot be written.
     Journal,
-    /// A driver has ended.
+    /// A driver, another task or a thread has ended or panicked.
     Driver,
     /// A unit reports a fault.
     Device,

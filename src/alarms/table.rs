@@ -27,7 +27,7 @@ pub const TABLE: [Definition; 28] = [
         "The journal cannot be written:{detail} No set-point is sent.",
         "Free space on its disk, or give it another one. Sending begins again by itself with the first line that is written; until then devices fall back by their own watchdogs."),
     row(Kind::Driver, (Some("driver"), "task"), High, [0, 0],
-        "A driver has ended:{detail}",
+        "A part of the gateway has ended:{detail}",
         "Restart the gateway and report it: this does not heal by itself."),
     latching(row(Kind::Device, (None, "fault"), High, [0, 5],
         "{name} reports a fault.{detail}",

@@ -212,6 +212,25 @@ fn holds(file: &mut File, whole: u64, head: &Head) -> io::Result<bool> {
     Ok(head.bytes <= whole && Digest::of(&last_line(file, head.bytes)?) == head.last)
 }
 
+/// Whoever names another file as the journal does not get it cut and written on. What a power cut leaves, zeros or less than a
+/// line, is a journal all the same.
+pub(super) fn begins_as_a_journal(file: &mut File) -> io::Result<()> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut head = Vec::new();
+    Read::by_ref(file).take(10).read_to_end(&mut head)?;
+    let fits = |(place, byte): (usize, &u8)| match place {
+        _ if *byte == 0 => true,
+        0..8 => byte.is_ascii_hexdigit(),
+        8 => *byte == b' ',
+        _ => *byte == b'{',
+    };
+    if head.iter().enumerate().all(fits) {
+        return Ok(());
+    }
+    let words = "this file is no journal: expected lines that begin with a checksum and a brace";
+    Err(io::Error::new(io::ErrorKind::InvalidData, words))
+}
+
 /// Bytes up to the end of the last whole line; the file then stands at its end.
 pub(super) fn end_of_last_line(file: &mut File) -> io::Result<u64> {
     let length = file.seek(SeekFrom::End(0))?;

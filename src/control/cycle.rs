@@ -247,7 +247,9 @@ fn ask(
     chain: &mut Chain,
 ) -> Option<Request> {
     let memory = if state.mode.mode.writes() { state.memory } else { measured(config, state, input) };
-    if judged.degraded != Degraded::default() || judged.lost.is_some() {
+    // Nor is anybody asked in a cycle that stops: it may be the policy that panicked.
+    let stops = input.fault.as_ref().is_some_and(|fault| fault.severity == Severity::Hard);
+    if judged.degraded != Degraded::default() || judged.lost.is_some() || stops {
         return None;
     }
     let asked = match chain.policy.as_deref_mut() {

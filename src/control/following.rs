@@ -32,6 +32,12 @@ struct BatteryFollowing {
     off_since_ms: Option<u64>,
     /// What it does instead, once that has lasted.
     fixed: Option<Watts>,
+    /// When it was seen last, ms monotonic.
+    #[serde(default)]
+    seen_ms: Option<u64>,
+    /// It got its time anew since it was last where it was told to be.
+    #[serde(default)]
+    excused: bool,
 }
 
 /// What a CHP was told and since when it runs at another power. Whether it runs at all is
@@ -75,16 +81,29 @@ impl BatteryFollowing {
         if seen.power.quality == Quality::Substituted {
             return;
         }
+        // Nobody tells it anything while somebody works at it: what it does counts at once, and it is not blamed for it.
+        if seen.remote.usable() == Some(false) {
+            let does = seen.power.usable().map(Watts::nearest);
+            (self.told, self.off_since_ms, self.fixed) = (does, None, does);
+            return;
+        }
         let Some((told, measured)) = self.told.zip(seen.power.usable().map(Watts::nearest)) else {
             (self.off_since_ms, self.fixed) = (None, None);
             return;
         };
+        // What was measured before its time was over says nothing about it.
+        let seen_ms = now_ms.saturating_sub(seen.power.age_ms);
+        let pause_ms = seen_ms.saturating_sub(self.seen_ms.replace(seen_ms).unwrap_or(seen_ms));
         if (measured - told).abs() <= battery_tolerance(config, unit) {
-            (self.off_since_ms, self.fixed) = (None, None);
+            (self.off_since_ms, self.fixed, self.excused) = (None, None, false);
             return;
         }
+        if pause_ms > config.response_ms / 2 && !self.excused {
+            // Where nothing was heard of it for so long, nothing may have reached it either: it gets its time anew, once.
+            (self.off_since_ms, self.excused) = (Some(seen_ms), true);
+        }
         let since = *self.off_since_ms.get_or_insert(now_ms);
-        self.fixed = (now_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
+        self.fixed = (seen_ms.saturating_sub(since) >= config.response_ms).then_some(measured);
     }
 }
 
@@ -125,7 +144,8 @@ impl Following {
         };
         let battery = self.batteries.iter().enumerate().find_map(|(index, battery)| {
             let who = named("battery", index, plant.batteries().len());
-            Some(((who, id("battery", index, "follow")), battery.told?, battery.fixed?))
+            let (told, does) = battery.told.zip(battery.fixed).filter(|(told, does)| told != does)?;
+            Some(((who, id("battery", index, "follow")), told, does))
         });
         let chp = || {
             let mut chps = self.chps.iter().enumerate();

@@ -82,3 +82,46 @@ fn a_chp_that_is_told_to_be_off_is_not_judged_by_its_power() {
     let decision = rig.run(2_000);
     assert!(!cause(&decision).contains("told 0 kW"), "{}", cause(&decision));
 }
+
+/// Seen: in local while its set-point moved on, and blamed ever after for what nobody had told it.
+#[test]
+fn a_battery_in_local_is_not_blamed_and_control_goes_on_from_where_it_was_left() {
+    let kw = Kilowatts::new;
+    let mut rig = Rig::new(false);
+    (rig.config.times.hold_ms, rig.config.response_ms) = (1_000_000, 20_000);
+    rig.set(Signal::BatteryRemote, Measurement::good(1.0));
+    let mut rig = rig.in_auto();
+    rig.order(CommandBody::Manual);
+    rig.order(CommandBody::Setpoints(Setpoints { battery: kw(-7.0), chp: kw(0.0), grid: None }));
+    rig.set(Signal::BatteryKw, Measurement::good(-7.0));
+    rig.run(5);
+    rig.set(Signal::BatteryRemote, Measurement::good(0.0));
+    rig.set(Signal::BatteryKw, Measurement::good(3.0));
+    let held = rig.run(40);
+    assert_eq!((held.mode, cause(&held)), (Mode::Hold, "a device is switched to local"));
+    assert_eq!(held.safe.unwrap().battery(), memg_core::units::Watts::nearest(kw(3.0)), "what it does counts");
+    rig.set(Signal::BatteryRemote, Measurement::good(1.0));
+    assert_eq!(rig.run(10).mode, Mode::Manual);
+}
+
+/// Seen: a line silent for five seconds while the set-point moved, and the battery blamed with the first value that came back.
+#[test]
+fn a_battery_that_nothing_was_heard_of_gets_its_response_time_once_more() {
+    let kw = Kilowatts::new;
+    let mut rig = Rig::new(false);
+    (rig.config.times.hold_ms, rig.config.response_ms) = (1_000_000, 20_000);
+    let mut rig = rig.in_auto();
+    rig.order(CommandBody::Manual);
+    rig.order(CommandBody::Setpoints(Setpoints { battery: kw(-7.0), chp: kw(0.0), grid: None }));
+    rig.run(5);
+    rig.order(CommandBody::Setpoints(Setpoints { battery: kw(2.0), chp: kw(0.0), grid: None }));
+    let mut silent = |seconds: u64| {
+        for second in 1..=seconds {
+            rig.set(Signal::BatteryKw, Measurement { age_ms: 1000 * second, ..Measurement::good(-7.0) });
+            assert_eq!(rig.cycle().mode, Mode::Manual, "an old value accuses nobody");
+        }
+        rig.set(Signal::BatteryKw, Measurement::good(-7.0));
+        (rig.run(18).mode, rig.run(5).mode)
+    };
+    assert_eq!(silent(25), (Mode::Manual, Mode::Hold), "once more, and no more");
+}

@@ -179,10 +179,12 @@ impl Journal {
     /// of its own. Beyond `bytes_max` the file is renamed to `<name>.1` by [`Journal::rotate`].
     ///
     /// # Errors
-    /// The file system's own, and [`io::ErrorKind::ResourceBusy`] while another gateway writes this journal.
+    /// The file system's own, [`io::ErrorKind::ResourceBusy`] while another gateway writes this journal, and
+    /// [`io::ErrorKind::InvalidData`] for a file that is something else: it is left as it is.
     pub fn open(path: &Path, bytes_max: u64) -> io::Result<Self> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         lock(&file)?;
+        chain::begins_as_a_journal(&mut file)?;
         let whole = chain::end_of_last_line(&mut file)?;
         file.set_len(whole)?;
         let joint = chain::joint(&mut file, whole, path, &older(path))?;

@@ -106,3 +106,19 @@ fn a_rotation_that_came_half_way_is_finished_by_the_next_and_loses_nothing() {
         }
     }
 }
+
+/// Seen: its last line cut off, and a run written behind the rest that nothing could ever replay.
+#[test]
+fn a_file_that_is_no_journal_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    for text in ["shopping\nbread, milk", "{\"memg_journal\":6}\n", "5a06a369_{"] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(Journal::open(&path, u64::MAX).unwrap_err().kind(), io::ErrorKind::InvalidData, "{text}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+    for left in ["", "5a06", "\0\0\0\0\0\0\0\0\0\0\0\0", "5a06a369 {\"memg_jour"] {
+        std::fs::write(&path, left).unwrap();
+        assert!(Journal::open(&path, u64::MAX).is_ok(), "{left:?}");
+    }
+}

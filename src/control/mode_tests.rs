@@ -124,6 +124,92 @@ fn a_latched_stop_is_left_only_when_acknowledged_after_its_cause_and_with_the_ch
 }
 
 #[test]
+fn control_begins_in_shadow_alone_and_init_leads_nowhere_else() {
+    for simulated in [false, true] {
+        explore(simulated, |seen| {
+            for change in &seen.changes {
+                assert!(change.from != Mode::Init || change.to == Mode::Shadow, "{change:?}");
+                let begins = change.to.writes() && !change.from.writes();
+                assert!(!begins || (change.from, change.to) == (Mode::Shadow, Mode::Auto), "{change:?}");
+            }
+            let latched = seen.before.latched && seen.command != Some(CommandBody::Acknowledge);
+            assert!(!latched || !seen.after.mode.writes() || seen.before.mode.writes(), "{:?}", seen.before);
+        });
+    }
+}
+
+/// The states that can be reached, each once.
+fn reachable(simulated: bool) -> HashSet<ModeState> {
+    let mut states = HashSet::new();
+    explore(simulated, |seen| {
+        states.insert(normal(&seen.after, 101));
+    });
+    states
+}
+
+/// Where a state comes to rest while this fault stands and nobody commands.
+fn rest(state: &ModeState, fault: &Fault, simulated: bool) -> (Mode, bool) {
+    let (mut state, mut modes) = (*state, Vec::new());
+    for now_ms in 102..202 {
+        state.advance(&TIMES, &Facts { fault, simulated, early: false, chp_runs: false, now_ms });
+        modes.push(state.mode);
+    }
+    (state.mode, modes[50..].iter().all(|mode| *mode == state.mode))
+}
+
+#[test]
+fn whatever_stands_every_state_comes_to_rest_by_its_timers_in_a_mode_that_is_safe_for_it() {
+    for (state, simulated) in
+        [false, true].into_iter().flat_map(|s| reachable(s).into_iter().map(move |state| (state, s)))
+    {
+        for fault in faults() {
+            let (mode, rests) = rest(&state, &fault, simulated);
+            let safe = match fault.severity {
+                Severity::None => mode != Mode::Hold && mode != Mode::Fallback && mode != Mode::Manual,
+                Severity::Policy => !matches!(mode, Mode::Hold | Mode::Auto | Mode::Manual),
+                // Nothing is written, or the safe stop is.
+                Severity::Soft | Severity::Hard => matches!(mode, Mode::SafeStop | Mode::Init | Mode::Shadow),
+            };
+            assert!(rests && safe, "{state:?} under {fault:?} comes to {mode:?}");
+        }
+    }
+}
+
+/// How careful a mode is: where nothing is written, as careful as a safe stop.
+const fn care(mode: Mode) -> u8 {
+    match mode {
+        Mode::Auto | Mode::Manual => 0,
+        Mode::Fallback => 1,
+        Mode::Hold => 2,
+        Mode::Init | Mode::Shadow | Mode::SafeStop => 3,
+    }
+}
+
+#[test]
+fn what_comes_together_is_never_milder_than_each_alone_whatever_is_commanded() {
+    let after = |state: &ModeState, fault: &Fault, command: Option<CommandBody>| {
+        let mut state = *state;
+        let facts = Facts { fault, simulated: false, early: false, chp_runs: false, now_ms: 101 };
+        let _ = command.map(|body| state.command(&body, "anna", &TIMES, &facts));
+        state.advance(&TIMES, &facts);
+        (care(state.mode), state.latched)
+    };
+    for state in reachable(false) {
+        for command in COMMANDS {
+            for (one, other) in faults().into_iter().flat_map(|one| faults().map(|other| (one.clone(), other))) {
+                let both = after(&state, &one.clone().worse(other.clone()), command);
+                for alone in [one, other].map(|fault| after(&state, &fault, command)) {
+                    assert!(
+                        both.0 >= alone.0 && both.1 >= alone.1,
+                        "{state:?} {command:?}: {alone:?}, together {both:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn an_acknowledgement_in_advance_is_rejected_and_clears_nothing() {
     explore(true, |seen| {
         if seen.command == Some(CommandBody::Acknowledge) && !seen.before.latched {

@@ -11,8 +11,10 @@ use super::cycle::{Chain, ControlConfig, ControlState, CycleDecision, CycleInput
 use super::following::Following;
 use super::journal::{Header, Journal, Record};
 use memg_core::command::{Command, CommandAnswer, CommandBody, Outcome};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
 /// So often the journal says where control stands, ms of plant time.
@@ -111,7 +113,17 @@ pub fn cycle(
 ) -> CycleDecision {
     let Some(recorder) = recorder else { return decide(config, state, input, chain) };
     let before = state.clone();
-    let decision = decide(config, state, input, chain);
+    let (input, decision) = match decided(config, state, input, chain) {
+        Ok(decision) => (Cow::Borrowed(input), decision),
+        Err(fault) => {
+            // Half of a cycle is no state to go on from.
+            state.clone_from(&before);
+            let stop = CycleInput { fault: Some(fault), ..input.clone() };
+            let decision = decide(config, state, &stop, chain);
+            (Cow::Owned(stop), decision)
+        }
+    };
+    let input = input.as_ref();
     let record = Record { input, decision: &decision, memory: &state.memory };
     match recorder.write(&before, &record) {
         Ok(()) => decision,
@@ -120,6 +132,21 @@ pub fn cycle(
             unrecorded(config, state, input, chain, &error)
         }
     }
+}
+
+/// The decision, or that deciding it panicked (a policy, most likely): a hard fault of this very cycle, which asks no policy. If
+/// the safe stop panics as well the program ends, and devices fall back by themselves.
+fn decided(
+    config: &ControlConfig,
+    state: &mut ControlState,
+    input: &CycleInput,
+    chain: &mut Chain,
+) -> Result<CycleDecision, Fault> {
+    catch_unwind(AssertUnwindSafe(|| decide(config, state, input, chain))).map_err(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str);
+        let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("without words");
+        Fault::hard(format!("control panicked: {words}")).named("driver.task")
+    })
 }
 
 /// The same cycle as one of which nothing leaves: with the journal's fault, and without the commands, which a restart would

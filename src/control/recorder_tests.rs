@@ -9,9 +9,10 @@ use crate::rig::Rig;
 use memg_core::command::ExchangeLimits;
 use memg_core::measurement::Measurement;
 use memg_core::plant_state::Signal;
+use memg_core::policy::{Policy, PolicyError, PolicyInput, Request};
 use memg_core::rules::{GoodRule, SeedRule};
 use memg_core::setpoints::Setpoints;
-use memg_core::units::Kilowatts;
+use memg_core::units::{Kilowatts, Watts};
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
@@ -157,4 +158,32 @@ fn a_header_stands_within_sixteen_mebibytes_and_within_an_hour() {
     desk.rig.skip(3_600_000);
     desk.cycle();
     assert_eq!((desk.headers(), desk.replayed()), (6, 41));
+}
+
+/// Another one under the name of the one that replay loads.
+struct Panics;
+
+impl Policy for Panics {
+    fn name(&self) -> &'static str {
+        "seed"
+    }
+
+    fn act(&mut self, _: &PolicyInput<'_>) -> Result<Request, PolicyError> {
+        panic!("of a test")
+    }
+}
+
+#[test]
+fn a_policy_that_panics_stops_the_plant_in_the_same_cycle_and_the_journal_replays() {
+    let mut desk = Desk::new(u64::MAX);
+    desk.cycle();
+    desk.rig.chain.policy = Some(Box::new(Panics));
+    desk.rig.skip(900_000);
+    let decision = desk.cycle();
+    assert_eq!((decision.mode, decision.latched, decision.written), (Mode::SafeStop, true, true));
+    assert_eq!(decision.safe.unwrap().battery(), Watts::ZERO);
+    assert_eq!(decision.fault.unwrap().cause, "control panicked: of a test");
+    desk.rig.chain.policy = Some(Box::new(SeedRule));
+    assert_eq!(desk.cycle().mode, Mode::SafeStop, "it waits for an operator");
+    assert_eq!(desk.replayed(), 3);
 }

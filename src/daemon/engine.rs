@@ -11,6 +11,7 @@ use super::early;
 use super::messages::Messages;
 use super::north::Commands;
 use super::notes::Notes;
+use super::panics;
 use super::service::Service;
 use super::showing::{About, Event, Showing, event};
 use super::standing;
@@ -319,17 +320,25 @@ impl Engine {
 
     /// Faults of the gateway itself: a journal that cannot be written, a driver that died, a device that does not follow.
     fn fault(&self) -> Option<Fault> {
+        if let Some(dead) = self.dead() {
+            return Some(Fault::hard(dead).named("driver.task"));
+        }
         if let Some(error) = self.journal_error() {
             return Some(Fault::soft(format!("{UNWRITTEN}: {error}")).named("journal.write"));
-        }
-        let dead = self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished());
-        if let Some((name, _)) = dead {
-            return Some(Fault::soft(format!("the driver task {name} has ended")).named("driver.task"));
         }
         let now = Instant::now();
         let found = |device: &DeviceHealth| Some((device.name.to_string(), device.unconfirmed(now)?));
         let (name, unconfirmed) = self.wires.devices.devices.iter().find_map(found)?;
         Some(Fault::unfollowed(unconfirmed).named(format!("{name}.follow")))
+    }
+
+    /// What has ended or panicked that was meant to live as long as control does.
+    fn dead(&self) -> Option<String> {
+        let ended = |name: &str| format!("the task {name} has ended");
+        let driver =
+            || self.wires.devices.tasks.iter().find(|(_, task)| task.is_finished()).map(|(name, _)| ended(name));
+        let mqtt = || self.wires.mqtt.as_ref().filter(|mqtt| mqtt.has_ended()).map(|_| ended("of MQTT"));
+        panics::first().or_else(driver).or_else(mqtt)
     }
 
     fn log(&self, decision: &CycleDecision) {

@@ -17,12 +17,14 @@ mod engine;
 mod messages;
 mod north;
 mod notes;
+mod panics;
 mod service;
 mod showing;
 mod standing;
 mod station;
 mod sync;
 mod terminal;
+mod thread;
 pub mod view;
 
 pub use clock::PlantClock;
@@ -78,12 +80,12 @@ pub struct RunOptions {
 ///
 /// # Errors
 /// The journal cannot be opened or belongs to a running gateway; a model cannot be loaded where nothing may stand in
-/// for it. No set-point has been written then.
+/// for it. No set-point has been written then. Or control has panicked, and no order leaves any more.
 pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) -> Result<RunSummary> {
     if let Some(lockstep) = settings.cosim.clone() {
         return cosim::run(settings, lockstep, options).await;
     }
-    warn(&settings);
+    begin(&settings);
     let cycle = settings.control.wall_cycle();
     let config = control_config(&settings);
     let chain = chain(&settings.policy, &settings.plant);
@@ -138,8 +140,8 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
         cycle,
         react,
     };
-    let mut engine = Engine::new(settings, config, state, chain, journal, wires);
-    let summary = engine.run(options.duration, options.stop).await;
+    let engine = Engine::new(settings, config, state, chain, journal, wires);
+    let (engine, summary) = thread::run(engine, options.duration, options.stop).await?;
     let _ = stop_drivers.send(true);
     engine.join().await;
     // Nobody waits for a page.
@@ -150,7 +152,9 @@ pub async fn run(settings: Settings, demo: Option<Demo>, options: RunOptions) ->
     Ok(summary)
 }
 
-fn warn(settings: &Settings) {
+/// Panics are watched from here on, and what needs a look is said.
+fn begin(settings: &Settings) {
+    panics::watch();
     for warning in settings.warnings.iter().chain(&settings.mistakes) {
         tracing::warn!(%warning, "The configuration needs a look.");
     }

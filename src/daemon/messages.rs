@@ -61,6 +61,11 @@ impl Messages {
         }
     }
 
+    /// Its task lives no longer.
+    pub fn has_ended(&self) -> bool {
+        self.handle.task.is_finished()
+    }
+
     /// Takes the commands that wait; control judges them in this cycle.
     pub fn take_commands(&mut self) -> Vec<Command> {
         let mut commands = Vec::new();
