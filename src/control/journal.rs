@@ -12,7 +12,7 @@ use super::cycle::{ControlConfig, ControlState, CycleDecision, CycleInput};
 use super::grid_limit::FailSafe;
 use super::mode::ModeTimes;
 use super::substitutes::Substitutes;
-use memg_core::equipment::PlantParameters;
+use memg_core::equipment::{Learned, Plant, PlantParameters, Problem};
 use memg_core::memory::ControlMemory;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions, TryLockError};
@@ -29,8 +29,11 @@ pub struct Header {
     pub memg_journal: u32,
     /// Name of the site.
     pub site: String,
-    /// Ratings and limits that the run began with.
+    /// Ratings and limits that the run began with, as the site file states them.
     pub plant: PlantParameters,
+    /// What records said of them, where that was believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
     /// Times of the modes.
     pub times: ModeTimes,
     /// Auto needs no arming.
@@ -77,7 +80,8 @@ impl Header {
         Self {
             memg_journal: FORMAT,
             site: site.to_owned(),
-            plant: *config.filter.plant().parameters(),
+            plant: *config.filter.plant().stated(),
+            learned: config.filter.plant().learned().copied(),
             times: config.times,
             simulated: config.simulated,
             cycle_ms: config.cycle_ms,
@@ -92,6 +96,15 @@ impl Header {
             continued: false,
             state: state.clone(),
         }
+    }
+
+    /// The plant that the run decided with.
+    ///
+    /// # Errors
+    /// What is stated, or what records said, is none that control could have begun with.
+    pub fn believed(&self) -> Result<Plant, Vec<Problem>> {
+        let plant = self.plant.validate()?;
+        self.learned.map_or(Ok(plant), |learned| plant.believing(&learned))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Loader;
 use memg_core::equipment::Plant;
+use memg_learn::folder;
 use memg_plant_io::problem::Problem;
 use memg_plant_io::sources::Sources;
 use memg_site::Site;
@@ -49,6 +50,27 @@ pub(super) fn plant(loader: &mut Loader, file: Option<Option<String>>) -> Option
     };
     loader.problems.extend(problems);
     plant
+}
+
+/// The plant with what `gateway learn` found of it; where the site file is off by more than the interval is a warning.
+pub(super) fn believed(loader: &mut Loader, learned: Option<&Path>, site: SitePlant) -> SitePlant {
+    let Some(dir) = learned.map(|dir| loader.folder.join(dir)) else { return site };
+    let (plant, file) = match folder::believing(&site.plant, &dir) {
+        Ok(found) => found,
+        Err(error) => {
+            loader.problems.push(Problem::new("site.plant_learned", error.to_string()));
+            return site;
+        }
+    };
+    for (parameter, unit, stated, found) in file.off(site.plant.stated()) {
+        let which = if unit > 1 { format!(" of unit {unit}") } else { String::new() };
+        let message = format!(
+            "{stated} in the site file{which}, but {:.1} days of journals say {:.4} ({:.4} to {:.4})",
+            file.days, found.value, found.low, found.high
+        );
+        loader.warnings.push(Problem::new(format!("plant.{}", parameter.name()), message));
+    }
+    SitePlant { plant, ..site }
 }
 
 fn from_file(loader: &mut Loader, file: &str) -> Option<SitePlant> {
