@@ -2,7 +2,7 @@
 //!
 //! A power that is measured at the end of an interval held during it: control moves devices at an interval's beginning, and they
 //! follow within a second. A set-point holds from the cycle that decided it to the next. An interval longer than [`GAP_CYCLES`] cycles
-//! is a gap, and so is one in which local time jumped; a step with a gap is left out.
+//! is a gap, and so is one in which local time jumped; a step with a gap is left out. Two cycles may see the same instant.
 
 use memg_core::equipment::UNITS_MAX;
 
@@ -134,7 +134,7 @@ impl Summing {
         if let Some(last) = self.last {
             let passed_ms = now.uptime_ms - last.uptime_ms;
             let local_ms = now.plant_ms - last.plant_ms;
-            if passed_ms <= 0 || passed_ms > self.gap_ms || (local_ms - passed_ms).abs() > self.gap_ms {
+            if passed_ms < 0 || passed_ms > self.gap_ms || (local_ms - passed_ms).abs() > self.gap_ms {
                 self.break_off();
             } else {
                 self.pass(&last, now, passed_ms);
@@ -172,5 +172,29 @@ impl Summing {
             goes_on: self.goes_on,
         });
         self.goes_on = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(minute: i64, soc: f64) -> Moment {
+        let (uptime_ms, socs) = (minute * 60_000, [soc; UNITS_MAX]);
+        let powers = Powers { battery: [soc; UNITS_MAX], ..Powers::NONE };
+        Moment { uptime_ms, plant_ms: uptime_ms, socs, powers }
+    }
+
+    #[test]
+    fn steps_are_whole_and_go_on_until_a_gap() {
+        let mut summing = Summing::new(900_000);
+        summing.begin(60_000);
+        // A cycle may see the same instant as the one before; from minute 40 to 50 nothing is recorded.
+        for minute in (0..=40).chain([40]).chain(50..=80) {
+            summing.add(&moment(minute, minute as f64));
+        }
+        let steps: Vec<(f64, f64, bool)> =
+            summing.steps.iter().map(|step| (step.socs_before[0], step.socs_after[0], step.goes_on)).collect();
+        assert_eq!(steps, [(0.0, 15.0, false), (15.0, 30.0, true), (60.0, 75.0, false)]);
     }
 }
