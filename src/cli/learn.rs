@@ -52,10 +52,9 @@ fn learn_from(args: &Args) -> Result<()> {
         suits(&learnt, site)?;
     }
     if learnt.file.days < DAYS_GOOD {
+        let days = learnt.file.days;
         eprintln!(
-            "warning: {:.1} days without gaps; intervals are wide, and what changes with weather and weekday is not seen: expected \
-             {DAYS_GOOD:.0}",
-            learnt.file.days
+            "warning: {days:.1} days without gaps: intervals are wide, and each weekday counts; a fortnight is better"
         );
     }
     let path = learnt.file.write(&args.out)?;

@@ -191,15 +191,18 @@ impl LearnedFile {
         learned
     }
 
-    /// Where a site file states a number outside of what was found: name, unit, stated number, what was found.
+    /// Where a site file states a number outside of what was found: name, unit, stated number, what was found. The round trip
+    /// speaks where the efficiencies that it is made of do not.
     #[must_use]
     pub fn off(&self, stated: &PlantParameters) -> Vec<(Parameter, usize, f64, Identified)> {
+        let is_known = |name, unit| self.parameters.iter().any(|row| row.name == name && row.unit == unit);
+        let is_said = |row: &&Row| row.name != Parameter::RoundTrip || !is_known(Parameter::EfficiencyStore, row.unit);
         let off = |row: &Row| {
             let Row { name, unit, value, low, high, .. } = *row;
             let (number, found) = (name.stated(stated, unit.checked_sub(1)?)?, Identified { value, low, high });
             (!found.holds(number)).then_some((name, unit, number, found))
         };
-        self.parameters.iter().filter_map(off).collect()
+        self.parameters.iter().filter(is_said).filter_map(off).collect()
     }
 }
 

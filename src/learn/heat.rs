@@ -178,7 +178,7 @@ fn no_load(steps: &[Step], boiler: impl Fn(&Step) -> f64) -> Finding {
         Some(found) if found.low > 0.0 || found.high < 0.0 => Finding::found(asked, 0, found),
         Some(found) => {
             let most = found.high.max(-found.low);
-            Finding::not(asked, 0, format!("less than {most:.2} kW, which the meters do not tell from nothing"))
+            Finding::not(asked, 0, format!("less than {most:.3} kW, which the meters do not tell from nothing"))
         }
     }
 }

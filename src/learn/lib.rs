@@ -29,8 +29,8 @@ use std::path::PathBuf;
 
 /// Fewer days say too little.
 pub const DAYS_MIN: f64 = 3.0;
-/// Fewer days give wide intervals: less than a fortnight holds each weekday once or not at all.
-pub const DAYS_GOOD: f64 = 14.0;
+/// Fewer days give wide intervals and hold some weekdays once alone: a fortnight, of which gaps may take half a day.
+pub const DAYS_GOOD: f64 = 13.5;
 
 /// What was learned, and of what.
 #[derive(Debug, Clone, PartialEq)]
