@@ -103,7 +103,7 @@ fn least_squares<const N: usize>(samples: &[Sample<N>]) -> Option<[f64; N]> {
         }
     }
     let scale: [f64; N] = std::array::from_fn(|i| matrix[i][i].sqrt());
-    if scale.iter().any(|scale| !(*scale > 0.0)) {
+    if scale.iter().any(|scale| scale.is_nan() || *scale <= 0.0) {
         return None;
     }
     for i in 0..N {
@@ -117,7 +117,7 @@ fn least_squares<const N: usize>(samples: &[Sample<N>]) -> Option<[f64; N]> {
 /// Cholesky's elimination of a matrix with ones on its diagonal.
 fn solved<const N: usize>(mut a: [[f64; N]; N], mut b: [f64; N]) -> Option<[f64; N]> {
     for pivot in 0..N {
-        if !(a[pivot][pivot] > COLLINEAR) {
+        if a[pivot][pivot].is_nan() || a[pivot][pivot] <= COLLINEAR {
             return None;
         }
         for row in pivot + 1..N {

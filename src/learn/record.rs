@@ -181,7 +181,7 @@ fn moment(record: &ReadRecord) -> Moment {
     let written = record.decision.get("written").and_then(serde_json::Value::as_bool) == Some(true);
     let told = |watts: Watts| if written { watts.kilowatts().get() } else { f64::NAN };
     let powers = Powers {
-        charge: battery.map(|kw| positive(kw)),
+        charge: battery.map(positive),
         discharge: battery.map(|kw| positive(-kw)),
         battery,
         chp,
