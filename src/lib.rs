@@ -8,6 +8,7 @@ pub use memg_cosim as cosim;
 pub use memg_daemon as daemon;
 pub use memg_evaluate as evaluate;
 pub use memg_history as history;
+pub use memg_learn as learn;
 pub use memg_ledger as ledger;
 pub use memg_optimum as optimum;
 pub use memg_plant_io as plant_io;

@@ -306,3 +306,50 @@ fn a_network_from_elsewhere_becomes_a_model_folder_that_runs() {
     assert!(output.status.success() && text(&output.stdout).contains("10-4-4-3"), "{}", text(&output.stderr));
     assert!(text(&run(&["model", "show", "models/plan"]).stdout).contains("144 steps of 15 minutes ahead"));
 }
+
+/// What `gateway learn` would have found of the plant of `config/sites/site-a-as-it-is.toml`, in a folder.
+fn learned(dir: &tempfile::TempDir) -> String {
+    use memg_gateway::learn::Parameter::{self, ChpEfficiency, EfficiencyDispatch, EfficiencyStore};
+    use memg_gateway::learn::folder::{FORMAT, LearnedFile, Row, equipment_hash};
+    let site = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sites/site-a.toml");
+    let stated = *memg_gateway::settings::read_site(&site).unwrap().plant.stated();
+    let row = |(name, value): (Parameter, f64)| {
+        let (low, high) = (value - 0.001, value + 0.001);
+        Row { name, unit: 1, value, low, high, stated: None, used: true }
+    };
+    let file = LearnedFile {
+        memg_learned: FORMAT,
+        site: "test".into(),
+        equipment_sha256: equipment_hash(&stated),
+        days: 14.0,
+        from: String::new(),
+        to: String::new(),
+        journals: Vec::new(),
+        parameters: [(EfficiencyStore, 0.88), (EfficiencyDispatch, 0.88), (ChpEfficiency, 0.29)].map(row).to_vec(),
+        not_identifiable: Vec::new(),
+    };
+    let (folder, name) = path(dir, "learned");
+    file.write(&folder).unwrap();
+    name
+}
+
+#[test]
+fn a_plant_that_is_not_as_stated_costs_less_and_keeps_its_limits_when_what_was_learned_of_it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (profile, learned) = (first_days(&dir, 3), learned(&dir));
+    let own = ["evaluate", "--policy", "plan", "--profile", &profile, "--no-bound", "--json"];
+    let sites = ["--site", "config/sites/site-a.toml", "--plant-truth", "config/sites/site-a-as-it-is.toml"];
+    let found = |extra: &[&str]| {
+        let output = run(&[&own[..], &sites, extra].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let (stated, known) = (found(&[]), found(&["--plant-learned", &learned]));
+    let cost = |found: &Value| found["cost_eur_per_day"].as_f64().unwrap();
+    assert!(cost(&known) < cost(&stated), "{} {}", cost(&known), cost(&stated));
+    assert_eq!(known["violations"].as_u64(), Some(0), "{known}");
+    let elsewhere =
+        run(&[&own[..], &["--site", "config/sites/battery-only.toml", "--plant-learned", &learned]].concat());
+    assert_eq!(elsewhere.status.code(), Some(64));
+    assert!(text(&elsewhere.stderr).contains("with other batteries"), "{}", text(&elsewhere.stderr));
+}

@@ -89,6 +89,10 @@ pub struct EnvStep {
 pub struct MemgEnv {
     /// With the plant's own limits at the connection; the filter's may be narrower.
     plant: Plant,
+    /// What the plant does, whatever filter and policy believe of it.
+    truth: Plant,
+    /// The same with the limits at the connection that the filter has.
+    connected: Plant,
     filter: SafetyFilter,
     profile: Arc<Profile>,
     blocks: Arc<[Range<usize>]>,
@@ -110,6 +114,8 @@ impl MemgEnv {
         let start = Start::block(blocks.first().cloned().unwrap_or(0..0));
         Self {
             plant,
+            truth: plant,
+            connected: plant,
             filter: SafetyFilter::new(plant),
             profile,
             weights,
@@ -122,6 +128,19 @@ impl MemgEnv {
         }
     }
 
+    /// The same where the plant does not do what filter and policy believe of it: flows, costs and states of charge are this
+    /// plant's, limits and decisions the environment's own. Units beyond those of either do nothing.
+    #[must_use]
+    pub fn truly(self, truth: Plant) -> Self {
+        Self { truth, connected: truth, ..self }
+    }
+
+    /// What the plant does.
+    #[must_use]
+    pub const fn truth(&self) -> &Plant {
+        &self.truth
+    }
+
     /// The same with random episodes that begin in these blocks of rows alone, and end with them.
     #[must_use]
     pub fn within(self, blocks: &[Range<usize>]) -> Self {
@@ -131,6 +150,7 @@ impl MemgEnv {
     /// From now on the connection has these limits from outside (`None`: the plant's own), see [`Plant::with_exchange_limits`].
     pub fn limit_exchange(&mut self, import: Option<Kilowatts>, export: Option<Kilowatts>) {
         self.filter = SafetyFilter::new(self.plant.with_exchange_limits(import, export));
+        self.connected = self.truth.with_exchange_limits(import, export);
     }
 
     /// What this step's exchange would be (+ = importing) if a wish met these limits from outside. Load that would have to be
@@ -292,7 +312,7 @@ impl MemgEnv {
 
     /// Batteries run at their set-points for a step: their states of charge before and after.
     fn store(&mut self, safe: &SafeSetpoints) -> [(Soc, Soc); UNITS_MAX] {
-        let plant = self.filter.plant();
+        let plant = &self.truth;
         let mut socs = self.socs.map(|soc| (soc, soc));
         let units = socs.iter_mut().zip(&mut self.socs).zip(safe.batteries()).zip(plant.batteries().iter());
         for ((((_, after), soc), power), unit) in units {
@@ -303,7 +323,7 @@ impl MemgEnv {
     }
 
     fn live_through(&self, row: &ProfileRow, situation: &Situation, safe: &SafeSetpoints) -> (Dispatch, bool, Eur) {
-        let plant = self.filter.plant();
+        let plant = &self.connected;
         let dispatch = Dispatch::solve(plant, situation, safe);
         let (started, start_cost) = starts(plant, safe, &self.memory);
         let running = dispatch.cost(plant, row.prices(), false, plant.step());

@@ -6,11 +6,13 @@
 
 mod aggregate;
 mod each;
+mod learned;
 mod parameters;
 mod problems;
 mod unit;
 
 pub use each::{Each, UNITS_MAX};
+pub use learned::{Identified, Learned, LearnedBattery, LearnedChp};
 pub use unit::{BatteryUnit, ChpUnit};
 
 pub use parameters::{
@@ -26,10 +28,16 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// A validated plant. Limits that bind set-points are in whole watts, rounded inward.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plant {
+    /// What equations count with.
     parameters: PlantParameters,
+    /// What the site file states.
+    stated: PlantParameters,
+    learned: Option<Learned>,
     batteries: Each<BatteryUnit>,
     chps: Each<ChpUnit>,
     battery: Battery,
+    /// The same for limits.
+    cautious: Battery,
     chp: Chp,
     charge_max: Watts,
     discharge_max: Watts,
@@ -45,11 +53,15 @@ impl Plant {
         let step_ms = to_integer((p.step_h * 3_600_000.0).round());
         let batteries = p.battery.map(BatteryUnit::new);
         let chps = p.chp.map(|chp| ChpUnit::new(chp, step_ms));
+        let battery = aggregate::battery(&p.battery);
         Self {
             parameters: p,
+            stated: p,
+            learned: None,
             batteries,
             chps,
-            battery: aggregate::battery(&p.battery),
+            battery,
+            cautious: battery,
             chp: aggregate::chp(&p.chp),
             charge_max: batteries.iter().map(|unit| unit.charge_max).sum(),
             discharge_max: batteries.iter().map(|unit| unit.discharge_max).sum(),
@@ -104,10 +116,11 @@ impl Plant {
     #[must_use]
     pub const fn exact(mut self) -> Self {
         self.parameters.margins = Margins::NONE;
+        self.stated.margins = Margins::NONE;
         self
     }
 
-    /// What the site file said.
+    /// What the site file said, with what records say in its place where they are believed.
     #[must_use]
     pub const fn parameters(&self) -> &PlantParameters {
         &self.parameters

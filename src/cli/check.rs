@@ -26,6 +26,9 @@ pub(super) struct Args {
     /// Connect, read every point once and listen to the topics for 10 s (writes nothing)
     #[arg(long, conflicts_with = "prove")]
     probe: bool,
+    /// Warn where the site file is off by more than the interval of what `gateway learn` found (site.plant_learned)
+    #[arg(long, value_name = "DIR")]
+    learned: Option<PathBuf>,
     /// State the lemmas that the safety filter's promise rests on with the numbers of this site; z3 decides them where it is installed,
     /// arithmetic everywhere; status 1 unless all of them hold
     #[arg(long)]
@@ -37,7 +40,8 @@ pub(super) struct Args {
 
 pub(super) fn main(args: &Args) -> Result<ExitCode> {
     log_to_stderr("warn");
-    let settings = match memg_settings::load(&args.config, "", &[]) {
+    let overrides: Vec<_> = args.learned.iter().map(|dir| super::run::placed("site.plant_learned", dir)).collect();
+    let settings = match memg_settings::load(&args.config, "", &overrides) {
         Ok(settings) => settings,
         Err(problems) => return Ok(refuse(&problems)),
     };

@@ -4,7 +4,7 @@ use super::evaluate_tables::{self as tables, Beside, Judged};
 use super::{EXIT_CONFIGURATION, log_to_stderr};
 use anyhow::{Context, Result};
 use memg_core::builtin;
-use memg_core::equipment::Plant;
+use memg_core::equipment::{Plant, PlantParameters};
 use memg_core::observation::{Divisors, Schema};
 use memg_core::planner::{Foresight, PlanSettings};
 use memg_core::policy::Policy;
@@ -13,7 +13,7 @@ use memg_core::rules;
 use memg_evaluate::bound_cache::BoundCache;
 use memg_evaluate::compare::{Bound, comparison, evaluate_all};
 use memg_evaluate::observing::Observing;
-use memg_evaluate::{Evaluation, evaluate_settled, trace};
+use memg_evaluate::{Evaluation, Simulated, evaluate_settled, trace};
 use memg_policy::{PolicySpec, Runtime, load_policy};
 use memg_settings::read_site;
 use std::ffi::OsString;
@@ -45,6 +45,12 @@ pub(super) struct Args {
     /// Site file (default: the reference plant); may be repeated
     #[arg(long, value_name = "FILE")]
     site: Vec<PathBuf>,
+    /// Site file of the plant as it really is: flows, costs and states of charge are its; policies and limits count with --site
+    #[arg(long, value_name = "FILE")]
+    plant_truth: Option<PathBuf>,
+    /// Count with what `gateway learn` found of the plant of --site; without --plant-truth the simulated plant is that, too
+    #[arg(long, value_name = "DIR")]
+    plant_learned: Option<PathBuf>,
     /// Write one row a step (of one policy at one site)
     #[arg(long, value_name = "CSV")]
     trace: Option<PathBuf>,
@@ -103,10 +109,7 @@ fn judge(args: &Args) -> Result<Vec<Judged>> {
         [] => vec![None],
         files => files.iter().map(|file| Some(file.as_path())).collect(),
     };
-    let judged = sites.into_iter().map(|site| {
-        let plant = plant(site)?;
-        judge_at(args, &asked, plant, site_name(site))
-    });
+    let judged = sites.into_iter().map(|site| judge_at(args, &asked, simulated(args, site)?, site_name(site)));
     judged.collect()
 }
 
@@ -128,6 +131,20 @@ fn plant(site: Option<&Path>) -> Result<Plant> {
     Ok(read_site(path).map_err(problems)?.plant)
 }
 
+/// The plant as policies and limits believe it to be, and as it is.
+fn simulated(args: &Args, site: Option<&Path>) -> Result<Simulated> {
+    let believed = super::learn::believing(plant(site)?, args.plant_learned.as_deref()).map_err(Wrong)?;
+    let Some(path) = &args.plant_truth else { return Ok(believed.into()) };
+    let truth = plant(Some(path))?;
+    let (own, true_ones) = (believed.stated(), truth.stated());
+    let counts = |p: &PlantParameters| (p.battery.len(), p.chp.len(), p.step_h);
+    if counts(own) != counts(true_ones) {
+        let message = format!("--plant-truth: {} has other units or steps than the site", path.display());
+        return Err(Wrong(message).into());
+    }
+    Ok(Simulated { believed, truth })
+}
+
 /// The file's name without its ending.
 fn site_name(site: Option<&Path>) -> String {
     let stem = site.and_then(Path::file_stem);
@@ -140,9 +157,9 @@ struct Days {
     blocks: Vec<Range<usize>>,
 }
 
-fn judge_at(args: &Args, asked: &[PolicySpec], plant: Plant, site: String) -> Result<Judged> {
-    let days = read_days(args, &plant)?;
-    let load = |spec: &PolicySpec| load_policy(spec, &plant).with_context(|| spec.to_string());
+fn judge_at(args: &Args, asked: &[PolicySpec], plant: Simulated, site: String) -> Result<Judged> {
+    let days = read_days(args, &plant.believed)?;
+    let load = |spec: &PolicySpec| load_policy(spec, &plant.believed).with_context(|| spec.to_string());
     let mut policies = asked.iter().map(load).collect::<Result<Vec<_>>>()?;
     // A rule is among those that every comparison holds; any other policy comes after them.
     let is_rule = |spec: &PolicySpec| matches!(spec, PolicySpec::Rule(name) if rules::NAMES.contains(&name.as_str()));
@@ -152,7 +169,7 @@ fn judge_at(args: &Args, asked: &[PolicySpec], plant: Plant, site: String) -> Re
         return Ok(Judged { site, found, beside: Beside::Nothing });
     }
     let wants_bound = !args.no_bound && (args.compare || args.foresight || !asked.iter().all(is_rule));
-    let bound = wants_bound.then(|| bound_of(args, &plant, &days)).transpose()?;
+    let bound = wants_bound.then(|| bound_of(args, &plant.truth, &days)).transpose()?;
     let mut others = others(args, asked, &days);
     let (found, others) = std::thread::scope(|scope| {
         let others = scope.spawn(|| evaluate_all(plant, &days.profile, &days.blocks, &mut others));
@@ -189,21 +206,21 @@ fn tell_apart(asked: &[PolicySpec], found: &mut [Evaluation]) {
 }
 
 /// What was asked for; with a trace if there shall be one.
-fn found(args: &Args, plant: Plant, days: &Days, policies: &mut [Box<dyn Policy>]) -> Result<Vec<Evaluation>> {
+fn found(args: &Args, plant: Simulated, days: &Days, policies: &mut [Box<dyn Policy>]) -> Result<Vec<Evaluation>> {
     match (&args.trace, policies) {
         (Some(path), [policy]) => Ok(vec![traced(args, path, plant, days, policy.as_mut())?]),
         (_, policies) => Ok(evaluate_all(plant, &days.profile, &days.blocks, policies)?),
     }
 }
 
-fn traced(args: &Args, path: &Path, plant: Plant, days: &Days, policy: &mut dyn Policy) -> Result<Evaluation> {
+fn traced(args: &Args, path: &Path, plant: Simulated, days: &Days, policy: &mut dyn Policy) -> Result<Evaluation> {
     let unwritten = || format!("the trace {} could not be written", path.display());
     let mut out = BufWriter::new(File::create(path).with_context(unwritten)?);
     let schema = args.observations;
     writeln!(out, "{}", trace::header(schema)).with_context(unwritten)?;
     let mut failed = None;
     let mut write = |step: &_, settled| {
-        if let Err(error) = trace::write_row(&mut out, &plant, step, settled, schema) {
+        if let Err(error) = trace::write_row(&mut out, &plant.truth, step, settled, schema) {
             failed.get_or_insert(error);
         }
     };
@@ -211,7 +228,7 @@ fn traced(args: &Args, path: &Path, plant: Plant, days: &Days, policy: &mut dyn 
     let found = match schema {
         None => evaluate_settled(plant, profile, blocks, policy, &mut write)?,
         Some(schema) => {
-            let mut observing = Observing { policy, schema, divisors: Divisors::of(&plant) };
+            let mut observing = Observing { policy, schema, divisors: Divisors::of(&plant.believed) };
             evaluate_settled(plant, profile, blocks, &mut observing, &mut write)?
         }
     };

@@ -20,6 +20,7 @@ mod evaluate_tables;
 mod history;
 mod init;
 mod journal;
+mod learn;
 mod ledger;
 mod live;
 mod model;
@@ -86,6 +87,8 @@ enum Verb {
     Evaluate(evaluate::Args),
     /// Learn a policy offline
     Train(train::Args),
+    /// Learn from journals what the plant really does
+    Learn(learn::Args),
     /// Make a model folder from a network that was made elsewhere, or show one
     #[command(subcommand)]
     Model(model::ModelCommand),
@@ -135,6 +138,7 @@ pub fn main() -> ExitCode {
         Verb::WebPassword(args) => web_password::main(&args),
         Verb::Evaluate(args) => evaluate::main(&args),
         Verb::Train(args) => train::main(&args),
+        Verb::Learn(args) => learn::main(&args),
         Verb::Model(command) => model::main(&command),
         Verb::Fmu(command) => cosim::fmu_main(&command),
         Verb::Cosim(args) => cosim::cosim_main(&args),

@@ -7,9 +7,9 @@ use memg_control::account::RunSummary;
 use memg_daemon::view::View;
 use memg_daemon::{Demo, North, RunOptions, Station};
 use memg_plant_io::problem::Problem;
-use memg_settings::{Override, Settings, SitePlant};
+use memg_settings::{Override, Settings};
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// Run the demonstration with the plant of this site file: its batteries, CHPs, PV, wind and meters, several or none
     #[arg(long, value_name = "FILE")]
     site_demo: Option<PathBuf>,
+    /// Count with what `gateway learn` found of this plant (site.plant_learned); limits become no wider by it
+    #[arg(long, value_name = "DIR")]
+    plant_learned: Option<PathBuf>,
     /// Plant time to run, such as 24h (default: until Ctrl-C)
     #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
@@ -117,18 +120,21 @@ fn say_where(station: &Station) -> Option<String> {
 fn overrides(args: &Args) -> Vec<Override> {
     let speed = args.speed.map(|speed| Override { key: "control.speed", value: speed.to_string() });
     let journal = args.journal.as_ref().map(|path| Override { key: "journal.path", value: path.display().to_string() });
-    let site = args.site_demo.as_ref().map(|path| {
-        // Relative to where the command is given, not to the configuration's folder.
-        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-        Override { key: "site.plant_file", value: path.display().to_string() }
-    });
-    speed.into_iter().chain(journal).chain(site).collect()
+    let site = args.site_demo.as_ref().map(|path| placed("site.plant_file", path));
+    let learned = args.plant_learned.as_ref().map(|path| placed("site.plant_learned", path));
+    speed.into_iter().chain(journal).chain(site).chain(learned).collect()
+}
+
+/// A path in the place of a key: relative to where the command is given, not to the configuration's folder.
+pub(super) fn placed(key: &'static str, path: &Path) -> Override {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    Override { key, value: path.display().to_string() }
 }
 
 /// Starts the demonstration's plant, if there is one, and reads the configuration again with its addresses.
 async fn with_demo(args: &Args, settings: Settings) -> Result<Result<(Settings, Option<Demo>), ExitCode>> {
     let Some(wanted) = &settings.demo else { return Ok(Ok((settings, None))) };
-    let site = SitePlant { plant: settings.plant, sources: settings.sources.clone() };
+    let site = wanted.plant.clone().unwrap_or_else(|| settings.site_plant());
     let demo = Demo::start(wanted, site, settings.control.speed, &settings.site, &args.fault)
         .await
         .context("the demonstration's plant does not start")?;

@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Site file (default: the reference plant)
     #[arg(long, value_name = "FILE")]
     site: Option<PathBuf>,
+    /// Count with what `gateway learn` found of this plant, in training and in judging
+    #[arg(long, value_name = "DIR")]
+    plant_learned: Option<PathBuf>,
     /// Seed of every random number
     #[arg(long)]
     seed: Option<u64>,
@@ -120,7 +123,9 @@ fn train(args: &Args) -> Result<()> {
 }
 
 fn options(args: &Args) -> Result<TrainOptions> {
-    let (config, plant) = (config(args)?, plant(args.site.as_deref())?);
+    let stated = plant(args.site.as_deref())?;
+    let plant = super::learn::believing(stated, args.plant_learned.as_deref()).map_err(TrainError::Config)?;
+    let config = config(args)?;
     Ok(TrainOptions {
         config,
         plant,

@@ -1,5 +1,7 @@
 //! The journal file: torn lines, changed bytes, locks, full disks.
 
+use super::super::cycle::{ControlConfig, ControlState};
+use super::super::mode::ModeTimes;
 use super::*;
 use memg_core::equipment::Plant;
 use memg_core::safety::SafetyFilter;

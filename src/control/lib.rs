@@ -19,6 +19,7 @@ pub mod explain;
 pub mod fault;
 pub mod following;
 pub mod grid_limit;
+mod header;
 pub mod input;
 pub mod journal;
 pub mod mode;

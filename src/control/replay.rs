@@ -113,7 +113,7 @@ pub fn begin_with_any_model(
     header: &Header,
     load: &mut impl FnMut(&Header) -> Result<Chain, String>,
 ) -> Result<Run, ReplayError> {
-    let plant = header.plant.validate().map_err(ReplayError::Plant)?;
+    let plant = header.believed().map_err(ReplayError::Plant)?;
     let config = ControlConfig {
         filter: SafetyFilter::new(plant),
         times: header.times,

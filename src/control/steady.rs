@@ -29,7 +29,7 @@ pub(super) struct Metered<'a> {
 /// State of charge from the meter and from the energy that went in and out. The best estimate is predicted by energy and
 /// drawn towards the meter by `dt / (tau + dt)`. The interval is predicted, too, for the least and the most energy that may have
 /// gone in, widened by that share of the meter's declared error (the energy is measured, too) and cut with what the meter holds possible: as long as its errors stay
-/// within the declared ones the truth lies inside. Where the two do not meet, and after ten time constants, it starts anew.
+/// within the declared ones the truth lies inside, whichever of its efficiencies is the true one. Where the two do not meet, and after ten time constants, it starts anew.
 pub(super) fn filtered_soc(
     config: &ControlConfig,
     before: Option<SocEstimate>,
@@ -42,14 +42,14 @@ pub(super) fn filtered_soc(
     let anew = SocEstimate { best: battery.soc, low: Soc::new(meter - error), high: Soc::new(meter + error) };
     let Some(before) = before.filter(|_| dt < 10.0 * tau_ms) else { return anew };
     let duration = Hours::new(dt / 3_600_000.0);
-    let predicted = |soc: Soc, power: Watts| battery.unit.soc_after(soc, power, duration).get();
     let share = dt / (tau_ms + dt).max(1.0);
-    let low = (predicted(before.low, battery.powers.0) - share * error).max(meter - error);
-    let high = (predicted(before.high, battery.powers.1) + share * error).min(meter + error);
+    let (lowest, highest) = battery.unit.soc_after_between((before.low, before.high), battery.powers, duration);
+    let low = (lowest.get() - share * error).max(meter - error);
+    let high = (highest.get() + share * error).min(meter + error);
     if low > high {
         return anew;
     }
-    let best = predicted(before.best, battery.power);
+    let best = battery.unit.soc_after(before.best, battery.power, duration).get();
     let best = (best + (meter - best) * share).clamp(low, high);
     SocEstimate { best: Soc::new(best), low: Soc::new(low), high: Soc::new(high) }
 }

@@ -229,7 +229,7 @@ pub fn chain_of(header: &Header) -> Result<Chain, String> {
     if header.model.starts_with(NO_MODEL) {
         return Ok(Chain { policy: None, model: header.model.clone(), rule: GoodRule });
     }
-    let plant = header.plant.validate().map_err(|problems| format!("the plant in the journal: {problems:?}"))?;
+    let plant = header.believed().map_err(|problems| format!("the plant in the journal: {problems:?}"))?;
     let policy = load_policy(&spec, &plant).map_err(|error| error.to_string())?;
     Ok(Chain { policy: Some(policy), model: model_hash(&spec), rule: GoodRule })
 }

@@ -1,6 +1,6 @@
 //! Policies beside each other and beside the perfect-foresight bound, on the same days.
 
-use super::{Evaluation, evaluate};
+use super::{Evaluation, Simulated, evaluate};
 use memg_core::builtin;
 use memg_core::equipment::Plant;
 use memg_core::policy::{Policy, PolicyError};
@@ -123,11 +123,12 @@ pub fn bound_with_progress(
 /// # Errors
 /// A policy's own.
 pub fn evaluate_all(
-    plant: Plant,
+    plant: impl Into<Simulated>,
     profile: &Arc<Profile>,
     blocks: &[Range<usize>],
     policies: &mut [Box<dyn Policy>],
 ) -> Result<Vec<Evaluation>, PolicyError> {
+    let plant = plant.into();
     std::thread::scope(|scope| {
         let on_a_thread = |policy: &mut Box<dyn Policy>| evaluate(plant, profile, blocks, policy.as_mut(), |_| {});
         let threads: Vec<_> = policies.iter_mut().map(|policy| scope.spawn(move || on_a_thread(policy))).collect();

@@ -69,12 +69,27 @@ impl Evaluation {
     }
 }
 
+/// A plant as gateway and policies believe it to be, and as it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Simulated {
+    /// What filter and policies count with.
+    pub believed: Plant,
+    /// What flows, costs and states of charge follow.
+    pub truth: Plant,
+}
+
+impl From<Plant> for Simulated {
+    fn from(plant: Plant) -> Self {
+        Self { believed: plant, truth: plant }
+    }
+}
+
 /// Steps the environment over blocks of a profile (ranges of rows, see [`Profile::blocks`]). `each` sees every step.
 ///
 /// # Errors
 /// The policy's own.
 pub fn evaluate(
-    plant: Plant,
+    plant: impl Into<Simulated>,
     profile: &Arc<Profile>,
     blocks: &[Range<usize>],
     policy: &mut dyn Policy,
@@ -89,13 +104,14 @@ pub fn evaluate(
 /// # Errors
 /// The policy's own.
 pub fn evaluate_settled(
-    plant: Plant,
+    plant: impl Into<Simulated>,
     profile: &Arc<Profile>,
     blocks: &[Range<usize>],
     policy: &mut dyn Policy,
     mut each: impl FnMut(&EnvStep, f64),
 ) -> Result<Evaluation, PolicyError> {
-    let mut env = MemgEnv::new(plant, Arc::clone(profile), RewardWeights::default());
+    let Simulated { believed, truth } = plant.into();
+    let mut env = MemgEnv::new(believed, Arc::clone(profile), RewardWeights::default()).truly(truth);
     let mut total = Totals::default();
     for block in blocks {
         let start = Start::block(block.clone()).knowing(0..profile.rows().len());
@@ -133,7 +149,7 @@ impl Totals {
             rows.push(step.row);
             let mut settled = 0.0;
             if env.is_over() {
-                settled = stored_energy_correction(env.filter().plant(), &rows, soc_start, env.soc());
+                settled = stored_energy_correction(env.truth(), &rows, soc_start, env.soc());
                 self.settle(settled);
             }
             each(&step, settled);

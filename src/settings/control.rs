@@ -1,6 +1,7 @@
 //! The tables `[site]`, `[control]`, `[policy]`, `[journal]` and `[demo]`.
 
 use super::Loader;
+use super::plant::{SitePlant, read_site};
 use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use memg_control::mode::ModeTimes;
@@ -20,6 +21,8 @@ struct RawSite {
     time_zone: String,
     /// File with the `[plant]` tables, relative to this file; or they stand here.
     plant_file: Option<String>,
+    /// Folder of what `gateway learn` found of this plant, relative to this file. Default: what the site file states counts.
+    plant_learned: Option<PathBuf>,
     /// No real equipment is moved (default false).
     #[serde(default)]
     simulated: bool,
@@ -29,6 +32,7 @@ pub(super) struct Site {
     pub name: String,
     pub simulated: bool,
     pub plant_file: Option<String>,
+    pub plant_learned: Option<PathBuf>,
     pub clock: SiteClock,
 }
 
@@ -68,8 +72,8 @@ pub(super) fn site(loader: &mut Loader) -> Option<Site> {
             );
             loader.problems.push(Problem::new("site.time_zone", message));
         }
-        let (name, simulated, plant_file) = (raw.name, raw.simulated, raw.plant_file);
-        return clock.map(|clock| Site { name, simulated, plant_file, clock });
+        let RawSite { name, simulated, plant_file, plant_learned, .. } = raw;
+        return clock.map(|clock| Site { name, simulated, plant_file, plant_learned, clock });
     }
     loader.problems.push(Problem::new("site", "missing: expected [site] with name and time_zone"));
     None
@@ -276,6 +280,9 @@ pub(super) fn journal(loader: &mut Loader) -> JournalSettings {
 struct RawDemo {
     /// Profile (CSV), relative to this file.
     profile: PathBuf,
+    /// Site file of the virtual plant, relative to this file, where it is another one than the gateway believes. Default: the
+    /// site's plant.
+    plant_file: Option<PathBuf>,
     /// First day, YYYY-MM-DD. Default: the profile's first.
     start: Option<String>,
     /// Measurement noise: 0 none, 1 as usual meters have.
@@ -295,6 +302,8 @@ const fn one() -> u64 {
 pub struct DemoSettings {
     /// Profile, path resolved.
     pub profile: PathBuf,
+    /// The virtual plant, where it is another one than the site's.
+    pub plant: Option<SitePlant>,
     /// First day, YYYY-MM-DD.
     pub start: Option<String>,
     /// Measurement noise: 0 none, 1 as usual meters have.
@@ -311,5 +320,9 @@ pub(super) fn demo(loader: &mut Loader) -> Option<DemoSettings> {
             .push(Problem::new("demo.noise", format!("expected a number from 0 to 10, found {}", raw.noise)));
     }
     let profile = loader.folder.join(raw.profile);
-    Some(DemoSettings { profile, start: raw.start, noise: raw.noise, seed: raw.seed })
+    let plant = raw.plant_file.and_then(|file| {
+        let read = read_site(&loader.folder.join(file));
+        read.map_err(|problems| loader.problems.extend(problems)).ok()
+    });
+    Some(DemoSettings { profile, plant, start: raw.start, noise: raw.noise, seed: raw.seed })
 }

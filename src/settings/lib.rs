@@ -219,7 +219,7 @@ impl Loader {
         let site = control::site(&mut self);
         // Of a wrong [site] that names no plant's file, the plant is missing all the same.
         let file = site.as_ref().map(|site| site.plant_file.clone()).or_else(|| (!elsewhere).then_some(None));
-        let plant = plant::plant(&mut self, file);
+        let plant = plant::believed(&mut self, site.as_ref(), file);
         let control = control::times(&mut self, site.as_ref().is_none_or(|site| site.simulated));
         let policy = control::policy(&mut self);
         let journal = control::journal(&mut self);

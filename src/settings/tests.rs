@@ -1,6 +1,6 @@
 //! What a wrong configuration is told, and that the shipped ones are right.
 
-use super::{Problem, load};
+use super::{Override, Problem, load};
 use memg_virtual_plant::DeviceAddress;
 use memg_virtual_plant::site::device_tables;
 use std::path::{Path, PathBuf};
@@ -245,4 +245,45 @@ fn every_limit_from_outside_has_a_source_and_a_value_for_when_it_is_silent() {
     }
     let found = lockstep_problems(|text| text + right);
     assert!(found.iter().any(|p| p.contains("grid_limit: cannot stand beside [cosim]")), "{found:#?}");
+}
+
+#[test]
+fn what_was_learned_counts_where_it_is_configured_and_a_site_file_that_is_off_is_a_warning() {
+    let plant_of = |learned: &Path| {
+        let value = learned.display().to_string();
+        load(&shipped("mismatch.toml"), "", &[Override { key: "site.plant_learned", value }])
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let missing = plant_of(&dir.path().join("nothing")).unwrap_err();
+    assert!(
+        missing.iter().any(|p| p.to_string().contains("site.plant_learned") && p.to_string().contains("learned.toml")),
+        "{missing:?}"
+    );
+    let stated = load(&shipped("mismatch.toml"), "", &[]).unwrap().plant;
+    let row = |name: &str, value: f64| {
+        let (low, high) = (value - 0.01, value + 0.01);
+        format!("[[parameters]]\nname = {name:?}\nunit = 1\nvalue = {value}\nlow = {low}\nhigh = {high}\nused = true\n")
+    };
+    let head = |hash: &str| {
+        format!(
+            "memg_learned = 1\nsite = \"x\"\nequipment_sha256 = \"{hash}\"\ndays = 14.0\nfrom = \"a\"\nto = \"b\"\n"
+        )
+    };
+    let write = |hash: &str| {
+        let rows = row("battery.efficiency_store", 0.88) + &row("boiler.efficiency", 0.895);
+        std::fs::write(dir.path().join("learned.toml"), head(hash) + &rows).unwrap();
+    };
+    write(&memg_learn::folder::equipment_hash(stated.stated()));
+    let settings = plant_of(dir.path()).unwrap();
+    assert_eq!(settings.plant.battery().efficiency_store, 0.88);
+    assert_eq!(settings.plant.stated(), stated.parameters());
+    assert!(settings.plant.cautious_battery().efficiency_store >= 0.95);
+    let warnings: Vec<String> = settings.warnings.iter().map(ToString::to_string).collect();
+    assert!(
+        warnings.len() == 1 && warnings[0].contains("plant.battery.efficiency_store: 0.95 in the site file"),
+        "{warnings:?}"
+    );
+    write("of another plant");
+    let other = plant_of(dir.path()).unwrap_err();
+    assert!(other[0].to_string().contains("with other batteries"), "{other:?}");
 }

@@ -58,7 +58,7 @@ impl Sensors<'_> {
             Signal::FrequencyHz => Some(f.frequency_hz),
             Signal::ImportPriceEurPerKwh => Some(f.import_price),
             Signal::ExportPriceEurPerKwh => Some(f.export_price),
-            Signal::GasKw => self.gas(index),
+            Signal::GasKw => Some(f.gas_kw),
             Signal::ChpHeatKw => chp.zip(rating).map(|(chp, rating)| chp.power_kw * rating.heat_per_power),
             Signal::BoilerHeatKw => Some(f.boiler_kw),
             Signal::GridImportKwh => Some(self.physics.totals().import_kwh),

@@ -155,11 +155,11 @@ impl Situation {
     pub(super) fn doubt_socs(&mut self, plant: &Plant, ages_ms: [u64; UNITS_MAX]) {
         let [first, ..] = ages_ms;
         let Some(socs) = &mut self.socs else {
-            (self.soc_low, self.soc_high) = widened((self.soc_low, self.soc_high), plant.battery(), first);
+            (self.soc_low, self.soc_high) = widened((self.soc_low, self.soc_high), plant.cautious_battery(), first);
             return;
         };
         for ((soc, unit), age_ms) in socs.iter_mut().zip(plant.batteries().iter()).zip(ages_ms) {
-            (soc.low, soc.high) = widened((soc.low, soc.high), &unit.parameters, age_ms);
+            (soc.low, soc.high) = widened((soc.low, soc.high), &unit.cautious, age_ms);
         }
         self.soc_low = plant.soc_of_all(&socs.map(|soc| soc.low));
         self.soc_high = plant.soc_of_all(&socs.map(|soc| soc.high));

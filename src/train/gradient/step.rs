@@ -180,7 +180,7 @@ fn cost(plant: &Plant, given: &Given, powers: &Powers, started: bool) -> Dual {
 
 /// Battery powers within rating, ramp and the SoC band, ramps down to zero at its ends included.
 fn battery_span(plant: &Plant, soc: Dual, before: Dual) -> Span {
-    let b = plant.battery();
+    let b = plant.cautious_battery();
     let per_kwh = b.efficiency_store / b.capacity_kwh;
     let high = braked(plant, (-soc + b.soc_max) * (1.0 / per_kwh)).min(b.charge_kw_max.into());
     let low =
