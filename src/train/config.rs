@@ -3,6 +3,7 @@
 use super::gradient::episode::Variation;
 use super::gradient::rollout::Objective;
 use super::stage_updates::StageUpdates;
+pub use super::td3::settings::Td3Settings;
 use memg_core::equipment::Plant;
 use serde::{Deserialize, Serialize};
 
@@ -175,79 +176,6 @@ impl GradientSettings {
     }
 }
 
-/// `[td3]` of a training configuration: TD3; the defaults of the paper but for the fine-tuning of a good actor.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Td3Settings {
-    /// Updates, those of the critics alone included.
-    pub updates: u64,
-    /// The first of them train the critics alone.
-    pub critic_first: u64,
-    /// Environments side by side.
-    pub environments: usize,
-    /// Steps of an episode; its end is a truncation.
-    pub episode_steps: usize,
-    /// Transitions before the first update.
-    pub learning_starts: usize,
-    /// Transitions in the replay at most.
-    pub replay: usize,
-    /// Transitions in a batch.
-    pub batch: usize,
-    /// Discount of a step.
-    pub discount: f32,
-    /// Share by which targets follow.
-    pub tau: f32,
-    /// Adam's rate of the actor.
-    pub actor_rate: f64,
-    /// Adam's rate of the critics.
-    pub critic_rate: f64,
-    /// Critic updates for one of the actor.
-    pub policy_delay: u64,
-    /// Target policy smoothing.
-    pub policy_noise: f32,
-    /// Largest smoothing noise.
-    pub noise_clip: f32,
-    /// Exploration noise.
-    pub exploration_noise: f32,
-    /// TD3+BC: weight of Q relative to its mean magnitude; 0 is plain TD3.
-    pub q_scale: f32,
-    /// Weight of staying close to the actor of the stage before.
-    pub bc_weight: f32,
-    /// Weight of the squared distance between request and set-points, EUR.
-    pub correction: f64,
-    /// Weight on the excess of a step's cost over its running value at risk.
-    pub risk: f64,
-    /// Products of the 256 × 256 layers in bf16 with f32 sums. Faster; only on processors with AVX512_BF16, others refuse.
-    pub bf16: bool,
-}
-
-impl Default for Td3Settings {
-    fn default() -> Self {
-        Self {
-            updates: 3000,
-            critic_first: 1500,
-            environments: 16,
-            episode_steps: 96,
-            learning_starts: 2000,
-            replay: 1_000_000,
-            batch: 256,
-            discount: 0.99,
-            tau: 0.005,
-            actor_rate: 1e-5,
-            critic_rate: 3e-4,
-            policy_delay: 2,
-            policy_noise: 0.05,
-            noise_clip: 0.1,
-            exploration_noise: 0.1,
-            q_scale: 0.1,
-            bc_weight: 10.0,
-            correction: 0.01,
-            risk: 0.0,
-            bf16: false,
-        }
-    }
-}
-
 impl TrainConfig {
     /// Parses TOML and checks every number.
     ///
@@ -309,16 +237,11 @@ impl TrainConfig {
         check(positive(self.gradient.reach.into()), "gradient.reach: expected more than 0");
         check(share(self.gradient.average.into()), "gradient.average: expected 0 to 1");
         check(self.gradient.risk >= 0.0, "gradient.risk: expected at least 0");
-        let t = &self.td3;
-        check(t.environments > 0 && t.episode_steps > 0, "td3.environments, td3.episode_steps: expected more than 0");
-        check(t.batch > 0 && t.policy_delay > 0, "td3.batch, td3.policy_delay: expected more than 0");
-        check(t.replay >= t.learning_starts.max(t.batch), "td3.replay: expected at least learning_starts and batch");
-        check(share(t.discount.into()) && share(t.tau.into()), "td3.discount, td3.tau: expected 0 to 1");
-        check(positive(t.actor_rate) && positive(t.critic_rate), "td3 rates: expected more than 0");
         check(self.validate_every > 0 && self.checkpoint_every > 0, "validate_every, checkpoint_every: more than 0");
         let [a, b] = self.data.test_days;
         let [c, d] = self.data.validation_days;
         check(a <= b && c <= d && (b < c || d < a), "data: test and validation days must be ordered and disjoint");
+        problems.extend(self.td3.problems());
         problems
     }
 

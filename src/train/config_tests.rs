@@ -20,7 +20,16 @@ fn the_shipped_files_are_valid_and_the_default_is_the_default() {
     assert_eq!(file("extended.toml"), TrainConfig { schema, ..TrainConfig::default() });
     let schema = memg_core::observation::Schema::Forecast;
     assert_eq!(file("forecast.toml"), TrainConfig { schema, ..TrainConfig::default() });
-    assert_eq!(file("td3.toml").gradient.updates, 0);
+    for name in ["td3.toml", "td3-classic.toml"] {
+        let config = file(name);
+        assert_eq!((config.imitation.updates, config.gradient.updates, config.td3.bc_weight), (0, 0, 0.0), "{name}");
+    }
+    let (classic, plain) = (file("td3-classic.toml").td3, Td3Settings::default());
+    let added =
+        |t: &Td3Settings| (t.gradient_steps, t.average, t.rate_at_end, t.reward_scale, t.shaping, t.random_share);
+    let switches = |t: &Td3Settings| (t.normalise, t.relative, t.critics_see_more, t.exploration_spread);
+    assert_eq!((added(&classic), switches(&classic)), (added(&plain), switches(&plain)));
+    assert_eq!(switches(&plain), (false, false, false, 0.0));
     assert!(file("risk-averse.toml").gradient.risk > 0.0);
     assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);
 }

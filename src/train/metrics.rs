@@ -63,7 +63,11 @@ fn loss_of(figures: &Figures, stage: u8) -> Option<f64> {
 pub const GLOSSARY: [(&str, &str, Value); 13] = [
     ("stage", "1 imitation, 2 gradients through the plant, 3 TD3", |f| Some(f64::from(f.stage))),
     ("charts/seconds", "Wall-clock time since the run began, s, parts before a resume included", |f| Some(f.seconds)),
-    ("charts/SPS", "Updates a second in this stage (in TD3 an update is a step of the plant)", |f| Some(f.rate)),
+    (
+        "charts/SPS",
+        "Updates a second in this stage (in TD3 an update is a step of the plant unless `td3.gradient_steps` says otherwise)",
+        |f| Some(f.rate),
+    ),
     ("charts/episodic_return", "Reward of the last finished TD3 episode, EUR: what it cost, negative", |f| {
         f.td3.episodic_return
     }),

@@ -1,6 +1,6 @@
 //! That learning works, repeats and resumes.
 
-use super::config::TrainConfig;
+use super::config::{Td3Settings, TrainConfig};
 use super::gradient::episode::EpisodeSource;
 use super::gradient::rollout::Shard;
 use super::gradient::rule;
@@ -114,6 +114,25 @@ fn the_report_opens_with_money_and_shows_a_good_and_the_worst_day_beside_other_s
 fn which_days_count_more_survives_a_checkpoint() {
     let mut config = small();
     config.gradient.risk = 0.5;
+    check_repeats_and_resumes(&config);
+}
+
+#[test]
+fn td3_from_scratch_with_all_it_has_repeats_and_resumes() {
+    let mut config = small();
+    config.td3 = Td3Settings {
+        gradient_steps: 1,
+        exploration_spread: 0.9,
+        random_share: 0.1,
+        rate_at_end: 0.05,
+        average: 0.1,
+        normalise: true,
+        shaping: 1.0,
+        relative: true,
+        critics_see_more: true,
+        reward_scale: 1.0,
+        ..config.td3
+    };
     check_repeats_and_resumes(&config);
 }
 

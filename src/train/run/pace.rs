@@ -79,13 +79,16 @@ pub(super) fn decline(done: u64, updates: u64) -> f64 {
 /// Cuts updates that would not fit into the time at the stage's rate so far.
 ///
 /// In the gradient stage a cut is the update at which the rate begins to fall: nothing before it depends on when that is, so
-/// a run that is told the number of updates makes the same model. Once it falls, the stage ends when it has fallen. TD3
-/// ends with any update, and gets back what was cut when it goes faster.
+/// a run that is told the number of updates makes the same model. Once it falls, the stage ends when it has fallen. So does
+/// TD3 if its rates fall; else it ends with any update, and gets back what was cut when it goes faster.
 pub(super) fn fit(config: &mut TrainConfig, planned: Planned, learners: &Learners, pace: &Pace, reserve_s: f64) {
     let Some(possible) = possible(config, planned, learners, pace, reserve_s) else { return };
     match learners.stage(config) {
         Stage::Gradient => {
             config.gradient.updates = shortened(config.gradient.updates, learners.done.gradient, possible);
+        }
+        Stage::Td3 if config.td3.rate_at_end < 1.0 => {
+            config.td3.updates = shortened(config.td3.updates, learners.td3_updates(), possible);
         }
         Stage::Td3 => config.td3.updates = cut(planned.td3, learners.td3_updates(), possible),
         Stage::Imitation | Stage::Done => {}

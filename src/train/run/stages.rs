@@ -162,7 +162,12 @@ impl Learners {
             let td3 = started_td3(setup, config, earlier).map_err(|e| TrainError::Checkpoint(e.to_string()))?;
             self.td3 = Some(td3);
         }
-        if let Some(stats) = self.td3.as_mut().and_then(Td3::advance) {
+        let decline = pace::decline(self.td3_updates(), config.td3.updates);
+        let advanced = self.td3.as_mut().and_then(|td3| {
+            td3.slow_down(decline);
+            td3.advance()
+        });
+        if let Some(stats) = advanced {
             self.loss = stats.critic_loss;
             let figures = &mut self.td3_figures;
             figures.qf1_loss = Some(stats.q1_loss);

@@ -221,6 +221,7 @@ fn put_td3(td3: &Td3, file: &mut Checkpoint) -> SavedTd3 {
     put_replay(td3.replay(), file);
     put_named("td3", &state.tensors, file);
     put_named("teacher", teacher.as_deref().unwrap_or_default(), file);
+    put_named("average", td3.average().as_deref().unwrap_or_default(), file);
     SavedTd3 {
         progress: td3.progress(),
         seed: state.seed,
@@ -256,7 +257,11 @@ fn take_named(
 fn take_td3(saved: SavedTd3, mut td3: Td3, file: &mut Checkpoint) -> Result<Td3, TrainError> {
     if saved.teacher {
         let wanted = td3.actor().into_iter().map(|tensor| (tensor.name, tensor.shape));
-        td3.start_from(&take_named("teacher", wanted, file)?).map_err(wrong)?;
+        td3.teach(&take_named("teacher", wanted, file)?).map_err(wrong)?;
+    }
+    if let Some(average) = td3.average() {
+        let wanted = average.into_iter().map(|tensor| (tensor.name, tensor.shape));
+        td3.set_average(&take_named("average", wanted, file)?);
     }
     let tensors = take_named("td3", saved.names.into_iter(), file)?;
     let (seed, updates) = (saved.seed, saved.updates);

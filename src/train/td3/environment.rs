@@ -1,6 +1,6 @@
 //! The plant as TD3's environment: episodes from a seed alone, one step with its reward, a place to continue from.
 
-use crate::config::Td3Settings;
+use super::settings::Td3Settings;
 use crate::gradient::episode::{EpisodeSource, Variation};
 use memg_core::action::Action;
 use memg_core::env::{EnvStep, MemgEnv, Start};
@@ -10,7 +10,7 @@ use memg_core::foreseen;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::policy::PolicyInput;
-use memg_core::profile::Profile;
+use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::{RewardWeights, RunningRisk};
 use memg_core::units::Soc;
 use rand::{RngExt, SeedableRng};
@@ -33,12 +33,22 @@ pub struct EnvironmentState {
     pub(super) reward: f64,
 }
 
+impl EnvironmentState {
+    /// State of charge, 0 to 1.
+    #[cfg(test)]
+    pub(super) const fn soc(&self) -> f64 {
+        self.soc
+    }
+}
+
 /// An environment in the middle of an episode.
 #[derive(Debug)]
 pub(super) struct Environment {
     env: MemgEnv,
     forecaster: Option<Ridge>,
     forecast: Forecast,
+    /// Worth of a kWh in the battery at the mean of the window's prices, EUR.
+    stored_eur_per_kwh: f64,
     /// At the episode's start, or where it was continued; the reward is up to date.
     pub(super) state: EnvironmentState,
 }
@@ -95,10 +105,12 @@ impl EpisodeMaker {
 
     fn started(&self, profile: Arc<Profile>, state: EnvironmentState) -> Environment {
         let block = 0..profile.rows().len();
+        let stored_eur_per_kwh = stored_eur_per_kwh(&self.plant, profile.rows());
         let mut env = MemgEnv::new(self.plant, profile, RewardWeights::default());
         let (first, steps) = (state.first, state.steps_left);
         env.reset(Start { known: block.clone(), block, first, steps, soc: Soc::new(state.soc), memory: state.memory });
-        Environment { env, forecaster: self.forecaster.clone(), forecast: Forecast::of_steps(0), state }
+        let (forecaster, forecast) = (self.forecaster.clone(), Forecast::of_steps(0));
+        Environment { env, forecaster, forecast, stored_eur_per_kwh, state }
     }
 }
 
@@ -117,6 +129,11 @@ impl Environment {
         }
     }
 
+    /// One step without a reward; whether another is possible.
+    pub(super) fn live(&mut self, action: [f32; 3]) -> bool {
+        self.env.step(Action(action)).is_some_and(|step| !step.truncated)
+    }
+
     /// One step on a requested action; `None` if the episode is over.
     pub(super) fn step(
         &mut self,
@@ -126,7 +143,9 @@ impl Environment {
     ) -> Option<StepReward> {
         let idle = self.env.idle_cost().get();
         let step = self.env.step(Action(action))?;
-        let reward = reward(self.env.filter().plant(), idle, &step, settings, risk);
+        let plant = self.env.filter().plant();
+        let stored = self.stored_eur_per_kwh * stored_kwh(plant, &step);
+        let reward = reward(plant, Saved { idle, stored }, &step, settings, risk);
         self.state.reward += reward;
         Some(StepReward { reward, terminated: step.terminated, truncated: step.truncated })
     }
@@ -140,14 +159,43 @@ impl Environment {
     }
 }
 
-/// `(idle - cost)/2 - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR; distances in shares of the
-/// ratings. The risk term depends on this step's cost and so on its action.
-fn reward(plant: &Plant, idle: f64, step: &EnvStep, settings: &Td3Settings, risk: &mut RunningRisk) -> f64 {
+/// What a reward compares a step's cost with, EUR.
+#[derive(Debug, Clone, Copy)]
+struct Saved {
+    /// Cost of doing nothing in the same step.
+    idle: f64,
+    /// Worth of what the step left in the battery.
+    stored: f64,
+}
+
+/// `scale (idle + shaping stored - cost) - correction |request - set-points|² - risk (cost - VaR)⁺ / (1 - alpha)`, EUR;
+/// distances in shares of the ratings. Doing nothing costs the same whatever the action; what is stored is a difference of
+/// potentials (Ng, Harada, Russell 1999), and so neither changes which policy is best over days. The risk term depends on
+/// this step's cost and so on its action.
+fn reward(plant: &Plant, saved: Saved, step: &EnvStep, settings: &Td3Settings, risk: &mut RunningRisk) -> f64 {
     let cost = step.cost.get();
     let (wish, safe) = (&step.request.setpoints, &step.verdict.safe);
     let battery = (wish.battery - safe.battery().kilowatts()).get() / plant.battery().charge_kw_max.max(1e-9);
     let chp = (wish.chp - safe.chp().kilowatts()).get() / plant.chp().p_kw_max.max(1e-9);
     let charge = if settings.risk > 0.0 { settings.risk * risk.charge(cost) } else { 0.0 };
     risk.learn(cost);
-    0.5 * (idle - cost) - settings.correction * (battery * battery + chp * chp) - charge
+    let worth = saved.idle + settings.shaping * saved.stored - cost;
+    settings.reward_scale * worth - settings.correction * (battery * battery + chp * chp) - charge
+}
+
+/// Energy that a step left in the batteries, kWh.
+fn stored_kwh(plant: &Plant, step: &EnvStep) -> f64 {
+    (step.soc_after.get() - step.soc_before.get()) * plant.battery().capacity_kwh
+}
+
+/// What evaluation settles stored energy at: between what a kWh costs that has to be bought and what one brings that is sold.
+fn stored_eur_per_kwh(plant: &Plant, rows: &[ProfileRow]) -> f64 {
+    let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / rows.len().max(1) as f64;
+    let battery = plant.battery();
+    if battery.capacity_kwh <= 0.0 {
+        return 0.0;
+    }
+    let bought = mean(|row| row.import_price) / battery.efficiency_store;
+    let sold = mean(|row| row.export_price) * battery.efficiency_dispatch;
+    0.5 * (bought + sold)
 }

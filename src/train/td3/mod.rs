@@ -7,36 +7,48 @@
 //! of the stage before (TD3+BC) and a critic trained first, because TD3 started at a good policy without them destroys it. The
 //! reward is half of what a step saves against doing nothing, which keeps values near zero.
 
+mod average;
 mod environment;
 pub mod fused;
+mod normaliser;
 #[cfg(feature = "candle")]
 pub mod reference;
+pub mod settings;
+#[cfg(test)]
+mod tests;
 
-use crate::config::Td3Settings;
 use crate::gradient::episode::{EpisodeSource, Variation};
+use average::Average;
 pub use environment::EnvironmentState;
 use environment::{Environment, EpisodeMaker};
 use fused::{
-    ActorObjective, Bf16, ExpertField, Goal, NamedTensor, Precision, QScale, Replay, StateError, Td3Config, Td3Kernel,
-    Threads, Transition, UpdateStats,
+    ActorObjective, Bf16, ExpertField, Goal, NamedTensor, Origin, Precision, QScale, Replay, StateError, Td3Config,
+    Td3Kernel, Threads, Transition, UpdateStats,
 };
 use memg_core::equipment::Plant;
 use memg_core::forecast::Ridge;
 use memg_core::observation::Schema;
 use memg_core::reward::RunningRisk;
+use normaliser::Normaliser;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use serde::{Deserialize, Serialize};
+use settings::Td3Settings;
 
 /// The learner with its environments.
 #[derive(Debug)]
 pub struct Td3 {
     settings: Td3Settings,
+    /// What the critics see; the actor sees it all or its first numbers.
     schema: Schema,
     episodes: EpisodeMaker,
     kernel: Td3Kernel,
     /// The actor of the stage before, as tensors; cloned and used for exploration's expert.
     teacher: Option<Td3Kernel>,
+    /// What the networks see of an observation.
+    normaliser: Normaliser,
+    /// The actor that is judged, if it is not the one being trained.
+    average: Option<Average>,
     replay: Replay,
     environments: Vec<Environment>,
     state: Td3Progress,
@@ -84,20 +96,33 @@ impl Td3 {
     /// A learner with random networks.
     #[must_use]
     pub fn new(setup: Td3Setup) -> Self {
-        let Td3Setup { plant, schema, source, forecaster, variation, settings, seed, threads } = setup;
+        let Td3Setup { plant, schema: actor_schema, source, forecaster, variation, settings, seed, threads } = setup;
+        let schema = if settings.critics_see_more { with_more(actor_schema) } else { actor_schema };
+        let episodes = EpisodeMaker { plant, source, forecaster, variation, steps: settings.episode_steps };
+        let normaliser = if settings.normalise {
+            Normaliser::measure(&episodes, schema, seed)
+        } else {
+            Normaliser::none(schema.len())
+        };
         let threads = if threads == 0 { Threads::All } else { Threads::exactly(threads) };
-        let kernel = Td3Kernel::new(schema.len(), &kernel_config(&settings), seed, threads);
+        let origin = if settings.relative { normaliser.origin(schema) } else { Origin::default() };
+        let actor_sees = Some(actor_schema.len());
+        let config = Td3Config { origin, actor_sees, ..kernel_config(&settings) };
+        let kernel = Td3Kernel::new(schema.len(), &config, seed, threads);
         let replay = Replay::new(schema.len(), settings.replay, ExpertField::Stored);
         let rng = Pcg64Mcg::seed_from_u64(seed ^ 0x7d3);
         let risk = RunningRisk::new(0.95, 0.01);
         let state =
             Td3Progress { rng, steps: 0, updates: 0, episode_rewards: Vec::new(), risk, environments: Vec::new() };
+        let average = (settings.average < 1.0).then(|| Average::new(settings.average, &kernel));
         let mut td3 = Self {
             settings,
             schema,
-            episodes: EpisodeMaker { plant, source, forecaster, variation, steps: settings.episode_steps },
+            episodes,
             kernel,
             teacher: None,
+            normaliser,
+            average,
             replay,
             environments: Vec::new(),
             state,
@@ -114,8 +139,19 @@ impl Td3 {
     /// # Errors
     /// The tensors do not fit the network.
     pub fn start_from(&mut self, actor: &[NamedTensor]) -> Result<(), StateError> {
+        self.teach(&self.normaliser.unfolded(actor))
+    }
+
+    /// As [`Td3::start_from`], with an actor as the networks have it.
+    ///
+    /// # Errors
+    /// The tensors do not fit the network.
+    pub fn teach(&mut self, actor: &[NamedTensor]) -> Result<(), StateError> {
         self.kernel.import_actor(actor)?;
-        let mut teacher = Td3Kernel::new(self.schema.len(), &kernel_config(&self.settings), 0, Threads::exactly(1));
+        if let Some(average) = &mut self.average {
+            average.begin_at(actor);
+        }
+        let mut teacher = Td3Kernel::new(self.schema.len(), self.kernel.config(), 0, Threads::exactly(1));
         teacher.import_actor(actor)?;
         self.teacher = Some(teacher);
         Ok(())
@@ -125,10 +161,13 @@ impl Td3 {
     pub fn advance(&mut self) -> Option<UpdateStats> {
         self.collect();
         let mut last = None;
-        for _ in 0..self.environments.len() {
+        for _ in 0..self.settings.updates_a_round() {
             if self.replay.len() >= self.settings.learning_starts.max(1) && self.state.updates < self.settings.updates {
                 last = Some(self.update());
             }
+        }
+        if let (Some(average), Some(_)) = (&mut self.average, last) {
+            average.follow(&self.kernel);
         }
         last
     }
@@ -146,6 +185,7 @@ impl Td3 {
         for environment in &mut self.environments {
             observations.extend_from_slice(environment.observe(self.schema).values());
         }
+        self.normaliser.apply(&mut observations);
         let mut actions = vec![0.0; n * 3];
         self.kernel.act(&observations, &mut actions);
         let mut expert = vec![f32::NAN; n * 3];
@@ -154,20 +194,25 @@ impl Td3 {
         }
         for i in 0..n {
             let wanted = [0, 1, 2].map(|k| actions[3 * i + k]);
-            let action = self.explore(wanted);
+            let action = self.explore(i, wanted);
             let expert = self.teacher.is_some().then(|| [0, 1, 2].map(|k| expert[3 * i + k]));
             self.step(i, &observations[i * dim..(i + 1) * dim], action, expert);
         }
     }
 
-    /// Uniform at first if there is no teacher, then the actor with clipped noise.
-    fn explore(&mut self, wanted: [f32; 3]) -> [f32; 3] {
+    /// Uniform at first if there is no teacher, then the actor with clipped noise, that of environment `i`.
+    fn explore(&mut self, i: usize, wanted: [f32; 3]) -> [f32; 3] {
         let rng = &mut self.state.rng;
         if self.teacher.is_none() && self.replay.len() < self.settings.learning_starts {
             return [(); 3].map(|()| rng.random_range(-1.0..=1.0));
         }
-        let width = self.settings.exploration_noise;
+        let Td3Settings { exploration_noise, exploration_spread, random_share, environments, .. } = self.settings;
+        let place = i as f32 / environments.saturating_sub(1).max(1) as f32;
+        let width = exploration_noise * (1.0 - exploration_spread * place);
         wanted.map(|a| {
+            if random_share > 0.0 && rng.random_bool(random_share) {
+                return rng.random_range(-1.0..=1.0);
+            }
             let noise = (normal(rng) * width).clamp(-0.5, 0.5);
             (a + noise).clamp(-1.0, 1.0)
         })
@@ -179,12 +224,13 @@ impl Td3 {
             self.environments[i] = self.fresh_environment();
             return;
         };
-        let next = self.environments[i].observe(self.schema);
+        let mut next = self.environments[i].observe(self.schema).values().to_vec();
+        self.normaliser.apply(&mut next);
         self.replay.push(&Transition {
             obs,
             action,
             reward: found.reward as f32,
-            next_obs: next.values(),
+            next_obs: &next,
             terminated: found.terminated,
             expert,
         });
@@ -200,10 +246,24 @@ impl Td3 {
         self.episodes.fresh(seed)
     }
 
-    /// The actor's parameters.
+    /// The parameters of the actor that is judged, for observations as they are.
     #[must_use]
     pub fn actor(&self) -> Vec<NamedTensor> {
-        self.kernel.export_actor()
+        let actor = self.average.as_ref().map_or_else(|| self.kernel.export_actor(), Average::actor);
+        self.normaliser.folded(&actor)
+    }
+
+    /// The running average of the actor, as the kernel has it.
+    #[must_use]
+    pub fn average(&self) -> Option<Vec<NamedTensor>> {
+        self.average.as_ref().map(Average::actor)
+    }
+
+    /// Replaces the running average (from a checkpoint).
+    pub fn set_average(&mut self, actor: &[NamedTensor]) {
+        if let Some(average) = &mut self.average {
+            average.begin_at(actor);
+        }
     }
 
     /// Networks, optimizers and targets.
@@ -240,10 +300,17 @@ impl Td3 {
         self.state = Td3Progress { environments: Vec::new(), ..progress };
     }
 
-    /// The actor of the stage before, if there is one.
+    /// The actor of the stage before, if there is one, as the networks have it.
     #[must_use]
     pub fn teacher_actor(&self) -> Option<Vec<NamedTensor>> {
         self.teacher.as_ref().map(Td3Kernel::export_actor)
+    }
+
+    /// Adam's rates, which have fallen as far as `decline` says, 0 to 1.
+    pub fn slow_down(&mut self, decline: f64) {
+        let Td3Settings { actor_rate, critic_rate, rate_at_end, .. } = self.settings;
+        let left = rate_at_end + (1.0 - rate_at_end) * 0.5 * (1.0 + (std::f64::consts::PI * decline).cos());
+        self.kernel.set_rates(left * actor_rate, left * critic_rate);
     }
 
     /// Changes how many updates are made in all.
@@ -261,6 +328,14 @@ impl Td3 {
     #[must_use]
     pub fn episode_rewards(&self) -> &[f64] {
         &self.state.episode_rewards
+    }
+}
+
+/// What critics see beside what an actor of this schema sees, the actor's own numbers first.
+const fn with_more(schema: Schema) -> Schema {
+    match schema {
+        Schema::TenD | Schema::Extended => Schema::Extended,
+        Schema::Forecast => Schema::Forecast,
     }
 }
 
@@ -289,6 +364,8 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
         policy_noise: s.policy_noise,
         noise_clip: s.noise_clip,
         objective: ActorObjective { q_scale, bc_weight: s.bc_weight, goal: Goal::Expert },
+        origin: Origin::default(),
+        actor_sees: None,
         precision: precision(s.bf16, Bf16::detect()).unwrap_or_default(),
     }
 }

@@ -2,10 +2,11 @@
 //! the order of CleanRL's `td3_continuous_action.py`. Read this first; [`super::fused`] computes the same numbers faster
 //! and is held to them by a test.
 //!
-//! Responsible for: the update alone. Plain TD3: no cloning term, λ = 1 ([`super::fused::ActorObjective`] by default).
+//! Responsible for: the update alone. Plain TD3: no cloning term, λ = 1 ([`super::fused::ActorObjective`] by default); values relative to
+//! an origin if there is one.
 //! Not responsible for: replay, exploration, random numbers (the smoothing noise comes in), training of any model.
 
-use super::fused::{ACTION_DIM, Batch, NamedTensor, Td3Config, Td3State};
+use super::fused::{ACTION_DIM, Batch, NamedTensor, Origin, Td3Config, Td3State};
 use candle_core::{D, Device, Error, Result, Tensor, Var};
 use candle_nn::{AdamW, Optimizer, ParamsAdamW};
 
@@ -46,9 +47,10 @@ impl Mlp {
         affine(l3, &h2)
     }
 
-    /// An actor's actions `[n, 3]` in (-1, 1).
+    /// An actor's actions `[n, 3]` in (-1, 1), from as many of an observation's first numbers as it sees.
     fn act(&self, obs: &Tensor) -> Result<Tensor> {
-        self.forward(obs)?.tanh()
+        let first = self.layers[0].weight.dim(1)?;
+        self.forward(&obs.narrow(1, 0, first)?)?.tanh()
     }
 
     /// A critic's values `[n, 1]`.
@@ -100,6 +102,13 @@ impl Columns {
             alive: column(&alive, 1)?,
         })
     }
+}
+
+/// Observations with the plant at the origin.
+fn at_origin(obs: &Tensor, origin: &Origin) -> Result<Tensor> {
+    let mut rows = obs.to_vec2::<f32>()?;
+    rows.iter_mut().for_each(|row| origin.put(row));
+    Tensor::from_slice(&rows.concat(), obs.dims(), &Device::Cpu)
 }
 
 /// Losses of one update.
@@ -170,7 +179,12 @@ impl ReferenceTd3 {
         let smoothed = (action + noise)?.clamp(-1.0_f32, 1.0_f32)?;
         let [q1, q2] = &self.critic_targets;
         // The smaller of two estimates: a maximising actor would exploit the larger one's errors.
-        let next = q1.value(&batch.next_obs, &smoothed)?.minimum(&q2.value(&batch.next_obs, &smoothed)?)?;
+        let least = |obs: &Tensor, action: &Tensor| q1.value(obs, action)?.minimum(&q2.value(obs, action)?);
+        let mut next = least(&batch.next_obs, &smoothed)?;
+        if self.config.origin.is_set() {
+            let origin = at_origin(&batch.next_obs, &self.config.origin)?;
+            next = (next - least(&origin, &self.actor_target.act(&origin)?)?)?;
+        }
         Ok((&batch.reward + ((next * &batch.alive)? * f64::from(self.config.discount))?)?.detach())
     }
 

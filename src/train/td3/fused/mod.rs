@@ -31,6 +31,8 @@ pub use kernels::dispatch::Isa;
 pub use memory::buffer::{ACTION_DIM, HIDDEN};
 pub use memory::replay::{Batch, ExpertField, Replay, Transition};
 pub use network::state::{NamedTensor, StateError, Td3State};
-pub use update::config::{ActorObjective, ActorStats, Goal, QScale, Td3Config, UpdateStats, flop_per_update};
+pub use update::config::{
+    ActorObjective, ActorStats, Goal, ORIGIN_MAX, Origin, QScale, Td3Config, UpdateStats, flop_per_update,
+};
 pub use update::pool::Threads;
 pub use update::{Sample, Td3Kernel};

@@ -16,9 +16,9 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| (x - y).powi(2)).sum::<f32>().sqrt()
 }
 
-fn check(isa: Isa, seed: u64) -> Result<()> {
+fn check(isa: Isa, seed: u64, config: Td3Config) -> Result<()> {
     let (obs_dim, rows) = (10, 64);
-    let config = Td3Config { batch: rows, ..Td3Config::default() };
+    let config = Td3Config { batch: rows, ..config };
     let mut kernel = Td3Kernel::with_isa(obs_dim, &config, seed, Threads::exactly(2), isa);
     let before = lively(&mut kernel, seed);
     let mut reference = ReferenceTd3::new(&before, &config)?;
@@ -47,7 +47,22 @@ fn check(isa: Isa, seed: u64) -> Result<()> {
     Ok(())
 }
 
+fn check_on_all(config: Td3Config) -> Result<()> {
+    Isa::available().try_for_each(|isa| (0..3).try_for_each(|seed| check(isa, seed, config)))
+}
+
 #[test]
 fn several_updates_agree_with_the_readable_td3() -> Result<()> {
-    Isa::available().try_for_each(|isa| (0..3).try_for_each(|seed| check(isa, seed)))
+    check_on_all(Td3Config::default())
+}
+
+#[test]
+fn several_updates_relative_to_an_origin_agree_with_the_readable_td3() -> Result<()> {
+    let origin = Origin([Some((4, 0.5)), Some((5, -1.5)), None, None, None]);
+    check_on_all(Td3Config { origin, ..Td3Config::default() })
+}
+
+#[test]
+fn several_updates_of_an_actor_that_sees_less_than_the_critics_agree_with_the_readable_td3() -> Result<()> {
+    check_on_all(Td3Config { actor_sees: Some(6), ..Td3Config::default() })
 }

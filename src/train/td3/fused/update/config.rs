@@ -24,6 +24,11 @@ pub struct Td3Config {
     pub noise_clip: f32,
     /// What the actor is trained for.
     pub objective: ActorObjective,
+    /// What values are relative to.
+    pub origin: Origin,
+    /// The actor sees this many of an observation's numbers, the first ones, and the critics all (Pinto et al. 2018, asymmetric
+    /// actor-critic); `None`: it sees all.
+    pub actor_sees: Option<usize>,
     /// How the products of the 256 × 256 layers are computed; acting is always in f32.
     pub precision: Precision,
 }
@@ -40,7 +45,35 @@ impl Default for Td3Config {
             policy_noise: 0.2,
             noise_clip: 0.5,
             objective: ActorObjective::default(),
+            origin: Origin::default(),
+            actor_sees: None,
             precision: Precision::F32,
+        }
+    }
+}
+
+/// Numbers of an observation that actions have a part in, and a state of the plant given by them: `(place, value)`.
+///
+/// With an origin, a target is `y = r + discount (V'(s') - V'(s'₀))`: `s'₀` is `s'` with these values in these places, the rest of
+/// it what no action changes. Whatever is a function of that rest alone may be subtracted without changing which
+/// action is best (Mao, Venkatakrishnan, Schwarzkopf and Alizadeh 2019, input-dependent baselines); what remains to be learned is
+/// what the plant's own state is worth. None at all is TD3 as in its paper.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Origin(pub [Option<(usize, f32)>; ORIGIN_MAX]);
+
+/// Most numbers of an origin.
+pub const ORIGIN_MAX: usize = 5;
+
+impl Origin {
+    /// Whether values are relative at all.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.iter().any(Option::is_some)
+    }
+
+    /// An observation becomes that of the plant's state at the origin.
+    pub(crate) fn put(&self, observation: &mut [f32]) {
+        for (place, value) in self.0.iter().flatten() {
+            observation[*place] = *value;
         }
     }
 }
@@ -109,13 +142,14 @@ pub struct ActorStats {
 /// Floating-point operations of an average update, a multiply-add counted as two, element-wise work not counted.
 ///
 /// Per row of the batch, in multiply-adds: actor `A = obs·256 + 256² + 256·3`, critic `C = (obs+3)·256 + 256² + 256`. Critic step: target actor A, two target critics
-/// 2C, two critics forward 2C, weight gradients 2C, gradients of their hidden layers 2·(256² + 256). Actor step, once in `policy_delay`: actor forward A, critic forward
+/// 2C (both once more with an origin), two critics forward 2C, weight gradients 2C, gradients of their hidden layers 2·(256² + 256). Actor step, once in `policy_delay`: actor forward A, critic forward
 /// C, critic backward to its input C, weight gradients A, gradients of the actor's hidden layers 256² + 256·3.
 pub fn flop_per_update(obs_dim: usize, config: &Td3Config) -> f64 {
     let (obs, hidden, actions) = (obs_dim as f64, HIDDEN as f64, ACTION_DIM as f64);
-    let actor = obs * hidden + hidden * hidden + hidden * actions;
+    let actor = config.actor_sees.map_or(obs, |first| first as f64) * hidden + hidden * hidden + hidden * actions;
     let critic = (obs + actions) * hidden + hidden * hidden + hidden;
-    let critic_step = actor + 6.0 * critic + 2.0 * (hidden * hidden + hidden);
+    let origin = if config.origin.is_set() { actor + 2.0 * critic } else { 0.0 };
+    let critic_step = origin + actor + 6.0 * critic + 2.0 * (hidden * hidden + hidden);
     let actor_step = 2.0 * actor + 2.0 * critic + hidden * hidden + hidden * actions;
     2.0 * config.batch as f64 * (critic_step + actor_step / config.policy_delay as f64)
 }

@@ -1,6 +1,7 @@
 //! The critics' half of an update: targets, losses and gradients of the rows of one piece.
 //!
-//! `y = r + discount·(1 - terminated)·min(Q₁', Q₂')(s', clamp(π'(s') + clamp(noise)))`, loss `Σᵢ mean((Qᵢ(s, a) - y)²)`.
+//! `y = r + discount·(1 - terminated)·min(Q₁', Q₂')(s', clamp(π'(s') + clamp(noise)))`, loss `Σᵢ mean((Qᵢ(s, a) - y)²)`;
+//! with an origin, values at `s'` are less those of its exogenous part.
 
 use super::config::Td3Config;
 use crate::td3::fused::kernels::bf16::Compute;
@@ -38,16 +39,36 @@ impl Nets<'_> {
         work.draw_noise(self.compute.isa, noise);
         self.act(Weights::Target, &mut work.x_next, &mut work.critic);
         self.smooth(work, config);
+        self.least_rows(work);
+        if config.origin.is_set() {
+            self.subtract_origin(work, config);
+        }
+        let outcome = work.reward.iter().zip(&work.alive);
+        for (y, (reward, alive)) in work.y.iter_mut().zip(outcome) {
+            *y = reward + config.discount * alive * *y;
+        }
+    }
+
+    /// `min(Q₁', Q₂')` of the observations and actions in `x_next`, in `y`.
+    fn least_rows(&self, work: &mut Work) {
         let rows = work.rows();
         work.y.fill(f32::INFINITY);
         for critic in self.critics {
             critic.forward(self.compute, Weights::Target, &work.x_next, &mut work.critic);
             work.y.iter_mut().zip(&work.critic.out[..rows]).for_each(|(y, q)| *y = y.min(*q));
         }
-        let outcome = work.reward.iter().zip(&work.alive);
-        for (y, (reward, alive)) in work.y.iter_mut().zip(outcome).take(rows) {
-            *y = reward + config.discount * alive * *y;
+    }
+
+    /// `V'(s') - V'(s'₀)` in place of the first, see [`Origin`](super::config::Origin).
+    fn subtract_origin(&self, work: &mut Work, config: &Td3Config) {
+        let rows = work.rows();
+        work.q[0][..rows].copy_from_slice(&work.y[..rows]);
+        for row in 0..rows {
+            config.origin.put(&mut work.x_next.row_mut(row)[..self.obs_dim]);
         }
+        self.act(Weights::Target, &mut work.x_next, &mut work.critic);
+        self.least_rows(work);
+        work.y.iter_mut().zip(&work.q[0]).for_each(|(y, value)| *y = value - *y);
     }
 
     /// Adds clipped noise to the target actions behind the next observations.
