@@ -249,13 +249,15 @@ impl Engine {
         let decision = self.decide(&input);
         let order = self.order(&input, &decision);
         self.wires.orders.send_replace(order);
-        self.answer(&decision.answers);
+        let answers = decision.answers.clone();
         if let Some(journal) = &mut self.journal {
             self.sync.when_due(journal);
         }
         self.account.add(&input, &decision);
         self.keep_books(&input);
         self.show(input, decision, order.as_ref());
+        // Whoever is answered finds what came of it in the view.
+        self.answer(&answers);
         self.service.cycle_completed();
     }
 
