@@ -13,6 +13,7 @@ pub mod meter_farm;
 pub mod mosquitto;
 pub mod north_plant;
 pub mod peer;
+mod promise_equipment;
 mod promise_files;
 pub mod promise_plant;
 pub mod rig;

@@ -4,19 +4,21 @@
 use crate::gateway::Gateway;
 use crate::gateway_process::gateway as program;
 use crate::mosquitto::{Keep, Listener, Mosquitto, Seen};
+pub use crate::promise_equipment::Behaviour;
+use crate::promise_equipment::{run_equipment, set};
 use crate::promise_files::{actuators, meter};
 use crate::rig::until;
 use crate::virtual_device::{SeenWrite, VirtualDevice};
-use crate::words::{cells, float};
+use crate::words::float;
 use memg_gateway::plant_io::mqtt::command::CommandKind;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 /// Topics of the gateway.
 pub const PREFIX: &str = "memg/promises";
@@ -47,19 +49,6 @@ const SIGNALS: [(&str, &str, &str, f32); 12] = [
     ("chp_on", "", "[0, 1]", 0.0),
     ("import_price_eur_per_kwh", "EUR/kWh", "[-1, 2]", 0.15),
 ];
-
-/// How the equipment behaves.
-#[derive(Debug, Default)]
-pub struct Behaviour {
-    /// The battery stays where it is.
-    pub battery_sticks: AtomicBool,
-    /// The CHP has stopped by itself.
-    pub chp_tripped: AtomicBool,
-    /// The CHP runs at its minimum power, whatever it is told.
-    pub chp_sticks: AtomicBool,
-    /// What the CHP's meters show is somebody else's business.
-    pub chp_is_mute: AtomicBool,
-}
 
 /// Plant, broker and configuration.
 pub struct PromisePlant {
@@ -96,7 +85,7 @@ impl PromisePlant {
         let broker = Mosquitto::start().await?;
         let device = Arc::new(VirtualDevice::start().await);
         for (signal, _, _, value) in SIGNALS {
-            set(&device, signal, value);
+            set(&mut device.state(), signal, value);
         }
         device.state().set(ACTUATORS, BATTERY_SETPOINT, &[0, 0]);
         device.state().set(ACTUATORS, CHP_SETPOINT, &[0, 0, 2]);
@@ -272,7 +261,7 @@ impl PromisePlant {
 
     /// Sets what a meter shows.
     pub fn show(&self, signal: &str, value: f32) {
-        set(&self.device, signal, value);
+        set(&mut self.device.state(), signal, value);
     }
 
     /// What a meter shows.
@@ -359,33 +348,6 @@ impl PromisePlant {
         self.order(CommandKind::Mode, &json!({ "mode": "manual" })).await;
         until_mode(state, "manual").await;
         self.order(CommandKind::Setpoint, &json!({ "battery_kw": battery_kw, "chp_kw": chp_kw })).await;
-    }
-}
-
-fn set(device: &VirtualDevice, signal: &str, value: f32) {
-    let flag = [u16::from(value >= 0.5)];
-    let words = cells(value);
-    device.state().set(unit_of(signal), 0, if signal == "chp_on" { &flag } else { &words });
-}
-
-/// Battery and CHP follow their registers at once.
-async fn run_equipment(device: Arc<VirtualDevice>, behaviour: Arc<Behaviour>) {
-    loop {
-        let cell = |address| device.state().holding.get(&(ACTUATORS, address)).copied().unwrap_or(0);
-        let wanted = |address| float(&[cell(address), cell(address + 1)]);
-        if !behaviour.battery_sticks.load(Ordering::Relaxed) {
-            set(&device, "battery_kw", wanted(BATTERY_SETPOINT));
-        }
-        if behaviour.chp_is_mute.load(Ordering::Relaxed) {
-            sleep(Duration::from_millis(20)).await;
-            continue;
-        }
-        let runs = cell(CHP_RUN) == 1 && !behaviour.chp_tripped.load(Ordering::Relaxed);
-        set(&device, "chp_on", f32::from(u8::from(runs)));
-        let sticks = behaviour.chp_sticks.load(Ordering::Relaxed);
-        let follows = if sticks { 10.0 } else { wanted(CHP_SETPOINT).max(10.0) };
-        set(&device, "chp_kw", if runs { follows } else { 0.0 });
-        sleep(Duration::from_millis(20)).await;
     }
 }
 

@@ -6,6 +6,7 @@ use super::chp_graph::Edge;
 use super::program::Variable;
 use memg_core::equipment::Plant;
 use memg_core::profile::ProfileRow;
+use memg_core::settlement::stored_kwh_worth;
 
 /// What a full battery at the end of a block is worth, EUR per unit of SoC: the mean prices of the block, less losses.
 #[derive(Debug, Clone, Copy)]
@@ -18,11 +19,8 @@ pub(super) struct StoredWorth {
 
 impl StoredWorth {
     pub(super) fn of(plant: &Plant, rows: &[ProfileRow]) -> Self {
-        let battery = *plant.battery();
-        let count = rows.len().max(1) as f64;
-        let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / count;
-        let bought = mean(|row| row.import_price) / battery.efficiency_store;
-        let earned = mean(|row| row.export_price) * battery.efficiency_dispatch;
+        let battery = plant.battery();
+        let (bought, earned) = stored_kwh_worth(battery, rows);
         Self { bought: bought * battery.capacity_kwh, earned: earned * battery.capacity_kwh }
     }
 

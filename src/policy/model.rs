@@ -24,7 +24,7 @@ pub use manifest::{
     EvaluationRow, FORMAT, ForecasterRecord, Kind, Manifest, SchemaVersion, Shapes, TrainingRecord, plant_hash,
     sha256_hex,
 };
-pub(crate) use manifest::{check_hashes, check_key, parse_of_kind, wrong_key};
+pub(crate) use manifest::{check_hashes, check_key, hex, parse_of_kind, wrong_key};
 pub use pack::pack_onnx;
 
 use super::onnx::SCHEMA_KEY;

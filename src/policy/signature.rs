@@ -3,7 +3,7 @@
 //! `model.sig` is one line: `memg-signature/1 KEY SIGNATURE`, public key and signature in hexadecimal. It is checked on the very bytes that are
 //! parsed afterwards, and before they are. What is signed begins with [`CONTEXT`], so that a key that signs other things signs no model by it.
 
-use super::model::{MANIFEST, ModelError, read_file};
+use super::model::{MANIFEST, ModelError, hex, read_file, utf8};
 use ring::rand::SystemRandom;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use std::fmt;
@@ -38,7 +38,7 @@ impl FromStr for PublicKey {
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&to_hex(&self.0))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -66,16 +66,12 @@ impl Trust {
                 return Err(wrong(&format!("signed by {signer}, which is none of [policy] trusted_keys")));
             }
         }
-        super::model::utf8(MANIFEST, bytes)
+        utf8(MANIFEST, bytes)
     }
 }
 
 fn wrong(reason: &str) -> ModelError {
     ModelError::Signature { reason: reason.to_owned() }
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -100,7 +96,7 @@ fn signer_of(dir: &Path, manifest: &[u8]) -> Result<Option<PublicKey>, ModelErro
     if !dir.join(SIGNATURE).exists() {
         return Ok(None);
     }
-    let text = super::model::utf8(SIGNATURE, read_file(dir, SIGNATURE)?)?;
+    let text = utf8(SIGNATURE, read_file(dir, SIGNATURE)?)?;
     let form = || wrong(&format!("expected one line `{SIGNATURE_HEAD} KEY SIGNATURE` in hexadecimal"));
     let [head, key, signature] = text.split_whitespace().collect::<Vec<_>>().try_into().map_err(|_| form())?;
     let key: PublicKey = key.parse().map_err(|_| form())?;
@@ -117,7 +113,7 @@ fn signer_of(dir: &Path, manifest: &[u8]) -> Result<Option<PublicKey>, ModelErro
 pub fn make_key(file: &Path) -> Result<PublicKey, String> {
     let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| "no random numbers".to_owned())?;
     let key = public_of(&pair(document.as_ref())?)?;
-    write_private(file, &format!("{KEY_HEAD} {}\n", to_hex(document.as_ref())))
+    write_private(file, &format!("{KEY_HEAD} {}\n", hex(document.as_ref())))
         .map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(key)
 }
@@ -150,7 +146,7 @@ pub fn sign(dir: &Path, key_text: &str) -> Result<PublicKey, String> {
     let pair = pair(&encoded)?;
     let key = public_of(&pair)?;
     let manifest = read_file(dir, MANIFEST).map_err(|error| error.to_string())?;
-    let signature = to_hex(pair.sign(&signed_text(&manifest)).as_ref());
+    let signature = hex(pair.sign(&signed_text(&manifest)).as_ref());
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         writeln!(file, "{SIGNATURE_HEAD} {key} {signature}")?;

@@ -216,8 +216,6 @@ impl TrainConfig {
                 problems.push(what.to_owned());
             }
         };
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let share = |x: f64| (0.0..=1.0).contains(&x);
         check(positive(self.minutes), "minutes: expected more than 0");
         check(self.episodes.steps > 0, "episodes.steps: expected more than 0");
         check((1..=31).contains(&self.episodes.window_days), "episodes.window_days: expected 1 to 31");
@@ -241,7 +239,7 @@ impl TrainConfig {
         let [a, b] = self.data.test_days;
         let [c, d] = self.data.validation_days;
         check(a <= b && c <= d && (b < c || d < a), "data: test and validation days must be ordered and disjoint");
-        problems.extend(self.td3.problems());
+        self.td3.check(&mut check);
         problems
     }
 
@@ -277,6 +275,16 @@ impl TrainConfig {
     pub const fn planned_updates(&self) -> u64 {
         self.imitation.updates + self.gradient.updates + self.td3.updates
     }
+}
+
+/// A finite number above 0.
+pub(crate) fn positive(x: f64) -> bool {
+    x.is_finite() && x > 0.0
+}
+
+/// A number from 0 to 1.
+pub(crate) fn share(x: f64) -> bool {
+    (0.0..=1.0).contains(&x)
 }
 
 #[cfg(test)]

@@ -27,9 +27,9 @@ fn the_shipped_files_are_valid_and_the_default_is_the_default() {
     let (classic, plain) = (file("td3-classic.toml").td3, Td3Settings::default());
     let added =
         |t: &Td3Settings| (t.gradient_steps, t.average, t.rate_at_end, t.reward_scale, t.shaping, t.random_share);
-    let switches = |t: &Td3Settings| (t.normalise, t.relative, t.critics_see_more, t.exploration_spread);
+    let switches = |t: &Td3Settings| (t.normalise, t.relative, t.exploration_spread);
     assert_eq!((added(&classic), switches(&classic)), (added(&plain), switches(&plain)));
-    assert_eq!(switches(&plain), (false, false, false, 0.0));
+    assert_eq!(switches(&plain), (false, false, 0.0));
     assert!(file("risk-averse.toml").gradient.risk > 0.0);
     assert!(file("td3-longer.toml").td3.updates > TrainConfig::default().td3.updates);
 }

@@ -129,7 +129,6 @@ fn td3_from_scratch_with_all_it_has_repeats_and_resumes() {
         normalise: true,
         shaping: 1.0,
         relative: true,
-        critics_see_more: true,
         reward_scale: 1.0,
         ..config.td3
     };

@@ -108,8 +108,12 @@ impl Shown {
         self.state().course.last().map_or_else(Truth::at_rest, |(_, truth)| truth.clone())
     }
 
-    fn may_show(&self, signal: &str) -> bool {
-        !self.state().lies.contains(signal)
+    /// Shows the truth unless the meter lies; a lie that begins meanwhile waits until it is shown.
+    fn tell(&self, signal: &str, show: impl FnOnce()) {
+        let state = self.state();
+        if !state.lies.contains(signal) {
+            show();
+        }
     }
 }
 
@@ -129,9 +133,7 @@ async fn keep(shown: Shown, device: Arc<VirtualDevice>, mut dice: Dice) {
             ("frequency_hz", truth.get("frequency_hz")),
         ];
         for (signal, value) in measured {
-            if shown.may_show(signal) {
-                device.state().set(unit_of(signal), 0, &cells(value));
-            }
+            shown.tell(signal, || device.state().set(unit_of(signal), 0, &cells(value)));
         }
         tokio::time::sleep(Duration::from_millis(70)).await;
     }

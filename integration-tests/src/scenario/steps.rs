@@ -94,8 +94,6 @@ impl Bench {
             "chp_kw" | "chp_on" => behaviour.chp_is_mute.store(true, Ordering::Relaxed),
             _ => {}
         }
-        // What wrote it last may just have begun to.
-        std::thread::sleep(Duration::from_millis(5));
         let words = if signal == "chp_on" { &words[..1] } else { words };
         self.plant.device.state().set(unit_of(signal), 0, words);
     }

@@ -9,6 +9,7 @@ use memg_core::foreseen::Ahead;
 use memg_core::memory::ControlMemory;
 use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::profile::{Profile, ProfileRow};
+use memg_core::settlement::stored_kwh_worth;
 use memg_core::units::Soc;
 use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
@@ -151,10 +152,8 @@ impl EpisodeSource {
     /// The episode of a window, steps `span` of it; its weights are still missing.
     fn episode(&self, window: Window, span: Range<usize>, start: PlantPoint, published: Published) -> Episode {
         let Window { rows, aheads, .. } = window;
-        let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / rows.len() as f64;
         let b = self.plant.battery();
-        let bought = mean(|row| row.import_price) / b.efficiency_store;
-        let sold = mean(|row| row.export_price) * b.efficiency_dispatch;
+        let (bought, sold) = stored_kwh_worth(b, &rows);
         let given = rows[span.clone()].iter().map(|row| Given::new(&self.plant, row)).collect();
         let ahead = rows[span.start..(span.end + self.steps_per_day).min(rows.len())].to_vec();
         let window = Profile::from_rows(rows);

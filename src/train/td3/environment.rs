@@ -12,6 +12,7 @@ use memg_core::observation::{Divisors, Observation, Schema};
 use memg_core::policy::PolicyInput;
 use memg_core::profile::{Profile, ProfileRow};
 use memg_core::reward::{RewardWeights, RunningRisk};
+use memg_core::settlement::stored_kwh_worth;
 use memg_core::units::Soc;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -190,12 +191,6 @@ fn stored_kwh(plant: &Plant, step: &EnvStep) -> f64 {
 
 /// What evaluation settles stored energy at: between what a kWh costs that has to be bought and what one brings that is sold.
 fn stored_eur_per_kwh(plant: &Plant, rows: &[ProfileRow]) -> f64 {
-    let mean = |price: fn(&ProfileRow) -> f64| rows.iter().map(price).sum::<f64>() / rows.len().max(1) as f64;
-    let battery = plant.battery();
-    if battery.capacity_kwh <= 0.0 {
-        return 0.0;
-    }
-    let bought = mean(|row| row.import_price) / battery.efficiency_store;
-    let sold = mean(|row| row.export_price) * battery.efficiency_dispatch;
+    let (bought, sold) = stored_kwh_worth(plant.battery(), rows);
     0.5 * (bought + sold)
 }

@@ -39,7 +39,6 @@ use settings::Td3Settings;
 #[derive(Debug)]
 pub struct Td3 {
     settings: Td3Settings,
-    /// What the critics see; the actor sees it all or its first numbers.
     schema: Schema,
     episodes: EpisodeMaker,
     kernel: Td3Kernel,
@@ -96,8 +95,7 @@ impl Td3 {
     /// A learner with random networks.
     #[must_use]
     pub fn new(setup: Td3Setup) -> Self {
-        let Td3Setup { plant, schema: actor_schema, source, forecaster, variation, settings, seed, threads } = setup;
-        let schema = if settings.critics_see_more { with_more(actor_schema) } else { actor_schema };
+        let Td3Setup { plant, schema, source, forecaster, variation, settings, seed, threads } = setup;
         let episodes = EpisodeMaker { plant, source, forecaster, variation, steps: settings.episode_steps };
         let normaliser = if settings.normalise {
             Normaliser::measure(&episodes, schema, seed)
@@ -106,8 +104,7 @@ impl Td3 {
         };
         let threads = if threads == 0 { Threads::All } else { Threads::exactly(threads) };
         let origin = if settings.relative { normaliser.origin(schema) } else { Origin::default() };
-        let actor_sees = Some(actor_schema.len());
-        let config = Td3Config { origin, actor_sees, ..kernel_config(&settings) };
+        let config = Td3Config { origin, ..kernel_config(&settings) };
         let kernel = Td3Kernel::new(schema.len(), &config, seed, threads);
         let replay = Replay::new(schema.len(), settings.replay, ExpertField::Stored);
         let rng = Pcg64Mcg::seed_from_u64(seed ^ 0x7d3);
@@ -331,14 +328,6 @@ impl Td3 {
     }
 }
 
-/// What critics see beside what an actor of this schema sees, the actor's own numbers first.
-const fn with_more(schema: Schema) -> Schema {
-    match schema {
-        Schema::TenD | Schema::Extended => Schema::Extended,
-        Schema::Forecast => Schema::Forecast,
-    }
-}
-
 /// What `td3.bf16` asks for, if the processor has it. It is refused otherwise: f32 in its place would give other weights for the same seed.
 ///
 /// # Errors
@@ -365,7 +354,6 @@ fn kernel_config(s: &Td3Settings) -> Td3Config {
         noise_clip: s.noise_clip,
         objective: ActorObjective { q_scale, bc_weight: s.bc_weight, goal: Goal::Expert },
         origin: Origin::default(),
-        actor_sees: None,
         precision: precision(s.bf16, Bf16::detect()).unwrap_or_default(),
     }
 }

@@ -72,8 +72,7 @@ impl Normaliser {
         Origin(rest.map(|number| if number.0 < schema.len() { seen(number) } else { None }))
     }
 
-    /// An actor for observations as they are that acts as one for normalised ones: `W' = W / deviation`, `b' = b - W' mean`. It may
-    /// see the first numbers alone.
+    /// An actor for observations as they are that acts as one for normalised ones: `W' = W / deviation`, `b' = b - W' mean`.
     pub(super) fn folded(&self, actor: &[NamedTensor]) -> Vec<NamedTensor> {
         self.rewritten(actor, |w, deviation| (w / deviation, -w / deviation))
     }
@@ -88,8 +87,7 @@ impl Normaliser {
         let mut actor = actor.to_vec();
         let Some(at) = actor.iter().position(|tensor| tensor.name == "actor.l1.weight") else { return actor };
         let mut moved = Vec::new();
-        let inputs = actor[at].shape.last().copied().unwrap_or(1).max(1);
-        for row in actor[at].data.chunks_exact_mut(inputs) {
+        for row in actor[at].data.chunks_exact_mut(self.mean.len()) {
             let mut bias = 0.0_f64;
             for ((w, mean), deviation) in row.iter_mut().zip(&self.mean).zip(&self.deviation) {
                 let (weight, share) = of(*w, *deviation);

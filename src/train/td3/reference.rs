@@ -47,10 +47,9 @@ impl Mlp {
         affine(l3, &h2)
     }
 
-    /// An actor's actions `[n, 3]` in (-1, 1), from as many of an observation's first numbers as it sees.
+    /// An actor's actions `[n, 3]` in (-1, 1).
     fn act(&self, obs: &Tensor) -> Result<Tensor> {
-        let first = self.layers[0].weight.dim(1)?;
-        self.forward(&obs.narrow(1, 0, first)?)?.tanh()
+        self.forward(obs)?.tanh()
     }
 
     /// A critic's values `[n, 1]`.

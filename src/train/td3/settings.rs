@@ -1,5 +1,6 @@
 //! What TD3 is told: `[td3]` of a training configuration.
 
+use crate::config::{positive, share};
 use serde::{Deserialize, Serialize};
 
 /// `[td3]` of a training configuration: TD3; the defaults of the paper but for the fine-tuning of a good actor.
@@ -52,8 +53,6 @@ pub struct Td3Settings {
     pub shaping: f64,
     /// Critics learn what a state is worth more than the same hour with the plant at rest: less to learn, the same best action.
     pub relative: bool,
-    /// Critics of an actor that sees ten numbers see the extended observation, which begins with them.
-    pub critics_see_more: bool,
     /// EUR of reward for an EUR of cost.
     pub reward_scale: f64,
     /// TD3+BC: weight of Q relative to its mean magnitude; 0 is plain TD3.
@@ -94,7 +93,6 @@ impl Default for Td3Settings {
             normalise: false,
             shaping: 0.0,
             relative: false,
-            critics_see_more: false,
             reward_scale: 0.5,
             q_scale: 0.1,
             bc_weight: 10.0,
@@ -112,16 +110,8 @@ impl Td3Settings {
         if self.gradient_steps == 0 { self.environments } else { self.gradient_steps }
     }
 
-    /// All that is wrong with the numbers.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut check = |fine: bool, what: &str| {
-            if !fine {
-                problems.push(what.to_owned());
-            }
-        };
-        let positive = |x: f64| x.is_finite() && x > 0.0;
-        let share = |x: f64| (0.0..=1.0).contains(&x);
+    /// Has each number checked, in the words of a problem.
+    pub(crate) fn check(&self, check: &mut impl FnMut(bool, &str)) {
         check(
             self.environments > 0 && self.episode_steps > 0,
             "td3.environments, td3.episode_steps: expected more than 0",
@@ -143,6 +133,5 @@ impl Td3Settings {
         ] {
             check(share(value), &format!("td3.{key}: expected 0 to 1"));
         }
-        problems
     }
 }

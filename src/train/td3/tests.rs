@@ -5,6 +5,7 @@ use super::environment::EpisodeMaker;
 use super::fused::{NamedTensor, Td3Config, Td3Kernel, Threads};
 use super::normaliser::Normaliser;
 use super::settings::Td3Settings;
+use crate::TrainConfig;
 use crate::gradient::episode::{EpisodeSource, Variation};
 use memg_core::equipment::Plant;
 use memg_core::observation::{Schema, place};
@@ -149,6 +150,7 @@ fn rewards_are_scaled_as_asked() {
 #[test]
 fn numbers_out_of_range_are_named() {
     let wrong = Td3Settings { average: 1.5, rate_at_end: -0.1, reward_scale: 0.0, ..Td3Settings::default() };
+    let wrong = TrainConfig { td3: wrong, ..TrainConfig::default() };
     let problems = wrong.problems().join("\n");
     for key in ["td3.average", "td3.rate_at_end", "td3.reward_scale"] {
         assert!(problems.contains(key), "{key}: {problems}");

@@ -61,8 +61,3 @@ fn several_updates_relative_to_an_origin_agree_with_the_readable_td3() -> Result
     let origin = Origin([Some((4, 0.5)), Some((5, -1.5)), None, None, None]);
     check_on_all(Td3Config { origin, ..Td3Config::default() })
 }
-
-#[test]
-fn several_updates_of_an_actor_that_sees_less_than_the_critics_agree_with_the_readable_td3() -> Result<()> {
-    check_on_all(Td3Config { actor_sees: Some(6), ..Td3Config::default() })
-}

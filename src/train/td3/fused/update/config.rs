@@ -26,9 +26,6 @@ pub struct Td3Config {
     pub objective: ActorObjective,
     /// What values are relative to.
     pub origin: Origin,
-    /// The actor sees this many of an observation's numbers, the first ones, and the critics all (Pinto et al. 2018, asymmetric
-    /// actor-critic); `None`: it sees all.
-    pub actor_sees: Option<usize>,
     /// How the products of the 256 × 256 layers are computed; acting is always in f32.
     pub precision: Precision,
 }
@@ -46,7 +43,6 @@ impl Default for Td3Config {
             noise_clip: 0.5,
             objective: ActorObjective::default(),
             origin: Origin::default(),
-            actor_sees: None,
             precision: Precision::F32,
         }
     }
@@ -146,7 +142,7 @@ pub struct ActorStats {
 /// C, critic backward to its input C, weight gradients A, gradients of the actor's hidden layers 256² + 256·3.
 pub fn flop_per_update(obs_dim: usize, config: &Td3Config) -> f64 {
     let (obs, hidden, actions) = (obs_dim as f64, HIDDEN as f64, ACTION_DIM as f64);
-    let actor = config.actor_sees.map_or(obs, |first| first as f64) * hidden + hidden * hidden + hidden * actions;
+    let actor = obs * hidden + hidden * hidden + hidden * actions;
     let critic = (obs + actions) * hidden + hidden * hidden + hidden;
     let origin = if config.origin.is_set() { actor + 2.0 * critic } else { 0.0 };
     let critic_step = origin + actor + 6.0 * critic + 2.0 * (hidden * hidden + hidden);

@@ -78,7 +78,7 @@ impl Td3Kernel {
     /// A kernel with random networks, targets equal to them, on the fastest instruction set of this processor.
     ///
     /// # Panics
-    /// If `obs_dim` is 0 or above 253, the actor sees more of it than there is, or the batch is empty.
+    /// If `obs_dim` is 0 or above 253, or the batch is empty.
     pub fn new(obs_dim: usize, config: &Td3Config, seed: u64, threads: Threads) -> Self {
         Self::with_isa(obs_dim, config, seed, threads, Isa::detect())
     }
@@ -89,7 +89,6 @@ impl Td3Kernel {
     /// As `new`.
     pub fn with_isa(obs_dim: usize, config: &Td3Config, seed: u64, threads: Threads, isa: Isa) -> Self {
         assert!(obs_dim > 0 && obs_dim + ACTION_DIM <= HIDDEN, "1 to 253 observations, not {obs_dim}");
-        assert!(config.actor_sees.is_none_or(|first| (1..=obs_dim).contains(&first)), "1 to {obs_dim} for the actor");
         assert!(config.batch > 0 && config.policy_delay > 0, "batch and policy delay are positive");
         let pool = Pool::new(threads);
         let piece = Work::piece(config.batch, pool.threads());
@@ -97,7 +96,7 @@ impl Td3Kernel {
         let mut arena = Arena::default();
         let works = (0..pool.threads()).map(|_| Work::new(piece, config.precision, &mut arena)).collect();
         let critics = std::array::from_fn(|_| Net::zeros(obs_dim + ACTION_DIM, config.precision, &mut arena));
-        let actor = Net::zeros(config.actor_sees.unwrap_or(obs_dim), config.precision, &mut arena);
+        let actor = Net::zeros(obs_dim, config.precision, &mut arena);
         let mut kernel = Self {
             config: *config,
             compute,
@@ -323,7 +322,7 @@ impl Td3Kernel {
         self.pool.for_each(&mut self.works, |work| nets.actor_rows(work, gradient));
         self.actor_steps += 1;
         let step = AdamStep::new(self.config.actor_rate, self.actor_steps, Polyak::Blend(self.config.tau));
-        let (compute, inputs, works) = (self.compute, self.actor.inputs, &self.works);
+        let (compute, inputs, works) = (self.compute, self.obs_dim, &self.works);
         let actor = Descent { factors: &ACTOR, step: &step };
         let train = |mut part: Part<'_, ACTION_DIM>| part.descend(compute, inputs, works, actor);
         self.pool.for_up_to::<{ PANELS + 1 }, _>(self.actor.parts(), train);
